@@ -1,0 +1,195 @@
+//! What a client and a node say to each other: one [`Ask`] on a stream of its own, one [`Said`] back.
+//!
+//! Pure data. Names of nodes are strings here: the machine does not know who leads.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Answer, ParticipantName, Query, Reply, Request, Revision, SessionId, TxnId, Verdict};
+
+/// A call with the time that is left for it; a node drops what can no longer be heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Milliseconds that the caller will still wait.
+    pub within_ms: u32,
+    /// What is asked.
+    pub call: Call,
+}
+
+/// What a client may ask of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    /// Puts a request into the log. Leader only.
+    Submit(Request),
+    /// Keeps a session alive; costs no log entry. Leader only.
+    KeepAlive {
+        /// Which.
+        session: SessionId,
+    },
+    /// Reads.
+    Read {
+        /// What.
+        query: Query,
+        /// How fresh.
+        freshness: Freshness,
+    },
+    /// A participant waits for news: answered when one of `in_doubt` has a verdict, or a commit of
+    /// its own is unacknowledged and not among `finished`, or the time is up. Any node.
+    Attend {
+        /// Who waits.
+        participant: ParticipantName,
+        /// Branches it holds prepared.
+        in_doubt: Vec<TxnId>,
+    },
+    /// How the node sees itself and the cluster. Any node.
+    Status,
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Freshness {
+    /// Sees every write acknowledged before the read began. Leader only.
+    Linearizable,
+    /// Whatever the node asked has applied. Decided verdicts are right even so.
+    Stale,
+}
+
+/// What a node says to a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// `Submit`: chosen and applied.
+    Reply(Reply),
+    /// `KeepAlive`: heard; the session lives for its time to live from when the call was sent.
+    Kept,
+    /// `Read`.
+    Answer(Answer),
+    /// `Attend`: those of `in_doubt` that are decided. Empty when the time was up.
+    Verdicts(Vec<(TxnId, Verdict)>),
+    /// `Status`.
+    Status(Box<NodeStatus>),
+    /// Nothing was done: this node does not lead. The hint names who may.
+    NotLeader {
+        /// The name of the node that leads, as far as this one knows.
+        leader: Option<String>,
+    },
+    /// Nothing was done and nothing will be.
+    NotApplied(NotApplied),
+    /// It was put into the log, and this node lost the lead before it learned what became of it.
+    Unknown,
+    /// It will not be done for this caller.
+    Refused(Refusal),
+}
+
+/// Why nothing was done; safe to repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotApplied {
+    /// No quorum of nodes answers the leader.
+    #[error("no quorum")]
+    NoQuorum,
+    /// Queues are full.
+    #[error("overloaded; try again in {retry_after_ms} ms")]
+    Overloaded {
+        /// When to try again.
+        retry_after_ms: u32,
+    },
+    /// The time was up before it was proposed.
+    #[error("the deadline passed before it was proposed")]
+    Deadline,
+    /// The node stops.
+    #[error("the node is stopping")]
+    Stopping,
+    /// The node's disk takes no more.
+    #[error("the node's disk is full")]
+    DiskFull,
+}
+
+/// Why it will not be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The caller's role does not cover it.
+    #[error("role {has} may not do this; {needs} may")]
+    Role {
+        /// What the caller is.
+        has: String,
+        /// What it would have to be.
+        needs: String,
+    },
+    /// It breaks a limit.
+    #[error("{what} is {got}, at most {max} is allowed")]
+    Limit {
+        /// Of what.
+        what: String,
+        /// As asked.
+        got: u64,
+        /// As allowed.
+        max: u64,
+    },
+    /// It makes no sense.
+    #[error("{0}")]
+    Misuse(String),
+    /// The bytes were not a call.
+    #[error("malformed call: {0}")]
+    Malformed(String),
+}
+
+/// How a node sees itself and its peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The node's name.
+    pub node: String,
+    /// `leader`, `follower` or `candidate`.
+    pub role: String,
+    /// The name of the leader, as far as this node knows.
+    pub leader: Option<String>,
+    /// The highest ballot it promised, as `round.node`.
+    pub ballot: String,
+    /// Everything up to this slot is chosen.
+    pub chosen_slot: u64,
+    /// Everything up to this slot is applied.
+    pub applied_slot: u64,
+    /// The revision of its state.
+    pub revision: Revision,
+    /// (slot, digest of the state after it) at the latest checkpoints, newest last.
+    pub state_hashes: Vec<(u64, u64)>,
+    /// How many checkpoints of peers agreed and differed.
+    pub hashes_agreed: u64,
+    /// See `hashes_agreed`.
+    pub hashes_differed: u64,
+    /// Microseconds that this node has led, or zero.
+    pub leading_for_us: u64,
+    /// Microseconds from the last silence of a leader to the first command of the next, as this
+    /// node saw it when it took over; zero when it never did.
+    pub takeover_us: u64,
+    /// Median and 99th percentile of recent syncs, in microseconds.
+    pub sync_us: (u64, u64),
+    /// Bytes of the store.
+    pub store_bytes: u64,
+    /// Sessions that have not ended.
+    pub sessions: u64,
+    /// Decided transactions that some participant has not acknowledged.
+    pub txns_unacked: u64,
+    /// Requests in flight.
+    pub requests_in_flight: u64,
+    /// Seconds until the node's certificate ends.
+    pub certificate_ends_in_s: i64,
+    /// Every other voter.
+    pub peers: Vec<PeerStatus>,
+    /// The build.
+    pub version: String,
+}
+
+/// How a node sees one peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its name.
+    pub node: String,
+    /// Whether it answered lately.
+    pub heard: bool,
+    /// Microseconds of a round trip, when connected.
+    pub rtt_us: Option<u64>,
+    /// The last slot it said it knows to be chosen.
+    pub chosen_slot: u64,
+}

@@ -1,0 +1,28 @@
+//! The replicated machine: an ordered history of batches in, replies out. Keys with revisions,
+//! sessions with exactly-once replies, and the transaction verdicts that atomic commit rests on.
+//!
+//! It does not know that Paxos exists, who leads or where it runs. [`Machine::apply`] is a function
+//! of the machine and the batch; two machines that applied the same batches are equal.
+//!
+//! [`door`] says what a client and a node say to each other; [`branch`] and [`owner`] are the other
+//! two parts of atomic commit, the participant's and the owner's, as values of the same kind.
+
+pub mod branch;
+mod command;
+pub mod door;
+mod ids;
+mod machine;
+pub mod owner;
+mod query;
+mod reply;
+mod txn;
+
+pub use command::{
+    AbortCause, Batch, Command, Expect, FenceCause, FenceGuard, Guard, Multi, Mutation, Part,
+    Proposal, Reign, Request, Timestamp,
+};
+pub use ids::{BranchIncarnation, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId};
+pub use machine::{Applied, Machine, StateHash};
+pub use query::{Answer, Entry, ParticipantView, Query, SessionView, TxnView};
+pub use reply::{Rejection, Reply};
+pub use txn::{Outcome, Verdict};

@@ -1,0 +1,1 @@
+//! The owner's half of atomic commit, as a value: whom it asked, who voted, and when it may decide.

@@ -1,0 +1,1 @@
+//! Runs a replica: one owner, one select loop, one disk thread.

@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use crate::{Life, NodeId};
+
+/// The voters of a cluster: who they are and how many make a quorum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members(Vec<Life>);
+
+/// Why a list of voters cannot be a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Clusters have 1, 3, 5 or 7 voters; an even number tolerates no more than one less.
+    VotersCount(usize),
+    /// Two voters carry one node id.
+    Twice(NodeId),
+    /// The node that this configuration is for is not among the voters.
+    NotAMember(NodeId),
+}
+
+impl Members {
+    /// The voters, which must be 1, 3, 5 or 7 distinct nodes.
+    pub fn new(mut voters: Vec<Life>) -> Result<Members, ConfigError> {
+        if !matches!(voters.len(), 1 | 3 | 5 | 7) {
+            return Err(ConfigError::VotersCount(voters.len()));
+        }
+        voters.sort();
+        match voters.windows(2).find(|pair| pair[0].node == pair[1].node) {
+            Some(pair) => Err(ConfigError::Twice(pair[0].node)),
+            None => Ok(Members(voters)),
+        }
+    }
+
+    /// Every voter, in the order of node ids.
+    pub fn iter(&self) -> impl Iterator<Item = Life> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// How many voters there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many voters make a majority quorum; any two quorums share a voter.
+    pub fn quorum(&self) -> usize {
+        self.0.len() / 2 + 1
+    }
+
+    /// Whether this very life (node *and* incarnation) may vote.
+    pub fn contains(&self, life: Life) -> bool {
+        self.0.binary_search(&life).is_ok()
+    }
+}
+
+/// How long things may take. Only liveness rests on these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// The time between two heartbeat rounds.
+    pub heartbeat: Duration,
+    /// A peer that answered within this span is never suspected.
+    pub suspect_min: Duration,
+    /// A peer silent for this span is always suspected.
+    pub suspect_max: Duration,
+    /// A disk with a sync under way for this long is not alive.
+    pub disk_stall: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            heartbeat: Duration::from_millis(20),
+            suspect_min: Duration::from_millis(100),
+            suspect_max: Duration::from_millis(1_000),
+            disk_stall: Duration::from_millis(1_000),
+        }
+    }
+}
+
+/// Everything a peer is told once.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which life this peer is.
+    pub life: Life,
+    /// Who votes.
+    pub members: Members,
+    /// How long things may take.
+    pub timing: Timing,
+    /// Slots that may be proposed above the chosen watermark (PMMC's `WINDOW`).
+    pub window_slots: u64,
+    /// Bytes that may be in flight above the chosen watermark.
+    pub window_bytes: usize,
+}
+
+impl Config {
+    /// A configuration with default timing and windows.
+    pub fn new(life: Life, members: Members) -> Result<Config, ConfigError> {
+        if !members.contains(life) {
+            return Err(ConfigError::NotAMember(life.node));
+        }
+        Ok(Config {
+            life,
+            members,
+            timing: Timing::default(),
+            window_slots: 1_024,
+            window_bytes: 16 << 20,
+        })
+    }
+}

@@ -1,0 +1,97 @@
+use std::path::PathBuf;
+
+use synod_paxos::Slot;
+
+use crate::Identity;
+
+/// What can be wrong with a store, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is nothing here. A node never formats a store by itself: an empty directory where
+    /// there was a store means that votes were lost.
+    #[error(
+        "store {}: there is no store here; a new cluster gets its stores from `synod init`, and a \
+         node that lost its disk must be replaced, not restarted", .path.display()
+    )]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// Formatting refused: there is one already.
+    #[error("store {}: there is a store here already; nothing was changed", .path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// It belongs to somebody else.
+    #[error(
+        "store {}: belongs to {found:?}, and this node is {expected:?}; check `data` in the \
+         configuration", .path.display()
+    )]
+    Foreign {
+        /// Where.
+        path: PathBuf,
+        /// Whose it is.
+        found: Box<Identity>,
+        /// Who asked.
+        expected: Box<Identity>,
+    },
+    /// Another process has it open.
+    #[error("store {}: in use by another process", .path.display())]
+    InUse {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Written by a newer build. Nothing was changed on disk.
+    #[error(
+        "store {}: format {found}, this build reads up to {known}; start the newer build",
+        .path.display()
+    )]
+    FormatTooNew {
+        /// Where.
+        path: PathBuf,
+        /// The format found.
+        found: u8,
+        /// The newest one known.
+        known: u8,
+    },
+    /// The file is not a whole store.
+    #[error("store {}: damaged: {what}; restore it or replace this node", .path.display())]
+    Damaged {
+        /// Where.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// One record is damaged; its slot and what it was are known.
+    #[error("store {}: the record of slot {slot} is damaged", .path.display())]
+    Faulty {
+        /// Where.
+        path: PathBuf,
+        /// Which.
+        slot: Slot,
+    },
+    /// The disk is full. Nothing of the batch was written.
+    #[error("store {}: the disk is full; free some space", .path.display())]
+    DiskFull {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The medium failed a write or a sync. The node must stop: what the disk holds is unknown.
+    #[error("store {}: sync failed ({what}); stop this node and check the medium", .path.display())]
+    SyncFailed {
+        /// Where.
+        path: PathBuf,
+        /// What the medium said.
+        what: String,
+    },
+    /// The directory or file cannot be used.
+    #[error("store {}: {source}", .path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
