@@ -179,6 +179,12 @@ pub enum AbortCause {
     Owner,
     /// The guards that rode in the commit did not hold.
     Guard,
+    /// The commit named a participant that is not registered, or that votes from another store
+    /// now: its yes binds nobody, so the transaction can never commit.
+    LostVote {
+        /// Whose.
+        participant: ParticipantName,
+    },
 }
 
 /// Why a session was fenced.
@@ -188,6 +194,8 @@ pub enum FenceCause {
     Expired,
     /// Its owner closed it.
     Closed,
+    /// It went on asking after it was refused for having too many requests open.
+    Overrun,
     /// A person decided.
     Operator,
 }
@@ -198,7 +206,7 @@ pub enum FenceCause {
 pub struct FenceGuard {
     /// The reign that proposed it.
     pub reign: Reign,
-    /// How many requests of the session had been applied when it was proposed.
+    /// How many requests of the session had reached the log when it was proposed.
     pub renewals: u64,
 }
 

@@ -39,6 +39,9 @@ pub enum Call {
         participant: ParticipantName,
         /// Branches it holds prepared.
         in_doubt: Vec<TxnId>,
+        /// Branches it has finished and whose acknowledgement is under way, so that waiting for
+        /// the log to hear of them is not news.
+        finished: Vec<TxnId>,
     },
     /// How the node sees itself and the cluster. Any node.
     Status,
@@ -62,7 +65,8 @@ pub enum Said {
     Kept,
     /// `Read`.
     Answer(Answer),
-    /// `Attend`: those of `in_doubt` that are decided. Empty when the time was up.
+    /// `Attend`: those of `in_doubt` that are decided, and commits the participant has yet to
+    /// finish. Empty when the time was up.
     Verdicts(Vec<(TxnId, Verdict)>),
     /// `Status`.
     Status(Box<NodeStatus>),

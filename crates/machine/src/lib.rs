@@ -4,15 +4,18 @@
 //! It does not know that Paxos exists, who leads or where it runs. [`Machine::apply`] is a function
 //! of the machine and the batch; two machines that applied the same batches are equal.
 //!
-//! [`door`] says what a client and a node say to each other; [`branch`] and [`owner`] are the other
+//! [`door`] says what a client and a node say to each other, [`participant_door`] what an owner and a
+//! participant do; [`branch`] and [`owner`] are the other
 //! two parts of atomic commit, the participant's and the owner's, as values of the same kind.
 
 pub mod branch;
 mod command;
 pub mod door;
 mod ids;
+pub mod limits;
 mod machine;
 pub mod owner;
+pub mod participant_door;
 mod query;
 mod reply;
 mod txn;
@@ -23,6 +26,8 @@ pub use command::{
 };
 pub use ids::{BranchIncarnation, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId};
 pub use machine::{Applied, Machine, StateHash};
-pub use query::{Answer, Entry, ParticipantView, Query, SessionView, TxnView};
-pub use reply::{Rejection, Reply};
+pub use query::{
+    Act, Answer, AuditEntry, Census, Entry, ParticipantView, Query, SessionView, TxnView,
+};
+pub use reply::{Counted, Rejection, Reply};
 pub use txn::{Outcome, Verdict};

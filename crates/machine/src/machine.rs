@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Batch, Query, Reign, Reply, Revision, SessionId};
+use crate::{
+    Answer, Batch, ParticipantName, Query, Reign, Reply, Revision, SessionId, TxnId, Verdict,
+};
 
 /// A digest of everything the machine holds; equal states have equal digests on every machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,6 +58,18 @@ impl Machine {
     /// The reign that last started.
     pub fn reign(&self) -> Reign {
         Reign::default()
+    }
+
+    /// What [`Attend`](crate::door::Call::Attend) waits for: those of `in_doubt` that are decided,
+    /// and commits this participant has not acknowledged that are neither there nor in `finished`.
+    pub fn news_for(
+        &self,
+        participant: &ParticipantName,
+        in_doubt: &[TxnId],
+        finished: &[TxnId],
+    ) -> Vec<(TxnId, Verdict)> {
+        let _ = (participant, in_doubt, finished);
+        Vec::new()
     }
 
     /// Sessions that have not ended: (session, ttl in ms, renewals).

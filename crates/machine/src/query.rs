@@ -53,12 +53,21 @@ pub enum Query {
     /// Every registered participant.
     Participants,
     /// Sessions that have not ended.
-    Sessions,
+    Sessions {
+        /// That come after this one.
+        after: Option<SessionId>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
     /// Whether a request took effect, as far as the log knows by now.
     Request {
         /// Which.
         request: RequestId,
     },
+    /// What was done by force or without being asked for, newest last.
+    Audit,
+    /// How much is held, and how much has been forgotten.
+    Census,
 }
 
 /// What a [`Query`] finds. `revision` is the state's.
@@ -94,9 +103,96 @@ pub enum Answer {
     /// `Participants`.
     Participants(Vec<ParticipantView>),
     /// `Sessions`.
-    Sessions(Vec<SessionView>),
+    Sessions {
+        /// In the order of ids.
+        sessions: Vec<SessionView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
     /// `Request`: its reply, if it took effect.
     Request(Option<crate::Reply>),
+    /// `Audit`.
+    Audit(Vec<AuditEntry>),
+    /// `Census`.
+    Census(Census),
+}
+
+/// Something done by force, or that a person should know of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Counted from 1; a gap at the front says how many older entries were let go.
+    pub number: u64,
+    /// The stamp of the batch.
+    pub at_ms: u64,
+    /// What.
+    pub act: Act,
+}
+
+/// What an [`AuditEntry`] tells of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// `ForgetParticipant`.
+    Forgot {
+        /// Which transaction.
+        txn: TxnId,
+        /// Whose acknowledgement is waited for no longer.
+        participant: ParticipantName,
+        /// Who said so.
+        actor: String,
+        /// And why.
+        reason: String,
+    },
+    /// A person proposed to abort, and it was.
+    Aborted {
+        /// Which transaction.
+        txn: TxnId,
+        /// Who said so.
+        actor: String,
+        /// And why.
+        reason: String,
+    },
+    /// A person ended a session.
+    Fenced {
+        /// Which.
+        session: SessionId,
+    },
+    /// A participant votes from another store than before. What it had promised is lost unless
+    /// the old store comes back.
+    Replaced {
+        /// Its name.
+        participant: ParticipantName,
+        /// The store it voted from.
+        was: BranchIncarnation,
+        /// The store it votes from now.
+        is: BranchIncarnation,
+        /// Commits that the old store had not acknowledged.
+        unacked: u64,
+    },
+}
+
+/// How much the machine holds, and how much it has forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// Keys.
+    pub keys: u64,
+    /// Sessions that have not ended.
+    pub sessions: u64,
+    /// Ended sessions whose replies are still known.
+    pub sessions_ended: u64,
+    /// Replies and tombstones.
+    pub replies: u64,
+    /// Commits that some participant has not acknowledged.
+    pub commits_unacked: u64,
+    /// Recorded aborts.
+    pub aborts: u64,
+    /// Runs of committed numbers.
+    pub runs: u64,
+    /// Replies of ended sessions that were forgotten.
+    pub replies_forgotten: u64,
+    /// Runs of committed numbers that were forgotten because there were too many.
+    pub runs_forgotten: u64,
+    /// Sessions past the horizon: what they committed is answered with `Retired`.
+    pub sessions_retired: u64,
 }
 
 /// A transaction for people to read.
@@ -136,6 +232,6 @@ pub struct SessionView {
     pub owner: String,
     /// Milliseconds of silence that end it.
     pub ttl_ms: u64,
-    /// How many of its requests have been applied.
+    /// How many of its requests have reached the log, repeats and refused ones too: signs of life.
     pub renewals: u64,
 }

@@ -45,6 +45,31 @@ pub enum Reply {
     Rejected(Rejection),
 }
 
+/// What the machine holds only so many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Counted {
+    /// Sessions that have not ended.
+    Sessions,
+    /// Registered participants.
+    Participants,
+    /// Commits that some participant has not acknowledged.
+    Commits,
+    /// Aborts of one session that are recorded because neither fence nor retire says the same.
+    Aborts,
+}
+
+impl std::fmt::Display for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Counted::Sessions => "sessions",
+            Counted::Participants => "participants",
+            Counted::Commits => "unacknowledged commits",
+            Counted::Aborts => "recorded aborts of this session",
+        })
+    }
+}
+
 /// Why a command changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
@@ -73,7 +98,25 @@ pub enum Rejection {
     /// No participant of this name is registered.
     #[error("participant {0} is not registered")]
     UnknownParticipant(String),
-    /// The participant votes from another store now.
-    #[error("participant {0} voted from a store that it no longer has")]
-    ForeignIncarnation(String),
+    /// The request is so old that whether it took effect is no longer known: its session ended
+    /// and the replies of that session have been forgotten. Never a guess.
+    #[error("the session ended so long ago that the reply of this request is forgotten")]
+    Forgotten,
+    /// The fence was proposed in an earlier reign, or the session has shown life since.
+    #[error("the session has shown life, or another leader reigns")]
+    FenceOverruled,
+    /// A commit may be proposed only in the session that owns the transaction.
+    #[error("only the owner's own session may propose to commit")]
+    NotTheOwner,
+    /// The log waits for no acknowledgement of this participant in this transaction.
+    #[error("participant {0} is not being waited for in this transaction")]
+    NotAwaited(String),
+    /// More of something exists than the machine will hold.
+    #[error("there are {limit} {what} already")]
+    TooMany {
+        /// Of what.
+        what: Counted,
+        /// How many there may be.
+        limit: u64,
+    },
 }

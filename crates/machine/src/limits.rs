@@ -1,0 +1,397 @@
+//! The limits of a request, in one place: the door checks them before anything is proposed, and the
+//! machine checks them again, since what is in the log may come from an older door.
+
+use bytes::Bytes;
+
+use crate::branch::Work;
+use crate::{Batch, Command, Expect, Multi, Mutation, Part, Proposal, Query, Request, TxnId};
+
+/// Keys are names: 4 KiB is already a long one, and every index holds them whole.
+pub const KEY_BYTES_MAX: usize = 4 << 10;
+/// A value is copied to every node and stays in memory there.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Guards, mutations and reads of one [`Multi`] together.
+pub const MULTI_COMMANDS_MAX: usize = 128;
+/// A request must fit a batch and a frame of 2 MiB with room to spare.
+pub const REQUEST_BYTES_MAX: usize = 3 << 19;
+/// Values that one reply carries: it must fit a frame of 2 MiB together with its keys.
+pub const REPLY_BYTES_MAX: usize = 1 << 20;
+/// Participants of one transaction. Each adds a row that waits for its acknowledgement.
+pub const PARTS_MAX: usize = 64;
+/// Transactions named in one acknowledgement, question or wait.
+pub const TXNS_MAX: usize = 4_096;
+/// Names that are shown on one line: owners, addresses.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Reasons that people give.
+pub const REASON_BYTES_MAX: usize = 1_024;
+/// The shortest silence that may end a session: shorter ones end by a pause of the scheduler.
+pub const TTL_MS_MIN: u64 = 100;
+/// The longest silence: a day. Whoever is away for longer has gone.
+pub const TTL_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+/// A request that breaks a limit or contradicts itself; nothing of it is done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// Too much of something.
+    #[error("{what} is {got}, at most {max} is allowed")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// As asked.
+        got: u64,
+        /// As allowed.
+        max: u64,
+    },
+    /// Too little of something.
+    #[error("{what} is {got}, at least {min} is needed")]
+    TooLittle {
+        /// Of what.
+        what: &'static str,
+        /// As asked.
+        got: u64,
+        /// As needed.
+        min: u64,
+    },
+    /// It contradicts itself.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+impl From<Misuse> for crate::door::Refusal {
+    fn from(misuse: Misuse) -> crate::door::Refusal {
+        match misuse {
+            Misuse::TooMuch { what, got, max } => {
+                crate::door::Refusal::Limit { what: what.to_owned(), got, max }
+            }
+            Misuse::TooLittle { .. } | Misuse::Contradiction(_) => {
+                crate::door::Refusal::Misuse(misuse.to_string())
+            }
+        }
+    }
+}
+
+impl From<Misuse> for crate::Rejection {
+    fn from(misuse: Misuse) -> crate::Rejection {
+        crate::Rejection::Misuse(misuse.to_string())
+    }
+}
+
+impl Request {
+    /// Whether it keeps the limits and makes sense by itself, whatever the state.
+    pub fn check(&self) -> Result<(), Misuse> {
+        match self.id {
+            Some(id) if id.seq.get() == 0 || id.session.get() == 0 => {
+                return Err(Misuse::Contradiction("sessions and requests are numbered from 1"));
+            }
+            Some(id) if self.acked > id.seq => {
+                return Err(Misuse::Contradiction(
+                    "a request cannot be below what it acknowledges",
+                ));
+            }
+            None if self.command.must_be_named() => {
+                return Err(Misuse::Contradiction("this command needs a session and a number"));
+            }
+            Some(_) | None => {}
+        }
+        self.command.check()
+    }
+}
+
+impl Batch {
+    /// Bytes of the keys and values in it: what the limits of a batch are about.
+    pub fn weight(&self) -> usize {
+        self.requests.iter().fold(0, |sum, request| sum.saturating_add(request.command.weight()))
+    }
+}
+
+impl Command {
+    /// Whether a second copy of it would do harm, so that it must come with a request id.
+    pub fn must_be_named(&self) -> bool {
+        match self {
+            Command::CloseSession
+            | Command::Put { .. }
+            | Command::Delete { .. }
+            | Command::Cas { .. }
+            | Command::Multi(_)
+            | Command::RegisterParticipant { .. }
+            | Command::Decide { outcome: Proposal::Commit { .. }, .. }
+            | Command::Retire { .. }
+            | Command::ForgetParticipant { .. } => true,
+            Command::OpenSession { .. }
+            | Command::Settle { .. }
+            | Command::Decide { outcome: Proposal::Abort { .. }, .. }
+            | Command::Fence { .. }
+            | Command::Ack { .. }
+            | Command::LeaderStart { .. } => false,
+        }
+    }
+
+    /// Whether it keeps the limits and makes sense by itself, whatever the state.
+    pub fn check(&self) -> Result<(), Misuse> {
+        at_most("bytes of one request", self.weight(), REQUEST_BYTES_MAX)?;
+        match self {
+            Command::OpenSession { owner, ttl_ms } => {
+                at_most("bytes of an owner's name", owner.len(), NAME_BYTES_MAX)?;
+                between("time to live in ms", *ttl_ms, TTL_MS_MIN, TTL_MS_MAX)
+            }
+            Command::CloseSession
+            | Command::Settle { .. }
+            | Command::Fence { .. }
+            | Command::Retire { .. }
+            | Command::LeaderStart { .. } => Ok(()),
+            Command::Put { key, value } => key_and_value(key, value),
+            Command::Delete { key } => check_key(key),
+            Command::Cas { key, expect, value } => {
+                check_expect(expect)?;
+                key_and_value(key, value)
+            }
+            Command::Multi(multi) => multi.check(),
+            Command::RegisterParticipant { name, address, .. } => {
+                check_name(name.as_str())?;
+                at_most("bytes of an address", address.len(), NAME_BYTES_MAX)
+            }
+            Command::Decide { txn, outcome } => {
+                check_txn(*txn)?;
+                outcome.check()
+            }
+            Command::Ack { participant, txns } => {
+                check_name(participant.as_str())?;
+                at_most("transactions of one acknowledgement", txns.len(), TXNS_MAX)
+            }
+            Command::ForgetParticipant { txn, participant, actor, reason } => {
+                check_txn(*txn)?;
+                check_name(participant.as_str())?;
+                check_reason(actor, reason)
+            }
+        }
+    }
+
+    /// Bytes of the keys, values and texts in it.
+    pub fn weight(&self) -> usize {
+        match self {
+            Command::OpenSession { owner, .. } => owner.len(),
+            Command::CloseSession
+            | Command::Settle { .. }
+            | Command::Fence { .. }
+            | Command::Retire { .. }
+            | Command::LeaderStart { .. } => 0,
+            Command::Put { key, value } => key.len().saturating_add(value.len()),
+            Command::Delete { key } => key.len(),
+            Command::Cas { key, expect, value } => {
+                key.len().saturating_add(value.len()).saturating_add(expect.weight())
+            }
+            Command::Multi(multi) => multi.weight(),
+            Command::RegisterParticipant { name, address, .. } => {
+                name.as_str().len().saturating_add(address.len())
+            }
+            Command::Decide { outcome, .. } => outcome.weight(),
+            Command::Ack { txns, .. } => txns.len().saturating_mul(size_of::<TxnId>()),
+            Command::ForgetParticipant { actor, reason, .. } => {
+                actor.len().saturating_add(reason.len())
+            }
+        }
+    }
+}
+
+impl Proposal {
+    fn check(&self) -> Result<(), Misuse> {
+        match self {
+            Proposal::Commit { parts, multi } => {
+                check_parts(parts)?;
+                let Some(multi) = multi else { return Ok(()) };
+                if !multi.reads.is_empty() {
+                    return Err(Misuse::Contradiction("a commit answers a verdict, not reads"));
+                }
+                multi.check()
+            }
+            Proposal::Abort { cause } => match cause {
+                crate::AbortCause::InDoubtGrace { participant }
+                | crate::AbortCause::LostVote { participant } => check_name(participant.as_str()),
+                crate::AbortCause::Operator { actor, reason } => check_reason(actor, reason),
+                crate::AbortCause::Owner | crate::AbortCause::Guard => Ok(()),
+            },
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Proposal::Commit { parts, multi } => {
+                let names = parts.iter().map(|part| part.participant.as_str().len()).sum::<usize>();
+                names.saturating_add(multi.as_ref().map_or(0, Multi::weight))
+            }
+            Proposal::Abort { cause: crate::AbortCause::Operator { actor, reason } } => {
+                actor.len().saturating_add(reason.len())
+            }
+            Proposal::Abort { .. } => 0,
+        }
+    }
+}
+
+impl Multi {
+    /// Whether it keeps the limits and writes no key twice.
+    pub fn check(&self) -> Result<(), Misuse> {
+        let commands =
+            self.guards.len().saturating_add(self.mutations.len()).saturating_add(self.reads.len());
+        at_most("commands of one multi", commands, MULTI_COMMANDS_MAX)?;
+        for guard in &self.guards {
+            check_key(&guard.key)?;
+            check_expect(&guard.expect)?;
+        }
+        for key in &self.reads {
+            check_key(key)?;
+        }
+        check_mutations(&self.mutations)
+    }
+
+    fn weight(&self) -> usize {
+        let guards = self.guards.iter().map(|guard| guard.key.len() + guard.expect.weight());
+        let mutations = self.mutations.iter().map(Mutation::weight);
+        let reads = self.reads.iter().map(Bytes::len);
+        guards.chain(mutations).chain(reads).fold(0, usize::saturating_add)
+    }
+}
+
+impl Work {
+    /// Whether it keeps the limits and writes no key twice: those of a [`Multi`] without reads.
+    pub fn check(&self) -> Result<(), Misuse> {
+        let commands = self.guards.len().saturating_add(self.mutations.len());
+        at_most("commands of one branch", commands, MULTI_COMMANDS_MAX)?;
+        for guard in &self.guards {
+            check_key(&guard.key)?;
+            check_expect(&guard.expect)?;
+        }
+        check_mutations(&self.mutations)?;
+        let guards = self.guards.iter().map(|guard| guard.key.len() + guard.expect.weight());
+        let mutations = self.mutations.iter().map(Mutation::weight);
+        let weight = guards.chain(mutations).fold(0, usize::saturating_add);
+        at_most("bytes of one branch", weight, REQUEST_BYTES_MAX)
+    }
+}
+
+impl Mutation {
+    /// The key that it writes.
+    pub fn key(&self) -> &Bytes {
+        match self {
+            Mutation::Put { key, .. } | Mutation::Delete { key } => key,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Mutation::Put { key, value } => key.len().saturating_add(value.len()),
+            Mutation::Delete { key } => key.len(),
+        }
+    }
+}
+
+impl Expect {
+    fn weight(&self) -> usize {
+        match self {
+            Expect::Value(value) => value.len(),
+            Expect::Absent | Expect::Present | Expect::Revision(_) => 0,
+        }
+    }
+}
+
+impl Query {
+    /// Whether it keeps the limits.
+    pub fn check(&self) -> Result<(), Misuse> {
+        match self {
+            Query::Get { key } => check_key(key),
+            Query::List { prefix, after, .. } => {
+                at_most("bytes of a prefix", prefix.len(), KEY_BYTES_MAX)?;
+                at_most("bytes of a key", after.as_ref().map_or(0, Bytes::len), KEY_BYTES_MAX)
+            }
+            Query::Verdicts { txns } => {
+                at_most("transactions of one question", txns.len(), TXNS_MAX)
+            }
+            Query::Txn { .. }
+            | Query::Txns { .. }
+            | Query::Participants
+            | Query::Sessions { .. }
+            | Query::Request { .. }
+            | Query::Audit
+            | Query::Census => Ok(()),
+        }
+    }
+}
+
+fn at_most(what: &'static str, got: usize, max: usize) -> Result<(), Misuse> {
+    if got > max {
+        return Err(Misuse::TooMuch { what, got: got as u64, max: max as u64 });
+    }
+    Ok(())
+}
+
+fn between(what: &'static str, got: u64, min: u64, max: u64) -> Result<(), Misuse> {
+    if got > max {
+        return Err(Misuse::TooMuch { what, got, max });
+    }
+    if got < min {
+        return Err(Misuse::TooLittle { what, got, min });
+    }
+    Ok(())
+}
+
+fn check_key(key: &Bytes) -> Result<(), Misuse> {
+    if key.is_empty() {
+        return Err(Misuse::Contradiction("a key must have at least one byte"));
+    }
+    at_most("bytes of a key", key.len(), KEY_BYTES_MAX)
+}
+
+fn key_and_value(key: &Bytes, value: &Bytes) -> Result<(), Misuse> {
+    check_key(key)?;
+    at_most("bytes of a value", value.len(), VALUE_BYTES_MAX)
+}
+
+fn check_expect(expect: &Expect) -> Result<(), Misuse> {
+    at_most("bytes of an expected value", expect.weight(), VALUE_BYTES_MAX)
+}
+
+/// Every key at most once: with two writes of one key at one revision, `version` would be a lie.
+fn check_mutations(mutations: &[Mutation]) -> Result<(), Misuse> {
+    let mut written = std::collections::BTreeSet::new();
+    for mutation in mutations {
+        match mutation {
+            Mutation::Put { key, value } => key_and_value(key, value)?,
+            Mutation::Delete { key } => check_key(key)?,
+        }
+        if !written.insert(mutation.key()) {
+            return Err(Misuse::Contradiction("a key is written twice"));
+        }
+    }
+    Ok(())
+}
+
+fn check_parts(parts: &[Part]) -> Result<(), Misuse> {
+    at_most("participants of one transaction", parts.len(), PARTS_MAX)?;
+    let mut named = std::collections::BTreeSet::new();
+    for part in parts {
+        check_name(part.participant.as_str())?;
+        if !named.insert(&part.participant) {
+            return Err(Misuse::Contradiction("a participant is named twice"));
+        }
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), Misuse> {
+    if name.is_empty() {
+        return Err(Misuse::Contradiction("a participant must have a name"));
+    }
+    at_most("bytes of a participant's name", name.len(), NAME_BYTES_MAX)
+}
+
+fn check_reason(actor: &str, reason: &str) -> Result<(), Misuse> {
+    at_most("bytes of an actor's name", actor.len(), NAME_BYTES_MAX)?;
+    at_most("bytes of a reason", reason.len(), REASON_BYTES_MAX)
+}
+
+fn check_txn(txn: TxnId) -> Result<(), Misuse> {
+    if txn.n == 0 || txn.session.get() == 0 {
+        return Err(Misuse::Contradiction("sessions and transactions are numbered from 1"));
+    }
+    Ok(())
+}
