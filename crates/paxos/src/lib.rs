@@ -7,6 +7,7 @@
 mod ballot;
 mod config;
 mod decree;
+mod detector;
 mod durable;
 mod ids;
 mod message;
@@ -16,6 +17,7 @@ mod time;
 pub use ballot::Ballot;
 pub use config::{Config, ConfigError, Members, Timing};
 pub use decree::Decree;
+pub use detector::{Detector, EWMA_FACTOR, PHI, Policy, WINDOW_SAMPLES};
 pub use durable::{Durable, Durably, Record, Write};
 pub use ids::{Epoch, Incarnation, Life, NodeId, Slot};
 pub use message::{Envelope, Lane, Message};
