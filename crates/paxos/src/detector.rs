@@ -21,7 +21,9 @@ pub enum Policy {
     /// that intervals with the mean and deviation of the last [`WINDOW_SAMPLES`] would exceed once
     /// in 10^φ times, if they were normally distributed.
     PhiAccrual,
-    /// [`EWMA_FACTOR`] times an exponentially weighted moving average of the intervals.
+    /// [`EWMA_FACTOR`] times an exponentially weighted moving average of the intervals, which rises
+    /// fast and falls slowly: stalls are rare and long, so that a mean forgets the last one before
+    /// the next, and what matters is how long they are.
     Ewma,
 }
 
@@ -32,17 +34,20 @@ pub const PHI: u32 = 8;
 /// seconds, after which an outlier is forgotten.
 pub const WINDOW_SAMPLES: usize = 200;
 
-/// How many average intervals [`Policy::Ewma`] waits.
-pub const EWMA_FACTOR: u64 = 5;
+/// How many times its average [`Policy::Ewma`] waits.
+pub const EWMA_FACTOR: u64 = 2;
 
 /// How many standard deviations above its mean a normal variable is once in 10^[`PHI`] times, in
 /// thousandths. At one fixed threshold φ is a straight line in the deviation, so no logarithm is
 /// needed.
 const PHI_DEVIATIONS_MILLI: u64 = 5_612;
 
-/// The weight of the newest interval in the average is one in so many; eight is what TCP smooths
-/// its round trips with (RFC 6298 §2).
-const EWMA_WEIGHT: i64 = 8;
+/// The weight, one in so many, of an interval above the average: one stall counts at once.
+const EWMA_RISE: i64 = 2;
+
+/// The weight, one in so many, of an interval below the average: at a heartbeat of 20 ms a stall is
+/// half forgotten after 14 seconds.
+const EWMA_FALL: i64 = 1_024;
 
 /// A deviation is taken to be at least the mean divided by this: a peer that was regular for four
 /// seconds is not therefore a clock.
@@ -151,11 +156,12 @@ impl Intervals {
                 *squares += square(interval);
             }
             Intervals::Ewma { average, samples } => {
-                let interval = i64::try_from(interval).unwrap_or(i64::MAX / EWMA_WEIGHT);
-                match *samples {
-                    0 => *average = interval,
-                    _ => *average += (interval - *average) / EWMA_WEIGHT,
-                }
+                let above = interval as i64 - *average;
+                *average += match (*samples, above > 0) {
+                    (0, _) => above,
+                    (_, true) => above / EWMA_RISE,
+                    (_, false) => above / EWMA_FALL,
+                };
                 *samples += 1;
             }
         }
@@ -198,7 +204,7 @@ fn square(micros: u64) -> u128 {
 impl Default for Policy {
     /// The winner of the comparison in `docs/detectors.md`.
     fn default() -> Policy {
-        Policy::PhiAccrual
+        Policy::Ewma
     }
 }
 
@@ -267,7 +273,7 @@ mod tests {
         let (ewma, _) = taught(Policy::Ewma, jitter());
         let (fixed, _) = taught(policies()[0], jitter());
         assert!(silence(&phi) > Duration::from_millis(200), "{:?}", silence(&phi));
-        assert!(silence(&ewma) > Duration::from_millis(150), "{:?}", silence(&ewma));
+        assert!(silence(&ewma) > Duration::from_millis(180), "{:?}", silence(&ewma));
         assert_eq!(silence(&fixed), Duration::from_millis(150));
     }
 
@@ -290,6 +296,21 @@ mod tests {
         assert!(silence(&detector) > Duration::from_millis(300));
         detector.heard(at(now + ROUND));
         assert_eq!(silence(&detector), MIN);
+    }
+
+    /// The average rises fast and falls slowly: half of one stall is still in it after 14 seconds.
+    #[test]
+    fn a_stall_is_remembered_longer_than_the_time_to_the_next() {
+        let (mut detector, mut now) = taught(Policy::Ewma, [ROUND; 300]);
+        now += 420_000;
+        detector.heard(at(now));
+        assert_eq!(silence(&detector), Duration::from_millis(440));
+        for _ in 0..700 {
+            now += ROUND;
+            detector.heard(at(now));
+        }
+        let half = silence(&detector);
+        assert!((235..=245).contains(&half.as_millis()), "{half:?}");
     }
 
     /// An absence is no interval: a peer that was away for long is soon detected again.
