@@ -8,16 +8,23 @@
 //! participant do; [`branch`] and [`owner`] are the other
 //! two parts of atomic commit, the participant's and the owner's, as values of the same kind.
 
+mod audit;
 pub mod branch;
 mod command;
 pub mod door;
 mod ids;
+mod keys;
 pub mod limits;
 mod machine;
 pub mod owner;
 pub mod participant_door;
+mod participants;
 mod query;
 mod reply;
+mod runs;
+mod sessions;
+mod table;
+mod transactions;
 mod txn;
 
 pub use command::{

@@ -80,21 +80,24 @@ impl From<Misuse> for crate::Rejection {
 impl Request {
     /// Whether it keeps the limits and makes sense by itself, whatever the state.
     pub fn check(&self) -> Result<(), Misuse> {
+        self.check_name()?;
+        self.command.check()
+    }
+
+    /// Whether it is named as its command needs it.
+    pub(crate) fn check_name(&self) -> Result<(), Misuse> {
         match self.id {
             Some(id) if id.seq.get() == 0 || id.session.get() == 0 => {
-                return Err(Misuse::Contradiction("sessions and requests are numbered from 1"));
+                Err(Misuse::Contradiction("sessions and requests are numbered from 1"))
             }
             Some(id) if self.acked > id.seq => {
-                return Err(Misuse::Contradiction(
-                    "a request cannot be below what it acknowledges",
-                ));
+                Err(Misuse::Contradiction("a request cannot be below what it acknowledges"))
             }
             None if self.command.must_be_named() => {
-                return Err(Misuse::Contradiction("this command needs a session and a number"));
+                Err(Misuse::Contradiction("this command needs a session and a number"))
             }
-            Some(_) | None => {}
+            Some(_) | None => Ok(()),
         }
-        self.command.check()
     }
 }
 
@@ -392,6 +395,10 @@ fn check_reason(actor: &str, reason: &str) -> Result<(), Misuse> {
 fn check_txn(txn: TxnId) -> Result<(), Misuse> {
     if txn.n == 0 || txn.session.get() == 0 {
         return Err(Misuse::Contradiction("sessions and transactions are numbered from 1"));
+    }
+    // So that one past any number is a number.
+    if txn.n == u64::MAX {
+        return Err(Misuse::Contradiction("no transaction has the last number there is"));
     }
     Ok(())
 }

@@ -1,7 +1,19 @@
+mod answer;
+mod decide;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
+use crate::keys::Keys;
+use crate::participants::Participants;
+use crate::sessions::{Admission, Sessions};
+use crate::table::{self, Digesting};
+use crate::transactions::Transactions;
 use crate::{
-    Answer, Batch, ParticipantName, Query, Reign, Reply, Revision, SessionId, TxnId, Verdict,
+    Batch, Command, FenceCause, ParticipantName, Reign, Rejection, Reply, Request, RequestId,
+    Revision, SessionId, Timestamp, TxnId, Verdict,
 };
 
 /// A digest of everything the machine holds; equal states have equal digests on every machine.
@@ -19,45 +31,76 @@ pub struct Applied {
 }
 
 /// The state that every node holds.
-#[derive(Clone, Debug, Default)]
-pub struct Machine {}
+///
+/// Whatever a batch holds, applying it neither panics nor depends on anything else: what makes no
+/// sense is answered with a [`Rejection`].
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The largest stamp of all batches: time here never runs backwards.
+    now: Timestamp,
+    revision: Revision,
+    reign: Reign,
+    keys: Keys,
+    sessions: Sessions,
+    participants: Participants,
+    transactions: Transactions,
+    audit: Audit,
+}
+
+impl Default for Machine {
+    fn default() -> Machine {
+        Machine::new()
+    }
+}
 
 impl Machine {
     /// The machine before the first batch.
     pub fn new() -> Machine {
-        Machine::default()
+        Machine {
+            now: Timestamp::default(),
+            revision: Revision::ZERO,
+            reign: Reign::default(),
+            keys: Keys::new(0x10),
+            sessions: Sessions::new(0x20),
+            participants: Participants::new(0x30),
+            transactions: Transactions::new(0x40),
+            audit: Audit::new(0x50),
+        }
     }
 
     /// Applies one batch; one result per request, in order.
     pub fn apply(&mut self, batch: Batch) -> Vec<Applied> {
-        let _ = batch;
-        Vec::new()
-    }
-
-    /// Answers from the present state.
-    pub fn query(&self, query: &Query) -> Answer {
-        let _ = query;
-        Answer::Verdicts(Vec::new())
+        self.now = self.now.max(batch.stamp);
+        let applied = batch.requests.into_iter().map(|request| self.apply_one(request)).collect();
+        self.sessions.sweep(self.now);
+        self.transactions.sweep(self.now, self.sessions.lowest_live());
+        applied
     }
 
     /// The revision of the last mutating request.
     pub fn revision(&self) -> Revision {
-        Revision::ZERO
+        self.revision
     }
 
     /// The digest of the present state, kept as it changes.
     pub fn hash(&self) -> StateHash {
-        StateHash::default()
+        self.digest(Digesting::AsKept)
     }
 
     /// The digest computed anew from everything held: equal to [`Machine::hash`], or there is a bug.
     pub fn hash_anew(&self) -> StateHash {
-        StateHash::default()
+        self.digest(Digesting::Anew)
     }
 
     /// The reign that last started.
     pub fn reign(&self) -> Reign {
-        Reign::default()
+        self.reign
+    }
+
+    /// The verdict of a transaction: what any node may say, however far behind, since all but
+    /// `InProgress` are said once and for ever.
+    pub fn verdict(&self, txn: TxnId) -> Verdict {
+        self.transactions.verdict(txn, self.sessions.standing(txn.session))
     }
 
     /// What [`Attend`](crate::door::Call::Attend) waits for: those of `in_doubt` that are decided,
@@ -68,12 +111,110 @@ impl Machine {
         in_doubt: &[TxnId],
         finished: &[TxnId],
     ) -> Vec<(TxnId, Verdict)> {
-        let _ = (participant, in_doubt, finished);
-        Vec::new()
+        let standing = |session| self.sessions.standing(session);
+        self.transactions.news_for(participant, in_doubt, finished, standing)
     }
 
     /// Sessions that have not ended: (session, ttl in ms, renewals).
     pub fn live_sessions(&self) -> impl Iterator<Item = (SessionId, u64, u64)> + '_ {
-        std::iter::empty()
+        let live = self.sessions.live_after(SessionId::ZERO);
+        live.map(|(id, session)| (id, session.ttl_ms, session.renewals))
     }
+
+    fn apply_one(&mut self, request: Request) -> Applied {
+        let id = match (request.check_name(), request.id) {
+            (Err(misuse), _) => return fresh(Reply::Rejected(misuse.into())),
+            (Ok(()), None) => return fresh(self.execute(None, request.command)),
+            (Ok(()), Some(id)) => id,
+        };
+        match self.sessions.admit(id, request.acked) {
+            Admission::Fresh => {
+                let reply = self.execute(Some(id), request.command);
+                self.sessions.keep(id, reply.clone());
+                fresh(reply)
+            }
+            Admission::Repeat(reply) => Applied { reply, repeated: true },
+            Admission::Refused(Rejection::SessionEnded) => {
+                fresh(self.refuse_late(&request.command))
+            }
+            Admission::Refused(rejection) => fresh(Reply::Rejected(rejection)),
+            Admission::Overrun => {
+                self.end(id.session, FenceCause::Overrun);
+                fresh(Reply::Rejected(Rejection::SessionEnded))
+            }
+        }
+    }
+
+    /// An owner that was replaced and resumes must learn what became of its transaction: its
+    /// commit meets the fence and is told what stands.
+    fn refuse_late(&self, command: &Command) -> Reply {
+        match command {
+            Command::Decide { txn, .. } => match self.verdict(*txn) {
+                Verdict::InProgress => Reply::Rejected(Rejection::SessionEnded),
+                verdict => Reply::Verdict(verdict),
+            },
+            _ => Reply::Rejected(Rejection::SessionEnded),
+        }
+    }
+
+    fn execute(&mut self, id: Option<RequestId>, command: Command) -> Reply {
+        if let Err(misuse) = command.check() {
+            return Reply::Rejected(misuse.into());
+        }
+        let own = id.map_or(SessionId::ZERO, |id| id.session);
+        match command {
+            Command::OpenSession { owner, ttl_ms } => match self.sessions.open(owner, ttl_ms) {
+                Ok(session) => Reply::Session(session),
+                Err(rejection) => Reply::Rejected(rejection),
+            },
+            Command::CloseSession => self.end(own, FenceCause::Closed),
+            Command::Put { key, value } => {
+                self.revision = self.revision.next();
+                self.keys.put(key, value, self.revision);
+                Reply::Written(self.revision)
+            }
+            Command::Delete { key } => self.delete(&key),
+            Command::Cas { key, expect, value } => {
+                if !expect.holds(self.keys.get(&key)) {
+                    return Reply::Mismatch(self.keys.get(&key).cloned());
+                }
+                self.execute(id, Command::Put { key, value })
+            }
+            Command::Multi(multi) => self.keys.multi(multi, &mut self.revision),
+            Command::Settle { request } => self.settle(id, request),
+            Command::RegisterParticipant { name, incarnation, address } => {
+                self.register(name, incarnation, address)
+            }
+            Command::Decide { txn, outcome } => self.decide(own, txn, outcome),
+            Command::Fence { session, cause, guard } => self.fence(session, cause, guard),
+            Command::Ack { participant, txns } => self.ack(&participant, &txns),
+            Command::Retire { below } => {
+                self.transactions.retire(own, below);
+                self.done()
+            }
+            Command::LeaderStart { reign } => {
+                self.reign = self.reign.max(reign);
+                self.done()
+            }
+            Command::ForgetParticipant { txn, participant, actor, reason } => {
+                self.forget_participant(txn, participant, actor, reason)
+            }
+        }
+    }
+
+    fn digest(&self, how: Digesting) -> StateHash {
+        let counters = (self.now, self.revision, self.reign);
+        let tables = [self.keys.digest(how), self.participants.digest(how), self.audit.digest(how)];
+        let (sessions, txns) = (self.sessions.digest(how), self.transactions.digest(how));
+        StateHash(table::digest(0, &(counters, tables, sessions, txns)))
+    }
+
+    /// It is so, as of this revision.
+    fn done(&self) -> Reply {
+        Reply::Done(self.revision)
+    }
+}
+
+fn fresh(reply: Reply) -> Applied {
+    Applied { reply, repeated: false }
 }

@@ -1,0 +1,171 @@
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use crate::limits::{Misuse, REPLY_BYTES_MAX};
+use crate::table::{Digesting, Table};
+use crate::{Entry, Expect, Guard, Multi, Mutation, Reply, Revision};
+
+/// Bytes of an entry on the wire beside its key and value, at most: three numbers and two lengths.
+const ENTRY_BYTES: usize = 40;
+
+/// The keys, each with the revisions that tell its life (etcd's model).
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    rows: Table<Bytes, Entry>,
+}
+
+/// Keys in byte order, and whether a limit cut the list.
+pub(crate) type Page = (Vec<(Bytes, Entry)>, bool);
+
+impl Keys {
+    pub(crate) fn new(seed: u64) -> Keys {
+        Keys { rows: Table::new(seed) }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.rows.len()
+    }
+
+    pub(crate) fn get(&self, key: &Bytes) -> Option<&Entry> {
+        self.rows.get(key)
+    }
+
+    pub(crate) fn put(&mut self, key: Bytes, value: Bytes, at: Revision) {
+        let entry = Entry::written(self.rows.get(&key), value, at);
+        self.rows.insert(key, entry);
+    }
+
+    pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
+        self.rows.remove(key).is_some()
+    }
+
+    /// Keys that begin with `prefix` and come after `after`: at most `limit`, and at most
+    /// [`REPLY_BYTES_MAX`] of them, but always one if there is one, so that paging gets on.
+    pub(crate) fn list(&self, prefix: &Bytes, after: Option<&Bytes>, limit: u32) -> Page {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after.clone()),
+            Some(_) | None => Bound::Included(prefix.clone()),
+        };
+        let matching = self.rows.range((start, Bound::Unbounded));
+        page(matching.take_while(|(key, _)| key.starts_with(prefix)), limit)
+    }
+
+    /// The place of the first guard that does not hold.
+    pub(crate) fn failing(&self, guards: &[Guard]) -> Option<u32> {
+        first_failing(guards, |key| self.get(key))
+    }
+
+    /// Whether these mutations would change anything.
+    pub(crate) fn would_change(&self, mutations: &[Mutation]) -> bool {
+        mutations.iter().any(|mutation| match mutation {
+            Mutation::Put { .. } => true,
+            Mutation::Delete { key } => self.rows.contains(key),
+        })
+    }
+
+    /// Does them all, at one revision.
+    pub(crate) fn mutate(&mut self, mutations: Vec<Mutation>, at: Revision) {
+        for mutation in mutations {
+            match mutation {
+                Mutation::Put { key, value } => self.put(key, value, at),
+                Mutation::Delete { key } => {
+                    self.delete(&key);
+                }
+            }
+        }
+    }
+
+    /// All or nothing, and the reads in the same moment. `revision` moves if anything changes.
+    pub(crate) fn multi(&mut self, multi: Multi, revision: &mut Revision) -> Reply {
+        let failed = self.failing(&multi.guards);
+        let doing = if failed.is_none() { multi.mutations.as_slice() } else { &[] };
+        if let Err(misuse) = self.reads_fit(&multi.reads, doing) {
+            return Reply::Rejected(misuse.into());
+        }
+        if let Some(failed) = failed {
+            return Reply::MultiRefused { failed, reads: self.reads(&multi.reads) };
+        }
+        if self.would_change(&multi.mutations) {
+            *revision = revision.next();
+        }
+        self.mutate(multi.mutations, *revision);
+        Reply::MultiDone { revision: *revision, reads: self.reads(&multi.reads) }
+    }
+
+    pub(crate) fn digest(&self, how: Digesting) -> u64 {
+        self.rows.digest(how)
+    }
+
+    fn reads(&self, keys: &[Bytes]) -> Vec<Option<Entry>> {
+        keys.iter().map(|key| self.get(key).cloned()).collect()
+    }
+
+    /// Known before anything is done: a reply that fits no frame must not follow a deed.
+    fn reads_fit(&self, keys: &[Bytes], after: &[Mutation]) -> Result<(), Misuse> {
+        let bytes_of = |key: &Bytes| match after.iter().find(|mutation| mutation.key() == key) {
+            Some(Mutation::Put { value, .. }) => value.len(),
+            Some(Mutation::Delete { .. }) => 0,
+            None => self.get(key).map_or(0, |entry| entry.value.len()),
+        };
+        let got = keys.iter().map(bytes_of).fold(0, usize::saturating_add) as u64;
+        let max = REPLY_BYTES_MAX as u64;
+        if got > max {
+            return Err(Misuse::TooMuch { what: "bytes of values to read", got, max });
+        }
+        Ok(())
+    }
+}
+
+/// At most `limit` entries and [`REPLY_BYTES_MAX`], but always one, so that paging gets on.
+fn page<'a>(entries: impl Iterator<Item = (&'a Bytes, &'a Entry)>, limit: u32) -> Page {
+    let mut page = Vec::new();
+    let mut bytes = 0usize;
+    for (key, entry) in entries {
+        let row = key.len().saturating_add(entry.value.len()).saturating_add(ENTRY_BYTES);
+        bytes = bytes.saturating_add(row);
+        let full = page.len() >= limit as usize || (bytes > REPLY_BYTES_MAX && !page.is_empty());
+        if full {
+            return (page, true);
+        }
+        page.push((key.clone(), entry.clone()));
+    }
+    (page, false)
+}
+
+/// The place of the first guard that does not hold of what `get` finds.
+pub(crate) fn first_failing<'a>(
+    guards: &[Guard],
+    get: impl Fn(&Bytes) -> Option<&'a Entry>,
+) -> Option<u32> {
+    let place = guards.iter().position(|guard| !guard.expect.holds(get(&guard.key)))?;
+    Some(u32::try_from(place).expect("a multi holds at most MULTI_COMMANDS_MAX guards"))
+}
+
+impl Entry {
+    /// What a key becomes when it is set at a revision.
+    pub(crate) fn written(before: Option<&Entry>, value: Bytes, at: Revision) -> Entry {
+        match before {
+            None => Entry { value, create: at, modified: at, version: 1 },
+            Some(before) => Entry {
+                value,
+                create: before.create,
+                modified: at,
+                version: before.version.saturating_add(1),
+            },
+        }
+    }
+}
+
+impl Expect {
+    /// Whether it holds of a key as it stands.
+    pub fn holds(&self, entry: Option<&Entry>) -> bool {
+        match (self, entry) {
+            (Expect::Absent, entry) => entry.is_none(),
+            (Expect::Present, entry) => entry.is_some(),
+            (Expect::Revision(at), Some(entry)) => entry.modified == *at,
+            (Expect::Value(value), Some(entry)) => entry.value == value,
+            (Expect::Revision(_) | Expect::Value(_), None) => false,
+        }
+    }
+}

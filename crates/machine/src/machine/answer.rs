@@ -1,0 +1,99 @@
+//! Questions that change nothing.
+
+use super::Machine;
+use crate::limits::{NAME_BYTES_MAX, REPLY_BYTES_MAX};
+use crate::transactions::{Decision, Record};
+use crate::{Answer, Census, ParticipantView, Query, SessionId, SessionView, TxnId, TxnView};
+
+/// Rows of people's tables in one answer, so that it fits a frame whatever the names in it.
+const ROWS_MAX: usize = REPLY_BYTES_MAX / (4 * NAME_BYTES_MAX);
+/// Transactions in one answer: each may name [`PARTS_MAX`](crate::limits::PARTS_MAX) participants.
+const TXN_BYTES_MAX: usize = crate::limits::PARTS_MAX * (NAME_BYTES_MAX + 8);
+
+impl Machine {
+    /// Answers from the present state.
+    pub fn query(&self, query: &Query) -> Answer {
+        match query {
+            Query::Get { key } => {
+                Answer::Key { revision: self.revision, entry: self.keys.get(key).cloned() }
+            }
+            Query::List { prefix, after, limit } => {
+                let (entries, more) = self.keys.list(prefix, after.as_ref(), *limit);
+                Answer::Keys { revision: self.revision, entries, more }
+            }
+            Query::Verdicts { txns } => {
+                Answer::Verdicts(txns.iter().map(|txn| self.verdict(*txn)).collect())
+            }
+            Query::Txn { txn } => Answer::Txn(self.txn_view(*txn)),
+            Query::Txns { after, limit } => self.txns(*after, *limit),
+            Query::Participants => Answer::Participants(self.participant_views()),
+            Query::Sessions { after, limit } => self.session_views(*after, *limit),
+            Query::Request { request } => Answer::Request(self.sessions.reply(*request).cloned()),
+            Query::Audit => Answer::Audit(self.audit.entries()),
+            Query::Census => Answer::Census(self.census()),
+        }
+    }
+
+    /// How much is held, and how much has been forgotten.
+    pub fn census(&self) -> Census {
+        let (commits_unacked, aborts) = self.transactions.records_count();
+        let (runs_forgotten, sessions_retired) = self.transactions.forgotten();
+        Census {
+            keys: self.keys.len(),
+            sessions: self.sessions.live_count(),
+            sessions_ended: self.sessions.ended_count(),
+            replies: self.sessions.replies_count(),
+            commits_unacked,
+            aborts,
+            runs: self.transactions.runs_count(),
+            replies_forgotten: self.sessions.forgotten(),
+            runs_forgotten,
+            sessions_retired,
+        }
+    }
+
+    fn txn_view(&self, txn: TxnId) -> TxnView {
+        let record = self.transactions.record(txn);
+        let (parts, cause) = match record.map(|record| &record.decision) {
+            Some(Decision::Committed(parts)) => (parts.clone(), None),
+            Some(Decision::Aborted(cause)) => (Vec::new(), Some(cause.clone())),
+            None => (Vec::new(), None),
+        };
+        let decided_at_ms = record.map(|Record { at, .. }| at.0);
+        TxnView { txn, verdict: self.verdict(txn), parts, decided_at_ms, cause }
+    }
+
+    fn txns(&self, after: Option<TxnId>, limit: u32) -> Answer {
+        let after = after.unwrap_or(TxnId { session: SessionId::ZERO, n: 0 });
+        let all = self.transactions.records_after(after).map(|txn| self.txn_view(txn));
+        let (txns, more) = cut(all, limit, REPLY_BYTES_MAX / TXN_BYTES_MAX);
+        Answer::Txns { txns, more }
+    }
+
+    fn session_views(&self, after: Option<SessionId>, limit: u32) -> Answer {
+        let live = self.sessions.live_after(after.unwrap_or(SessionId::ZERO));
+        let all = live.map(|(id, session)| SessionView {
+            session: id,
+            owner: session.owner.clone(),
+            ttl_ms: session.ttl_ms,
+            renewals: session.renewals,
+        });
+        let (sessions, more) = cut(all, limit, ROWS_MAX);
+        Answer::Sessions { sessions, more }
+    }
+
+    fn participant_views(&self) -> Vec<ParticipantView> {
+        let view = |(name, incarnation, address): (&crate::ParticipantName, _, &String)| {
+            let unacked = self.transactions.unacked(name);
+            ParticipantView { name: name.clone(), incarnation, address: address.clone(), unacked }
+        };
+        self.participants.iter().map(view).collect()
+    }
+}
+
+/// The first rows, as many as were asked for and fit; and whether there are more.
+fn cut<T>(mut rows: impl Iterator<Item = T>, limit: u32, most: usize) -> (Vec<T>, bool) {
+    let limit = most.min(limit as usize);
+    let page: Vec<T> = rows.by_ref().take(limit).collect();
+    (page, rows.next().is_some())
+}

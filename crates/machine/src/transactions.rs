@@ -1,0 +1,372 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::runs::Runs;
+use crate::sessions::Standing;
+use crate::table::{Digesting, Table};
+use crate::{
+    AbortCause, Counted, Part, ParticipantName, Rejection, SessionId, Timestamp, TxnId, Verdict,
+};
+
+/// What an ended session committed is known for thirty days: longer than any backup of a
+/// participant that one would restore.
+pub(crate) const HORIZON_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// Commits that wait for an acknowledgement, of all sessions together.
+pub(crate) const COMMITS_MAX: u64 = 1 << 18;
+/// Aborts of one live session that stand on a record: its owner should have retired them.
+pub(crate) const ABORTS_MAX: u64 = 4_096;
+/// Runs of committed numbers of one session; each abort between commits splits one.
+pub(crate) const RUNS_OF_ONE_MAX: u64 = 1 << 16;
+/// Runs of committed numbers of all sessions together.
+pub(crate) const RUNS_MAX: u64 = 1 << 20;
+/// Ended sessions whose commits are known.
+pub(crate) const ENDED_OWNERS_MAX: u64 = 1 << 16;
+/// Runs of sessions past the horizon.
+const RETIRED_RUNS_MAX: u64 = 1 << 16;
+/// Verdicts in one answer to a waiting participant; it waits again for more.
+const NEWS_MAX: usize = 1_024;
+
+/// Every verdict there is, in as little as tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct Transactions {
+    /// Commits that some part has not acknowledged, and aborts that nothing else says.
+    records: Table<TxnId, Record>,
+    /// Commits that every part has acknowledged: only the numbers are left.
+    committed: Runs,
+    marks: Table<SessionId, Marks>,
+    /// Sessions past the horizon, as runs of their numbers.
+    retired: Runs,
+    runs_forgotten: u64,
+    sessions_retired: u64,
+    /// Commits by the parts that they wait for. Follows from `records`.
+    unacked: BTreeMap<ParticipantName, BTreeSet<TxnId>>,
+    /// Ended sessions with nothing unacknowledged, the first to be retired first. Follows from
+    /// `marks`.
+    queue: BTreeSet<(Timestamp, SessionId)>,
+}
+
+/// A decision that is kept.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Record {
+    pub(crate) at: Timestamp,
+    pub(crate) decision: Decision,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) enum Decision {
+    /// With whether each part has acknowledged.
+    Committed(Vec<(ParticipantName, bool)>),
+    Aborted(AbortCause),
+}
+
+/// What is known of the transactions of one session beside the decisions.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Marks {
+    /// Below it nothing can commit any more.
+    lwm: u64,
+    /// Below it what is committed is no longer known.
+    forgotten: u64,
+    commits: u64,
+    aborts: u64,
+    runs: u64,
+    ended_at: Option<Timestamp>,
+}
+
+impl Transactions {
+    pub(crate) fn new(seed: u64) -> Transactions {
+        Transactions {
+            records: Table::new(seed),
+            committed: Runs::new(seed.wrapping_add(1)),
+            marks: Table::new(seed.wrapping_add(2)),
+            retired: Runs::new(seed.wrapping_add(3)),
+            runs_forgotten: 0,
+            sessions_retired: 0,
+            unacked: BTreeMap::new(),
+            queue: BTreeSet::new(),
+        }
+    }
+
+    /// The verdict of a transaction whose session stands so: a function of the history, the first
+    /// of decide, fence and retire in its order. All but `InProgress` are stable.
+    pub(crate) fn verdict(&self, txn: TxnId, standing: Standing) -> Verdict {
+        if self.past_horizon(txn) {
+            return Verdict::Retired;
+        }
+        if let Some(record) = self.records.get(&txn) {
+            return record.decision.verdict();
+        }
+        if self.committed.contains(txn) {
+            return Verdict::Committed;
+        }
+        let lwm = self.marks.get(&txn.session).map_or(0, |marks| marks.lwm);
+        if standing == Standing::Ended || txn.n < lwm {
+            return Verdict::Aborted;
+        }
+        Verdict::InProgress
+    }
+
+    /// Records a commit of a transaction that is in progress.
+    pub(crate) fn commit(&mut self, txn: TxnId, parts: Vec<Part>, now: Timestamp) {
+        self.mark(txn.session, |marks| marks.commits = marks.commits.saturating_add(1));
+        if parts.is_empty() {
+            return self.acknowledged(txn);
+        }
+        for part in &parts {
+            self.unacked.entry(part.participant.clone()).or_default().insert(txn);
+        }
+        let parts = parts.into_iter().map(|part| (part.participant, false)).collect();
+        let decision = Decision::Committed(parts);
+        self.records.insert(txn, Record { at: now, decision });
+    }
+
+    /// Records an abort of a transaction that is in progress.
+    pub(crate) fn abort(&mut self, txn: TxnId, cause: AbortCause, now: Timestamp) {
+        self.mark(txn.session, |marks| marks.aborts = marks.aborts.saturating_add(1));
+        self.records.insert(txn, Record { at: now, decision: Decision::Aborted(cause) });
+    }
+
+    /// Whether a commit, or an abort, of this session may be recorded.
+    pub(crate) fn room(&self, session: SessionId, for_what: Counted) -> Result<(), Rejection> {
+        let marks = self.marks.get(&session).copied().unwrap_or_default();
+        let (held, limit) = match for_what {
+            Counted::Aborts => (marks.aborts, ABORTS_MAX),
+            Counted::Commits => (self.records.len(), COMMITS_MAX),
+            Counted::Sessions | Counted::Participants => (0, u64::MAX),
+        };
+        if held >= limit {
+            return Err(Rejection::TooMany { what: for_what, limit });
+        }
+        Ok(())
+    }
+
+    /// A part has finished its branch; whether it was waited for. With the last one only the
+    /// number of the commit is kept: the record goes when no part can need it any more.
+    pub(crate) fn ack(&mut self, txn: TxnId, participant: &ParticipantName) -> bool {
+        let Some(waiting) = self.unacked.get_mut(participant) else { return false };
+        if !waiting.remove(&txn) {
+            return false;
+        }
+        if waiting.is_empty() {
+            self.unacked.remove(participant);
+        }
+        let done = self.records.change(&txn, |record| record.decision.acknowledge(participant));
+        if done == Some(true) {
+            self.records.remove(&txn);
+            self.acknowledged(txn);
+        }
+        true
+    }
+
+    /// From here on nothing of this session below `below` can commit; aborts that this says as
+    /// well are let go.
+    pub(crate) fn retire(&mut self, session: SessionId, below: u64) {
+        self.mark(session, |marks| marks.lwm = marks.lwm.max(below));
+        if let Some(last) = below.checked_sub(1) {
+            self.drop_aborts(session, last);
+        }
+    }
+
+    /// The session has ended: everything undecided is aborted by rule.
+    pub(crate) fn fence(&mut self, session: SessionId, now: Timestamp) {
+        self.drop_aborts(session, u64::MAX);
+        let vacuous = |marks: &Marks| marks.runs == 0 && marks.commits == 0 && marks.forgotten == 0;
+        if self.marks.get(&session).is_some_and(vacuous) {
+            self.marks.remove(&session);
+        }
+        self.marks.change(&session, |marks| marks.ended_at = Some(now));
+        self.enqueue(session);
+    }
+
+    /// Retires what sessions committed that ended before the horizon, or the oldest when there are
+    /// too many. `lowest_live` is the oldest session that has not ended.
+    pub(crate) fn sweep(&mut self, now: Timestamp, lowest_live: Option<SessionId>) {
+        while let Some(&(at, session)) = self.queue.first() {
+            let old = now.0.saturating_sub(at.0) >= HORIZON_MS;
+            let many = self.queue.len() as u64 > ENDED_OWNERS_MAX;
+            if !old && !many && self.committed.len() <= RUNS_MAX {
+                return;
+            }
+            self.queue.remove(&(at, session));
+            self.retire_session(session, lowest_live);
+        }
+        while self.committed.len() > RUNS_MAX {
+            let Some(session) = self.committed.lowest_session() else { return };
+            self.forget_lowest(session);
+        }
+    }
+
+    /// What a waiting participant should hear of: decided ones of `in_doubt`, and commits that
+    /// wait for it and that it did not name.
+    pub(crate) fn news_for(
+        &self,
+        participant: &ParticipantName,
+        in_doubt: &[TxnId],
+        finished: &[TxnId],
+        standing: impl Fn(SessionId) -> Standing,
+    ) -> Vec<(TxnId, Verdict)> {
+        let asked = in_doubt.iter().map(|&txn| (txn, self.verdict(txn, standing(txn.session))));
+        let decided = asked.filter(|(_, verdict)| *verdict != Verdict::InProgress);
+        let named: BTreeSet<&TxnId> = in_doubt.iter().chain(finished).collect();
+        let waiting = self.unacked.get(participant).into_iter().flatten();
+        let unnamed = waiting.filter(|txn| !named.contains(txn));
+        decided.chain(unnamed.map(|&txn| (txn, Verdict::Committed))).take(NEWS_MAX).collect()
+    }
+
+    /// Whether a commit waits for this participant.
+    pub(crate) fn awaits(&self, txn: TxnId, participant: &ParticipantName) -> bool {
+        self.unacked.get(participant).is_some_and(|txns| txns.contains(&txn))
+    }
+
+    pub(crate) fn record(&self, txn: TxnId) -> Option<&Record> {
+        self.records.get(&txn)
+    }
+
+    /// Recorded decisions after this one.
+    pub(crate) fn records_after(&self, after: TxnId) -> impl Iterator<Item = TxnId> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.records.range((Excluded(after), Unbounded)).map(|(txn, _)| *txn)
+    }
+
+    /// Commits that a participant has not acknowledged.
+    pub(crate) fn unacked(&self, participant: &ParticipantName) -> u64 {
+        self.unacked.get(participant).map_or(0, |txns| txns.len() as u64)
+    }
+
+    /// Commits that some participant has not acknowledged, recorded aborts.
+    pub(crate) fn records_count(&self) -> (u64, u64) {
+        let aborts = self.marks.iter().map(|(_, marks)| marks.aborts).sum::<u64>();
+        (self.records.len().saturating_sub(aborts), aborts)
+    }
+
+    pub(crate) fn runs_count(&self) -> u64 {
+        self.committed.len()
+    }
+
+    /// Runs forgotten because there were too many, sessions past the horizon.
+    pub(crate) fn forgotten(&self) -> (u64, u64) {
+        (self.runs_forgotten, self.sessions_retired)
+    }
+
+    pub(crate) fn digest(&self, how: Digesting) -> impl Serialize + use<> {
+        let tables = [self.records.digest(how), self.marks.digest(how)];
+        let runs = [self.committed.digest(how), self.retired.digest(how)];
+        (tables, runs, self.runs_forgotten, self.sessions_retired)
+    }
+
+    /// A decision on record is never past the horizon: some part may still need it, and no other
+    /// answer may be given while it does.
+    fn past_horizon(&self, txn: TxnId) -> bool {
+        let forgotten = self.marks.get(&txn.session).map_or(0, |marks| marks.forgotten);
+        let past = txn.n < forgotten || self.retired.contains(session_row(txn.session.get()));
+        past && !self.records.contains(&txn)
+    }
+
+    /// Every part has acknowledged: the number is all that is kept.
+    fn acknowledged(&mut self, txn: TxnId) {
+        let before = self.committed.len();
+        if txn.n >= self.marks.get(&txn.session).map_or(0, |marks| marks.forgotten) {
+            self.committed.insert(txn);
+        }
+        let after = self.committed.len();
+        let runs = self.mark(txn.session, |marks| {
+            marks.commits = marks.commits.saturating_sub(1);
+            marks.runs = marks.runs.saturating_add(after).saturating_sub(before);
+            marks.runs
+        });
+        if runs > RUNS_OF_ONE_MAX {
+            self.forget_lowest(txn.session);
+        }
+        self.enqueue(txn.session);
+    }
+
+    /// Lets go of the oldest run of a session: from here on `Retired` is the answer below its end.
+    fn forget_lowest(&mut self, session: SessionId) {
+        let Some((first, last)) = self.committed.lowest(session) else { return };
+        self.committed.remove(session, first);
+        self.mark(session, |marks| {
+            marks.forgotten = marks.forgotten.max(last.saturating_add(1));
+            marks.runs = marks.runs.saturating_sub(1);
+        });
+        self.runs_forgotten = self.runs_forgotten.saturating_add(1);
+    }
+
+    /// Forgets the aborts on record up to `last`: retire or fence says the same from here on.
+    fn drop_aborts(&mut self, session: SessionId, last: u64) {
+        if self.marks.get(&session).is_none_or(|marks| marks.aborts == 0) {
+            return;
+        }
+        let upto = TxnId { session, n: 0 }..=TxnId { session, n: last };
+        let aborted = |record: &Record| matches!(record.decision, Decision::Aborted(_));
+        let covered = self.records.range(upto).filter(|(_, record)| aborted(record));
+        let covered: Vec<TxnId> = covered.map(|(txn, _)| *txn).collect();
+        for txn in &covered {
+            self.records.remove(txn);
+        }
+        let dropped = covered.len() as u64;
+        self.mark(session, |marks| marks.aborts = marks.aborts.saturating_sub(dropped));
+    }
+
+    fn retire_session(&mut self, session: SessionId, lowest_live: Option<SessionId>) {
+        self.committed.remove_session(session);
+        self.marks.remove(&session);
+        self.retired.insert(session_row(session.get()));
+        self.sessions_retired = self.sessions_retired.saturating_add(1);
+        if self.retired.len() > RETIRED_RUNS_MAX {
+            self.join_lowest_retired(lowest_live);
+        }
+    }
+
+    /// Counts the sessions between the two lowest runs of retired ones as retired too. They
+    /// committed nothing that is still known, so `Aborted` becomes `Retired`: less is said, nothing
+    /// else. Sessions that may still commit, or whose commits are known, are left alone.
+    fn join_lowest_retired(&mut self, lowest_live: Option<SessionId>) {
+        let mut lowest = self.retired.of(SessionId::ZERO);
+        let (Some((_, end)), Some((next, _))) = (lowest.next(), lowest.next()) else { return };
+        drop(lowest);
+        let gap = SessionId::new(end)..SessionId::new(next);
+        let live = lowest_live.is_some_and(|live| live < gap.end);
+        if !live && self.marks.range(gap.clone()).next().is_none() {
+            for session in gap.start.get()..gap.end.get() {
+                self.retired.insert(session_row(session));
+            }
+        }
+    }
+
+    /// An ended session waits for the horizon from when its last commit is acknowledged.
+    fn enqueue(&mut self, session: SessionId) {
+        if let Some(Marks { commits: 0, ended_at: Some(at), .. }) = self.marks.get(&session) {
+            self.queue.insert((*at, session));
+        }
+    }
+
+    fn mark<R>(&mut self, session: SessionId, how: impl FnOnce(&mut Marks) -> R) -> R {
+        if !self.marks.contains(&session) {
+            self.marks.insert(session, Marks::default());
+        }
+        self.marks.change(&session, how).expect("the row was inserted if it was not there")
+    }
+}
+
+impl Decision {
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Decision::Committed(_) => Verdict::Committed,
+            Decision::Aborted(_) => Verdict::Aborted,
+        }
+    }
+
+    /// Notes an acknowledgement; whether it was the last one of a commit.
+    fn acknowledge(&mut self, participant: &ParticipantName) -> bool {
+        let Decision::Committed(parts) = self else { return false };
+        for (part, acked) in parts.iter_mut() {
+            *acked |= part == participant;
+        }
+        parts.iter().all(|(_, acked)| *acked)
+    }
+}
+
+/// Retired sessions are runs of numbers too, under a session that never is.
+fn session_row(number: u64) -> TxnId {
+    TxnId { session: SessionId::ZERO, n: number }
+}
