@@ -1,0 +1,234 @@
+//! A node's configuration: one TOML file, checked before anything is opened.
+
+mod check;
+mod describe;
+mod error;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use synod_net::{Credentials, Name, PeerAddress, Who};
+use synod_paxos::{Incarnation, Life, Members, NodeId, Timing};
+
+pub use check::check_many;
+pub use describe::{Origin, Row};
+pub use error::ConfigError;
+pub use keys::{LogFormat, LogLevel};
+
+use keys::Keys;
+
+/// One voter of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voter {
+    /// Which life of which node.
+    pub life: Life,
+    /// Its name, which its certificate must say too.
+    pub name: Name,
+    /// Where the others reach it, `host:port`.
+    pub address: String,
+}
+
+/// A node's configuration, whole and consistent in itself.
+#[derive(Clone, Debug)]
+pub struct Config {
+    path: PathBuf,
+    keys: Keys,
+    /// The file as a table, to tell what was written from what is a default.
+    written: toml::Table,
+    cluster: Name,
+    cluster_id: u64,
+    name: Name,
+    members: Members,
+    voters: Vec<Voter>,
+    life: Life,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`. Relative paths in it are relative to its directory.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let (keys, written) = read::load(path)?;
+        check::whole(path, keys, written)
+    }
+
+    /// Checks `text` as if it were the file at `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+        let (keys, written) = read::parse(text, path)?;
+        check::whole(path, keys, written)
+    }
+
+    /// The file it came from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> &Name {
+        &self.cluster
+    }
+
+    /// What tells two clusters of one name apart.
+    pub fn cluster_id(&self) -> u64 {
+        self.cluster_id
+    }
+
+    /// Which life of which node this is.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Every voter, this node included, in the order of the file.
+    pub fn voters(&self) -> &[Voter] {
+        &self.voters
+    }
+
+    /// The directory of the store.
+    pub fn data(&self) -> PathBuf {
+        self.beside(&self.keys.node.data)
+    }
+
+    /// Where peers and clients are heard.
+    pub fn listen(&self) -> SocketAddr {
+        self.keys.node.listen
+    }
+
+    /// Where health and metrics are served.
+    pub fn http_listen(&self) -> SocketAddr {
+        self.keys.http.listen
+    }
+
+    /// How much to log.
+    pub fn log_level(&self) -> LogLevel {
+        self.keys.log.level
+    }
+
+    /// How to log.
+    pub fn log_format(&self) -> LogFormat {
+        self.keys.log.format
+    }
+
+    /// Reads the certificate and key, and checks that they are this node's of this cluster.
+    pub fn credentials(&self) -> Result<Credentials, ConfigError> {
+        let tls = &self.keys.tls;
+        let (ca, cert) = (self.beside(&tls.ca), self.beside(&tls.cert));
+        let credentials = Credentials::load(&ca, &cert, &self.beside(&tls.key))?;
+        let found = credentials.identity();
+        let expected = Who::Node(self.name.clone());
+        if found.cluster == self.cluster && found.who == expected {
+            return Ok(credentials);
+        }
+        Err(ConfigError::ForeignCertificate {
+            cert,
+            found: Box::new(found.clone()),
+            cluster: self.cluster.clone(),
+            node: self.name.clone(),
+        })
+    }
+
+    pub(crate) fn store_identity(&self) -> synod_store::Identity {
+        synod_store::Identity {
+            cluster: self.cluster.as_str().to_owned(),
+            cluster_id: self.cluster_id,
+            life: self.life,
+        }
+    }
+
+    /// Every voter but this node, for the mesh to dial or to expect.
+    pub(crate) fn peer_addresses(&self) -> Vec<PeerAddress> {
+        let others = self.voters.iter().filter(|voter| voter.life != self.life);
+        others
+            .map(|voter| PeerAddress { name: voter.name.clone(), address: voter.address.clone() })
+            .collect()
+    }
+
+    pub(crate) fn replica(&self) -> synod_replica::Config {
+        let limits = &self.keys.limits;
+        let paxos = synod_paxos::Config {
+            life: self.life,
+            members: self.members.clone(),
+            timing: self.timing(),
+            window_slots: limits.window_slots,
+            window_bytes: limits.window_bytes,
+        };
+        synod_replica::Config {
+            batch_bytes_max: limits.batch_bytes_max,
+            queue_bytes_max: limits.queue_bytes_max,
+            session_grace: Duration::from_millis(self.keys.timing.session_grace_ms),
+            ..synod_replica::Config::new(paxos)
+        }
+    }
+
+    pub(crate) fn timing(&self) -> Timing {
+        let timing = &self.keys.timing;
+        Timing {
+            heartbeat: Duration::from_millis(timing.heartbeat_ms),
+            suspect_min: Duration::from_millis(timing.suspect_min_ms),
+            suspect_max: Duration::from_millis(timing.suspect_max_ms),
+            disk_stall: Duration::from_millis(timing.disk_stall_ms),
+        }
+    }
+
+    pub(crate) fn stop_within(&self) -> Duration {
+        Duration::from_millis(self.keys.timing.stop_within_ms)
+    }
+
+    pub(crate) fn requests_max(&self) -> usize {
+        self.keys.limits.requests_max
+    }
+
+    pub(crate) fn requests_per_client_max(&self) -> usize {
+        self.keys.limits.requests_per_client_max
+    }
+
+    pub(crate) fn http_connections_max(&self) -> usize {
+        self.keys.http.connections_max
+    }
+
+    /// A path of the file, relative to the file's directory.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+mod read {
+    //! Bytes to keys.
+
+    use std::path::Path;
+
+    use super::{ConfigError, Keys};
+
+    pub(super) fn load(path: &Path) -> Result<(Keys, toml::Table), ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        parse(&text, path)
+    }
+
+    pub(super) fn parse(text: &str, path: &Path) -> Result<(Keys, toml::Table), ConfigError> {
+        let wrong = |source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) };
+        let keys = toml::from_str(text).map_err(wrong)?;
+        Ok((keys, toml::from_str(text).map_err(wrong)?))
+    }
+}
+
+impl Voter {
+    fn of(keys: &keys::PeerKeys, path: &Path) -> Result<Voter, ConfigError> {
+        let name = Name::new(keys.name.clone()).map_err(|source| ConfigError::Name {
+            path: path.to_owned(),
+            key: format!("peer {}: name", keys.id),
+            source,
+        })?;
+        let incarnation = Incarnation::new(keys.incarnation);
+        let life = Life { node: NodeId::new(keys.id), incarnation };
+        Ok(Voter { life, name, address: keys.address.clone() })
+    }
+}
