@@ -1,1 +1,24 @@
-//! Runs a replica: one owner, one select loop, one disk thread.
+//! Runs a replica: one owner, one select loop, one disk thread; health and metrics over HTTP.
+//!
+//! A [`Node`] is started from a [`Config`] and runs on the caller's runtime; one thread is enough. It
+//! knows no rule of the protocol: it carries bytes between the mesh, the replica and the disk.
+
+mod calls;
+mod clock;
+mod config;
+mod disk;
+mod door;
+mod driver;
+mod error;
+mod health;
+mod http;
+mod metrics;
+mod node;
+mod quiet;
+mod reign;
+mod roster;
+mod syncs;
+
+pub use config::{Config, ConfigError, LogFormat, LogLevel, Origin, Row, Voter, check_many};
+pub use error::{Fault, NodeError};
+pub use node::{Node, format};

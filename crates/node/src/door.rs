@@ -1,0 +1,157 @@
+//! Who may ask for what: checked once, here, before anything is queued or proposed.
+//!
+//! The table is exhaustive over calls and commands: a new command without a row does not compile.
+
+use synod_machine::{
+    AbortCause, Command, FenceCause, ParticipantName, Proposal, Query,
+    door::{Ask, Call, Refusal},
+};
+use synod_net::{Identity, Role, Who};
+
+/// What a call takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs<'a> {
+    /// Any client.
+    Client,
+    /// `read`, or a role that may more.
+    Read,
+    /// `read`, or a participant: its verdicts.
+    ReadOrParticipant,
+    /// `write`, or a role that may more.
+    Write,
+    /// `write`, or a participant: sessions.
+    WriteOrParticipant,
+    /// The participant of this name and nobody else: another's word would free or commit what only
+    /// this one knows to be durable.
+    Own(&'a ParticipantName),
+    /// `admin`, under its own name: what it does is written down with who did it.
+    Admin(Option<&'a str>),
+    /// Nobody: a leader proposes it of its own accord.
+    Leader,
+}
+
+/// Whether `from` may ask this, and whether it keeps the limits of a request.
+pub(crate) fn admit(from: &Identity, ask: &Ask) -> Result<(), Refusal> {
+    let Who::Client { name, role } = &from.who else {
+        return Err(refused("node", "client"));
+    };
+    allow(name.as_str(), *role, needs(&ask.call))?;
+    match &ask.call {
+        Call::Submit(request) => Ok(request.check()?),
+        Call::Read { query, .. } => Ok(query.check()?),
+        Call::Attend { in_doubt, finished, .. } => {
+            within("transactions waited for", in_doubt.len())?;
+            within("transactions finished", finished.len())
+        }
+        Call::KeepAlive { .. } | Call::Status => Ok(()),
+    }
+}
+
+fn within(what: &str, got: usize) -> Result<(), Refusal> {
+    let max = synod_machine::limits::TXNS_MAX;
+    if got <= max {
+        return Ok(());
+    }
+    Err(Refusal::Limit { what: what.to_owned(), got: got as u64, max: max as u64 })
+}
+
+fn needs(call: &Call) -> Needs<'_> {
+    match call {
+        Call::Submit(request) => command_needs(&request.command),
+        Call::KeepAlive { .. } => Needs::WriteOrParticipant,
+        Call::Read { query, .. } => query_needs(query),
+        Call::Attend { participant, .. } => Needs::Own(participant),
+        Call::Status => Needs::Client,
+    }
+}
+
+fn command_needs(command: &Command) -> Needs<'_> {
+    match command {
+        Command::OpenSession { .. } | Command::CloseSession => Needs::WriteOrParticipant,
+        Command::Put { .. }
+        | Command::Delete { .. }
+        | Command::Cas { .. }
+        | Command::Multi(_)
+        | Command::Settle { .. }
+        | Command::Retire { .. } => Needs::Write,
+        Command::Decide { outcome, .. } => match outcome {
+            Proposal::Commit { .. } => Needs::Write,
+            Proposal::Abort { cause } => abort_needs(cause),
+        },
+        Command::RegisterParticipant { name, .. } => Needs::Own(name),
+        Command::Ack { participant, .. } => Needs::Own(participant),
+        Command::Fence { cause, guard, .. } => match (cause, guard) {
+            (FenceCause::Operator, None) => Needs::Admin(None),
+            (FenceCause::Operator, Some(_))
+            | (FenceCause::Expired | FenceCause::Closed | FenceCause::Overrun, _) => Needs::Leader,
+        },
+        Command::LeaderStart { .. } => Needs::Leader,
+        Command::ForgetParticipant { actor, .. } => Needs::Admin(Some(actor)),
+    }
+}
+
+fn abort_needs(cause: &AbortCause) -> Needs<'_> {
+    match cause {
+        AbortCause::InDoubtGrace { participant } => Needs::Own(participant),
+        AbortCause::Operator { actor, .. } => Needs::Admin(Some(actor)),
+        AbortCause::Owner | AbortCause::Guard | AbortCause::LostVote { .. } => Needs::Write,
+    }
+}
+
+fn query_needs(query: &Query) -> Needs<'_> {
+    match query {
+        Query::Verdicts { .. } => Needs::ReadOrParticipant,
+        Query::Get { .. }
+        | Query::List { .. }
+        | Query::Txn { .. }
+        | Query::Txns { .. }
+        | Query::Participants
+        | Query::Sessions { .. }
+        | Query::Request { .. }
+        | Query::Audit
+        | Query::Census => Needs::Read,
+    }
+}
+
+fn allow(name: &str, role: Role, needs: Needs<'_>) -> Result<(), Refusal> {
+    let (read, write, participant) = match role {
+        Role::Read => (true, false, false),
+        Role::Participant => (false, false, true),
+        Role::Write | Role::Admin => (true, true, false),
+    };
+    let (may, would_do) = match needs {
+        Needs::Client => (true, String::new()),
+        Needs::Read => (read, "read".to_owned()),
+        Needs::ReadOrParticipant => (read || participant, "read".to_owned()),
+        Needs::Write => (write, "write".to_owned()),
+        Needs::WriteOrParticipant => (write || participant, "write".to_owned()),
+        Needs::Own(own) => (participant && own.as_str() == name, format!("participant {own}")),
+        Needs::Admin(None) => (role == Role::Admin, "admin".to_owned()),
+        Needs::Admin(Some(actor)) if role == Role::Admin && actor != name => {
+            return Err(Refusal::Misuse(format!(
+                "the actor of this command must be {name}, who asks for it, not {actor}"
+            )));
+        }
+        Needs::Admin(Some(_)) => (role == Role::Admin, "admin".to_owned()),
+        Needs::Leader => {
+            return Err(Refusal::Misuse("only a leader proposes this, by itself".to_owned()));
+        }
+    };
+    if may { Ok(()) } else { Err(refused(&spoken(name, role), &would_do)) }
+}
+
+fn refused(has: &str, needs: &str) -> Refusal {
+    Refusal::Role { has: has.to_owned(), needs: needs.to_owned() }
+}
+
+fn spoken(name: &str, role: Role) -> String {
+    match role {
+        Role::Read => "read".to_owned(),
+        Role::Write => "write".to_owned(),
+        Role::Admin => "admin".to_owned(),
+        Role::Participant => format!("participant {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

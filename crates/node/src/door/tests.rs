@@ -1,0 +1,186 @@
+use bytes::Bytes;
+use synod_machine::{
+    BranchIncarnation, FenceGuard, Multi, Reign, Request, RequestId, Revision, Seq, SessionId,
+    TxnId, door::Freshness,
+};
+use synod_net::Name;
+
+use super::*;
+
+fn client(name: &str, role: Role) -> Identity {
+    let who = Who::Client { name: Name::new(name).unwrap(), role };
+    Identity { cluster: Name::new("eu").unwrap(), who }
+}
+
+fn everybody() -> [Identity; 4] {
+    [
+        client("reader", Role::Read),
+        client("writer", Role::Write),
+        client("ops", Role::Admin),
+        client("east", Role::Participant),
+    ]
+}
+
+/// Who of `everybody` may ask this: `r`, `w`, `a`, `p`.
+fn may(call: Call) -> String {
+    let ask = Ask { within_ms: 1_000, call };
+    let marks = everybody().into_iter().zip(['r', 'w', 'a', 'p']);
+    marks.filter(|(who, _)| admit(who, &ask).is_ok()).map(|(_, mark)| mark).collect()
+}
+
+fn submit(command: Command) -> Call {
+    let id = RequestId { session: SessionId::new(1), seq: Seq::new(2) };
+    Call::Submit(Request { id: Some(id), acked: Seq::new(1), command })
+}
+
+fn read(query: Query) -> Call {
+    Call::Read { query, freshness: Freshness::Stale }
+}
+
+fn key() -> Bytes {
+    Bytes::from_static(b"epoch")
+}
+
+fn txn() -> TxnId {
+    TxnId { session: SessionId::new(1), n: 1 }
+}
+
+fn participant(name: &str) -> ParticipantName {
+    ParticipantName::new(name)
+}
+
+fn abort(cause: AbortCause) -> Command {
+    Command::Decide { txn: txn(), outcome: Proposal::Abort { cause } }
+}
+
+fn fence(cause: FenceCause, guard: Option<FenceGuard>) -> Command {
+    Command::Fence { session: SessionId::new(1), cause, guard }
+}
+
+/// Security §3: reading is for readers and up; a participant asks for verdicts only.
+#[test]
+fn reads_are_for_readers_and_verdicts_for_participants_too() {
+    assert_eq!(may(read(Query::Get { key: key() })), "rwa");
+    assert_eq!(may(read(Query::Verdicts { txns: vec![txn()] })), "rwap");
+    assert_eq!(may(read(Query::Participants)), "rwa");
+    assert_eq!(may(Call::Status), "rwap");
+}
+
+/// Security §3: writing is for writers and up.
+#[test]
+fn writes_are_for_writers_and_admins() {
+    let value = Bytes::from_static(b"7");
+    assert_eq!(may(submit(Command::Put { key: key(), value })), "wa");
+    assert_eq!(may(submit(Command::Delete { key: key() })), "wa");
+    assert_eq!(may(submit(Command::Multi(Multi::default()))), "wa");
+    assert_eq!(may(submit(Command::Retire { below: 7 })), "wa");
+    let commit = Proposal::Commit { parts: Vec::new(), multi: None };
+    assert_eq!(may(submit(Command::Decide { txn: txn(), outcome: commit })), "wa");
+    assert_eq!(may(submit(abort(AbortCause::Owner))), "wa");
+}
+
+/// Participants have sessions of their own.
+#[test]
+fn sessions_are_for_writers_and_participants() {
+    let open = Command::OpenSession { owner: "east".to_owned(), ttl_ms: 5_000 };
+    assert_eq!(may(submit(open)), "wap");
+    assert_eq!(may(submit(Command::CloseSession)), "wap");
+    assert_eq!(may(Call::KeepAlive { session: SessionId::new(1) }), "wap");
+}
+
+/// Security §3: a participant votes, acknowledges and asks for its own name only; nobody else can
+/// say for it what is durable there.
+#[test]
+fn a_participant_speaks_for_its_own_name_and_nobody_else_does() {
+    let attend = |name: &str| Call::Attend {
+        participant: participant(name),
+        in_doubt: Vec::new(),
+        finished: Vec::new(),
+    };
+    let register = |name: &str| Command::RegisterParticipant {
+        name: participant(name),
+        incarnation: BranchIncarnation(1),
+        address: "127.0.0.1:1".to_owned(),
+    };
+    let ack = |name: &str| Command::Ack { participant: participant(name), txns: vec![txn()] };
+    let grace = |name: &str| abort(AbortCause::InDoubtGrace { participant: participant(name) });
+    for (name, who) in [("east", "p"), ("west", "")] {
+        assert_eq!(may(attend(name)), who);
+        assert_eq!(may(submit(register(name))), who);
+        assert_eq!(may(submit(ack(name))), who);
+        assert_eq!(may(submit(grace(name))), who);
+    }
+}
+
+/// Security §3: forcing is the admin's, under its own name.
+#[test]
+fn forcing_is_for_admins_under_their_own_name() {
+    let forget = |actor: &str| Command::ForgetParticipant {
+        txn: txn(),
+        participant: participant("east"),
+        actor: actor.to_owned(),
+        reason: "the disk is gone".to_owned(),
+    };
+    assert_eq!(may(submit(forget("ops"))), "a");
+    assert_eq!(may(submit(forget("somebody"))), "");
+    let operator =
+        |actor: &str| AbortCause::Operator { actor: actor.to_owned(), reason: "stuck".to_owned() };
+    assert_eq!(may(submit(abort(operator("ops")))), "a");
+    assert_eq!(may(submit(fence(FenceCause::Operator, None))), "a");
+}
+
+/// What leaders propose by themselves comes through no door.
+#[test]
+fn what_a_leader_proposes_comes_through_no_door() {
+    assert_eq!(may(submit(Command::LeaderStart { reign: Reign(1, 2, 3) })), "");
+    let guard = FenceGuard { reign: Reign(1, 2, 3), renewals: 0 };
+    assert_eq!(may(submit(fence(FenceCause::Expired, Some(guard)))), "");
+    assert_eq!(may(submit(fence(FenceCause::Closed, None))), "");
+}
+
+/// A role error names the role that would do.
+#[test]
+fn a_refusal_names_the_role_that_would_do() {
+    let call = submit(Command::Delete { key: key() });
+    let refusal = admit(&everybody()[0], &Ask { within_ms: 1, call }).unwrap_err();
+    assert_eq!(refusal.to_string(), "role read may not do this; write may");
+    let call = submit(Command::Ack { participant: participant("west"), txns: vec![txn()] });
+    let refusal = admit(&everybody()[3], &Ask { within_ms: 1, call }).unwrap_err();
+    assert_eq!(refusal.to_string(), "role participant east may not do this; participant west may");
+}
+
+/// Security §2: a node's certificate can never act as a client.
+#[test]
+fn a_node_is_no_client() {
+    let node =
+        Identity { cluster: Name::new("eu").unwrap(), who: Who::Node(Name::new("n1").unwrap()) };
+    assert!(admit(&node, &Ask { within_ms: 1, call: Call::Status }).is_err());
+}
+
+/// Security §4: limits are checked before anything is proposed, and named.
+#[test]
+fn limits_are_checked_at_the_door() {
+    let writer = &everybody()[1];
+    let put = |key: usize, value: usize| Ask {
+        within_ms: 1,
+        call: submit(Command::Put { key: vec![7; key].into(), value: vec![7; value].into() }),
+    };
+    assert!(admit(writer, &put(4_096, 1 << 20)).is_ok());
+    assert!(matches!(admit(writer, &put(4_097, 0)), Err(Refusal::Limit { max: 4_096, .. })));
+    assert!(matches!(admit(writer, &put(1, (1 << 20) + 1)), Err(Refusal::Limit { .. })));
+    assert!(matches!(admit(writer, &put(0, 1)), Err(Refusal::Misuse(_))));
+    let call = read(Query::Get { key: Bytes::new() });
+    assert!(matches!(admit(writer, &Ask { within_ms: 1, call }), Err(Refusal::Misuse(_))));
+    let in_doubt = vec![txn(); synod_machine::limits::TXNS_MAX + 1];
+    let call = Call::Attend { participant: participant("east"), in_doubt, finished: Vec::new() };
+    let ask = Ask { within_ms: 1, call };
+    assert!(matches!(admit(&everybody()[3], &ask), Err(Refusal::Limit { .. })));
+}
+
+/// Unused in the table above, and so that a new kind of expectation is thought of.
+#[test]
+fn a_compare_and_set_is_a_write() {
+    let expect = synod_machine::Expect::Revision(Revision::new(3));
+    let value = Bytes::from_static(b"8");
+    assert_eq!(may(submit(Command::Cas { key: key(), expect, value })), "wa");
+}

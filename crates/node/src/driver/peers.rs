@@ -1,0 +1,102 @@
+//! Words from and to peers.
+
+use bytes::Bytes;
+use synod_net::{Lane, Name};
+use synod_paxos::Envelope;
+use synod_replica::Input;
+use tracing::{trace, warn};
+
+use super::Driver;
+
+/// Facts that may wait for a disk that does not keep up. Above it, words that would add to them are
+/// dropped: a lost word is asked for again, memory is not.
+const WAITING_WRITES_MAX: usize = 65_536;
+
+/// Why a frame is nobody's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// Its bytes are no envelope, or more than one.
+    Malformed,
+    /// It claims another sender than its certificate.
+    Sender,
+    /// It is for somebody else.
+    Receiver,
+}
+
+impl Foreign {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Foreign::Malformed => "malformed",
+            Foreign::Sender => "sender",
+            Foreign::Receiver => "receiver",
+        }
+    }
+}
+
+impl Driver {
+    /// Steps in a peer's word, if it is one.
+    pub(super) fn frame(&mut self, from: &Name, lane: Lane, body: &[u8]) {
+        if lane != Lane::Control && self.disk.waiting_writes() > WAITING_WRITES_MAX {
+            self.metrics.frame_shed();
+            return;
+        }
+        match self.word_of(from, body) {
+            Ok(envelope) => {
+                trace!(peer = %from, bytes = body.len(), "heard");
+                self.reign.heard(envelope.from.node);
+                self.step(Input::Peer(envelope));
+            }
+            Err(foreign) => {
+                self.metrics.frame_foreign(foreign.as_str());
+                if let Some(count) = self.state.foreign_frames.count() {
+                    warn!(peer = %from, why = foreign.as_str(), count, "dropped frames");
+                }
+            }
+        }
+    }
+
+    fn word_of(&self, from: &Name, body: &[u8]) -> Result<Envelope, Foreign> {
+        let (envelope, rest): (Envelope, &[u8]) =
+            postcard::take_from_bytes(body).map_err(|_| Foreign::Malformed)?;
+        if !rest.is_empty() {
+            return Err(Foreign::Malformed);
+        }
+        if self.roster.node(from) != Some(envelope.from.node) {
+            return Err(Foreign::Sender);
+        }
+        if envelope.to != self.roster.me() {
+            return Err(Foreign::Receiver);
+        }
+        Ok(envelope)
+    }
+
+    /// Carries words to their nodes; those to this node are stepped in before anything else.
+    pub(super) fn speak(&mut self, words: Vec<Envelope>) {
+        for envelope in words {
+            if envelope.to == self.roster.me() {
+                self.state.to_self.push_back(envelope);
+            } else {
+                self.send(&envelope);
+            }
+        }
+    }
+
+    fn send(&self, envelope: &Envelope) {
+        let Some(peer) = self.roster.name(envelope.to) else {
+            warn!(peer = %envelope.to, "a word to a node that is no voter was dropped");
+            return;
+        };
+        match postcard::to_allocvec(envelope) {
+            Ok(bytes) => self.mesh.send(peer, lane_of(envelope), Bytes::from(bytes)),
+            Err(error) => tracing::error!(%error, %peer, "a word could not be encoded"),
+        }
+    }
+}
+
+fn lane_of(envelope: &Envelope) -> Lane {
+    match envelope.lane() {
+        synod_paxos::Lane::Control => Lane::Control,
+        synod_paxos::Lane::Log => Lane::Log,
+        synod_paxos::Lane::Bulk => Lane::Bulk,
+    }
+}

@@ -1,0 +1,70 @@
+//! Carrying out what the replica wants, until it wants nothing more.
+
+use std::{mem, time::Instant};
+
+use synod_paxos::Durably;
+use synod_replica::{ClientId, Input, Response};
+use tracing::warn;
+
+use super::Driver;
+
+impl Driver {
+    /// Sends, syncs, reads and answers; steps in what this node says to itself and what time brings.
+    pub(super) fn settle(&mut self) {
+        loop {
+            let wake_at = self.replica.wake_at();
+            if wake_at.is_some_and(|at| at <= self.clock.now()) {
+                self.step(Input::Wake);
+            }
+            while let Some(envelope) = self.state.to_self.pop_front() {
+                self.step(Input::Peer(envelope));
+            }
+            self.carry_out();
+            if !self.state.to_self.is_empty() {
+                continue;
+            }
+            self.disk.run(Instant::now());
+            if !(self.disk.is_idle() && self.replica.gathered()) {
+                break;
+            }
+            // Nothing more waits and the disk is free: what has gathered becomes a batch.
+            self.step(Input::DiskFree);
+            self.carry_out();
+            self.disk.run(Instant::now());
+            if self.state.to_self.is_empty() {
+                break;
+            }
+        }
+        self.watch_reign();
+    }
+
+    /// Empties `out` to where its parts belong.
+    fn carry_out(&mut self) {
+        let out = mem::take(&mut self.state.out);
+        self.disk.give(out.durably);
+        self.speak(out.at_once);
+        for fetch in out.fetch {
+            self.disk.fetch(fetch);
+        }
+        for (client, response) in out.responses {
+            self.respond(client, response);
+        }
+    }
+
+    fn respond(&mut self, client: ClientId, response: Response) {
+        let said = match response {
+            Response::Said(said) => said,
+            Response::NotLeader(leader) => self.not_leader(leader),
+        };
+        self.answer(client, said);
+    }
+
+    /// Keeps facts that found no room, and lets others lead meanwhile.
+    pub(super) fn disk_is_full(&mut self, batch: Durably) {
+        if !self.disk.is_full() {
+            warn!("the disk is full; free some space: this node refuses requests until then");
+        }
+        self.disk.full(batch, Instant::now());
+        self.step_down();
+    }
+}

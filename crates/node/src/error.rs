@@ -1,0 +1,94 @@
+use std::net::SocketAddr;
+
+use synod_net::NetError;
+use synod_store::StoreError;
+
+use crate::ConfigError;
+
+/// Why a node cannot start, or had to end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// Its configuration, certificate or key.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its store. After it has run this is final: what the disk holds is unknown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its place on the network.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// Its health page.
+    #[error("http.listen = {address}: {source}")]
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system gives no thread.
+    #[error("the disk thread cannot be started: {0}")]
+    Thread(std::io::Error),
+    /// The disk thread ended without a word: a bug of ours.
+    #[error("the disk thread is gone; this is a bug")]
+    DiskGone,
+    /// The mesh ended without being asked to: a bug of ours.
+    #[error("the mesh is gone; this is a bug")]
+    MeshClosed,
+    /// The loop ended by a panic: a bug of ours.
+    #[error("the node's loop panicked; this is a bug")]
+    Panicked,
+}
+
+/// What a failure of a node is, for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The configuration or what it points to; nothing was started.
+    Usage,
+    /// The certificate, key or store of somebody else.
+    Identity,
+    /// The machine under it: disk, ports, memory.
+    Machine,
+    /// Ours.
+    Bug,
+}
+
+impl NodeError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            NodeError::Config(
+                ConfigError::Credentials(_) | ConfigError::ForeignCertificate { .. },
+            )
+            | NodeError::Store(StoreError::Foreign { .. }) => Fault::Identity,
+            NodeError::Config(_)
+            | NodeError::Net(_)
+            | NodeError::Http { .. }
+            | NodeError::Store(
+                StoreError::Missing { .. } | StoreError::InUse { .. } | StoreError::Exists { .. },
+            ) => Fault::Usage,
+            NodeError::Store(_) | NodeError::Thread(_) => Fault::Machine,
+            NodeError::DiskGone | NodeError::MeshClosed | NodeError::Panicked => Fault::Bug,
+        }
+    }
+
+    /// What to do about it, when the message does not say so already.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            NodeError::Store(StoreError::InUse { .. }) => {
+                Some("another node runs on this directory; stop it, or check node.data")
+            }
+            NodeError::Store(StoreError::SyncFailed { .. }) => {
+                Some("nothing was acknowledged that the disk did not confirm; check the medium")
+            }
+            NodeError::Http { .. } => Some("choose another http.listen, or port 0"),
+            NodeError::Config(ConfigError::ForeignCertificate { .. }) => {
+                Some("each node has a certificate and a key of its own name")
+            }
+            NodeError::DiskGone | NodeError::MeshClosed | NodeError::Panicked => {
+                Some("please report it with the log's last lines")
+            }
+            _ => None,
+        }
+    }
+}

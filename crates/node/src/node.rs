@@ -1,0 +1,208 @@
+//! A node from outside: started, running, stopped.
+
+use std::{future::Future, net::SocketAddr};
+
+use synod_net::{Mesh, MeshConfig};
+use synod_paxos::{Decree, Slot};
+use synod_replica::Replica;
+use synod_store::{Store, StoreError};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+use tracing::info;
+
+use crate::{
+    Config, NodeError,
+    calls::Calls,
+    clock::Clock,
+    disk::Disk,
+    driver::{Driver, Ears, QUESTIONS_MAX, Question, State},
+    http::{self, Pages},
+    metrics::Metrics,
+    reign::ReignWatch,
+    roster::Roster,
+};
+
+/// Makes the empty store of a new node. Refuses when there is one: a store is never formatted by a
+/// start, because an empty directory where there was a store means that votes were lost.
+pub fn format(config: &Config) -> Result<(), NodeError> {
+    Store::format(&config.data(), &config.store_identity())?;
+    Ok(())
+}
+
+/// A running node.
+///
+/// Dropping it ends it without a goodbye, as a crash would; [`Node::stop`] ends it in order.
+#[derive(Debug)]
+pub struct Node {
+    address: SocketAddr,
+    http_address: SocketAddr,
+    questions: mpsc::Sender<Question>,
+    driver: JoinHandle<Result<(), NodeError>>,
+    pages: JoinHandle<()>,
+    /// Resolves when the store is closed and its directory can be opened again.
+    store_closed: oneshot::Receiver<()>,
+}
+
+impl Node {
+    /// Opens the store, listens, and runs from here on, on the runtime of the caller.
+    pub async fn start(config: Config) -> Result<Node, NodeError> {
+        let credentials = config.credentials()?;
+        let certificate_ends_at = credentials.ends_at();
+        let (store, replica) = recover(&config)?;
+        // Before the mesh: a node whose page has no place is not heard by its peers at all.
+        let listener = listen(config.http_listen()).await?;
+        let http_address = listener
+            .local_addr()
+            .map_err(|source| NodeError::Http { address: config.http_listen(), source })?;
+        let (mesh, events) = Mesh::open(MeshConfig {
+            credentials,
+            cluster_id: config.cluster_id(),
+            listen: config.listen(),
+            peers: config.peer_addresses(),
+        })
+        .await?;
+        let address = mesh.address();
+        let (disk, done, store_closed) = Disk::start(store).map_err(NodeError::Thread)?;
+        let metrics = Metrics::new(certificate_ends_at);
+        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        // At most one message a call, and calls are bounded.
+        let (gone, gone_callers) = mpsc::unbounded_channel();
+        let driver = Driver {
+            clock: Clock::new(),
+            roster: Roster::new(&config),
+            replica,
+            mesh,
+            disk,
+            calls: Calls::new(config.requests_max(), config.requests_per_client_max()),
+            gone,
+            metrics: metrics.clone(),
+            reign: ReignWatch::default(),
+            certificate_ends_at,
+            stop_within: config.stop_within(),
+            state: State::default(),
+        };
+        let ears = Ears { mesh: events, disk: done, questions: asked, gone: gone_callers };
+        let pages = Pages { questions: questions.clone(), metrics, data: config.data() };
+        info!(node = config.name(), %address, %http_address, "started");
+        Ok(Node {
+            address,
+            http_address,
+            questions,
+            driver: tokio::spawn(driver.run(ears)),
+            pages: tokio::spawn(http::serve(listener, pages, config.http_connections_max())),
+            store_closed,
+        })
+    }
+
+    /// Where peers and clients are heard.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where health and metrics are served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Runs until `shutdown` resolves, then stops in order; or until the node has to end by itself,
+    /// which is the error.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
+        tokio::select! {
+            ended = &mut self.driver => flat(ended),
+            () = shutdown => self.stop().await,
+        }
+    }
+
+    /// Refuses what is new, finishes what is under way, lets another node lead, closes the store.
+    /// Returns within `timing.stop_within_ms` and a second more.
+    pub async fn stop(mut self) -> Result<(), NodeError> {
+        // A driver that has ended already says why below.
+        let _ended = self.questions.send(Question::Stop).await;
+        let ended = flat((&mut self.driver).await);
+        let _stuck = tokio::time::timeout(STORE_CLOSES_WITHIN, &mut self.store_closed).await;
+        ended
+    }
+
+    /// Ends without a goodbye, as a crash would, and returns when the store's directory can be
+    /// opened again: for tests and benches that bring the node back.
+    pub async fn crash(mut self) {
+        self.driver.abort();
+        let _cancelled = (&mut self.driver).await;
+        let _closed = (&mut self.store_closed).await;
+    }
+}
+
+/// How long a stop waits for a disk that is stuck. The process ends then, and the system closes it.
+const STORE_CLOSES_WITHIN: std::time::Duration = std::time::Duration::from_millis(500);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.driver.abort();
+        self.pages.abort();
+    }
+}
+
+fn flat(ended: Result<Result<(), NodeError>, tokio::task::JoinError>) -> Result<(), NodeError> {
+    ended.unwrap_or(Err(NodeError::Panicked))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|source| NodeError::Http { address, source })
+}
+
+/// Opens the store and steps everything chosen into a machine.
+fn recover(config: &Config) -> Result<(Store, Replica), NodeError> {
+    let (store, durable) = Store::open(&config.data(), &config.store_identity())?;
+    let mut log = Log::new(&store, durable.chosen_upto);
+    let seed = fastrand::u64(..);
+    let replica = Replica::recover(config.replica(), durable, &mut log, seed);
+    match log.failed {
+        Some(error) => Err(error.into()),
+        None => Ok((store, replica)),
+    }
+}
+
+/// Bytes of the log in memory at once while it is applied at the start.
+const RECOVER_BYTES_MAX: usize = 8 << 20;
+
+/// The chosen decrees of a store in order, read a page at a time. It ends early when one cannot be
+/// read, and keeps the reason.
+struct Log<'a> {
+    store: &'a Store,
+    next: Slot,
+    upto: Slot,
+    page: std::vec::IntoIter<(Slot, Decree)>,
+    failed: Option<StoreError>,
+}
+
+impl<'a> Log<'a> {
+    fn new(store: &'a Store, upto: Slot) -> Log<'a> {
+        Log { store, next: Slot::ZERO.next(), upto, page: Vec::new().into_iter(), failed: None }
+    }
+}
+
+impl Iterator for Log<'_> {
+    type Item = (Slot, Decree);
+
+    fn next(&mut self) -> Option<(Slot, Decree)> {
+        if self.next > self.upto || self.failed.is_some() {
+            return None;
+        }
+        if self.page.len() == 0 {
+            match self.store.chosen(self.next, self.upto, RECOVER_BYTES_MAX) {
+                Ok(page) => self.page = page.into_iter(),
+                Err(error) => {
+                    self.failed = Some(error);
+                    return None;
+                }
+            }
+        }
+        let (slot, decree) = self.page.next()?;
+        assert!(slot == self.next, "the store gave slot {slot} where {} was due", self.next);
+        self.next = slot.next();
+        Some((slot, decree))
+    }
+}
