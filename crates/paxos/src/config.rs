@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{Life, NodeId};
+use crate::{Life, NodeId, Policy};
 
 /// The voters of a cluster: who they are and how many make a quorum.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub struct Config {
     pub members: Members,
     /// How long things may take.
     pub timing: Timing,
+    /// How silence is judged.
+    pub detector: Policy,
     /// Slots that may be proposed above the chosen watermark (PMMC's `WINDOW`).
     pub window_slots: u64,
     /// Bytes that may be in flight above the chosen watermark.
@@ -101,6 +103,7 @@ impl Config {
             life,
             members,
             timing: Timing::default(),
+            detector: Policy::default(),
             window_slots: 1_024,
             window_bytes: 16 << 20,
         })

@@ -1,4 +1,4 @@
-use crate::{Ballot, Decree, Envelope, Slot};
+use crate::{Ballot, Decree, Envelope, Message, Slot, Span};
 
 /// One fact for stable storage. A store applies them in the order given and adds no meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,5 +109,32 @@ impl Durably {
     /// Adds a word that relies on every fact added so far.
     pub(crate) fn then_send(&mut self, envelope: Envelope) {
         self.then.push(envelope);
+    }
+
+    /// Adds votes, as part of the `Accepted` to the same leader that this batch holds already, if it
+    /// does. That word then relies on later facts too, and so it may: the batch opens as a whole.
+    pub(crate) fn then_accepted(&mut self, envelope: Envelope) {
+        let Message::Accepted { ballot, slots, chosen_upto } = &envelope.message else {
+            return self.then.push(envelope);
+        };
+        let earlier = self.then.iter_mut().rev().filter(|then| then.to == envelope.to);
+        let folded = earlier.filter_map(|then| match &mut then.message {
+            Message::Accepted { ballot: at, slots, chosen_upto } if at == ballot => {
+                Some((slots, chosen_upto))
+            }
+            _ => None,
+        });
+        let Some((runs, upto)) = { folded }.next() else { return self.then.push(envelope) };
+        *upto = *chosen_upto;
+        for span in slots {
+            append(runs, *span);
+        }
+    }
+}
+
+fn append(runs: &mut Vec<Span>, span: Span) {
+    match runs.last_mut() {
+        Some(run) if run.last.next() == span.first => run.last = span.last,
+        Some(_) | None => runs.push(span),
     }
 }

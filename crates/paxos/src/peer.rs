@@ -1,4 +1,26 @@
-use crate::{Ballot, Config, Decree, Durable, Durably, Envelope, NodeId, Slot, Tick};
+mod learning;
+mod phase1;
+mod phase2;
+mod vitals;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Ballot, Config, Decree, Durable, Durably, Envelope, Heard, Message, NodeId, Record, Slot, Tick,
+    Write,
+    acceptor::{Acceptor, Vote},
+    admit::admits,
+    campaign::Campaign,
+    catch_up::CatchUp,
+    chance::Chance,
+    disk::Disk,
+    election::Election,
+    learner::Learner,
+    limits::AHEAD_SLOTS_MAX,
+    links::Links,
+    proposer::Proposer,
+    voice::Voice,
+};
 
 /// The caller's name for one linearizable read it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +77,9 @@ pub enum Input {
     Fetched(Fetched),
     /// The moment of [`Peer::wake_at`] has come.
     Wake,
+    /// Stop leading and let another lead: this node is about to stop. What it had proposed may
+    /// still be chosen.
+    StepDown,
 }
 
 /// Everything a peer wants of the world. One value may collect several steps.
@@ -99,43 +124,220 @@ pub enum Role {
 
 /// One member of the cluster as one steppable value.
 #[derive(Debug)]
-pub struct Peer {}
+pub struct Peer {
+    config: Config,
+    voice: Voice,
+    acceptor: Acceptor,
+    learner: Learner,
+    reign: Reign,
+    disk: Disk,
+    links: Links,
+    election: Election,
+    catch_up: CatchUp,
+    /// The highest round heard of: the next campaign goes above it.
+    round_heard: u64,
+    /// The highest reign that told its watermark, and that watermark: it may come before the accepts
+    /// that it covers.
+    watermark: (Ballot, Slot),
+    /// The last [`Write::ChosenUpto`].
+    upto_written: Slot,
+    /// Peers for whom the store is reading, and since when.
+    serving: BTreeMap<NodeId, Tick>,
+    /// Whom this node takes for the leader.
+    leader: Option<NodeId>,
+    turned_away: u64,
+}
+
+/// What this node does besides accepting and learning. What only a phase needs lives in it.
+#[derive(Debug)]
+enum Reign {
+    Following,
+    Campaigning(Campaign),
+    Leading(Proposer),
+}
 
 impl Peer {
     /// The peer that `durable` remembers. `seed` feeds timer jitter only; safety never rests on it.
     pub fn recover(config: Config, durable: Durable, seed: u64) -> Peer {
-        let _ = (config, durable, seed);
-        Peer {}
+        let mut acceptor = Acceptor::new(durable.promised.unwrap_or(Ballot::ZERO));
+        let mut learner = Learner::new(durable.chosen_upto);
+        for (slot, record) in durable.records {
+            match record {
+                Record::Accepted { ballot, decree } => {
+                    acceptor.recall(slot, Vote { ballot, decree });
+                }
+                Record::Chosen { decree } => learner.recall(slot, decree),
+                Record::Faulty => acceptor.recall_faulty(slot),
+            }
+        }
+        let (life, timing) = (config.life, config.timing);
+        // Nodes given one seed still differ.
+        let chance = Chance::new(seed ^ (u64::from(life.node.get()) << 48));
+        Peer {
+            voice: Voice::new(life, &config.members),
+            round_heard: acceptor.promised().round(),
+            acceptor,
+            learner,
+            reign: Reign::Following,
+            disk: Disk::new(timing.disk_stall),
+            links: Links::new(&config),
+            election: Election::new(timing, chance),
+            catch_up: CatchUp::new(&timing),
+            watermark: (Ballot::ZERO, Slot::ZERO),
+            upto_written: durable.chosen_upto,
+            serving: BTreeMap::new(),
+            leader: None,
+            turned_away: 0,
+            config,
+        }
     }
 
     /// Takes one input. Effects are appended to `out`.
     pub fn step(&mut self, now: Tick, input: Input, out: &mut Output) {
-        let _ = (now, input, out);
+        let written = out.durably.writes().len();
+        self.learner.hand_out(out);
+        match input {
+            Input::Deliver(envelope) => self.deliver(now, envelope, out),
+            Input::Propose(decree) => self.propose(now, decree, out),
+            Input::ReadBarrier(id) => self.read_barrier(now, id, out),
+            Input::Fetched(fetched) => self.fetched(fetched, out),
+            Input::Wake => self.wake(now, out),
+            Input::StepDown => self.step_down(now, out),
+        }
+        if out.durably.writes().len() > written {
+            self.write_along(now, out);
+        }
     }
 
     /// When to step [`Input::Wake`]; earlier is harmless, later costs liveness.
     pub fn wake_at(&self) -> Option<Tick> {
-        None
+        let due = self.election.wake_at();
+        // The leader's silence is noticed when it is long enough, not at the next round.
+        let leader = self.leader.filter(|_| matches!(self.reign, Reign::Following));
+        let silent_at = leader.and_then(|leader| self.links.silent_at(leader));
+        Some(silent_at.map_or(due, |silent_at| silent_at.min(due)))
     }
 
     /// What this peer is.
     pub fn role(&self) -> Role {
-        Role::Following { leader: None }
+        match &self.reign {
+            Reign::Following => Role::Following { leader: self.leader },
+            Reign::Campaigning(campaign) => Role::Campaigning { ballot: campaign.ballot },
+            Reign::Leading(proposer) => {
+                Role::Leading { ballot: proposer.ballot, inherited: proposer.inherited }
+            }
+        }
     }
 
     /// Whether a proposal would be given a slot now: leading with a quorum heard lately, and the
     /// window has room.
     pub fn may_propose(&self) -> bool {
-        false
+        let Reign::Leading(proposer) = &self.reign else { return false };
+        self.has_quorum()
+            && proposer.is_caught_up()
+            && proposer.next <= self.window_end()
+            && self.window_has_bytes(proposer)
+    }
+
+    /// Whether this node leads and a quorum that would vote for it answers. Without one it takes no
+    /// proposals, and soon abdicates.
+    pub fn has_quorum(&self) -> bool {
+        matches!(&self.reign, Reign::Leading(proposer) if proposer.lost_since.is_none())
+    }
+
+    /// Whether a quorum with working disks, this node's own included, answers this node.
+    pub fn is_connected_to_quorum(&self, now: Tick) -> bool {
+        let alive = self.disk.alive(now);
+        alive && self.links.connected_count(alive, now) >= self.config.members.quorum()
+    }
+
+    /// Whom this node takes for the leader, itself included: a hint.
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.reign {
+            Reign::Leading(_) => Some(self.voice.me()),
+            Reign::Following => self.leader,
+            Reign::Campaigning(_) => None,
+        }
+    }
+
+    /// What `peer` last told; `None` before its first word, and for this node itself.
+    pub fn heard(&self, peer: NodeId, now: Tick) -> Option<Heard> {
+        self.links.heard(peer, now)
     }
 
     /// The last slot below which everything is known to be chosen.
     pub fn chosen_upto(&self) -> Slot {
-        Slot::ZERO
+        self.learner.upto()
     }
 
     /// The highest ballot promised.
     pub fn promised(&self) -> Ballot {
-        Ballot::ZERO
+        self.acceptor.promised()
+    }
+
+    /// How many words were turned away at the door: from no voter, of another epoch, about another's
+    /// ballot, or of numbers that no honest cluster reaches.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
+    }
+
+    fn deliver(&mut self, now: Tick, envelope: Envelope, out: &mut Output) {
+        if !admits(&envelope, self.voice.life(), &self.config.members) {
+            self.turned_away += 1;
+            return;
+        }
+        let from = envelope.from.node;
+        match envelope.message {
+            Message::Prepare { ballot, first, holds } => {
+                self.on_prepare(now, ballot, first, &holds, out);
+            }
+            Message::Promise { ballot, page } => self.on_promise(now, from, ballot, page, out),
+            Message::Refused { ballot, promised } => self.on_refused(now, ballot, promised, out),
+            Message::Accept { ballot, slot, decree, chosen_upto } => {
+                self.on_accept(now, slot, Vote { ballot, decree }, chosen_upto, out);
+            }
+            Message::Accepted { ballot, slots, chosen_upto } => {
+                self.links.claims(from, chosen_upto);
+                self.on_accepted(now, from, ballot, &slots, out);
+            }
+            Message::Watermark { ballot, chosen_upto } => {
+                self.links.claims(from, chosen_upto);
+                self.on_watermark(now, ballot, chosen_upto, out);
+            }
+            Message::Heartbeat { round, standing } => {
+                self.on_heartbeat(now, from, round, standing, out);
+            }
+            Message::Alive { round, standing } => self.on_alive(now, from, round, standing, out),
+            Message::Ask { first, upto } => self.on_ask(now, from, first, upto, out),
+            Message::Learned { decrees, chosen_upto } => {
+                self.links.claims(from, chosen_upto);
+                self.on_learned(now, from, decrees, out);
+            }
+            Message::Confirm { ballot, round } => self.on_confirm(from, ballot, round, out),
+            Message::Confirmed { ballot, round } => {
+                self.on_confirmed(now, from, ballot, round, out)
+            }
+            Message::Synced { sequence } => self.disk.synced(sequence),
+        }
+    }
+
+    /// What goes along with the writes of a step: the watermark, lazily, and the mark that shows
+    /// that the disk is alive.
+    fn write_along(&mut self, now: Tick, out: &mut Output) {
+        let upto = self.learner.upto();
+        if self.upto_written < upto {
+            self.upto_written = upto;
+            out.durably.write(Write::ChosenUpto { slot: upto });
+        }
+        self.disk.wrote(now, &self.voice, out);
+    }
+
+    /// The last slot that may be proposed now (PMMC's window).
+    fn window_end(&self) -> Slot {
+        self.learner.upto().plus(self.config.window_slots.min(AHEAD_SLOTS_MAX))
+    }
+
+    fn window_has_bytes(&self, proposer: &Proposer) -> bool {
+        proposer.bytes() + self.learner.above_bytes() < self.config.window_bytes
     }
 }

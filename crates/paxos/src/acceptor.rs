@@ -1,0 +1,188 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Ballot, Decree, Held, Output, Page, Report, Slot, Span, Write,
+    learner::Learner,
+    limits::{AHEAD_BYTES_MAX, AHEAD_SLOTS_MAX, HELD_RUNS_MAX, PAGE_BYTES_MAX, PAGE_SLOTS_MAX},
+};
+
+/// The acceptor: one promise, and one vote per slot above the chosen watermark.
+///
+/// Invariants: `promised` never falls; every vote's ballot is at most `promised`; a slot's vote is
+/// replaced only by one at a higher ballot; memory may be ahead of the disk, never behind a reply.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    promised: Ballot,
+    votes: BTreeMap<Slot, Vote>,
+    /// Slots whose record cannot be read: there may have been a vote, at any ballot.
+    faulty: BTreeSet<Slot>,
+    bytes: usize,
+}
+
+/// A decree accepted at a ballot.
+#[derive(Clone, Debug)]
+pub(crate) struct Vote {
+    pub(crate) ballot: Ballot,
+    pub(crate) decree: Decree,
+}
+
+impl Acceptor {
+    pub(crate) fn new(promised: Ballot) -> Acceptor {
+        Acceptor { promised, votes: BTreeMap::new(), faulty: BTreeSet::new(), bytes: 0 }
+    }
+
+    /// Takes back a vote from the disk. A vote implies the promise.
+    pub(crate) fn recall(&mut self, slot: Slot, vote: Vote) {
+        self.promised = self.promised.max(vote.ballot);
+        self.keep(slot, vote);
+    }
+
+    /// Takes note of a record that cannot be read.
+    pub(crate) fn recall_faulty(&mut self, slot: Slot) {
+        self.faulty.insert(slot);
+    }
+
+    pub(crate) fn promised(&self) -> Ballot {
+        self.promised
+    }
+
+    pub(crate) fn vote(&self, slot: Slot) -> Option<&Vote> {
+        self.votes.get(&slot)
+    }
+
+    /// The slots up to `upto` with a vote at exactly `ballot`, and what was voted for.
+    pub(crate) fn votes_at(&self, ballot: Ballot, upto: Slot) -> Vec<(Slot, Decree)> {
+        let votes = self.votes.range(..=upto).filter(|(_, vote)| vote.ballot == ballot);
+        votes.map(|(slot, vote)| (*slot, vote.decree.clone())).collect()
+    }
+
+    /// Promises `ballot` (*Paxos Made Simple* §2.2, P1a): false when a higher one is promised.
+    pub(crate) fn promise(&mut self, ballot: Ballot, out: &mut Output) -> bool {
+        if ballot < self.promised {
+            return false;
+        }
+        if ballot > self.promised {
+            self.promised = ballot;
+            out.durably.write(Write::Promised { ballot });
+        }
+        true
+    }
+
+    /// Votes for `decree` in `slot` (phase 2b): false when this acceptor must not or cannot. The
+    /// caller has seen that the slot lies above the watermark `chosen_upto`.
+    ///
+    /// A vote implies the promise, in the same batch and before it: an acceptor that accepts at a
+    /// ballot and could still promise a lower one would serve two leaders (PMMC §2.2).
+    pub(crate) fn accept(
+        &mut self,
+        slot: Slot,
+        vote: Vote,
+        chosen_upto: Slot,
+        out: &mut Output,
+    ) -> bool {
+        assert!(slot > chosen_upto, "vote for slot {slot}, chosen up to {chosen_upto}");
+        if vote.ballot < self.promised || slot.distance_from(chosen_upto) > AHEAD_SLOTS_MAX {
+            return false;
+        }
+        if let Some(earlier) = self.votes.get(&slot).filter(|v| v.ballot == vote.ballot) {
+            // The same word again. One ballot has one decree per slot; another is not ours to take.
+            return earlier.decree == vote.decree;
+        }
+        if self.bytes + vote.decree.bytes() > AHEAD_BYTES_MAX {
+            return false;
+        }
+        self.promise(vote.ballot, out);
+        let (ballot, decree) = (vote.ballot, vote.decree.clone());
+        out.durably.write(Write::Accepted { slot, ballot, decree });
+        self.faulty.remove(&slot);
+        self.keep(slot, vote);
+        true
+    }
+
+    /// The slot is known to be chosen: its vote, or the lack of one, no longer matters.
+    pub(crate) fn forget(&mut self, slot: Slot) {
+        self.faulty.remove(&slot);
+        if let Some(vote) = self.votes.remove(&slot) {
+            self.bytes -= vote.decree.bytes();
+        }
+    }
+
+    /// The runs of votes from `first` on, as a campaigner names them.
+    pub(crate) fn held(&self, first: Slot) -> Vec<Held> {
+        let mut runs: Vec<Held> = Vec::new();
+        for (slot, vote) in self.votes.range(first..) {
+            let full = runs.len() == HELD_RUNS_MAX;
+            match runs.last_mut() {
+                Some(run) if run.ballot == vote.ballot && run.slots.last.next() == *slot => {
+                    run.slots.last = *slot;
+                }
+                Some(_) if full => break,
+                Some(_) | None => {
+                    let slots = Span { first: *slot, last: *slot };
+                    runs.push(Held { slots, ballot: vote.ballot });
+                }
+            }
+        }
+        runs
+    }
+
+    /// One page of what this acceptor holds from `first` on: votes, faults, and what `learner`
+    /// knows to be chosen above its watermark. Votes named in `holds` go without their decree.
+    ///
+    /// While the promise stands nothing below its ballot is accepted, so what a page says of a slot
+    /// stays true, or becomes *chosen*: pages of different moments fit together.
+    pub(crate) fn page(&self, first: Slot, holds: &[Held], learner: &Learner) -> Page {
+        let chosen_upto = learner.upto();
+        let mut page = Page { first, upto: None, chosen_upto, reports: Vec::new() };
+        let mut bytes = 0;
+        let from = first.max(chosen_upto.next());
+        for slot in self.reported(from, learner) {
+            let report = self.report(slot, holds, learner);
+            bytes += report_bytes(&report);
+            let full = bytes > PAGE_BYTES_MAX || page.reports.len() == PAGE_SLOTS_MAX;
+            if let (true, Some((last, _))) = (full, page.reports.last()) {
+                page.upto = Some(*last);
+                break;
+            }
+            page.reports.push((slot, report));
+        }
+        page
+    }
+
+    fn reported(&self, from: Slot, learner: &Learner) -> BTreeSet<Slot> {
+        let votes = self.votes.range(from..).map(|(slot, _)| *slot);
+        let faults = self.faulty.range(from..).copied();
+        votes.chain(faults).chain(learner.known_from(from)).collect()
+    }
+
+    fn report(&self, slot: Slot, holds: &[Held], learner: &Learner) -> Report {
+        if let Some(decree) = learner.known(slot) {
+            return Report::Chosen { decree: decree.clone() };
+        }
+        match self.votes.get(&slot) {
+            Some(vote) if holds.iter().any(|held| names(held, slot, vote.ballot)) => {
+                Report::Held { ballot: vote.ballot }
+            }
+            Some(vote) => Report::Accepted { ballot: vote.ballot, decree: vote.decree.clone() },
+            None => Report::Faulty,
+        }
+    }
+
+    fn keep(&mut self, slot: Slot, vote: Vote) {
+        self.bytes += vote.decree.bytes();
+        if let Some(earlier) = self.votes.insert(slot, vote) {
+            self.bytes -= earlier.decree.bytes();
+        }
+    }
+}
+
+fn names(held: &Held, slot: Slot, ballot: Ballot) -> bool {
+    held.ballot == ballot && held.slots.first <= slot && slot <= held.slots.last
+}
+
+fn report_bytes(report: &Report) -> usize {
+    match report {
+        Report::Accepted { decree, .. } | Report::Chosen { decree } => decree.bytes(),
+        Report::Held { .. } | Report::Faulty => 0,
+    }
+}

@@ -1,0 +1,157 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Ballot, Decree, NodeId, Page, Report, Slot, Tick, acceptor::Acceptor, learner::Learner,
+    limits::AHEAD_SLOTS_MAX,
+};
+
+/// Phase 1 over the whole open suffix, once per reign.
+#[derive(Debug)]
+pub(crate) struct Campaign {
+    pub(crate) ballot: Ballot,
+    /// When something last came in; a campaign that stands still gives up.
+    pub(crate) progress_at: Tick,
+    /// When to ask again those who have not reported everything.
+    pub(crate) ask_again_at: Tick,
+    first: Slot,
+    progress: BTreeMap<NodeId, Progress>,
+    /// What is known of each slot that somebody reported.
+    evidence: BTreeMap<Slot, Evidence>,
+    /// The highest watermark reported: below it decrees are learned, not proposed.
+    chosen_upto: Slot,
+}
+
+/// How much one acceptor has reported of its promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// The next page begins here.
+    Upto(Slot),
+    /// Every page arrived: the promise counts.
+    Whole,
+}
+
+/// What acceptors reported of one slot.
+#[derive(Debug, Default)]
+struct Evidence {
+    /// The vote at the highest ballot (*Paxos Made Simple* §2.2, P2c).
+    highest: Option<(Ballot, Decree)>,
+    /// Who cannot read what it wrote there.
+    faulty: BTreeSet<NodeId>,
+}
+
+/// What a finished campaign leaves to its leader.
+#[derive(Debug)]
+pub(crate) struct Legacy {
+    /// Decrees to propose again at the new ballot.
+    pub(crate) adopted: BTreeMap<Slot, Decree>,
+    /// The last slot that may have been touched before this reign.
+    pub(crate) inherited: Slot,
+}
+
+impl Campaign {
+    /// A campaign at `ballot` for everything from `first` on.
+    pub(crate) fn new(ballot: Ballot, first: Slot, now: Tick) -> Campaign {
+        Campaign {
+            ballot,
+            progress_at: now,
+            ask_again_at: now,
+            first,
+            progress: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            chosen_upto: Slot::ZERO,
+        }
+    }
+
+    /// The first slot that `member` has still to report; `None` when its promise is whole.
+    pub(crate) fn wants_of(&self, member: NodeId) -> Option<Slot> {
+        match self.progress.get(&member) {
+            Some(Progress::Whole) => None,
+            Some(Progress::Upto(next)) => Some(*next),
+            None => Some(self.first),
+        }
+    }
+
+    /// Takes in one page of `member`'s promise. False when it brings nothing: it leaves a gap to the
+    /// pages before, came already, or speaks of slots that nobody can have voted in.
+    pub(crate) fn report(&mut self, member: NodeId, page: &Page, acceptor: &Acceptor) -> bool {
+        let Some(wanted) = self.wants_of(member) else { return false };
+        let fits = page.first <= wanted && page.upto.is_none_or(|upto| upto >= wanted);
+        let far = |slot: Slot| slot.distance_from(page.chosen_upto) > AHEAD_SLOTS_MAX;
+        if !fits || page.reports.iter().any(|(slot, _)| far(*slot)) {
+            return false;
+        }
+        self.chosen_upto = self.chosen_upto.max(page.chosen_upto);
+        for (slot, report) in &page.reports {
+            self.weigh(member, *slot, report, acceptor);
+        }
+        let progress = page.upto.map_or(Progress::Whole, |upto| Progress::Upto(upto.next()));
+        self.progress.insert(member, progress);
+        true
+    }
+
+    /// Whatever is reported of a slot at all, by a page whose promise is not whole yet too, is a
+    /// promise for that slot: to weigh it in early is safe, only *empty* needs whole promises.
+    fn weigh(&mut self, member: NodeId, slot: Slot, report: &Report, acceptor: &Acceptor) {
+        let evidence = self.evidence.entry(slot).or_default();
+        let (ballot, decree) = match report {
+            Report::Accepted { ballot, decree } => (*ballot, decree.clone()),
+            Report::Held { ballot } => match acceptor.vote(slot) {
+                Some(own) if own.ballot == *ballot => (own.ballot, own.decree.clone()),
+                // The slot was learned in the meantime, or the speaker errs: not a clean answer.
+                Some(_) | None => {
+                    evidence.faulty.insert(member);
+                    return;
+                }
+            },
+            Report::Faulty => {
+                evidence.faulty.insert(member);
+                return;
+            }
+            // The peer has learned it by now.
+            Report::Chosen { .. } => return,
+        };
+        if evidence.highest.as_ref().is_none_or(|(highest, _)| ballot > *highest) {
+            evidence.highest = Some((ballot, decree));
+        }
+    }
+
+    /// What the reign begins with, once a quorum of promises is whole and every slot is settled.
+    ///
+    /// A slot is settled when it is known to be chosen, or when a promise quorum gave a *clean*
+    /// answer for it: then the vote at the highest ballot is adopted, or, if there is none, the gap
+    /// is filled with a no-op. A faulty answer may hide the vote at the highest ballot, so it counts
+    /// neither as a vote nor as its absence.
+    pub(crate) fn settle(&self, quorum: usize, learner: &Learner) -> Option<Legacy> {
+        let whole: BTreeSet<NodeId> = self
+            .progress
+            .iter()
+            .filter(|(_, progress)| **progress == Progress::Whole)
+            .map(|(member, _)| *member)
+            .collect();
+        if whole.len() < quorum {
+            return None;
+        }
+        let known = self.chosen_upto.max(learner.upto());
+        let reported = self.evidence.last_key_value().map_or(Slot::ZERO, |(slot, _)| *slot);
+        let inherited = known.max(reported);
+        let mut adopted = BTreeMap::new();
+        let mut slot = known;
+        while slot < inherited {
+            slot = slot.next();
+            if learner.knows(slot) {
+                continue;
+            }
+            adopted.insert(slot, self.settle_slot(slot, &whole, quorum)?);
+        }
+        Some(Legacy { adopted, inherited })
+    }
+
+    fn settle_slot(&self, slot: Slot, whole: &BTreeSet<NodeId>, quorum: usize) -> Option<Decree> {
+        let Some(evidence) = self.evidence.get(&slot) else { return Some(Decree::Noop) };
+        let clean = whole.difference(&evidence.faulty).count();
+        if clean < quorum {
+            return None;
+        }
+        Some(evidence.highest.as_ref().map_or(Decree::Noop, |(_, decree)| decree.clone()))
+    }
+}

@@ -1,0 +1,121 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{
+    Chosen, Decree, Output, Slot,
+    limits::{AHEAD_SLOTS_MAX, PAGE_BYTES_MAX, PAGE_SLOTS_MAX, RECENT_BYTES_MAX, RECENT_SLOTS_MAX},
+};
+
+/// The learner: what is known to be chosen.
+///
+/// Invariant: every slot up to `upto` was handed out once, in order, and nothing above it was; what
+/// is known above it waits for the gap to close.
+#[derive(Debug)]
+pub(crate) struct Learner {
+    upto: Slot,
+    above: BTreeMap<Slot, Decree>,
+    above_bytes: usize,
+    /// The last decrees up to `upto`, the last one at the back.
+    recent: VecDeque<Decree>,
+    recent_bytes: usize,
+}
+
+impl Learner {
+    pub(crate) fn new(upto: Slot) -> Learner {
+        Learner {
+            upto,
+            above: BTreeMap::new(),
+            above_bytes: 0,
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+        }
+    }
+
+    /// The last slot of the gapless prefix.
+    pub(crate) fn upto(&self) -> Slot {
+        self.upto
+    }
+
+    /// Whether the slot is known to be chosen.
+    pub(crate) fn knows(&self, slot: Slot) -> bool {
+        slot <= self.upto || self.above.contains_key(&slot)
+    }
+
+    /// The decree of a slot above the prefix that is known to be chosen.
+    pub(crate) fn known(&self, slot: Slot) -> Option<&Decree> {
+        self.above.get(&slot)
+    }
+
+    /// The slots above the prefix, from `first` on, that are known to be chosen.
+    pub(crate) fn known_from(&self, first: Slot) -> impl Iterator<Item = Slot> + '_ {
+        self.above.range(first..).map(|(slot, _)| *slot)
+    }
+
+    /// The first gap: from the slot after the prefix to the one before the next known slot.
+    pub(crate) fn gap_end(&self) -> Option<Slot> {
+        let (next, _) = self.above.first_key_value()?;
+        Some(Slot::new(next.get() - 1))
+    }
+
+    /// Bytes of decrees that wait for a gap to close.
+    pub(crate) fn above_bytes(&self) -> usize {
+        self.above_bytes
+    }
+
+    /// Takes in a chosen decree; false when it was known, or lies too far ahead to be kept.
+    pub(crate) fn learn(&mut self, slot: Slot, decree: Decree) -> bool {
+        if self.knows(slot) || slot.distance_from(self.upto) > AHEAD_SLOTS_MAX {
+            return false;
+        }
+        self.above_bytes += decree.bytes();
+        self.above.insert(slot, decree);
+        true
+    }
+
+    /// Takes back from the disk what was known to be chosen.
+    pub(crate) fn recall(&mut self, slot: Slot, decree: Decree) {
+        self.learn(slot, decree);
+    }
+
+    /// Hands out what has become gapless.
+    pub(crate) fn hand_out(&mut self, out: &mut Output) {
+        while let Some(decree) = self.above.remove(&self.upto.next()) {
+            self.upto = self.upto.next();
+            self.above_bytes -= decree.bytes();
+            self.remember(decree.clone());
+            out.chosen.push(Chosen { slot: self.upto, decree });
+        }
+    }
+
+    /// A page of chosen decrees from `first` to at most `last`; `None` when memory no longer has
+    /// them and the store must be asked.
+    pub(crate) fn page(&self, first: Slot, last: Slot) -> Option<Vec<(Slot, Decree)>> {
+        let forgotten = self.upto.get() - self.recent.len() as u64;
+        if first > self.upto {
+            return Some(Vec::new());
+        }
+        let skip = usize::try_from(first.get().checked_sub(forgotten + 1)?).ok()?;
+        let slots = (first.get()..=last.get()).map(Slot::new);
+        Some(cut(slots.zip(self.recent.iter().skip(skip).cloned())))
+    }
+
+    fn remember(&mut self, decree: Decree) {
+        self.recent_bytes += decree.bytes();
+        self.recent.push_back(decree);
+        while self.recent.len() > RECENT_SLOTS_MAX || self.recent_bytes > RECENT_BYTES_MAX {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_bytes -= oldest.bytes();
+        }
+    }
+}
+
+/// As much of a run of decrees as one page holds: at least the first.
+pub(crate) fn cut(decrees: impl IntoIterator<Item = (Slot, Decree)>) -> Vec<(Slot, Decree)> {
+    let mut bytes = 0;
+    let fits = |(_, decree): &(Slot, Decree)| {
+        let first = bytes == 0;
+        // A decree of no bytes still costs a few on the wire.
+        bytes += decree.bytes() + 1;
+        first || bytes <= PAGE_BYTES_MAX
+    };
+    decrees.into_iter().take(PAGE_SLOTS_MAX).take_while(fits).collect()
+}

@@ -1,0 +1,208 @@
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use crate::{
+    Ballot, Config, Detector, NodeId, Policy, Slot, Standing, Tick, Timing, limits::ROUNDS_LIVE,
+};
+
+/// What a peer last told, for status and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When it was last heard.
+    pub at: Tick,
+    /// Whether it answers our heartbeats and its disk is alive.
+    pub connected: bool,
+    /// How it stood.
+    pub standing: Standing,
+}
+
+/// The other members as this node hears them: one-way (their heartbeats reach us) and two-way (they
+/// answer ours). Quorum-connectedness (*OmniPaxos*, EuroSys'23 §5) is counted in answers.
+#[derive(Debug)]
+pub(crate) struct Links {
+    links: BTreeMap<NodeId, Link>,
+    /// The last round that this node opened.
+    round: u64,
+    /// Whether this node's last tick was late.
+    was_late: bool,
+    timing: Timing,
+}
+
+#[derive(Debug)]
+struct Link {
+    /// Fed by its heartbeats: they reach us.
+    hearing: Rhythm,
+    /// Fed by its answers: ours reach it too.
+    answering: Rhythm,
+    told: Option<(Tick, Standing)>,
+    /// What it last said that it knows to be chosen.
+    chosen_upto: Slot,
+}
+
+/// A detector from the first sign of life on; before that, nobody is there.
+#[derive(Debug)]
+struct Rhythm {
+    policy: Policy,
+    detector: Option<Detector>,
+}
+
+impl Links {
+    pub(crate) fn new(config: &Config) -> Links {
+        let others = config.members.iter().map(|member| member.node);
+        let others = others.filter(|node| *node != config.life.node);
+        let link = |node| {
+            let rhythm = || Rhythm { policy: config.detector, detector: None };
+            let (hearing, answering) = (rhythm(), rhythm());
+            (node, Link { hearing, answering, told: None, chosen_upto: Slot::ZERO })
+        };
+        let links = others.map(link).collect();
+        Links { links, round: 0, was_late: false, timing: config.timing }
+    }
+
+    /// A heartbeat arrived.
+    pub(crate) fn hears(&mut self, from: NodeId, standing: Standing, now: Tick) {
+        let Some(link) = self.links.get_mut(&from) else { return };
+        link.hearing.heard(now, &self.timing);
+        link.tells(standing, now);
+    }
+
+    /// An answer to one of our heartbeats arrived; false when it is too old to mean anything.
+    pub(crate) fn answers(
+        &mut self,
+        from: NodeId,
+        round: u64,
+        standing: Standing,
+        now: Tick,
+    ) -> bool {
+        let fresh = round <= self.round && self.round - round < ROUNDS_LIVE;
+        let Some(link) = self.links.get_mut(&from).filter(|_| fresh) else { return false };
+        link.answering.heard(now, &self.timing);
+        link.tells(standing, now);
+        true
+    }
+
+    /// A peer said what it knows to be chosen. The latest word counts: a restart may lower it.
+    pub(crate) fn claims(&mut self, from: NodeId, chosen_upto: Slot) {
+        if let Some(link) = self.links.get_mut(&from) {
+            link.chosen_upto = chosen_upto;
+        }
+    }
+
+    /// Opens the next round.
+    pub(crate) fn open_round(&mut self) -> u64 {
+        self.round += 1;
+        self.round
+    }
+
+    /// This node's own tick, due at `due`, comes at `now`: if it is late by much, nobody is
+    /// suspected until the round has had its time, for the silence may be ours. A second late tick
+    /// in a row is no excuse, or a node that is always slow would never suspect anybody.
+    pub(crate) fn ticked(&mut self, due: Tick, now: Tick) {
+        let late = now.since(due) > self.timing.suspect_min / 2;
+        if late && !self.was_late {
+            let until = now.after(self.timing.heartbeat);
+            for link in self.links.values_mut() {
+                link.hearing.late(until);
+                link.answering.late(until);
+            }
+        }
+        self.was_late = late;
+    }
+
+    /// How many members are connected, `me_alive` telling whether this node counts itself.
+    pub(crate) fn connected_count(&self, me_alive: bool, now: Tick) -> usize {
+        let peers = self.links.values().filter(|link| self.connected(link, now)).count();
+        peers + usize::from(me_alive)
+    }
+
+    /// How many of the connected would vote at `ballot`.
+    pub(crate) fn supporters(&self, ballot: Ballot, me_alive: bool, now: Tick) -> usize {
+        let votes = |link: &&Link| link.told.is_some_and(|(_, told)| told.promised <= ballot);
+        let peers = self.links.values().filter(|link| self.connected(link, now)).filter(votes);
+        peers.count() + usize::from(me_alive)
+    }
+
+    /// Whether `node` answers us and its disk is alive.
+    pub(crate) fn is_connected(&self, node: NodeId, now: Tick) -> bool {
+        self.links.get(&node).is_some_and(|link| self.connected(link, now))
+    }
+
+    /// The leader that this node hears itself, if a quorum answers that leader.
+    pub(crate) fn leader(&self, now: Tick) -> Option<NodeId> {
+        let leads = |link: &Link| {
+            let told = link.told.is_some_and(|(_, told)| told.reign.is_some() && told.quorum);
+            told && link.hearing.is_there(now)
+        };
+        self.links.iter().find(|(_, link)| leads(link)).map(|(node, _)| *node)
+    }
+
+    /// The moment from which `node` is taken for silent unless its heartbeat comes before.
+    pub(crate) fn silent_at(&self, node: NodeId) -> Option<Tick> {
+        Some(self.links.get(&node)?.hearing.detector.as_ref()?.suspect_at())
+    }
+
+    /// Whether somebody connected to us hears a leader that a quorum answers. This only ever holds
+    /// a campaign back: in a chain, where the leader is two links away, its ends would otherwise
+    /// depose each other for ever.
+    pub(crate) fn somebody_sees_a_leader(&self, now: Tick) -> bool {
+        let sees = |link: &&Link| link.told.is_some_and(|(_, told)| told.sees_leader);
+        self.links.values().filter(|link| self.connected(link, now)).any(|link| sees(&link))
+    }
+
+    /// How many of the connected could campaign too and know more, or as much with a lower number.
+    pub(crate) fn fresher(&self, me: NodeId, chosen_upto: Slot, now: Tick) -> u32 {
+        let mine = (chosen_upto, Reverse(me));
+        let ahead = |(node, link): &(&NodeId, &Link)| {
+            let fit = link.told.is_some_and(|(_, told)| told.quorum && told.disk_alive);
+            fit && self.connected(link, now) && (link.chosen_upto, Reverse(**node)) > mine
+        };
+        // At most six others exist.
+        self.links.iter().filter(ahead).count() as u32
+    }
+
+    /// Who says to know more than `upto`, connected or heard at least, and how much.
+    pub(crate) fn ahead_of(&self, upto: Slot) -> Vec<(NodeId, Slot)> {
+        let ahead = self.links.iter().filter(|(_, link)| link.chosen_upto > upto);
+        ahead.map(|(node, link)| (*node, link.chosen_upto)).collect()
+    }
+
+    /// What a peer last told.
+    pub(crate) fn heard(&self, node: NodeId, now: Tick) -> Option<Heard> {
+        let link = self.links.get(&node)?;
+        let (at, standing) = link.told?;
+        Some(Heard { at, connected: self.connected(link, now), standing })
+    }
+
+    fn connected(&self, link: &Link, now: Tick) -> bool {
+        let alive = link.told.is_some_and(|(_, told)| told.disk_alive);
+        alive && link.answering.is_there(now)
+    }
+}
+
+impl Link {
+    fn tells(&mut self, standing: Standing, now: Tick) {
+        self.chosen_upto = standing.chosen_upto;
+        self.told = Some((now, standing));
+    }
+}
+
+impl Rhythm {
+    fn heard(&mut self, now: Tick, timing: &Timing) {
+        match &mut self.detector {
+            Some(detector) => detector.heard(now),
+            None => {
+                let (min, max) = (timing.suspect_min, timing.suspect_max);
+                self.detector = Some(Detector::new(self.policy, min, max, now));
+            }
+        }
+    }
+
+    fn late(&mut self, until: Tick) {
+        if let Some(detector) = &mut self.detector {
+            detector.late(until);
+        }
+    }
+
+    fn is_there(&self, now: Tick) -> bool {
+        self.detector.as_ref().is_some_and(|detector| !detector.suspects(now))
+    }
+}

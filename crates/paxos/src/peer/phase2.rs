@@ -1,0 +1,214 @@
+//! Phase 2 at the peer: proposing, voting, counting, and the reads that rest on a reign.
+
+use super::{BarrierId, Peer, Reign};
+use crate::{
+    Ballot, Decree, Message, NodeId, Output, Slot, Span, Tick, acceptor::Vote, voice::Voice,
+};
+
+impl Peer {
+    /// Gives the decree the next slot.
+    pub(super) fn propose(&mut self, now: Tick, decree: Decree, out: &mut Output) {
+        assert!(self.may_propose(), "a proposal while may_propose() says no");
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        let slot = proposer.next_slot();
+        out.proposed.push(slot);
+        self.put(now, slot, decree, out);
+    }
+
+    /// Proposes what phase 1 adopted, as far as the window goes.
+    pub(super) fn propose_adopted(&mut self, now: Tick, out: &mut Output) {
+        let end = self.window_end();
+        loop {
+            let Reign::Leading(proposer) = &self.reign else { return };
+            if !self.window_has_bytes(proposer) {
+                return;
+            }
+            let Reign::Leading(proposer) = &mut self.reign else { return };
+            let Some((slot, decree)) = proposer.next_adopted(end) else { return };
+            self.put(now, slot, decree, out);
+        }
+    }
+
+    /// Phase 2a. The others hear at once, while this node's own disk is at work: nothing that they
+    /// are told relies on it. Its own vote is sealed like anyone's.
+    fn put(&mut self, now: Tick, slot: Slot, decree: Decree, out: &mut Output) {
+        let chosen_upto = self.learner.upto();
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        let ballot = proposer.ballot;
+        let patience = self.config.timing.suspect_min;
+        proposer.spoken(slot, decree.clone(), now, patience);
+        proposer.told = chosen_upto;
+        take_back_watermarks(&self.voice, ballot, out);
+        let accept = Message::Accept { ballot, slot, decree: decree.clone(), chosen_upto };
+        self.voice.say_to_others(out, &accept);
+        if self.acceptor.accept(slot, Vote { ballot, decree }, chosen_upto, out) {
+            self.seal_accepted(ballot, slot, out);
+        }
+    }
+
+    /// Answers phase 2a (*Paxos Made Simple* §2.2, P1a; PMMC §2.2).
+    pub(super) fn on_accept(
+        &mut self,
+        now: Tick,
+        slot: Slot,
+        vote: Vote,
+        upto: Slot,
+        out: &mut Output,
+    ) {
+        let (ballot, leader) = (vote.ballot, vote.ballot.owner().node);
+        self.links.claims(leader, upto);
+        if ballot < self.acceptor.promised() {
+            return self.refuse(ballot, out);
+        }
+        let chosen_upto = self.learner.upto();
+        if slot <= chosen_upto {
+            // Chosen already: nothing to vote on. A leader that knows less is told to ask.
+            let hint = Message::Accepted { ballot, slots: Vec::new(), chosen_upto };
+            self.voice.say(out, leader, hint);
+        } else if let Some(decree) = self.learner.known(slot) {
+            let decrees = vec![(slot, decree.clone())];
+            self.voice.say(out, leader, Message::Learned { decrees, chosen_upto });
+        } else if self.acceptor.accept(slot, vote, chosen_upto, out) {
+            self.yield_to(now, ballot, out);
+            self.seal_accepted(ballot, slot, out);
+        }
+        self.on_watermark(now, ballot, upto, out);
+    }
+
+    fn seal_accepted(&self, ballot: Ballot, slot: Slot, out: &mut Output) {
+        let slots = vec![Span { first: slot, last: slot }];
+        let accepted = Message::Accepted { ballot, slots, chosen_upto: self.learner.upto() };
+        self.voice.seal_accepted(out, ballot.owner().node, accepted);
+    }
+
+    /// Phase 2b at the leader: what a quorum accepted at its ballot is chosen.
+    pub(super) fn on_accepted(
+        &mut self,
+        now: Tick,
+        from: NodeId,
+        ballot: Ballot,
+        slots: &[Span],
+        out: &mut Output,
+    ) {
+        let quorum = self.config.members.quorum();
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        if proposer.ballot != ballot {
+            return;
+        }
+        for (slot, decree) in proposer.count(from, slots, quorum) {
+            self.learn(now, slot, decree, out);
+        }
+        self.go_on(now, out);
+    }
+
+    /// After the watermark may have risen: the window may have room, and the followers want to hear
+    /// of it. With an accept on its way, or votes outstanding that will bring the next, the watermark
+    /// rides; with nothing in flight it goes alone, at once.
+    pub(super) fn go_on(&mut self, now: Tick, out: &mut Output) {
+        self.propose_adopted(now, out);
+        let chosen_upto = self.learner.upto();
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        if proposer.told < chosen_upto {
+            proposer.progress_at = now;
+            if proposer.is_idle() {
+                proposer.told = chosen_upto;
+                let ballot = proposer.ballot;
+                self.voice.say_to_others(out, &Message::Watermark { ballot, chosen_upto });
+            }
+        }
+    }
+
+    /// Says again what was not answered, to those who are there and have not voted.
+    pub(super) fn repeat_proposals(&mut self, now: Tick, out: &mut Output) {
+        let chosen_upto = self.learner.upto();
+        let patience_max = self.config.timing.suspect_max;
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        let ballot = proposer.ballot;
+        for (slot, decree, voters) in proposer.overdue(now, patience_max) {
+            for to in self.voice.others().iter().filter(|to| !voters.contains(to)) {
+                if self.links.is_connected(*to, now) {
+                    let decree = decree.clone();
+                    let accept = Message::Accept { ballot, slot, decree, chosen_upto };
+                    self.voice.say(out, *to, accept);
+                }
+            }
+        }
+    }
+
+    /// A linearizable read waits. It is served once a quorum has confirmed this reign after now, from
+    /// a state that holds all this reign inherited and all it knows to be chosen now: whatever was
+    /// acknowledged to anyone before the read began is among it.
+    pub(super) fn read_barrier(&mut self, now: Tick, id: BarrierId, out: &mut Output) {
+        let chosen_upto = self.learner.upto();
+        let Reign::Leading(proposer) = &mut self.reign else {
+            panic!("a read barrier {id:?} at a node that does not lead");
+        };
+        proposer.reads.arrive(id, proposer.inherited.max(chosen_upto));
+        self.ask_for_confirmation(now, out);
+    }
+
+    fn ask_for_confirmation(&mut self, now: Tick, out: &mut Output) {
+        let me = self.voice.me();
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        let ballot = proposer.ballot;
+        if let Some(round) = proposer.reads.ask(me, now) {
+            self.voice.say_to_others(out, &Message::Confirm { ballot, round });
+        }
+        self.finish_reads(now, out);
+    }
+
+    fn finish_reads(&mut self, now: Tick, out: &mut Output) {
+        let quorum = self.config.members.quorum();
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        let finished = proposer.reads.finished(quorum);
+        if !finished.is_empty() {
+            out.barriers.extend(finished);
+            self.ask_for_confirmation(now, out);
+        }
+    }
+
+    /// Asks again whoever has not confirmed a waiting read.
+    pub(super) fn repeat_confirmation(&mut self, now: Tick, out: &mut Output) {
+        let patience = self.config.timing.suspect_min;
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        let ballot = proposer.ballot;
+        let Some((round, answered)) = proposer.reads.overdue(now, patience) else { return };
+        for to in self.voice.others().iter().filter(|to| !answered.contains(to)) {
+            self.voice.say(out, *to, Message::Confirm { ballot, round });
+        }
+    }
+
+    /// A member that has promised nothing above `ballot` at this moment is no part of a later
+    /// leader's quorum yet, whatever its disk still has to do.
+    pub(super) fn on_confirm(&self, from: NodeId, ballot: Ballot, round: u64, out: &mut Output) {
+        if self.acceptor.promised() <= ballot {
+            self.voice.say(out, from, Message::Confirmed { ballot, round });
+        } else {
+            self.refuse(ballot, out);
+        }
+    }
+
+    pub(super) fn on_confirmed(
+        &mut self,
+        now: Tick,
+        from: NodeId,
+        ballot: Ballot,
+        round: u64,
+        out: &mut Output,
+    ) {
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        if proposer.ballot == ballot {
+            proposer.reads.answer(from, round);
+            self.finish_reads(now, out);
+        }
+    }
+}
+
+/// An accept follows in the same batch of steps: it carries the watermark, so the words that carry
+/// nothing else need not go.
+fn take_back_watermarks(voice: &Voice, own: Ballot, out: &mut Output) {
+    out.at_once.retain(|envelope| {
+        let alone = matches!(envelope.message, Message::Watermark { ballot, .. } if ballot == own);
+        !(alone && envelope.from == voice.life())
+    });
+}

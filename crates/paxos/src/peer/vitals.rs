@@ -1,0 +1,163 @@
+//! Heartbeats, the own tick, and who should lead (*OmniPaxos*, EuroSys'23 §5).
+
+use super::{Peer, Reign};
+use crate::{Message, NodeId, Output, Standing, Tick};
+
+impl Peer {
+    /// The moment of `wake_at`, or any other: everything that time alone brings about.
+    pub(super) fn wake(&mut self, now: Tick, out: &mut Output) {
+        let heartbeat = self.config.timing.heartbeat;
+        match self.election.beat_at {
+            Some(due) if now < due => {}
+            due => {
+                self.election.beat_at = Some(now.after(heartbeat));
+                match due {
+                    Some(due) => self.links.ticked(due, now),
+                    None => self.begin(now),
+                }
+                self.disk.probe_when_idle(now, out);
+                self.tend_reign(now, out);
+                self.tend_campaign(now, out);
+                self.beat(now, out);
+                self.ask_for_missing(now, false, out);
+            }
+        }
+        self.consider(now, out);
+    }
+
+    /// The first tick. A cluster may be at work: listen before speaking up.
+    fn begin(&mut self, now: Tick) {
+        if self.config.members.count() > 1 {
+            self.election.wait_for_others(now, self.config.timing.suspect_min);
+        }
+    }
+
+    /// Opens a heartbeat round.
+    pub(super) fn beat(&mut self, now: Tick, out: &mut Output) {
+        let round = self.links.open_round();
+        let standing = self.standing(now);
+        self.voice.say_to_others(out, &Message::Heartbeat { round, standing });
+    }
+
+    fn standing(&self, now: Tick) -> Standing {
+        let disk_alive = self.disk.alive(now);
+        let (reign, quorum) = match &self.reign {
+            Reign::Leading(proposer) => (Some(proposer.ballot), self.has_quorum()),
+            Reign::Following | Reign::Campaigning(_) => (None, self.is_connected_to_quorum(now)),
+        };
+        Standing {
+            promised: self.acceptor.promised(),
+            reign,
+            quorum,
+            sees_leader: self.has_quorum() || self.links.leader(now).is_some(),
+            disk_alive,
+            disk_sequence: self.disk.sequence(),
+            chosen_upto: self.learner.upto(),
+        }
+    }
+
+    pub(super) fn on_heartbeat(
+        &mut self,
+        now: Tick,
+        from: NodeId,
+        round: u64,
+        standing: Standing,
+        out: &mut Output,
+    ) {
+        self.links.hears(from, standing, now);
+        let answer = Message::Alive { round, standing: self.standing(now) };
+        self.voice.say(out, from, answer);
+        self.on_standing(now, standing, out);
+    }
+
+    pub(super) fn on_alive(
+        &mut self,
+        now: Tick,
+        from: NodeId,
+        round: u64,
+        standing: Standing,
+        out: &mut Output,
+    ) {
+        if self.links.answers(from, round, standing, now) {
+            self.on_standing(now, standing, out);
+        }
+    }
+
+    fn on_standing(&mut self, now: Tick, standing: Standing, out: &mut Output) {
+        self.round_heard = self.round_heard.max(standing.promised.round());
+        if let Some(reign) = standing.reign {
+            self.on_watermark(now, reign, standing.chosen_upto, out);
+        }
+        // The speaker itself will vote for nothing below: as good as a refusal.
+        if self.reign_ballot().is_some_and(|own| own < standing.promised) {
+            self.election.failed(now);
+            self.follow(now, out);
+        }
+        self.consider(now, out);
+    }
+
+    /// Whether this node should lead, looked at whenever something about it may have changed. Only
+    /// the absence of a leader makes it campaign, never a ballot or a name that it hears of.
+    fn consider(&mut self, now: Tick, out: &mut Output) {
+        if !matches!(self.reign, Reign::Following) {
+            return;
+        }
+        let seen_before = self.leader.is_some();
+        self.leader = self.links.leader(now);
+        if seen_before && self.leader.is_none() {
+            // Others hold back as long as this node says that it sees a leader.
+            self.beat(now, out);
+        }
+        let led = self.leader.is_some() || self.links.somebody_sees_a_leader(now);
+        if led || !self.is_connected_to_quorum(now) {
+            return self.election.rest(led);
+        }
+        let fresher = self.links.fresher(self.voice.me(), self.learner.upto(), now);
+        // A cluster of one has nobody to meet.
+        let alone = self.config.members.count() == 1;
+        if alone || self.election.is_due(now, fresher) {
+            self.campaign(now, out);
+        }
+    }
+
+    /// Keeps a reign going, or ends it: without a quorum it takes no proposals from now on and
+    /// abdicates after one more period; with a dead disk, or when nothing moves although a quorum
+    /// answers, another should lead.
+    fn tend_reign(&mut self, now: Tick, out: &mut Output) {
+        let (timing, alive) = (self.config.timing, self.disk.alive(now));
+        let upto = self.learner.upto();
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        let supporters = self.links.supporters(proposer.ballot, alive, now);
+        proposer.lost_since = match proposer.lost_since {
+            _ if supporters >= self.config.members.quorum() => None,
+            Some(since) => Some(since),
+            None => Some(now),
+        };
+        if proposer.is_idle() && upto >= proposer.inherited {
+            proposer.progress_at = now;
+        }
+        let lost = proposer.lost_since.is_some_and(|at| now.since(at) >= timing.suspect_min);
+        let stuck = now.since(proposer.progress_at) >= timing.suspect_max * 2;
+        if lost || stuck || !alive {
+            self.election.failed(now);
+            return self.follow(now, out);
+        }
+        self.repeat_proposals(now, out);
+        self.repeat_confirmation(now, out);
+    }
+
+    /// Leaves the lead to another: others go first for a while.
+    pub(super) fn step_down(&mut self, now: Tick, out: &mut Output) {
+        self.election.wait_for_others(now, self.config.timing.suspect_max);
+        if !matches!(self.reign, Reign::Following) {
+            self.follow(now, out);
+        }
+    }
+
+    /// Ends a reign or a campaign, and tells at once, so that nobody waits for a leader that is none.
+    pub(super) fn follow(&mut self, now: Tick, out: &mut Output) {
+        self.reign = Reign::Following;
+        self.leader = None;
+        self.beat(now, out);
+    }
+}

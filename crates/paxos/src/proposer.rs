@@ -1,0 +1,159 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::{
+    Ballot, Decree, NodeId, Slot, Span, Tick,
+    campaign::Legacy,
+    limits::{RESEND_BYTES_MAX, RESEND_SLOTS_MAX},
+    reads::Reads,
+};
+
+/// Phase 2 of one reign: slots are given out in order, voted on in any.
+///
+/// Invariant: one decree per slot at this ballot, for a slot is given out once.
+#[derive(Debug)]
+pub(crate) struct Proposer {
+    pub(crate) ballot: Ballot,
+    /// The last slot that may have been touched before this reign.
+    pub(crate) inherited: Slot,
+    /// The first slot never given out.
+    pub(crate) next: Slot,
+    /// The watermark that every follower was told.
+    pub(crate) told: Slot,
+    /// Since when no quorum has answered.
+    pub(crate) lost_since: Option<Tick>,
+    /// When the watermark last rose, or nothing was under way.
+    pub(crate) progress_at: Tick,
+    pub(crate) reads: Reads,
+    /// Adopted decrees that wait for the window.
+    backlog: BTreeMap<Slot, Decree>,
+    in_flight: BTreeMap<Slot, Tally>,
+    bytes: usize,
+}
+
+/// The votes for one slot at the ballot of the reign.
+#[derive(Debug)]
+struct Tally {
+    decree: Decree,
+    voters: BTreeSet<NodeId>,
+    spoken_at: Tick,
+    patience: Duration,
+}
+
+impl Proposer {
+    pub(crate) fn new(ballot: Ballot, legacy: Legacy, now: Tick) -> Proposer {
+        Proposer {
+            ballot,
+            inherited: legacy.inherited,
+            next: legacy.inherited.next(),
+            told: Slot::ZERO,
+            lost_since: None,
+            progress_at: now,
+            reads: Reads::default(),
+            backlog: legacy.adopted,
+            in_flight: BTreeMap::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Bytes proposed and not yet chosen.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether every inherited slot was proposed again, so that new ones may follow.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.backlog.is_empty()
+    }
+
+    /// Whether nothing proposed waits for votes.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.backlog.is_empty()
+    }
+
+    /// The next adopted decree, if its slot lies within the window that ends at `last`.
+    pub(crate) fn next_adopted(&mut self, last: Slot) -> Option<(Slot, Decree)> {
+        let entry = self.backlog.first_entry().filter(|entry| *entry.key() <= last)?;
+        Some(entry.remove_entry())
+    }
+
+    /// Gives out the next slot.
+    pub(crate) fn next_slot(&mut self) -> Slot {
+        let slot = self.next;
+        self.next = slot.next();
+        slot
+    }
+
+    /// The decree is on its way at the ballot of this reign.
+    pub(crate) fn spoken(&mut self, slot: Slot, decree: Decree, now: Tick, patience: Duration) {
+        self.bytes += decree.bytes();
+        let tally = Tally { decree, voters: BTreeSet::new(), spoken_at: now, patience };
+        let earlier = self.in_flight.insert(slot, tally);
+        assert!(earlier.is_none(), "slot {slot} was given out twice at {}", self.ballot);
+    }
+
+    /// Counts votes at this ballot, and only those (*Paxos Made Simple* §2.2): returns what a quorum
+    /// has accepted by now.
+    pub(crate) fn count(
+        &mut self,
+        voter: NodeId,
+        spans: &[Span],
+        quorum: usize,
+    ) -> Vec<(Slot, Decree)> {
+        let mut chosen = Vec::new();
+        for span in spans.iter().filter(|span| span.first <= span.last) {
+            for (slot, tally) in self.in_flight.range_mut(span.first..=span.last) {
+                tally.voters.insert(voter);
+                if tally.voters.len() >= quorum {
+                    chosen.push((*slot, tally.decree.clone()));
+                }
+            }
+        }
+        chosen
+    }
+
+    /// The slot is known to be chosen. True when it was proposed in this reign with that decree, or
+    /// never; false when it is chosen with another decree than ours, or where this reign has yet to
+    /// propose: somebody reigns above us.
+    pub(crate) fn agrees(&mut self, slot: Slot, decree: &Decree) -> bool {
+        if slot >= self.next {
+            return false;
+        }
+        // What was adopted may be chosen with another decree too, by a later ballot only.
+        if self.backlog.get(&slot).is_some_and(|ours| ours != decree) {
+            return false;
+        }
+        self.backlog.remove(&slot);
+        match self.in_flight.remove(&slot) {
+            Some(tally) => {
+                self.bytes -= tally.decree.bytes();
+                tally.decree == *decree
+            }
+            None => true,
+        }
+    }
+
+    /// Proposals to say again: a bounded number of the oldest whose patience has run out, each with
+    /// those who have voted for it. Patience doubles with each retry, up to `patience_max`.
+    pub(crate) fn overdue(
+        &mut self,
+        now: Tick,
+        patience_max: Duration,
+    ) -> Vec<(Slot, Decree, BTreeSet<NodeId>)> {
+        let mut again = Vec::new();
+        let mut bytes = 0;
+        for (slot, tally) in &mut self.in_flight {
+            if again.len() == RESEND_SLOTS_MAX || bytes > RESEND_BYTES_MAX {
+                break;
+            }
+            if now.since(tally.spoken_at) < tally.patience {
+                continue;
+            }
+            tally.spoken_at = now;
+            tally.patience = (tally.patience * 2).min(patience_max);
+            bytes += tally.decree.bytes();
+            again.push((*slot, tally.decree.clone(), tally.voters.clone()));
+        }
+        again
+    }
+}

@@ -1,0 +1,135 @@
+//! Random small clusters under loss, duplication, reordering, cut links, stalled disks, crashes
+//! that lose what was not synced, and damaged records: the ghost checks agreement after each event;
+//! at the end everything is mended, and the cluster must choose again and agree in full.
+
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test, as it should")]
+
+mod world;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use world::{Node, Weather, World};
+
+#[derive(Clone, Debug)]
+enum Act {
+    Propose(u8),
+    Crash(Node),
+    Restart(Node),
+    Cut(Node, Node),
+    CutOneWay(Node, Node),
+    Mend(Node, Node),
+    Stall(Node),
+    Unstall(Node),
+    StepDown(Node),
+    Read(u64),
+    /// Damage the record this far below the end of the first node's log.
+    Damage(u8),
+}
+
+fn act(count: Node) -> impl Strategy<Value = Act> {
+    let node = || 1..=count;
+    prop_oneof![
+        12 => (1..6u8).prop_map(Act::Propose),
+        3 => node().prop_map(Act::Crash),
+        4 => node().prop_map(Act::Restart),
+        3 => (node(), node()).prop_map(|(one, two)| Act::Cut(one, two)),
+        2 => (node(), node()).prop_map(|(one, two)| Act::CutOneWay(one, two)),
+        4 => (node(), node()).prop_map(|(one, two)| Act::Mend(one, two)),
+        1 => node().prop_map(Act::Stall),
+        2 => node().prop_map(Act::Unstall),
+        1 => node().prop_map(Act::StepDown),
+        2 => (0..1_000u64).prop_map(Act::Read),
+        1 => (0..8u8).prop_map(Act::Damage),
+    ]
+}
+
+fn history(count: Node) -> impl Strategy<Value = Vec<(u64, Act)>> {
+    proptest::collection::vec((0..60u64, act(count)), 10..60)
+}
+
+fn perform(world: &mut World, act: Act) {
+    match act {
+        Act::Propose(count) => {
+            for node in world.nodes() {
+                for _ in 0..count {
+                    world.propose(node);
+                }
+            }
+        }
+        Act::Crash(node) => world.crash(node),
+        Act::Restart(node) => {
+            if !world.is_up(node) {
+                world.restart(node);
+            }
+        }
+        Act::Cut(one, two) => world.cut(one, two),
+        Act::CutOneWay(one, two) => world.cut_one_way(one, two),
+        Act::Mend(one, two) => world.mend(one, two),
+        Act::Stall(node) => world.stall_disk(node, true),
+        Act::Unstall(node) => world.stall_disk(node, false),
+        Act::StepDown(node) => {
+            if world.is_up(node) {
+                world.step_down(node);
+            }
+        }
+        Act::Read(id) => {
+            if let Some(leader) = world.leader() {
+                world.read(leader, id);
+            }
+        }
+        Act::Damage(below) => {
+            if !world.is_up(1) {
+                let last = world.disk(1).records.keys().next_back().copied();
+                if let Some(slot) = last.and_then(|last| last.get().checked_sub(below.into())) {
+                    world.disk(1).damage(synod_paxos::Slot::new(slot));
+                }
+            }
+        }
+    }
+}
+
+fn live_through(count: Node, seed: u64, history: Vec<(u64, Act)>) {
+    let mut world = World::new(count, seed);
+    world.weather = Weather::FOUL;
+    world.run_for(Duration::from_millis(200));
+    for (millis, act) in history {
+        world.run_for(Duration::from_millis(millis));
+        perform(&mut world, act);
+    }
+    world.weather = Weather::FAIR;
+    world.mend_all();
+    for node in world.nodes() {
+        world.stall_disk(node, false);
+        if !world.is_up(node) {
+            world.restart(node);
+        }
+    }
+    // L1: a leader serves and a new command is chosen. L2: everybody learns it.
+    let serves = |world: &World| world.leader().is_some_and(|n| world.peer(n).may_propose());
+    assert!(world.within(Duration::from_secs(8), serves), "nobody serves after everything healed");
+    let leader = world.leader().unwrap();
+    let slot = world.propose(leader).unwrap();
+    let learned = |world: &World| world.nodes().iter().all(|n| world.chosen_upto(*n) >= slot);
+    assert!(world.within(Duration::from_secs(4), learned), "not everybody learned slot {slot}");
+    // L4: no duels.
+    let ballot = world.peer(leader).promised();
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.peer(leader).promised(), ballot, "ballots grow after everything healed");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Agreement and recovery with three voters.
+    #[test]
+    fn three_voters_agree_whatever_happens(seed: u64, history in history(3)) {
+        live_through(3, seed, history);
+    }
+
+    /// With five, where a watermark can meet an old vote at the very ballot of its sender.
+    #[test]
+    fn five_voters_agree_whatever_happens(seed: u64, history in history(5)) {
+        live_through(5, seed, history);
+    }
+}
