@@ -157,6 +157,7 @@ impl Config {
             life: self.life,
             members: self.members.clone(),
             timing: self.timing(),
+            detector: synod_paxos::Policy::default(),
             window_slots: limits.window_slots,
             window_bytes: limits.window_bytes,
         };
