@@ -134,11 +134,13 @@ fn page<'a>(entries: impl Iterator<Item = (&'a Bytes, &'a Entry)>, limit: u32) -
 }
 
 /// The place of the first guard that does not hold of what `get` finds.
-pub(crate) fn first_failing<'a>(
+pub(crate) fn first_failing<E: std::borrow::Borrow<Entry>>(
     guards: &[Guard],
-    get: impl Fn(&Bytes) -> Option<&'a Entry>,
+    get: impl Fn(&Bytes) -> Option<E>,
 ) -> Option<u32> {
-    let place = guards.iter().position(|guard| !guard.expect.holds(get(&guard.key)))?;
+    let place = guards
+        .iter()
+        .position(|guard| !guard.expect.holds(get(&guard.key).as_ref().map(E::borrow)))?;
     Some(u32::try_from(place).expect("a multi holds at most MULTI_COMMANDS_MAX guards"))
 }
 

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use crate::branch::Work;
+use crate::door::Call;
 use crate::{Batch, Command, Expect, Multi, Mutation, Part, Proposal, Query, Request, TxnId};
 
 /// Keys are names: 4 KiB is already a long one, and every index holds them whole.
@@ -293,6 +294,22 @@ impl Expect {
         match self {
             Expect::Value(value) => value.len(),
             Expect::Absent | Expect::Present | Expect::Revision(_) => 0,
+        }
+    }
+}
+
+impl Call {
+    /// Whether it keeps the limits: what a door asks of every call before it does anything.
+    pub fn check(&self) -> Result<(), Misuse> {
+        match self {
+            Call::Submit(request) => request.check(),
+            Call::Read { query, .. } => query.check(),
+            Call::Attend { participant, in_doubt, finished } => {
+                check_name(participant.as_str())?;
+                at_most("branches in doubt", in_doubt.len(), TXNS_MAX)?;
+                at_most("branches finished", finished.len(), TXNS_MAX)
+            }
+            Call::KeepAlive { .. } | Call::Status => Ok(()),
         }
     }
 }

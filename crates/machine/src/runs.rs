@@ -53,6 +53,11 @@ impl Runs {
         Some(Grown { first, last, absorbed })
     }
 
+    /// Adds a run as it was stored.
+    pub(crate) fn restore(&mut self, session: SessionId, first: u64, last: u64) {
+        self.rows.insert((session, first), last);
+    }
+
     /// The lowest session that has a run.
     pub(crate) fn lowest_session(&self) -> Option<SessionId> {
         self.rows.iter().next().map(|((session, _), _)| *session)
