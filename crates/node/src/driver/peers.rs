@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use synod_net::{Lane, Name};
-use synod_paxos::Envelope;
-use synod_replica::Input;
+use synod_paxos::{Envelope, NodeId};
+use synod_replica::{Checkpoint, Input, Word};
 use tracing::{trace, warn};
 
 use super::Driver;
@@ -41,10 +41,10 @@ impl Driver {
             return;
         }
         match self.word_of(from, body) {
-            Ok(envelope) => {
+            Ok((node, input)) => {
                 trace!(peer = %from, bytes = body.len(), "heard");
-                self.reign.heard(envelope.from.node);
-                self.step(Input::Peer(envelope));
+                self.reign.heard(node);
+                self.step(input);
             }
             Err(foreign) => {
                 self.metrics.frame_foreign(foreign.as_str());
@@ -55,19 +55,22 @@ impl Driver {
         }
     }
 
-    fn word_of(&self, from: &Name, body: &[u8]) -> Result<Envelope, Foreign> {
-        let (envelope, rest): (Envelope, &[u8]) =
+    /// Whose word it is, by certificate, and what it says.
+    fn word_of(&self, from: &Name, body: &[u8]) -> Result<(NodeId, Input), Foreign> {
+        let sender = self.roster.node(from).ok_or(Foreign::Sender)?;
+        let (word, rest): (Word, &[u8]) =
             postcard::take_from_bytes(body).map_err(|_| Foreign::Malformed)?;
         if !rest.is_empty() {
             return Err(Foreign::Malformed);
         }
-        if self.roster.node(from) != Some(envelope.from.node) {
-            return Err(Foreign::Sender);
+        match word {
+            Word::Paxos(envelope) if envelope.from.node != sender => Err(Foreign::Sender),
+            Word::Paxos(envelope) if envelope.to != self.roster.me() => Err(Foreign::Receiver),
+            Word::Paxos(envelope) => Ok((sender, Input::Peer(envelope))),
+            Word::Checkpoint(checkpoint) => {
+                Ok((sender, Input::Checkpoint { from: sender, checkpoint }))
+            }
         }
-        if envelope.to != self.roster.me() {
-            return Err(Foreign::Receiver);
-        }
-        Ok(envelope)
     }
 
     /// Carries words to their nodes; those to this node are stepped in before anything else.
@@ -75,26 +78,31 @@ impl Driver {
         for envelope in words {
             if envelope.to == self.roster.me() {
                 self.state.to_self.push_back(envelope);
+            } else if let Some(peer) = self.roster.name(envelope.to) {
+                self.send(peer, &Word::Paxos(envelope));
             } else {
-                self.send(&envelope);
+                warn!(peer = %envelope.to, "a word to a node that is no voter was dropped");
             }
         }
     }
 
-    fn send(&self, envelope: &Envelope) {
-        let Some(peer) = self.roster.name(envelope.to) else {
-            warn!(peer = %envelope.to, "a word to a node that is no voter was dropped");
-            return;
-        };
-        match postcard::to_allocvec(envelope) {
-            Ok(bytes) => self.mesh.send(peer, lane_of(envelope), Bytes::from(bytes)),
+    /// Tells every other node a digest of the state here.
+    pub(super) fn tell(&self, checkpoint: Checkpoint) {
+        for (_, peer) in self.roster.peers() {
+            self.send(peer, &Word::Checkpoint(checkpoint));
+        }
+    }
+
+    fn send(&self, peer: &Name, word: &Word) {
+        match postcard::to_allocvec(word) {
+            Ok(bytes) => self.mesh.send(peer, lane_of(word), Bytes::from(bytes)),
             Err(error) => tracing::error!(%error, %peer, "a word could not be encoded"),
         }
     }
 }
 
-fn lane_of(envelope: &Envelope) -> Lane {
-    match envelope.lane() {
+fn lane_of(word: &Word) -> Lane {
+    match word.lane() {
         synod_paxos::Lane::Control => Lane::Control,
         synod_paxos::Lane::Log => Lane::Log,
         synod_paxos::Lane::Bulk => Lane::Bulk,

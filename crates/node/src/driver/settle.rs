@@ -43,6 +43,9 @@ impl Driver {
         let out = mem::take(&mut self.state.out);
         self.disk.give(out.durably);
         self.speak(out.at_once);
+        for checkpoint in out.checkpoints {
+            self.tell(checkpoint);
+        }
         for fetch in out.fetch {
             self.disk.fetch(fetch);
         }
