@@ -72,7 +72,7 @@ impl Acceptor {
     /// caller has seen that the slot lies above the watermark `chosen_upto`.
     ///
     /// A vote implies the promise, in the same batch and before it: an acceptor that accepts at a
-    /// ballot and could still promise a lower one would serve two leaders (PMMC §2.2).
+    /// ballot and could still promise a lower one would serve two leaders (PMMC).
     pub(crate) fn accept(
         &mut self,
         slot: Slot,

@@ -46,7 +46,7 @@ impl Peer {
         }
     }
 
-    /// Answers phase 2a (*Paxos Made Simple* §2.2, P1a; PMMC §2.2).
+    /// Answers phase 2a (*Paxos Made Simple* §2.2, P1a; PMMC).
     pub(super) fn on_accept(
         &mut self,
         now: Tick,

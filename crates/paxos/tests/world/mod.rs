@@ -33,6 +33,7 @@ struct Machine {
     /// Grows with each restart of the process: events of an earlier one are void.
     process: u64,
     wake_at: Option<Tick>,
+    asleep_until: Tick,
     /// What a restarted process would have applied: everything up to here, in order.
     chosen_upto: Slot,
     pub(crate) barriers: Vec<Barrier>,
@@ -118,6 +119,7 @@ impl World {
                 disk: Disk::default(),
                 process: 0,
                 wake_at: None,
+                asleep_until: Tick::ZERO,
                 chosen_upto: Slot::ZERO,
                 barriers: Vec::new(),
             };
@@ -218,6 +220,28 @@ impl World {
         }
     }
 
+    /// Runs until a value that was proposed after this moment is chosen: whoever may propose does.
+    pub(crate) fn chooses_within(&mut self, span: Duration) -> bool {
+        let (end, earlier) = (self.now.after(span), self.proposals);
+        let mut asked = BTreeSet::new();
+        while self.now < end {
+            for node in self.nodes() {
+                if self.is_up(node) && asked.insert((node, self.peer(node).promised())) {
+                    match self.propose(node) {
+                        Some(_) => {}
+                        None => _ = asked.remove(&(node, self.peer(node).promised())),
+                    }
+                }
+            }
+            let fresh = |decree: &Decree| number_of(decree).is_some_and(|number| number > earlier);
+            if self.ghost.chosen.values().rev().any(fresh) {
+                return true;
+            }
+            self.run_for(Duration::from_millis(1));
+        }
+        false
+    }
+
     /// Proposes a fresh value at `node`; `None` when it may not.
     pub(crate) fn propose(&mut self, node: Node) -> Option<Slot> {
         self.propose_bytes(node, 8)
@@ -236,6 +260,12 @@ impl World {
 
     pub(crate) fn read(&mut self, node: Node, id: u64) {
         self.step(node, Input::ReadBarrier(BarrierId(id)));
+    }
+
+    /// The process does nothing for `span`; what arrives in the meantime waits.
+    pub(crate) fn sleep(&mut self, node: Node, span: Duration) {
+        let until = self.now.after(span);
+        self.machines.get_mut(&node).unwrap().asleep_until = until;
     }
 
     pub(crate) fn step_down(&mut self, node: Node) {
@@ -305,6 +335,17 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        let node = match &event {
+            Event::Deliver(envelope) => envelope.to.get(),
+            Event::Synced { node, .. } | Event::Wake { node, .. } => *node,
+        };
+        let asleep_until = self.machines[&node].asleep_until;
+        if self.now < asleep_until {
+            // It wakes to its own timer first, and to all that waited unread a moment later.
+            let unread = !matches!(event, Event::Wake { .. });
+            let at = asleep_until.after(Duration::from_micros(unread.into()));
+            return self.schedule(at, event);
+        }
         match event {
             Event::Deliver(envelope) => {
                 if self.is_up(envelope.to.get()) {
@@ -399,6 +440,13 @@ impl World {
     fn schedule(&mut self, at: Tick, event: Event) {
         self.scheduled += 1;
         self.events.insert((at, self.scheduled), event);
+    }
+}
+
+fn number_of(decree: &Decree) -> Option<u64> {
+    match decree {
+        Decree::Noop => None,
+        Decree::Value(bytes) => Some(u64::from_be_bytes(bytes.get(..8)?.try_into().unwrap())),
     }
 }
 
