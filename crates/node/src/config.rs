@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use synod_net::{Credentials, Name, PeerAddress, Who};
+use synod_net::{
+    Credentials, Name, PeerAddress, Who,
+    settings::{self, TlsFiles},
+};
 use synod_paxos::{Incarnation, Life, Members, NodeId, Timing};
 
 pub use check::check_many;
@@ -52,14 +55,12 @@ pub struct Config {
 impl Config {
     /// Reads and checks the file at `path`. Relative paths in it are relative to its directory.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let (keys, written) = read::load(path)?;
-        check::whole(path, keys, written)
+        check::whole(path, settings::read(path)?, settings::read(path)?)
     }
 
     /// Checks `text` as if it were the file at `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
-        let (keys, written) = read::parse(text, path)?;
-        check::whole(path, keys, written)
+        check::whole(path, settings::parse(path, text)?, settings::parse(path, text)?)
     }
 
     /// The file it came from.
@@ -94,7 +95,7 @@ impl Config {
 
     /// The directory of the store.
     pub fn data(&self) -> PathBuf {
-        self.beside(&self.keys.node.data)
+        self.dir().join(&self.keys.node.data)
     }
 
     /// Where peers and clients are heard.
@@ -119,9 +120,8 @@ impl Config {
 
     /// Reads the certificate and key, and checks that they are this node's of this cluster.
     pub fn credentials(&self) -> Result<Credentials, ConfigError> {
-        let tls = &self.keys.tls;
-        let (ca, cert) = (self.beside(&tls.ca), self.beside(&tls.cert));
-        let credentials = Credentials::load(&ca, &cert, &self.beside(&tls.key))?;
+        let TlsFiles { ca, cert, key } = self.keys.tls.below(self.dir());
+        let credentials = Credentials::load(&ca, &cert, &key)?;
         let found = credentials.identity();
         let expected = Who::Node(self.name.clone());
         if found.cluster == self.cluster && found.who == expected {
@@ -195,29 +195,9 @@ impl Config {
         self.keys.http.connections_max
     }
 
-    /// A path of the file, relative to the file's directory.
-    fn beside(&self, path: &Path) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(path)
-    }
-}
-
-mod read {
-    //! Bytes to keys.
-
-    use std::path::Path;
-
-    use super::{ConfigError, Keys};
-
-    pub(super) fn load(path: &Path) -> Result<(Keys, toml::Table), ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        parse(&text, path)
-    }
-
-    pub(super) fn parse(text: &str, path: &Path) -> Result<(Keys, toml::Table), ConfigError> {
-        let wrong = |source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) };
-        let keys = toml::from_str(text).map_err(wrong)?;
-        Ok((keys, toml::from_str(text).map_err(wrong)?))
+    /// What relative paths in the file are relative to.
+    fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 }
 

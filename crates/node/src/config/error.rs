@@ -1,27 +1,14 @@
 use std::{net::SocketAddr, path::PathBuf};
 
-use synod_net::{CredentialsError, Identity, IdentityError, Name, Who};
+use synod_net::{CredentialsError, Identity, IdentityError, Name, Who, settings::SettingsError};
 
 /// What is wrong with a node's configuration: where, and what would be right.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: {source}", .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is not TOML, or a key is unknown, missing or of another type.
-    #[error("{}: {source}", .path.display())]
-    Toml {
-        /// Which.
-        path: PathBuf,
-        /// Where, and why.
-        source: Box<toml::de::Error>,
-    },
+    /// The file cannot be read, is not TOML, or a key of it is unknown, missing or of another type.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The cluster's id is not what `synod init` writes.
     #[error("{}: cluster_id = {found:?} is not 1 to 16 hexadecimal digits", .path.display())]
     ClusterId {

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+use synod_net::settings::TlsFiles;
 
 /// A whole file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -11,7 +12,7 @@ pub(super) struct Keys {
     pub(super) cluster: String,
     pub(super) cluster_id: String,
     pub(super) node: NodeKeys,
-    pub(super) tls: TlsKeys,
+    pub(super) tls: TlsFiles,
     #[serde(default)]
     pub(super) http: HttpKeys,
     #[serde(default)]
@@ -30,14 +31,6 @@ pub(super) struct NodeKeys {
     pub(super) id: u16,
     pub(super) data: PathBuf,
     pub(super) listen: SocketAddr,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TlsKeys {
-    pub(super) ca: PathBuf,
-    pub(super) cert: PathBuf,
-    pub(super) key: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
