@@ -1,0 +1,143 @@
+//! The bytes of a batch outlive the process that wrote them. They are described in
+//! `docs/format-machine.md`.
+
+use bytes::Bytes;
+use synod_machine::{
+    AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard, Multi,
+    Mutation, Part, ParticipantName, Proposal, Reign, Request, RequestId, Revision, Seq, SessionId,
+    Timestamp, TxnId,
+};
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+/// Each command with the bytes that it has had since the first version.
+fn commands() -> Vec<(Command, &'static str)> {
+    let (key, value) = (bytes("k"), bytes("v"));
+    let session = SessionId::new(300);
+    let txn = TxnId { session, n: 2 };
+    let name = ParticipantName::new("east");
+    let part = Part { participant: name.clone(), incarnation: BranchIncarnation(128) };
+    let multi = Multi {
+        guards: vec![
+            Guard { key: key.clone(), expect: Expect::Absent },
+            Guard { key: key.clone(), expect: Expect::Present },
+            Guard { key: key.clone(), expect: Expect::Value(value.clone()) },
+        ],
+        mutations: vec![
+            Mutation::Put { key: key.clone(), value: value.clone() },
+            Mutation::Delete { key: key.clone() },
+        ],
+        reads: vec![key.clone()],
+    };
+    let guard = Some(FenceGuard { reign: Reign(7, 1, 2), renewals: 3 });
+    let operator = AbortCause::Operator { actor: "a".to_owned(), reason: "b".to_owned() };
+    let decide = |outcome| Command::Decide { txn, outcome };
+    let abort = |cause| decide(Proposal::Abort { cause });
+    let fence = |cause, guard| Command::Fence { session, cause, guard };
+    let commit = |parts, multi| decide(Proposal::Commit { parts, multi });
+    vec![
+        (Command::OpenSession { owner: "app".to_owned(), ttl_ms: 10_000 }, "0003617070904e"),
+        (Command::CloseSession, "01"),
+        (Command::Put { key: key.clone(), value: value.clone() }, "02016b0176"),
+        (Command::Delete { key: key.clone() }, "03016b"),
+        (
+            Command::Cas {
+                key: key.clone(),
+                expect: Expect::Revision(Revision::new(9)),
+                value: value.clone(),
+            },
+            "04016b02090176",
+        ),
+        (Command::Multi(multi.clone()), "0503016b00016b01016b0301760200016b017601016b01016b"),
+        (Command::Settle { request: RequestId { session, seq: Seq::new(4) } }, "06ac0204"),
+        (
+            Command::RegisterParticipant {
+                name: name.clone(),
+                incarnation: BranchIncarnation(128),
+                address: "h:1".to_owned(),
+            },
+            "070465617374800103683a31",
+        ),
+        (commit(vec![part.clone()], None), "08ac020200010465617374800100"),
+        (
+            commit(vec![part], Some(Multi { reads: vec![], ..multi })),
+            "08ac02020001046561737480010103016b00016b01016b0301760200016b017601016b00",
+        ),
+        (abort(AbortCause::InDoubtGrace { participant: name.clone() }), "08ac020201000465617374"),
+        (abort(operator), "08ac0202010101610162"),
+        (abort(AbortCause::Owner), "08ac02020102"),
+        (abort(AbortCause::Guard), "08ac02020103"),
+        (abort(AbortCause::LostVote { participant: name.clone() }), "08ac020201040465617374"),
+        (fence(FenceCause::Expired, guard), "09ac02000107010203"),
+        (fence(FenceCause::Closed, None), "09ac020100"),
+        (fence(FenceCause::Overrun, None), "09ac020200"),
+        (fence(FenceCause::Operator, None), "09ac020300"),
+        (Command::Ack { participant: name.clone(), txns: vec![txn] }, "0a046561737401ac0202"),
+        (Command::Retire { below: 5 }, "0b05"),
+        (Command::LeaderStart { reign: Reign(7, 1, 2) }, "0c070102"),
+        (
+            Command::ForgetParticipant {
+                txn,
+                participant: name,
+                actor: "a".to_owned(),
+                reason: "b".to_owned(),
+            },
+            "0dac0202046561737401610162",
+        ),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A log written by this version can be read by every later one.
+#[test]
+fn commands_have_the_bytes_they_always_had() {
+    for (command, expected) in commands() {
+        let bytes = postcard::to_stdvec(&command).unwrap();
+        assert_eq!(hex(&bytes), expected, "{command:?}");
+        assert_eq!(postcard::from_bytes::<Command>(&bytes), Ok(command));
+    }
+}
+
+/// A batch is its stamp and its requests.
+#[test]
+fn a_batch_has_the_bytes_it_always_had() {
+    let id = Some(RequestId { session: SessionId::new(300), seq: Seq::new(4) });
+    let put = Command::Put { key: bytes("k"), value: bytes("v") };
+    let start = Command::LeaderStart { reign: Reign(7, 1, 2) };
+    let batch = Batch {
+        stamp: Timestamp(1_000),
+        requests: vec![
+            Request { id, acked: Seq::new(3), command: put },
+            Request { id: None, acked: Seq::ZERO, command: start },
+        ],
+    };
+    let bytes = postcard::to_stdvec(&batch).unwrap();
+    assert_eq!(hex(&bytes), "e8070201ac02040302016b017600000c070102");
+    assert_eq!(postcard::from_bytes::<Batch>(&bytes), Ok(batch));
+}
+
+/// Every prefix of a batch is refused by decoding, never misread.
+#[test]
+fn a_batch_cut_short_is_refused() {
+    let command = Command::Put { key: bytes("key"), value: bytes("value") };
+    let request = Request { id: None, acked: Seq::ZERO, command };
+    let batch = Batch { stamp: Timestamp(1_000), requests: vec![request] };
+    let bytes = postcard::to_stdvec(&batch).unwrap();
+    for length in 0..bytes.len() {
+        assert!(postcard::from_bytes::<Batch>(&bytes[..length]).is_err(), "{length}");
+    }
+}
+
+/// A length from outside reserves no memory that the bytes cannot fill.
+#[test]
+fn a_claim_of_endless_requests_is_refused() {
+    let mut bytes = vec![1];
+    bytes.extend([0xff; 9]);
+    bytes.push(0x01);
+    assert!(postcard::from_bytes::<Batch>(&bytes).is_err());
+}

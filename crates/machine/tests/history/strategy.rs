@@ -1,0 +1,189 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+use synod_machine::{
+    AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard, Multi,
+    Mutation, Part, ParticipantName, Proposal, Reign, Request, RequestId, Revision, Seq, SessionId,
+    Timestamp, TxnId,
+};
+
+/// Few names, so that everything meets everything.
+pub(crate) const SESSIONS: u64 = 4;
+pub(crate) const TXNS: u64 = 5;
+
+pub(crate) fn names() -> [ParticipantName; 2] {
+    ["east", "west"].map(ParticipantName::new)
+}
+
+/// A history that sensible clients could have written, in a bad order.
+pub(crate) fn batches() -> impl Strategy<Value = Vec<Batch>> {
+    let batch = (0u64..50, prop::collection::vec(request(), 1..4))
+        .prop_map(|(stamp, requests)| Batch { stamp: Timestamp(stamp), requests });
+    prop::collection::vec(batch, 1..40).prop_map(|rest| {
+        let mut history = vec![opening()];
+        history.extend(rest);
+        history
+    })
+}
+
+/// Two sessions and both participants are there from the start.
+fn opening() -> Batch {
+    let open = Request { id: None, acked: Seq::ZERO, command: open() };
+    let register = |(seq, name): (u64, ParticipantName)| Request {
+        id: Some(RequestId { session: SessionId::new(1), seq: Seq::new(seq) }),
+        acked: Seq::ZERO,
+        command: register(name, 1),
+    };
+    let [east, west] = names();
+    let registered = [(1, east), (2, west)].map(register);
+    Batch {
+        stamp: Timestamp(1),
+        requests: [vec![open.clone(), open], registered.to_vec()].concat(),
+    }
+}
+
+fn open() -> Command {
+    Command::OpenSession { owner: "model".to_owned(), ttl_ms: 1_000 }
+}
+
+fn register(name: ParticipantName, incarnation: u64) -> Command {
+    let incarnation = BranchIncarnation(incarnation);
+    Command::RegisterParticipant { name, incarnation, address: "here".to_owned() }
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let id = (1..=SESSIONS, 1u64..10, 0u64..10).prop_map(|(session, seq, acked)| {
+        let id = RequestId { session: SessionId::new(session), seq: Seq::new(seq) };
+        (id, Seq::new(acked.min(seq) / 2))
+    });
+    (id, any::<prop::sample::Index>(), command()).prop_map(|((id, acked), named, command)| {
+        let named = command.must_be_named() || named.index(2) == 0;
+        let (id, acked) = if named { (Some(id), acked) } else { (None, Seq::ZERO) };
+        Request { id, acked, command }
+    })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let txn = || {
+        (1..=SESSIONS, 1..=TXNS)
+            .prop_map(|(session, n)| TxnId { session: SessionId::new(session), n })
+    };
+    let keys = prop_oneof![
+        (key(), value()).prop_map(|(key, value)| Command::Put { key, value }),
+        key().prop_map(|key| Command::Delete { key }),
+        (key(), expect(), value())
+            .prop_map(|(key, expect, value)| { Command::Cas { key, expect, value } }),
+        multi().prop_map(Command::Multi),
+    ];
+    let txns = prop_oneof![
+        6 => (txn(), outcome()).prop_map(|(txn, outcome)| Command::Decide { txn, outcome }),
+        4 => (name(), prop::collection::vec(txn(), 1..3))
+            .prop_map(|(participant, txns)| Command::Ack { participant, txns }),
+        1 => (1..=TXNS).prop_map(|below| Command::Retire { below }),
+        1 => (txn(), name()).prop_map(|(txn, participant)| Command::ForgetParticipant {
+            txn, participant, actor: "ops".to_owned(), reason: "gone".to_owned(),
+        }),
+        1 => (name(), 1u64..3).prop_map(|(name, incarnation)| register(name, incarnation)),
+    ];
+    let sessions = prop_oneof![
+        Just(open()),
+        (1..=SESSIONS, 1u64..10).prop_map(|(session, seq)| Command::Settle {
+            request: RequestId { session: SessionId::new(session), seq: Seq::new(seq) },
+        }),
+        (1..=SESSIONS, prop::option::of((0u64..3, 0u64..6))).prop_map(|(session, guard)| {
+            let guard =
+                guard.map(|(round, renewals)| FenceGuard { reign: Reign(round, 0, 0), renewals });
+            let session = SessionId::new(session);
+            Command::Fence { session, cause: FenceCause::Expired, guard }
+        }),
+        (0u64..3).prop_map(|round| Command::LeaderStart { reign: Reign(round, 0, 0) }),
+    ];
+    prop_oneof![8 => keys, 12 => txns, 3 => sessions, 1 => Just(Command::CloseSession)]
+}
+
+fn outcome() -> impl Strategy<Value = Proposal> {
+    let part = (name(), 1u64..8).prop_map(|(participant, store)| Part {
+        participant,
+        incarnation: BranchIncarnation(store.saturating_sub(5).max(1)),
+    });
+    let guarded = multi().prop_map(|multi| Multi { reads: vec![], ..multi });
+    prop_oneof![
+        3 => (prop::collection::vec(part, 0..3), prop::option::of(guarded))
+            .prop_map(|(parts, multi)| Proposal::Commit { parts, multi }),
+        1 => Just(Proposal::Abort { cause: AbortCause::Owner }),
+    ]
+}
+
+fn name() -> impl Strategy<Value = ParticipantName> {
+    prop::sample::select(names().to_vec())
+}
+
+fn key() -> impl Strategy<Value = Bytes> {
+    prop::sample::select(vec!["a", "ab", "b"]).prop_map(|key| Bytes::from_static(key.as_bytes()))
+}
+
+fn value() -> impl Strategy<Value = Bytes> {
+    prop::sample::select(vec!["1", "2"]).prop_map(|value| Bytes::from_static(value.as_bytes()))
+}
+
+fn expect() -> impl Strategy<Value = Expect> {
+    prop_oneof![
+        Just(Expect::Absent),
+        Just(Expect::Present),
+        (1u64..20).prop_map(|at| Expect::Revision(Revision::new(at))),
+        value().prop_map(Expect::Value),
+    ]
+}
+
+fn multi() -> impl Strategy<Value = Multi> {
+    let guard = (key(), expect()).prop_map(|(key, expect)| Guard { key, expect });
+    let mutation = prop_oneof![
+        (key(), value()).prop_map(|(key, value)| Mutation::Put { key, value }),
+        key().prop_map(|key| Mutation::Delete { key }),
+    ];
+    let guards = prop::collection::vec(guard, 0..2);
+    let mutations = prop::collection::vec(mutation, 0..3);
+    (guards, mutations, prop::collection::vec(key(), 0..3))
+        .prop_map(|(guards, mutations, reads)| Multi { guards, mutations, reads })
+}
+
+/// A batch that nobody sensible would write: the ends of every range, anything anywhere.
+pub(crate) fn wild_batch() -> impl Strategy<Value = Batch> {
+    let wild = || prop::sample::select(vec![0, 1, 2, 3, u64::MAX - 1, u64::MAX]);
+    let id = (wild(), wild()).prop_map(|(session, seq)| RequestId {
+        session: SessionId::new(session),
+        seq: Seq::new(seq),
+    });
+    let txn =
+        (wild(), wild()).prop_map(|(session, n)| TxnId { session: SessionId::new(session), n });
+    let bytes = prop::sample::select(vec![0, 1, 4_096, 4_097, 1 << 20, (1 << 20) + 1]);
+    let big = bytes.prop_map(|len| Bytes::from(vec![7; len]));
+    let name = prop_oneof![
+        name(),
+        Just(ParticipantName::new("")),
+        Just(ParticipantName::new("x".repeat(300)))
+    ];
+    let command = prop_oneof![
+        6 => command(),
+        1 => (big.clone(), big.clone()).prop_map(|(key, value)| Command::Put { key, value }),
+        1 => (big.clone(), prop::collection::vec(big, 0..130)).prop_map(|(key, reads)| {
+            let guards = vec![Guard { key, expect: Expect::Absent }];
+            Command::Multi(Multi { guards, mutations: vec![], reads })
+        }),
+        1 => wild().prop_map(|ttl_ms| Command::OpenSession { owner: "x".repeat(257), ttl_ms }),
+        1 => wild().prop_map(|ttl_ms| Command::OpenSession { owner: String::new(), ttl_ms }),
+        1 => wild().prop_map(|below| Command::Retire { below }),
+        2 => (txn.clone(), outcome()).prop_map(|(txn, outcome)| Command::Decide { txn, outcome }),
+        1 => (name, prop::collection::vec(txn, 0..3))
+            .prop_map(|(participant, txns)| Command::Ack { participant, txns }),
+        1 => id.clone().prop_map(|request| Command::Settle { request }),
+        1 => (wild(), wild()).prop_map(|(session, renewals)| Command::Fence {
+            session: SessionId::new(session),
+            cause: FenceCause::Operator,
+            guard: Some(FenceGuard { reign: Reign(renewals, 0, 0), renewals }),
+        }),
+    ];
+    let request = (prop::option::of(id), wild(), command)
+        .prop_map(|(id, acked, command)| Request { id, acked: Seq::new(acked), command });
+    (wild(), prop::collection::vec(request, 0..6))
+        .prop_map(|(stamp, requests)| Batch { stamp: Timestamp(stamp), requests })
+}
