@@ -1,10 +1,27 @@
 //! The whole node as one steppable value: Paxos below, the machine above, and the seam between them
 //! where the real bugs live. Pure, so that the simulator can be its world.
+//!
+//! [`Replica::step`] is the one way in, [`Output`] the one way out. One room for each thing that a
+//! call may wait for: to be proposed (`queue`), to be chosen and applied (`proposed`), for the reign
+//! to be confirmed (`reads`), for the fate of a session (`sessions`), for news of a branch
+//! (`attendants`); `calls` knows where each waits and until when. `reign` says whether this node may
+//! serve, `state` is what all nodes compute alike, and `checkpoints` whether they did.
 
+mod attendants;
+mod batch;
+mod calls;
+mod checkpoints;
 mod config;
+mod proposed;
+mod queue;
+mod reads;
+mod reign;
 mod replica;
 mod seam;
+mod sessions;
+mod state;
 
+pub use checkpoints::Tally;
 pub use config::Config;
 pub use replica::{Replica, Status};
 pub use seam::{Checkpoint, ClientId, Input, Output, Response, Word};

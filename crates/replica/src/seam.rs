@@ -61,6 +61,8 @@ pub enum Input {
     Fetched(Fetched),
     /// The moment of `wake_at` has come.
     Wake,
+    /// Let another node lead: this one is about to stop, or cannot write.
+    StepDown,
 }
 
 /// What is said to a client.

@@ -1,0 +1,105 @@
+//! This node's lead: from when it is the distinguished proposer until it may serve, and how long
+//! the cluster had to do without.
+
+use std::time::Duration;
+
+use synod_paxos::{Ballot, Slot, Tick};
+
+/// How far this node's lead has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reign {
+    /// It does not lead.
+    None,
+    /// It is past phase 1. It serves nothing before its `LeaderStart` is applied: then everything
+    /// that was chosen before is applied too.
+    Starting {
+        ballot: Ballot,
+        since: Tick,
+        /// Where the `LeaderStart` stands, once it is proposed.
+        start: Option<Slot>,
+    },
+    /// It serves.
+    Serving { ballot: Ballot, since: Tick },
+}
+
+impl Reign {
+    pub(crate) fn ballot(self) -> Option<Ballot> {
+        match self {
+            Reign::None => None,
+            Reign::Starting { ballot, .. } | Reign::Serving { ballot, .. } => Some(ballot),
+        }
+    }
+
+    pub(crate) fn since(self) -> Option<Tick> {
+        match self {
+            Reign::None => None,
+            Reign::Starting { since, .. } | Reign::Serving { since, .. } => Some(since),
+        }
+    }
+
+    pub(crate) fn is_serving(self) -> bool {
+        matches!(self, Reign::Serving { .. })
+    }
+
+    /// What the machine calls this reign: reigns are ordered as their ballots are.
+    pub(crate) fn name_of(ballot: Ballot) -> synod_machine::Reign {
+        let owner = ballot.owner();
+        let (node, incarnation) = (u64::from(owner.node.get()), owner.incarnation.get());
+        synod_machine::Reign(ballot.round(), node, incarnation)
+    }
+}
+
+/// How long this node saw no leader.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Absence {
+    led_before: bool,
+    since: Option<Tick>,
+    takeover: Option<Duration>,
+}
+
+impl Absence {
+    /// Takes in whether another node leads, as this one sees it.
+    pub(crate) fn observe(&mut self, another_leads: bool, now: Tick) {
+        if another_leads {
+            (self.led_before, self.since) = (true, None);
+        } else if self.since.is_none() {
+            self.since = Some(now);
+        }
+    }
+
+    /// This node serves now.
+    pub(crate) fn ends(&mut self, now: Tick) {
+        let since = self.since.take().filter(|_| self.led_before);
+        self.takeover = since.map(|since| now.since(since)).or(self.takeover);
+        self.led_before = true;
+    }
+
+    /// From when the last absence that this node ended was noticed, until it served.
+    pub(crate) fn takeover(&self) -> Option<Duration> {
+        self.takeover
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Tick {
+        Tick::from_micros(ms * 1_000)
+    }
+
+    /// A takeover runs from when the leader was missed to when this node serves; the first reign of
+    /// all is none.
+    #[test]
+    fn a_takeover_is_measured_from_the_absence() {
+        let mut absence = Absence::default();
+        absence.observe(false, ms(1));
+        absence.ends(ms(5));
+        assert_eq!(absence.takeover(), None);
+        absence.observe(true, ms(10));
+        absence.observe(false, ms(20));
+        absence.observe(false, ms(30));
+        absence.ends(ms(50));
+        assert_eq!(absence.takeover(), Some(Duration::from_millis(30)));
+    }
+}

@@ -1,0 +1,194 @@
+//! Calls of clients: where each waits, and what it hears when its time is up.
+
+use std::time::Duration;
+
+use synod_machine::{
+    Command, Query, Request,
+    door::{Ask, Call, Freshness, NotApplied, Refusal, Said},
+    limits::{Misuse, TXNS_MAX},
+};
+use synod_paxos::Tick;
+
+use super::Replica;
+use crate::{
+    ClientId, Output, Response,
+    attendants::Attendant,
+    calls::Place,
+    reads::{Question, Waiting},
+};
+
+/// When somebody who found the queue full should try again: a few syncs later.
+const RETRY_AFTER_MS: u32 = 50;
+
+impl Replica {
+    pub(super) fn asked(&mut self, client: ClientId, ask: Ask, out: &mut Output) {
+        let deadline = self.now.after(Duration::from_millis(ask.within_ms.into()));
+        let answered = match ask.call {
+            Call::Submit(request) => self.submit(client, deadline, &request),
+            Call::KeepAlive { session } => {
+                if self.reign.is_serving() {
+                    self.sessions.heard(session, self.now);
+                }
+                self.ask_reign(client, deadline, Question::KeepAlive(session), out)
+            }
+            Call::Read { query, freshness } => self.read(client, deadline, query, freshness, out),
+            Call::Attend { participant, in_doubt, finished } => {
+                let attendant = Attendant { participant, in_doubt, finished };
+                self.attend(client, deadline, attendant)
+            }
+            Call::Status => {
+                let why = "status is the driver's to tell".to_owned();
+                Some(Response::Said(Said::Refused(Refusal::Misuse(why))))
+            }
+        };
+        out.responses.extend(answered.map(|response| (client, response)));
+    }
+
+    /// The caller is gone. What was proposed for it takes its course.
+    pub(super) fn gone(&mut self, client: ClientId) {
+        match self.calls.close(client) {
+            Some(Place::Queue(ticket)) => self.queue.leave(client, ticket),
+            Some(Place::Attendants) => self.attendants.leave(client),
+            Some(Place::Log | Place::Reads) | None => {}
+        }
+    }
+
+    /// Tells those whose time is up the truth about it.
+    pub(super) fn expire(&mut self, out: &mut Output) {
+        for (client, place) in self.calls.expired(self.now) {
+            let said = match place {
+                Place::Queue(ticket) => {
+                    self.queue.leave(client, ticket);
+                    Said::NotApplied(self.why_not_in_time())
+                }
+                Place::Log => Said::Unknown,
+                Place::Reads => Said::NotApplied(self.why_not_in_time()),
+                Place::Attendants => {
+                    self.attendants.leave(client);
+                    Said::Verdicts(Vec::new())
+                }
+            };
+            out.responses.push((client, Response::Said(said)));
+        }
+    }
+
+    fn why_not_in_time(&self) -> NotApplied {
+        match self.reign.is_serving() && self.peer.has_quorum() {
+            true => NotApplied::Deadline,
+            false => NotApplied::NoQuorum,
+        }
+    }
+
+    fn not_leader(&self) -> Response {
+        Response::NotLeader(self.peer.leader())
+    }
+
+    fn submit(&mut self, client: ClientId, deadline: Tick, request: &Request) -> Option<Response> {
+        if let Err(refusal) = check(request) {
+            return Some(Response::Said(Said::Refused(refusal)));
+        }
+        if self.reign.ballot().is_none() {
+            return Some(self.not_leader());
+        }
+        if deadline <= self.now {
+            return Some(Response::Said(Said::NotApplied(NotApplied::Deadline)));
+        }
+        // A retry while the first copy is under way waits with it. The session table would answer
+        // a second copy rightly too: this only spares the log.
+        let place = match request.id {
+            Some(id) if self.proposed.join(client, id) => Some(Place::Log),
+            Some(id) => self.queue.join(client, id).map(Place::Queue),
+            None => None,
+        };
+        match place.or_else(|| self.queue.offer(client, request).map(Place::Queue)) {
+            Some(place) => {
+                self.calls.open(client, deadline, place);
+                None
+            }
+            None => {
+                let full = NotApplied::Overloaded { retry_after_ms: RETRY_AFTER_MS };
+                Some(Response::Said(Said::NotApplied(full)))
+            }
+        }
+    }
+
+    fn read(
+        &mut self,
+        client: ClientId,
+        deadline: Tick,
+        query: Query,
+        freshness: Freshness,
+        out: &mut Output,
+    ) -> Option<Response> {
+        if let Err(misuse) = query.check() {
+            return Some(Response::Said(Said::Refused(misuse.into())));
+        }
+        match freshness {
+            Freshness::Stale => {
+                Some(Response::Said(Said::Answer(self.state.machine.query(&query))))
+            }
+            Freshness::Linearizable => self.ask_reign(client, deadline, Question::Read(query), out),
+        }
+    }
+
+    /// A question that only a real reign may answer.
+    fn ask_reign(
+        &mut self,
+        client: ClientId,
+        deadline: Tick,
+        question: Question,
+        out: &mut Output,
+    ) -> Option<Response> {
+        if self.reign.ballot().is_none() {
+            return Some(self.not_leader());
+        }
+        if deadline <= self.now {
+            return Some(Response::Said(Said::NotApplied(NotApplied::Deadline)));
+        }
+        self.calls.open(client, deadline, Place::Reads);
+        self.reads.postpone(Waiting { client, question });
+        self.ask_barriers(out);
+        None
+    }
+
+    /// Any node may tell a verdict: it never changes.
+    fn attend(
+        &mut self,
+        client: ClientId,
+        deadline: Tick,
+        attendant: Attendant,
+    ) -> Option<Response> {
+        if let Err(misuse) = check_attendant(&attendant) {
+            return Some(Response::Said(Said::Refused(misuse.into())));
+        }
+        let news = attendant.news(&self.state.machine);
+        if !news.is_empty() || deadline <= self.now {
+            return Some(Response::Said(Said::Verdicts(news)));
+        }
+        self.calls.open(client, deadline, Place::Attendants);
+        self.attendants.wait(client, attendant);
+        None
+    }
+}
+
+/// What a client may not propose at all, whoever it is, and what breaks a limit.
+fn check(request: &Request) -> Result<(), Refusal> {
+    let of_a_leader = match &request.command {
+        Command::LeaderStart { .. } => true,
+        Command::Fence { guard, .. } => guard.is_some(),
+        _ => false,
+    };
+    if of_a_leader {
+        return Err(Refusal::Misuse("only a leader proposes this, by itself".to_owned()));
+    }
+    Ok(request.check()?)
+}
+
+fn check_attendant(attendant: &Attendant) -> Result<(), Misuse> {
+    let longer = attendant.in_doubt.len().max(attendant.finished.len());
+    if longer > TXNS_MAX {
+        let (got, max) = (longer as u64, TXNS_MAX as u64);
+        return Err(Misuse::TooMuch { what: "transactions of one wait", got, max });
+    }
+    Ok(())
+}

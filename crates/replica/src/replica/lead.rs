@@ -1,0 +1,145 @@
+//! This node's lead: how it begins, what it proposes, and how it ends.
+
+use std::{mem, time::Duration};
+
+use bytes::Bytes;
+use synod_machine::{Command, FenceCause, FenceGuard, Request, Seq, SessionId};
+use synod_paxos::{self as paxos, Ballot, Role};
+
+use super::Replica;
+use crate::{Output, Response, batch, calls::Place, proposed::Owner, reign::Reign};
+
+impl Replica {
+    /// Takes in who leads now.
+    pub(super) fn follow_role(&mut self, out: &mut Output) {
+        let ballot = match self.peer.role() {
+            Role::Leading { ballot, .. } => Some(ballot),
+            Role::Following { .. } | Role::Campaigning { .. } => None,
+        };
+        if self.reign.ballot() != ballot {
+            self.end_reign(out);
+            self.reign = match ballot {
+                Some(ballot) => Reign::Starting { ballot, since: self.now, start: None },
+                None => Reign::None,
+            };
+        }
+        if !self.reign.is_serving() {
+            self.absence.observe(ballot.is_none() && self.peer.leader().is_some(), self.now);
+            self.go_on_starting(out);
+        }
+    }
+
+    /// What was proposed may be chosen yet, and nobody here will know; what was not never will be,
+    /// through this node's doing.
+    fn end_reign(&mut self, out: &mut Output) {
+        if mem::replace(&mut self.reign, Reign::None) == Reign::None {
+            return;
+        }
+        for owner in self.proposed.drain().collect::<Vec<_>>() {
+            self.tell_owner(owner, None, out);
+        }
+        let hint = Response::NotLeader(self.peer.leader());
+        let queued = self.queue.drain().flat_map(|gathered| gathered.callers);
+        let fenced = self.sessions.drain();
+        let reading = self.reads.drain().into_iter().map(|waiting| waiting.client);
+        for client in queued.chain(fenced).chain(reading).collect::<Vec<_>>() {
+            self.answer(client, hint.clone(), out);
+        }
+    }
+
+    /// `LeaderStart` goes first, as soon as the peer takes proposals, and service begins when it
+    /// is applied: it stands above everything inherited.
+    fn go_on_starting(&mut self, out: &mut Output) {
+        let Reign::Starting { ballot, since, start } = self.reign else { return };
+        match start {
+            None if self.peer.may_propose() => {
+                let command = Command::LeaderStart { reign: Reign::name_of(ballot) };
+                self.propose(vec![(own_request(command), Owner::Start)], out);
+            }
+            Some(start) if start <= self.state.applied => self.serve(ballot, since, out),
+            Some(_) | None => {}
+        }
+    }
+
+    fn serve(&mut self, ballot: Ballot, since: paxos::Tick, out: &mut Output) {
+        if let Role::Leading { inherited, .. } = self.peer.role() {
+            let applied = self.state.applied;
+            assert!(inherited <= applied, "serving at {applied}, having inherited {inherited}");
+        }
+        self.reign = Reign::Serving { ballot, since };
+        self.absence.ends(self.now);
+        for (session, ttl_ms, _) in self.state.machine.live_sessions() {
+            self.sessions.opened(session, Duration::from_millis(ttl_ms), self.now);
+        }
+        self.ask_barriers(out);
+    }
+
+    /// Has the reign confirmed for the questions that wait for it, once it serves.
+    pub(super) fn ask_barriers(&mut self, out: &mut Output) {
+        while self.reign.is_serving()
+            && let Some(waiting) = self.reads.next_unasked()
+        {
+            let id = self.reads.ask(waiting);
+            self.consult(paxos::Input::ReadBarrier(id), out);
+        }
+    }
+
+    /// Proposes what has gathered, in as many slots as it takes and the window allows.
+    pub(super) fn propose_gathered(&mut self, out: &mut Output) {
+        while self.gathered() {
+            let mut requests = self.fences();
+            for gathered in self.queue.next_batch(self.batch_bytes_max) {
+                for client in &gathered.callers {
+                    self.calls.moves_to(*client, Place::Log);
+                }
+                requests.push((gathered.encoded.clone(), gathered.into()));
+            }
+            if !requests.is_empty() {
+                self.propose(requests, out);
+            }
+        }
+    }
+
+    /// Fences for sessions that were silent for too long. The guard makes one a no-op if its
+    /// session shows life in the log before it, or if another reign has begun.
+    fn fences(&mut self) -> Vec<(Bytes, Owner)> {
+        let Some(ballot) = self.reign.ballot() else { return Vec::new() };
+        let mut fences = Vec::new();
+        for session in self.sessions.overdue(self.now) {
+            match self.state.session(session) {
+                Some(view) => {
+                    self.sessions.fencing(session);
+                    let fence = fence(session, ballot, view.renewals);
+                    fences.push((own_request(fence), Owner::Fence(session)));
+                }
+                None => self.sessions.ended(session),
+            }
+        }
+        fences
+    }
+
+    /// Puts a batch into the log. Who waits for it is known before anything can come of it.
+    fn propose(&mut self, requests: Vec<(Bytes, Owner)>, out: &mut Output) {
+        let decree = batch::decree(self.stamp, requests.iter().map(|(bytes, _)| bytes));
+        let owners = requests.into_iter().map(|(_, owner)| owner).collect();
+        let told = self.step_peer(paxos::Input::Propose(decree.clone()), out);
+        let [slot] = told.proposed[..] else {
+            panic!("one proposal was given the slots {:?}", told.proposed);
+        };
+        self.proposed.sent(slot, decree, owners);
+        if let Reign::Starting { start: start @ None, .. } = &mut self.reign {
+            *start = Some(slot);
+        }
+        self.take_in(told, out);
+    }
+}
+
+/// What a leader proposes of its own accord needs no name: done twice, it is done once.
+fn own_request(command: Command) -> Bytes {
+    batch::encode(&Request { id: None, acked: Seq::ZERO, command })
+}
+
+fn fence(session: SessionId, ballot: Ballot, renewals: u64) -> Command {
+    let guard = FenceGuard { reign: Reign::name_of(ballot), renewals };
+    Command::Fence { session, cause: FenceCause::Expired, guard: Some(guard) }
+}

@@ -1,0 +1,106 @@
+//! What was chosen is applied, and who waited for it hears.
+
+use std::time::Duration;
+
+use synod_machine::{Applied, Rejection, Reply, SessionId, door::Said};
+use synod_paxos::Chosen;
+
+use super::Replica;
+use crate::{
+    ClientId, Output, Response,
+    attendants::Touched,
+    proposed::Owner,
+    reads::{Question, Waiting},
+};
+
+impl Replica {
+    pub(super) fn learn(&mut self, chosen: Chosen, out: &mut Output) {
+        let Chosen { slot, decree } = chosen;
+        let happened = self.state.apply(slot, &decree);
+        self.hear_sessions(&happened.touched, &happened.applied);
+        for (client, news) in self.attendants.told(&happened.touched, &self.state.machine) {
+            self.answer(client, Response::Said(Said::Verdicts(news)), out);
+        }
+        out.checkpoints.extend(happened.checkpoint);
+        let Some(sent) = self.proposed.decided(slot) else { return };
+        // The places of the replies are ours only if the decree is. (One with the same bytes is:
+        // it says the same, and was answered the same.) Else a later reign has been here.
+        let mut replies = match sent.is(&decree) {
+            true => happened.applied,
+            false => Vec::new(),
+        }
+        .into_iter();
+        for owner in sent.owners {
+            let reply = replies.next().map(|applied| applied.reply);
+            self.tell_owner(owner, reply, out);
+        }
+    }
+
+    /// Answers on whose behalf something was proposed; without a reply it is unknown what became
+    /// of it.
+    pub(super) fn tell_owner(&mut self, owner: Owner, reply: Option<Reply>, out: &mut Output) {
+        match owner {
+            Owner::Callers { callers, .. } => {
+                let said = reply.map_or(Said::Unknown, Said::Reply);
+                for client in callers {
+                    self.answer(client, Response::Said(said.clone()), out);
+                }
+            }
+            Owner::Start => {}
+            Owner::Fence(_) if reply.is_none() => {}
+            Owner::Fence(session) => self.fence_was_applied(session, out),
+        }
+    }
+
+    fn fence_was_applied(&mut self, session: SessionId, out: &mut Output) {
+        let lives = self.state.session(session).is_some();
+        for client in self.sessions.fate(session, lives, self.now) {
+            self.answer(client, kept(lives), out);
+        }
+    }
+
+    /// A request that was applied is a sign of its session's life.
+    fn hear_sessions(&mut self, touched: &Touched, applied: &[Applied]) {
+        if !self.reign.is_serving() {
+            return;
+        }
+        for session in touched.owners() {
+            self.sessions.heard(session, self.now);
+        }
+        for applied in applied {
+            if let Reply::Session(session) = applied.reply
+                && let Some(view) = self.state.session(session)
+            {
+                self.sessions.opened(session, Duration::from_millis(view.ttl_ms), self.now);
+            }
+        }
+    }
+
+    /// Answers what was confirmed, as far as the state has come.
+    pub(super) fn answer_reads(&mut self, out: &mut Output) {
+        for Waiting { client, question } in self.reads.answerable(self.state.applied) {
+            match question {
+                Question::Read(query) => {
+                    let answer = self.state.machine.query(&query);
+                    self.answer(client, Response::Said(Said::Answer(answer)), out);
+                }
+                Question::KeepAlive(session) => self.keep_alive(client, session, out),
+            }
+        }
+    }
+
+    fn keep_alive(&mut self, client: ClientId, session: SessionId, out: &mut Output) {
+        let lives = self.state.session(session).is_some();
+        if lives && self.sessions.waits_for_fence(session, client) {
+            return;
+        }
+        self.answer(client, kept(lives), out);
+    }
+}
+
+fn kept(lives: bool) -> Response {
+    Response::Said(match lives {
+        true => Said::Kept,
+        false => Said::Reply(Reply::Rejected(Rejection::SessionEnded)),
+    })
+}
