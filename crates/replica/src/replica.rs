@@ -2,8 +2,6 @@ mod asks;
 mod lead;
 mod learn;
 mod status;
-#[cfg(test)]
-mod tests;
 
 use std::{mem, time::Duration};
 
