@@ -84,11 +84,13 @@ impl Acceptor {
         if vote.ballot < self.promised || slot.distance_from(chosen_upto) > AHEAD_SLOTS_MAX {
             return false;
         }
-        if let Some(earlier) = self.votes.get(&slot).filter(|v| v.ballot == vote.ballot) {
+        let earlier = self.votes.get(&slot);
+        if let Some(same) = earlier.filter(|earlier| earlier.ballot == vote.ballot) {
             // The same word again. One ballot has one decree per slot; another is not ours to take.
-            return earlier.decree == vote.decree;
+            return same.decree == vote.decree;
         }
-        if self.bytes + vote.decree.bytes() > AHEAD_BYTES_MAX {
+        let others_bytes = self.bytes - earlier.map_or(0, |earlier| earlier.decree.bytes());
+        if others_bytes + vote.decree.bytes() > AHEAD_BYTES_MAX {
             return false;
         }
         self.promise(vote.ballot, out);

@@ -76,3 +76,64 @@ impl CatchUp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UPTO: Slot = Slot::new(5);
+
+    fn at(millis: u64) -> Tick {
+        Tick::from_micros(millis * 1_000)
+    }
+
+    fn ahead(claims: &[(u16, u64)]) -> Vec<(NodeId, Slot)> {
+        claims.iter().map(|(node, claim)| (NodeId::new(*node), Slot::new(*claim))).collect()
+    }
+
+    fn asked(asked: Option<(NodeId, Slot)>) -> Option<u16> {
+        asked.map(|(node, _)| node.get())
+    }
+
+    /// A gap that words in flight will close asks nobody; one that stays asks, and one that is far
+    /// too wide asks at once.
+    #[test]
+    fn a_gap_is_given_a_heartbeat_to_close() {
+        let mut catch_up = CatchUp::new(&Timing::default());
+        let near = ahead(&[(2, 9)]);
+        assert_eq!(asked(catch_up.whom(at(100), UPTO, &near, false)), None);
+        assert_eq!(asked(catch_up.whom(at(119), UPTO, &near, false)), None);
+        assert_eq!(asked(catch_up.whom(at(120), UPTO, &near, false)), Some(2));
+        let mut catch_up = CatchUp::new(&Timing::default());
+        let far = ahead(&[(2, 5_000)]);
+        assert_eq!(asked(catch_up.whom(at(100), UPTO, &far, false)), Some(2));
+    }
+
+    /// No answer: the next peer is asked, and later each time.
+    #[test]
+    fn another_peer_is_asked_when_no_answer_comes() {
+        let mut catch_up = CatchUp::new(&Timing::default());
+        let peers = ahead(&[(2, 9), (3, 9)]);
+        assert_eq!(asked(catch_up.whom(at(100), UPTO, &peers, true)), Some(2));
+        assert_eq!(
+            asked(catch_up.whom(at(199), UPTO, &peers, true)),
+            None,
+            "one question at a time"
+        );
+        assert_eq!(asked(catch_up.whom(at(200), UPTO, &peers, true)), Some(3));
+        assert_eq!(asked(catch_up.whom(at(399), UPTO, &peers, true)), None, "patience doubles");
+        assert_eq!(asked(catch_up.whom(at(400), UPTO, &peers, true)), Some(2));
+    }
+
+    /// A useful answer keeps the peer: it is asked for the next page at once.
+    #[test]
+    fn the_peer_that_answered_is_asked_for_the_next_page() {
+        let mut catch_up = CatchUp::new(&Timing::default());
+        let peers = ahead(&[(2, 9), (3, 9)]);
+        assert_eq!(asked(catch_up.whom(at(100), UPTO, &peers, true)), Some(2));
+        catch_up.answered(NodeId::new(3), true);
+        assert_eq!(asked(catch_up.whom(at(101), UPTO, &peers, true)), None, "not who was asked");
+        catch_up.answered(NodeId::new(2), true);
+        assert_eq!(asked(catch_up.whom(at(101), Slot::new(7), &peers, true)), Some(2));
+    }
+}

@@ -57,3 +57,48 @@ impl Disk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Life, Members, NodeId};
+
+    const STALL: Duration = Duration::from_millis(1_000);
+
+    fn voice() -> Voice {
+        let me = Life::first(NodeId::new(1));
+        Voice::new(me, &Members::new(vec![me]).unwrap())
+    }
+
+    fn at(millis: u64) -> Tick {
+        Tick::from_micros(millis * 1_000)
+    }
+
+    /// The age of a disk's silence is that of the oldest sync under way, not of the newest.
+    #[test]
+    fn a_disk_with_an_old_sync_under_way_is_dead_until_it_ends() {
+        let (mut disk, mut out) = (Disk::new(STALL), Output::default());
+        disk.wrote(at(0), &voice(), &mut out);
+        disk.wrote(at(900), &voice(), &mut out);
+        assert!(disk.alive(at(999)));
+        assert!(!disk.alive(at(1_000)));
+        assert_eq!(out.durably.synced().len(), 1, "one mark at a time");
+        disk.synced(9);
+        assert!(!disk.alive(at(1_000)), "not the mark that is under way");
+        disk.synced(1);
+        assert!(disk.alive(at(5_000)));
+        assert_eq!(disk.sequence(), 1);
+    }
+
+    /// An idle disk is written to now and then, so that its death is seen.
+    #[test]
+    fn an_idle_disk_is_probed() {
+        let (mut disk, mut out) = (Disk::new(STALL), Output::default());
+        disk.wrote(at(0), &voice(), &mut out);
+        disk.synced(1);
+        disk.probe_when_idle(at(499), &mut out);
+        assert!(out.durably.writes().is_empty());
+        disk.probe_when_idle(at(500), &mut out);
+        assert_eq!(out.durably.writes(), [Write::Probe { sequence: 1 }]);
+    }
+}

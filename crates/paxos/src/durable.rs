@@ -92,7 +92,9 @@ impl Durably {
     /// Appends a later batch; one sync then covers both, in order.
     pub fn merge(&mut self, later: Durably) {
         self.writes.extend(later.writes);
-        self.then.extend(later.then);
+        for envelope in later.then {
+            self.then_accepted(envelope);
+        }
     }
 
     /// Opens the sealed words. Call it when the store has said that every write is durable, and
@@ -111,18 +113,18 @@ impl Durably {
         self.then.push(envelope);
     }
 
-    /// Adds votes, as part of the `Accepted` to the same leader that this batch holds already, if it
-    /// does. That word then relies on later facts too, and so it may: the batch opens as a whole.
+    /// Adds a word; votes go into the `Accepted` to the same leader that this batch holds already, if
+    /// it does. That word then relies on later facts too, and so it may: the batch opens as a whole.
     pub(crate) fn then_accepted(&mut self, envelope: Envelope) {
         let Message::Accepted { ballot, slots, chosen_upto } = &envelope.message else {
             return self.then.push(envelope);
         };
         let earlier = self.then.iter_mut().rev().filter(|then| then.to == envelope.to);
-        let folded = earlier.filter_map(|then| match &mut then.message {
-            Message::Accepted { ballot: at, slots, chosen_upto } if at == ballot => {
-                Some((slots, chosen_upto))
-            }
-            _ => None,
+        let folded = earlier.filter_map(|then| {
+            let Message::Accepted { ballot: at, slots, chosen_upto } = &mut then.message else {
+                return None;
+            };
+            (at == ballot).then_some((slots, chosen_upto))
         });
         let Some((runs, upto)) = { folded }.next() else { return self.then.push(envelope) };
         *upto = *chosen_upto;
@@ -136,5 +138,45 @@ fn append(runs: &mut Vec<Span>, span: Span) {
     match runs.last_mut() {
         Some(run) if run.last.next() == span.first => run.last = span.last,
         Some(_) | None => runs.push(span),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Epoch, Life, NodeId};
+
+    fn vote(at: Ballot, slot: u64, to: u16) -> Envelope {
+        let place = Slot::new(slot);
+        let slots = vec![Span { first: place, last: place }];
+        let message = Message::Accepted { ballot: at, slots, chosen_upto: place };
+        let from = Life::first(NodeId::new(1));
+        Envelope { from, to: NodeId::new(to), epoch: Epoch::FIRST, message }
+    }
+
+    /// Votes of one batch go as one word a leader and ballot, in runs.
+    #[test]
+    fn votes_of_one_batch_are_told_in_runs() {
+        let (low, high) = (
+            Ballot::first(Life::first(NodeId::new(2))),
+            Ballot::first(Life::first(NodeId::new(3))),
+        );
+        let mut batch = Durably::default();
+        for slot in [1, 2, 4] {
+            batch.then_accepted(vote(low, slot, 2));
+        }
+        let mut later = Durably::default();
+        later.then_accepted(vote(high, 5, 3));
+        later.then_accepted(vote(low, 5, 2));
+        batch.merge(later);
+        let told: Vec<Message> = batch.synced().into_iter().map(|told| told.message).collect();
+        let run = |first, last| Span { first: Slot::new(first), last: Slot::new(last) };
+        let chosen_upto = Slot::new(5);
+        let slots = vec![run(1, 2), run(4, 5)];
+        let expected = [
+            Message::Accepted { ballot: low, slots, chosen_upto },
+            Message::Accepted { ballot: high, slots: vec![run(5, 5)], chosen_upto },
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -119,3 +119,80 @@ pub(crate) fn cut(decrees: impl IntoIterator<Item = (Slot, Decree)>) -> Vec<(Slo
     };
     decrees.into_iter().take(PAGE_SLOTS_MAX).take_while(fits).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn decree(bytes: usize) -> Decree {
+        Decree::Value(Bytes::from(vec![7; bytes]))
+    }
+
+    fn handed_out(learner: &mut Learner) -> Vec<u64> {
+        let mut out = Output::default();
+        learner.hand_out(&mut out);
+        out.chosen.iter().map(|chosen| chosen.slot.get()).collect()
+    }
+
+    /// C3: slots are handed out in order, without gaps, each once.
+    #[test]
+    fn slots_are_handed_out_in_order_once() {
+        let mut learner = Learner::new(Slot::new(2));
+        assert!(learner.learn(Slot::new(4), Decree::Noop));
+        assert_eq!(handed_out(&mut learner), []);
+        assert_eq!(learner.gap_end(), Some(Slot::new(3)));
+        assert!(learner.learn(Slot::new(3), Decree::Noop));
+        assert!(!learner.learn(Slot::new(3), decree(1)), "known");
+        assert_eq!(handed_out(&mut learner), [3, 4]);
+        assert!(!learner.learn(Slot::new(4), decree(1)), "known");
+        assert_eq!(handed_out(&mut learner), []);
+    }
+
+    /// Memory holds a bounded number of chosen decrees, by count and by bytes.
+    #[test]
+    fn memory_of_chosen_decrees_is_bounded() {
+        let mut learner = Learner::new(Slot::ZERO);
+        for number in 1..=2_000 {
+            learner.learn(Slot::new(number), decree(1));
+            handed_out(&mut learner);
+        }
+        assert_eq!(learner.recent.len(), RECENT_SLOTS_MAX);
+        for number in 2_001..=2_020 {
+            learner.learn(Slot::new(number), decree(1 << 20));
+            handed_out(&mut learner);
+        }
+        assert!(learner.recent_bytes <= RECENT_BYTES_MAX);
+        assert_eq!(learner.recent_bytes, learner.recent.iter().map(Decree::bytes).sum::<usize>());
+        assert!(!learner.learn(Slot::new(2_021).plus(AHEAD_SLOTS_MAX), Decree::Noop), "too far");
+    }
+
+    /// A page comes from memory, begins where asked, and is cut at its bytes; what memory forgot is
+    /// the store's to read.
+    #[test]
+    fn a_page_begins_where_asked_and_is_cut_at_its_bytes() {
+        let mut learner = Learner::new(Slot::new(10));
+        for number in 11..=14 {
+            learner.learn(Slot::new(number), decree(400_000));
+        }
+        handed_out(&mut learner);
+        let slots = |page: Option<Vec<(Slot, Decree)>>| {
+            page.map(|page| page.iter().map(|(slot, _)| slot.get()).collect::<Vec<_>>())
+        };
+        let upto = learner.upto();
+        assert_eq!(slots(learner.page(Slot::new(12), upto)), Some(vec![12, 13]));
+        assert_eq!(slots(learner.page(Slot::new(14), upto)), Some(vec![14]));
+        assert_eq!(slots(learner.page(Slot::new(11), Slot::new(11))), Some(vec![11]));
+        assert_eq!(slots(learner.page(Slot::new(15), upto)), Some(vec![]));
+        assert_eq!(slots(learner.page(Slot::new(10), upto)), None);
+    }
+
+    /// One decree larger than a page still goes: alone.
+    #[test]
+    fn a_decree_larger_than_a_page_goes_alone() {
+        let big = decree(PAGE_BYTES_MAX * 2);
+        let decrees = vec![(Slot::new(1), big.clone()), (Slot::new(2), big)];
+        assert_eq!(cut(decrees).len(), 1);
+    }
+}

@@ -22,8 +22,10 @@ pub(crate) struct Proposer {
     pub(crate) told: Slot,
     /// Since when no quorum has answered.
     pub(crate) lost_since: Option<Tick>,
-    /// When the watermark last rose, or nothing was under way.
-    pub(crate) progress_at: Tick,
+    /// Whether it was told alone since the last accept.
+    pub(crate) told_alone: bool,
+    /// The watermark when last looked at, and when it rose to that, or had nowhere to rise to.
+    pub(crate) progress: (Slot, Tick),
     pub(crate) reads: Reads,
     /// Adopted decrees that wait for the window.
     backlog: BTreeMap<Slot, Decree>,
@@ -48,7 +50,8 @@ impl Proposer {
             next: legacy.inherited.next(),
             told: Slot::ZERO,
             lost_since: None,
-            progress_at: now,
+            told_alone: false,
+            progress: (Slot::ZERO, now),
             reads: Reads::default(),
             backlog: legacy.adopted,
             in_flight: BTreeMap::new(),

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{Barrier, BarrierId, NodeId, Slot, Tick};
 
@@ -59,10 +59,68 @@ impl Reads {
     pub(crate) fn overdue(
         &mut self,
         now: Tick,
-        patience: std::time::Duration,
+        patience: Duration,
     ) -> Option<(u64, &BTreeSet<NodeId>)> {
         let question = self.asked.as_mut().filter(|asked| now.since(asked.asked_at) >= patience)?;
         question.asked_at = now;
         Some((question.round, &question.answered))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: NodeId = NodeId::new(1);
+    const QUORUM: usize = 2;
+
+    fn ids(barriers: &[Barrier]) -> Vec<u64> {
+        barriers.iter().map(|barrier| barrier.id.0).collect()
+    }
+
+    /// All reads that wait share one question.
+    #[test]
+    fn one_question_serves_all_that_waited_for_it() {
+        let mut reads = Reads::default();
+        reads.arrive(BarrierId(1), Slot::new(4));
+        reads.arrive(BarrierId(2), Slot::new(5));
+        let round = reads.ask(ME, Tick::ZERO).unwrap();
+        assert!(reads.finished(QUORUM).is_empty());
+        reads.answer(NodeId::new(2), round);
+        let served = reads.finished(QUORUM);
+        assert_eq!(ids(&served), [1, 2]);
+        assert_eq!(served[0].upto, Slot::new(4));
+        assert!(reads.finished(QUORUM).is_empty(), "served once");
+    }
+
+    /// Ongaro §6.4: an answer proves the reign for the moment of the question, not for reads that
+    /// came after it.
+    #[test]
+    fn a_read_is_not_served_by_a_question_asked_before_it() {
+        let mut reads = Reads::default();
+        reads.arrive(BarrierId(1), Slot::ZERO);
+        let first = reads.ask(ME, Tick::ZERO).unwrap();
+        reads.arrive(BarrierId(2), Slot::ZERO);
+        assert_eq!(reads.ask(ME, Tick::ZERO), None, "one question at a time");
+        reads.answer(NodeId::new(2), first);
+        assert_eq!(ids(&reads.finished(QUORUM)), [1]);
+        let second = reads.ask(ME, Tick::ZERO).unwrap();
+        reads.answer(NodeId::new(3), first);
+        assert!(reads.finished(QUORUM).is_empty(), "a late answer to the first question");
+        reads.answer(NodeId::new(3), second);
+        assert_eq!(ids(&reads.finished(QUORUM)), [2]);
+    }
+
+    /// A lost question is asked again under its own number, of those who have not answered.
+    #[test]
+    fn an_unanswered_question_is_asked_again() {
+        let mut reads = Reads::default();
+        let patience = Duration::from_millis(10);
+        reads.arrive(BarrierId(1), Slot::ZERO);
+        let round = reads.ask(ME, Tick::ZERO).unwrap();
+        assert!(reads.overdue(Tick::from_micros(9_999), patience).is_none());
+        let (again, answered) = reads.overdue(Tick::from_micros(10_000), patience).unwrap();
+        assert_eq!((again, answered), (round, &BTreeSet::from([ME])));
+        assert!(reads.overdue(Tick::from_micros(10_001), patience).is_none(), "not a storm");
     }
 }

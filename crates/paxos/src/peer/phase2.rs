@@ -38,7 +38,9 @@ impl Peer {
         let patience = self.config.timing.suspect_min;
         proposer.spoken(slot, decree.clone(), now, patience);
         proposer.told = chosen_upto;
-        take_back_watermarks(&self.voice, ballot, out);
+        if std::mem::take(&mut proposer.told_alone) {
+            take_back_watermarks(&self.voice, ballot, out);
+        }
         let accept = Message::Accept { ballot, slot, decree: decree.clone(), chosen_upto };
         self.voice.say_to_others(out, &accept);
         if self.acceptor.accept(slot, Vote { ballot, decree }, chosen_upto, out) {
@@ -108,13 +110,11 @@ impl Peer {
         self.propose_adopted(now, out);
         let chosen_upto = self.learner.upto();
         let Reign::Leading(proposer) = &mut self.reign else { return };
-        if proposer.told < chosen_upto {
-            proposer.progress_at = now;
-            if proposer.is_idle() {
-                proposer.told = chosen_upto;
-                let ballot = proposer.ballot;
-                self.voice.say_to_others(out, &Message::Watermark { ballot, chosen_upto });
-            }
+        if proposer.told < chosen_upto && proposer.is_idle() {
+            proposer.told = chosen_upto;
+            proposer.told_alone = true;
+            let ballot = proposer.ballot;
+            self.voice.say_to_others(out, &Message::Watermark { ballot, chosen_upto });
         }
     }
 

@@ -133,11 +133,12 @@ impl Peer {
             Some(since) => Some(since),
             None => Some(now),
         };
-        if proposer.is_idle() && upto >= proposer.inherited {
-            proposer.progress_at = now;
+        let nothing_to_do = proposer.is_idle() && upto >= proposer.inherited;
+        if nothing_to_do || proposer.progress.0 < upto {
+            proposer.progress = (upto, now);
         }
         let lost = proposer.lost_since.is_some_and(|at| now.since(at) >= timing.suspect_min);
-        let stuck = now.since(proposer.progress_at) >= timing.suspect_max * 2;
+        let stuck = now.since(proposer.progress.1) >= timing.suspect_max * 2;
         if lost || stuck || !alive {
             self.election.failed(now);
             return self.follow(now, out);

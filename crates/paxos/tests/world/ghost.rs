@@ -114,6 +114,11 @@ impl Ghost {
         }
     }
 
+    /// The slots in which a quorum has voted for one decree at one ballot.
+    pub(crate) fn by_quorum(&self) -> Vec<Slot> {
+        self.by_votes.keys().copied().collect()
+    }
+
     fn highest(&self) -> Ballot {
         Ballot::of(u64::MAX, super::life(u16::MAX))
     }

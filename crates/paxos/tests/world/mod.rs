@@ -403,6 +403,8 @@ impl World {
     fn send(&mut self, envelope: Envelope) {
         let (from, to) = (envelope.from.node.get(), envelope.to.get());
         *self.words.entry(kind(&envelope.message)).or_default() += 1;
+        let payload = decree_bytes(&envelope.message) > 0;
+        assert!(!payload || envelope.lane() != Lane::Control, "a payload among the heartbeats");
         if from == to {
             return self.schedule(self.now, Event::Deliver(envelope));
         }
@@ -447,6 +449,22 @@ fn number_of(decree: &Decree) -> Option<u64> {
     match decree {
         Decree::Noop => None,
         Decree::Value(bytes) => Some(u64::from_be_bytes(bytes.get(..8)?.try_into().unwrap())),
+    }
+}
+
+fn decree_bytes(message: &Message) -> usize {
+    match message {
+        Message::Accept { decree, .. } => decree.bytes(),
+        Message::Learned { decrees, .. } => decrees.iter().map(|(_, decree)| decree.bytes()).sum(),
+        Message::Promise { page, .. } => page.reports.iter().map(|(_, r)| report_bytes(r)).sum(),
+        _ => 0,
+    }
+}
+
+fn report_bytes(report: &Report) -> usize {
+    match report {
+        Report::Accepted { decree, .. } | Report::Chosen { decree } => decree.bytes(),
+        Report::Held { .. } | Report::Faulty => 0,
     }
 }
 
