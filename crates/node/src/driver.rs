@@ -104,6 +104,8 @@ pub(crate) struct State {
     to_self: VecDeque<Envelope>,
     stopping: Option<Stopping>,
     foreign_frames: Quiet,
+    /// Differences between nodes' states that were told of already.
+    hashes_differed: u64,
 }
 
 impl Driver {

@@ -1,7 +1,7 @@
 //! Health and metrics over plain HTTP, on loopback unless told otherwise. They show no keys, no
 //! values and no names of clients.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -34,8 +34,10 @@ use crate::{
 const HEADER_BYTES_MAX: usize = 16 << 10;
 /// A probe that takes longer to send its header is closed.
 const HEADER_WITHIN: Duration = Duration::from_secs(5);
-/// A connection lives for so long at most, whatever it does.
+/// A connection lives for so long at most, whatever it does: idle ones cost a place.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(60);
+/// And for so long more, to finish an answer.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
 /// The loop answers within this, or it does not tick.
 const LOOP_WITHIN: Duration = Duration::from_secs(1);
 /// The checks that take a round of the cluster answer within this.
@@ -95,11 +97,17 @@ fn admit(
             .header_read_timeout(HEADER_WITHIN)
             .max_header_size(HEADER_BYTES_MAX)
             .max_buf_size(HEADER_BYTES_MAX);
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        match timeout(CONNECTION_WITHIN, connection).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%peer, %error, "an HTTP connection failed"),
-            Err(_elapsed) => debug!(%peer, "an HTTP connection was open for too long"),
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let ended = match timeout(CONNECTION_WITHIN, connection.as_mut()).await {
+            Ok(ended) => ended,
+            Err(_elapsed) => {
+                // What is under way is answered; an idle connection closes at once.
+                connection.as_mut().graceful_shutdown();
+                timeout(GOODBYE_WITHIN, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%peer, %error, "an HTTP connection failed");
         }
         drop(permit);
     });

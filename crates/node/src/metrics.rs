@@ -70,6 +70,7 @@ struct Inner {
     state_hash_mismatches: Watermark,
     frames_foreign: Family<ReasonLabel, Counter>,
     frames_shed: Counter,
+    words_turned_away: Watermark,
     frames_malformed: Watermark,
     frames_dropped: Watermark,
     handshakes_failed: Watermark,
@@ -89,6 +90,7 @@ pub(crate) struct Gauges {
     pub(crate) sessions: u64,
     pub(crate) txns_unacked: u64,
     pub(crate) state_hash_mismatches: u64,
+    pub(crate) words_turned_away: u64,
     pub(crate) mesh: Counters,
 }
 
@@ -114,7 +116,7 @@ impl Metrics {
             takeover: histogram(
                 &mut registry,
                 "takeover_duration",
-                "From the last word of a leader to the first command of this node as the next",
+                "From when a leader was missed to this node serving as the next",
             ),
             ballot_round: gauge(&mut registry, "ballot_round", "Round of the highest promise"),
             slot_chosen: gauge(&mut registry, "slot_chosen", "Last slot of the chosen prefix"),
@@ -163,6 +165,11 @@ impl Metrics {
                 &mut registry,
                 "frames_shed",
                 "Frames dropped because the disk did not keep up",
+            ),
+            words_turned_away: shown(
+                &mut registry,
+                "words_turned_away",
+                "Words of peers that no honest peer says",
             ),
             frames_malformed: shown(
                 &mut registry,
@@ -235,6 +242,7 @@ impl Metrics {
         inner.sessions.set(gauges.sessions);
         inner.txns_unacked.set(gauges.txns_unacked);
         inner.state_hash_mismatches.reach(gauges.state_hash_mismatches);
+        inner.words_turned_away.reach(gauges.words_turned_away);
         inner.frames_malformed.reach(gauges.mesh.frames_malformed);
         inner.frames_dropped.reach(gauges.mesh.frames_dropped);
         inner.handshakes_failed.reach(gauges.mesh.handshakes_failed);

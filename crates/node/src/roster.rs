@@ -46,9 +46,4 @@ impl Roster {
         let me = self.me.node;
         self.nodes.iter().filter(move |(id, _)| *id != me).map(|(id, name)| (*id, name))
     }
-
-    /// How many voters there are.
-    pub(crate) fn count(&self) -> usize {
-        self.nodes.len()
-    }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use synod_net::{Lane, Name};
-use synod_paxos::{Envelope, NodeId};
+use synod_paxos::Envelope;
 use synod_replica::{Checkpoint, Input, Word};
 use tracing::{trace, warn};
 
@@ -41,9 +41,8 @@ impl Driver {
             return;
         }
         match self.word_of(from, body) {
-            Ok((node, input)) => {
+            Ok(input) => {
                 trace!(peer = %from, bytes = body.len(), "heard");
-                self.reign.heard(node);
                 self.step(input);
             }
             Err(foreign) => {
@@ -55,8 +54,8 @@ impl Driver {
         }
     }
 
-    /// Whose word it is, by certificate, and what it says.
-    fn word_of(&self, from: &Name, body: &[u8]) -> Result<(NodeId, Input), Foreign> {
+    /// What a frame says, if its certificate may say it to this node.
+    fn word_of(&self, from: &Name, body: &[u8]) -> Result<Input, Foreign> {
         let sender = self.roster.node(from).ok_or(Foreign::Sender)?;
         let (word, rest): (Word, &[u8]) =
             postcard::take_from_bytes(body).map_err(|_| Foreign::Malformed)?;
@@ -66,10 +65,8 @@ impl Driver {
         match word {
             Word::Paxos(envelope) if envelope.from.node != sender => Err(Foreign::Sender),
             Word::Paxos(envelope) if envelope.to != self.roster.me() => Err(Foreign::Receiver),
-            Word::Paxos(envelope) => Ok((sender, Input::Peer(envelope))),
-            Word::Checkpoint(checkpoint) => {
-                Ok((sender, Input::Checkpoint { from: sender, checkpoint }))
-            }
+            Word::Paxos(envelope) => Ok(Input::Peer(envelope)),
+            Word::Checkpoint(checkpoint) => Ok(Input::Checkpoint { from: sender, checkpoint }),
         }
     }
 

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use synod_machine::{
-    Answer, Census, Query,
-    door::{NodeStatus, PeerStatus},
-};
-use synod_paxos::{NodeId, Role};
-use tracing::info;
+use synod_machine::door::{NodeStatus, PeerStatus};
+use synod_net::Name;
+use synod_paxos::{Ballot, NodeId, Role};
+use tracing::{error, info};
 
 use super::{Driver, Question};
 use crate::{
@@ -16,9 +14,6 @@ use crate::{
     metrics::Gauges,
     reign::Change,
 };
-
-/// A peer that was silent for longer is shown as not heard.
-const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 impl Driver {
     /// Answers a page, or begins to stop.
@@ -43,139 +38,128 @@ impl Driver {
 
     /// The answer to `Call::Status`.
     pub(super) fn status(&self) -> NodeStatus {
-        let status = self.replica.status();
-        let census = self.census();
+        let (status, census) = (self.replica.status(), self.replica.machine().census());
+        let now = self.clock.now();
         let name = |node: NodeId| self.roster.name(node).map(|name| name.as_str().to_owned());
+        let hashes = self.replica.checkpoints().map(|at| (at.slot.get(), at.hash.0));
         NodeStatus {
             cluster: self.roster.cluster().as_str().to_owned(),
             node: self.roster.own_name().as_str().to_owned(),
             role: role_word(status.role).to_owned(),
-            leader: self.leader().and_then(name),
-            ballot: self.ballot_word(),
+            leader: status.leader.and_then(name),
+            ballot: self.ballot_word(status.promised),
             chosen_slot: status.chosen.get(),
             applied_slot: status.applied.get(),
             revision: self.replica.machine().revision(),
-            state_hashes: Vec::new(),
-            hashes_agreed: 0,
-            hashes_differed: 0,
-            leading_for_us: micros(self.reign.leading_for()),
-            takeover_us: micros(self.reign.takeover().unwrap_or_default()),
+            state_hashes: hashes.collect(),
+            hashes_agreed: status.hashes.agreed,
+            hashes_differed: status.hashes.differed,
+            leading_for_us: status.leading_since.map_or(0, |since| micros(now.since(since))),
+            takeover_us: status.takeover.map_or(0, micros),
             sync_us: self.disk.syncs().median_and_p99(),
             store_bytes: self.disk.store_bytes(),
             sessions: census.sessions,
             txns_unacked: census.commits_unacked,
             requests_in_flight: self.calls.count() as u64,
             certificate_ends_in_s: self.certificate_ends_at.saturating_sub(unix_seconds()),
-            peers: self.roster.peers().map(|(node, _)| self.peer_status(node)).collect(),
+            peers: self.roster.peers().map(|(node, name)| self.peer_status(node, name)).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 
-    fn peer_status(&self, node: NodeId) -> PeerStatus {
-        let name = self.roster.name(node);
+    fn peer_status(&self, node: NodeId, name: &Name) -> PeerStatus {
+        let heard = self.replica.peer().heard(node, self.clock.now());
         PeerStatus {
-            node: name.map(|name| name.as_str().to_owned()).unwrap_or_default(),
-            heard: self.reign.heard_within(node, HEARD_WITHIN),
-            rtt_us: name.and_then(|name| self.mesh.rtt(name)).map(micros),
-            chosen_slot: 0,
+            node: name.as_str().to_owned(),
+            heard: heard.is_some_and(|heard| heard.connected),
+            rtt_us: self.mesh.rtt(name).map(micros),
+            chosen_slot: heard.map_or(0, |heard| heard.standing.chosen_upto.get()),
         }
     }
 
-    fn census(&self) -> Census {
-        match self.replica.machine().query(&Query::Census) {
-            Answer::Census(census) => census,
-            _ => Census::default(),
-        }
-    }
-
-    /// Whom this node takes for the leader.
-    fn leader(&self) -> Option<NodeId> {
-        match self.replica.status().role {
-            Role::Following { leader } => leader,
-            Role::Campaigning { .. } => None,
-            Role::Leading { .. } => Some(self.roster.me()),
-        }
-    }
-
-    /// Notes a change of leader.
-    pub(super) fn watch_reign(&mut self) {
-        let (leader, serving) = (self.leader(), self.replica.status().serving);
-        match self.reign.observe(self.roster.me(), leader, serving) {
+    /// Notes a change of leader, and a difference between nodes that must never be.
+    pub(super) fn watch(&mut self) {
+        let status = self.replica.status();
+        let change = self.reign.observe(self.roster.me(), status.leader, status.serving);
+        match change {
             Some(Change::Leader(node)) => {
                 self.metrics.leader_changed();
                 let name = self.roster.name(node).map(|name| name.as_str());
                 info!(leader = name, "another node leads");
             }
-            Some(Change::TookOver(silence)) => {
+            Some(Change::Serves) => {
                 self.metrics.leader_changed();
-                if let Some(silence) = silence {
-                    self.metrics.took_over(silence);
+                if let Some(span) = status.takeover {
+                    self.metrics.took_over(span);
                 }
-                let ballot = self.ballot_word();
-                info!(ballot, elapsed_us = silence.map(micros), "this node leads");
+                let elapsed_us = status.takeover.map(micros);
+                info!(ballot = self.ballot_word(status.promised), elapsed_us, "this node leads");
             }
+            Some(Change::Ceased) => info!("this node leads no more"),
             None => {}
+        }
+        let differed = status.hashes.differed;
+        if differed > self.state.hashes_differed {
+            self.state.hashes_differed = differed;
+            let first = status.hashes.first_difference;
+            let slot = first.map(|(_, slot)| slot.get());
+            let peer = first.and_then(|(node, _)| self.roster.name(node)).map(|name| name.as_str());
+            error!(peer, slot, differed, "the states of two nodes differ; this is a bug");
         }
     }
 
     fn gauges(&self) -> Gauges {
-        let status = self.replica.status();
-        let census = self.census();
+        let (status, census) = (self.replica.status(), self.replica.machine().census());
+        let rtt = |name: &Name| (name.as_str().to_owned(), self.mesh.rtt(name));
         Gauges {
             is_leader: status.serving,
-            ballot_round: 0,
+            ballot_round: status.promised.round(),
             slot_chosen: status.chosen.get(),
             slot_applied: status.applied.get(),
             store_bytes: self.disk.store_bytes(),
-            peer_rtts: self
-                .roster
-                .peers()
-                .map(|(_, name)| (name.as_str().to_owned(), self.mesh.rtt(name)))
-                .collect(),
+            peer_rtts: self.roster.peers().map(|(_, name)| rtt(name)).collect(),
             requests_in_flight: self.calls.count() as u64,
             sessions: census.sessions,
             txns_unacked: census.commits_unacked,
-            state_hash_mismatches: 0,
+            state_hash_mismatches: status.hashes.differed,
+            words_turned_away: self.replica.peer().turned_away(),
             mesh: self.mesh.counters(),
         }
     }
 
     fn ready(&self) -> Ready {
         let status = self.replica.status();
-        let certificate_ends_in_s = self.certificate_ends_at.saturating_sub(unix_seconds());
+        let ends_in_s = self.certificate_ends_at.saturating_sub(unix_seconds());
         Ready {
             quorum: self.quorum(),
             local_read: hold(status.applied == status.chosen, || {
                 format!("applied {} of {} chosen slots", status.applied, status.chosen)
             }),
-            state_hash: Ok(()),
-            certificate: hold(certificate_ends_in_s > 0, || {
-                format!("ended {} s ago", certificate_ends_in_s.saturating_neg())
+            state_hash: hold(status.hashes.differed == 0, || {
+                format!("{} checkpoints of peers differed", status.hashes.differed)
+            }),
+            certificate: hold(ends_in_s > 0, || {
+                format!("it ended {} s ago", ends_in_s.saturating_neg())
             }),
             disk_full: self.disk.is_full(),
         }
     }
 
-    /// A leader that serves is heard by a quorum, or it would not; others hear a leader.
     fn quorum(&self) -> Found {
-        let me = self.roster.me();
-        match self.leader() {
-            Some(leader) if leader == me => {
-                let peers = self.roster.peers();
-                let heard =
-                    peers.filter(|(node, _)| self.reign.heard_within(*node, HEARD_WITHIN)).count();
-                let (heard, quorum) = (heard + 1, self.roster.count() / 2 + 1);
-                hold(heard >= quorum, || format!("{heard} nodes are heard, {quorum} are needed"))
-            }
-            Some(leader) => hold(self.reign.heard_within(leader, HEARD_WITHIN), || {
-                "the leader has fallen silent".to_owned()
-            }),
-            None => Err("no leader is known".to_owned()),
-        }
+        let peer = self.replica.peer();
+        hold(peer.is_connected_to_quorum(self.clock.now()), || {
+            "fewer nodes than a quorum, with working disks, answer this one".to_owned()
+        })?;
+        hold(peer.leader().is_some(), || "no leader is known".to_owned())
     }
 
-    fn ballot_word(&self) -> String {
-        String::new()
+    /// `round.node`: the number of the node's name is nobody's business.
+    fn ballot_word(&self, ballot: Ballot) -> String {
+        let owner = ballot.owner().node;
+        match self.roster.name(owner) {
+            Some(name) => format!("{}.{name}", ballot.round()),
+            None => ballot.to_string(),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ impl Driver {
                 break;
             }
         }
-        self.watch_reign();
+        self.watch();
     }
 
     /// Empties `out` to where its parts belong.

@@ -59,7 +59,7 @@ impl Driver {
 
     /// Lets another node lead.
     pub(super) fn step_down(&mut self) {
-        // No input for it exists yet: the others notice the silence.
+        self.step(Input::StepDown);
     }
 }
 
