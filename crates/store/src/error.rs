@@ -43,6 +43,16 @@ pub enum StoreError {
         /// Where.
         path: PathBuf,
     },
+    /// Its directory or its file is a symbolic link or no directory or no file. Nothing behind it
+    /// is touched.
+    #[error(
+        "store {}: not a plain directory with a plain file in it; name the real place, not a link",
+        .path.display()
+    )]
+    NotPlain {
+        /// What was named.
+        path: PathBuf,
+    },
     /// Written by a newer build. Nothing was changed on disk.
     #[error(
         "store {}: format {found}, this build reads up to {known}; start the newer build",
@@ -78,8 +88,9 @@ pub enum StoreError {
         /// Where.
         path: PathBuf,
     },
-    /// The medium failed a write or a sync. The node must stop: what the disk holds is unknown.
-    #[error("store {}: sync failed ({what}); stop this node and check the medium", .path.display())]
+    /// The medium failed a read, a write or a sync. The node must stop: what the disk holds is
+    /// unknown.
+    #[error("store {}: the medium failed a {what}; stop this node and check it", .path.display())]
     SyncFailed {
         /// Where.
         path: PathBuf,

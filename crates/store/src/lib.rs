@@ -1,11 +1,44 @@
-//! Durable facts in redb: the acceptor's log, its promise and who it is.
+//! Durable facts in redb: the acceptor's log, its promise and whose it is.
 //!
-//! A store knows no message and no time. [`Store::write`] returns when the disk has the facts; an
-//! error of it is final, and the process must end.
+//! A store knows no message and no time. [`Store::write`] returns when the disk has the facts. Any
+//! error of it but a full disk is final, and the process must end.
+//!
+//! Every record carries a CRC that is bound to its place (slot and ballot), and the header of a slot
+//! lies apart from its payload, so that damage is named and never served: a record that cannot be
+//! read is *faulty*, neither a vote nor the absence of one (Alagappan et al., *Protocol-Aware
+//! Recovery*, FAST '18).
+//!
+//! ```
+//! use synod_paxos::{Ballot, Life, NodeId, Write};
+//! use synod_store::{Identity, Store};
+//!
+//! let place = tempfile::tempdir()?;
+//! let dir = place.path().join("n1");
+//! let life = Life::first(NodeId::new(1));
+//! let identity = Identity { cluster: "orbit".into(), cluster_id: 7, life };
+//! Store::format(&dir, &identity)?;
+//!
+//! let (mut store, _) = Store::open(&dir, &identity)?;
+//! store.write(&[Write::Promised { ballot: Ballot::first(life) }])?;
+//! drop(store);
+//!
+//! let (_, durable) = Store::open(&dir, &identity)?;
+//! assert_eq!(durable.promised, Some(Ballot::first(life)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod batch;
+mod cause;
+mod directory;
 mod error;
+mod facts;
 mod identity;
+mod medium;
+mod record;
+mod scan;
+mod seal;
 mod store;
+mod tables;
 
 pub use error::StoreError;
 pub use identity::Identity;

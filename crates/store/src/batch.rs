@@ -1,0 +1,103 @@
+//! One batch of facts as one redb transaction.
+
+use redb::{Database, Durability, Table, WriteTransaction};
+use synod_paxos::{Decree, Slot, Write};
+
+use crate::{
+    Identity,
+    facts::Standing,
+    record::{self, Header, Kind},
+    tables::{FACTS, HEADERS, IDENTITY, PAYLOADS},
+};
+
+/// Writes what a new store holds.
+pub(crate) fn format(database: &Database, identity: &Identity) -> Result<(), redb::Error> {
+    let transaction = begin(database)?;
+    let mut tables = Tables::open(&transaction)?;
+    tables.facts.insert(IDENTITY, record::encode_identity(identity).as_slice())?;
+    tables.stand(&Standing::FORMATTED)?;
+    drop(tables);
+    Ok(transaction.commit()?)
+}
+
+/// Makes `writes` durable as one; what stands afterwards is returned.
+pub(crate) fn write(
+    database: &Database,
+    standing: &Standing,
+    writes: &[Write],
+) -> Result<Standing, redb::Error> {
+    let mut after = *standing;
+    let transaction = begin(database)?;
+    let mut tables = Tables::open(&transaction)?;
+    for write in writes {
+        tables.apply(&mut after, write)?;
+    }
+    tables.stand(&after)?;
+    drop(tables);
+    transaction.commit()?;
+    Ok(after)
+}
+
+/// A transaction that is durable when its commit returns.
+///
+/// Two phases: with one, redb takes a damaged newest commit for one that a crash tore, and falls
+/// back to the one before, which would forget what was acknowledged. With two, the commit that is
+/// named as the newest was whole, and damage to it is an error.
+fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_two_phase_commit(true);
+    Ok(transaction)
+}
+
+struct Tables<'t> {
+    facts: Table<'t, &'static str, &'static [u8]>,
+    headers: Table<'t, u64, &'static [u8]>,
+    payloads: Table<'t, u64, &'static [u8]>,
+}
+
+impl<'t> Tables<'t> {
+    fn open(transaction: &'t WriteTransaction) -> Result<Tables<'t>, redb::Error> {
+        Ok(Tables {
+            facts: transaction.open_table(FACTS)?,
+            headers: transaction.open_table(HEADERS)?,
+            payloads: transaction.open_table(PAYLOADS)?,
+        })
+    }
+
+    fn apply(&mut self, standing: &mut Standing, write: &Write) -> Result<(), redb::Error> {
+        match write {
+            // Invariant: a promise never falls (*Paxos Made Simple* §2.2, P1a).
+            Write::Promised { ballot } => standing.promised = standing.promised.max(*ballot),
+            Write::Accepted { slot, ballot, decree } => {
+                self.put(*slot, Kind::Vote(*ballot), decree)?;
+            }
+            Write::Chosen { slot, decree } => self.put(*slot, Kind::Chosen, decree)?,
+            // Down as well as up: after a damaged record the watermark has fallen below it, and
+            // what replaces that record may be a vote that must not pass for chosen.
+            Write::ChosenUpto { slot } => standing.chosen_upto = *slot,
+            Write::Probe { sequence } => standing.probe = *sequence,
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, slot: Slot, kind: Kind, decree: &Decree) -> Result<(), redb::Error> {
+        let header = Header::new(kind, decree).encode(slot);
+        self.headers.insert(slot.get(), header.as_slice())?;
+        match decree {
+            Decree::Noop => drop(self.payloads.remove(slot.get())?),
+            Decree::Value(bytes) => {
+                let payload = record::encode_payload(slot, kind, bytes);
+                self.payloads.insert(slot.get(), payload.as_slice())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stand(&mut self, standing: &Standing) -> Result<(), redb::Error> {
+        for (name, record) in standing.records() {
+            self.facts.insert(name, record.as_slice())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! A store's place in the file system: a directory of its owner's, with one file and a lock in it.
+
+use std::{
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use redb::backends::FileBackend;
+
+use crate::StoreError;
+
+/// The database.
+const LOG_FILE: &str = "log.redb";
+
+/// The database while it is being formatted: it gets its name when it is whole.
+const NEW_FILE: &str = "log.redb.new";
+
+/// Locked by the process that has the store open. It is never removed: two processes could then
+/// hold locks on two files of this name.
+const LOCK_FILE: &str = "lock";
+
+/// Runs `fill` on a new file in `dir` and makes it the store's.
+pub(crate) fn format<B>(
+    dir: &Path,
+    fill: impl FnOnce(FileBackend) -> Result<B, StoreError>,
+) -> Result<B, StoreError> {
+    let fail = |error| StoreError::Io { path: dir.to_owned(), source: error };
+    let ancestors = make(dir).map_err(fail)?;
+    let _lock = lock(dir)?;
+    let log = dir.join(LOG_FILE);
+    if entry(dir, &log)?.is_some() {
+        return Err(StoreError::Exists { path: dir.to_owned() });
+    }
+    let new = dir.join(NEW_FILE);
+    if entry(dir, &new)?.is_some() {
+        fs::remove_file(&new).map_err(fail)?;
+    }
+    let file = options().create_new(true).open(&new).map_err(fail)?;
+    let filled = fill(backend(dir, file)?)?;
+    fs::rename(&new, &log).map_err(fail)?;
+    for changed in ancestors {
+        File::open(changed).and_then(|dir| dir.sync_all()).map_err(fail)?;
+    }
+    Ok(filled)
+}
+
+/// The store's file in `dir`, and the lock that keeps others off it.
+pub(crate) fn open(dir: &Path) -> Result<(FileBackend, File), StoreError> {
+    let log = dir.join(LOG_FILE);
+    if entry(dir, dir)?.is_none() || entry(dir, &log)?.is_none() {
+        return Err(StoreError::Missing { path: dir.to_owned() });
+    }
+    let lock = lock(dir)?;
+    let file = open_plain(dir, &log, &options())?;
+    Ok((backend(dir, file)?, lock))
+}
+
+/// Makes `dir` unless it is there; returns every directory that has, or will have, a new entry.
+fn make(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut changed = vec![dir.to_owned()];
+    for made in dir.ancestors().take_while(|ancestor| !ancestor.exists()) {
+        match made.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => changed.push(PathBuf::from(".")),
+            Some(parent) => changed.push(parent.to_owned()),
+            None => {}
+        }
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    Ok(changed)
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join(LOCK_FILE);
+    let mut options = options();
+    if entry(dir, &path)?.is_none() {
+        options.create(true).truncate(false);
+    }
+    let file = open_plain(dir, &path, &options)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(StoreError::Io { path: dir.to_owned(), source }),
+    }
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// Opens a plain file. It is looked at before, without following a link, and after: what was opened
+/// is what was looked at, even if somebody moves things meanwhile.
+fn open_plain(dir: &Path, path: &Path, options: &OpenOptions) -> Result<File, StoreError> {
+    let fail = |error| StoreError::Io { path: dir.to_owned(), source: error };
+    let before = entry(dir, path)?;
+    let file = options.open(path).map_err(fail)?;
+    let opened = file.metadata().map_err(fail)?;
+    let same = |before: &Metadata| (before.dev(), before.ino()) == (opened.dev(), opened.ino());
+    match before.or(entry(dir, path)?) {
+        Some(entry) if entry.is_file() && same(&entry) => Ok(file),
+        _ => Err(StoreError::NotPlain { path: path.to_owned() }),
+    }
+}
+
+/// What stands at `path`, links not followed; a link is refused.
+fn entry(dir: &Path, path: &Path) -> Result<Option<Metadata>, StoreError> {
+    match fs::symlink_metadata(path) {
+        Ok(entry) if entry.is_file() || entry.is_dir() => Ok(Some(entry)),
+        Ok(_) => Err(StoreError::NotPlain { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::Io { path: dir.to_owned(), source }),
+    }
+}
+
+fn backend(dir: &Path, file: File) -> Result<FileBackend, StoreError> {
+    FileBackend::new(file)
+        .map_err(|error| StoreError::Io { path: dir.to_owned(), source: io::Error::other(error) })
+}

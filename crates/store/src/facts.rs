@@ -1,0 +1,70 @@
+//! The facts beside the log: whose it is, what was promised, how far everything is chosen.
+
+use redb::{ReadOnlyTable, ReadTransaction};
+use synod_paxos::{Ballot, Slot};
+
+use crate::{
+    Identity,
+    cause::Cause,
+    record,
+    seal::Flaw,
+    tables::{CHOSEN_UPTO, FACTS, IDENTITY, PROBE, PROMISED},
+};
+
+/// Every fact of a store. Formatting writes them all, so a missing one is damage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) identity: Identity,
+    pub(crate) standing: Standing,
+}
+
+/// The facts that change, and that the next batch builds on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The highest promise; [`Ballot::ZERO`] before the first.
+    pub(crate) promised: Ballot,
+    /// The chosen watermark.
+    pub(crate) chosen_upto: Slot,
+    /// The last probe of the disk.
+    pub(crate) probe: u64,
+}
+
+impl Standing {
+    /// Before the first batch.
+    pub(crate) const FORMATTED: Standing =
+        Standing { promised: Ballot::ZERO, chosen_upto: Slot::ZERO, probe: 0 };
+
+    /// Every record of it, by name.
+    pub(crate) fn records(&self) -> [(&'static str, Vec<u8>); 3] {
+        [
+            (PROMISED, record::encode_ballot(PROMISED, self.promised)),
+            (CHOSEN_UPTO, record::encode_number(CHOSEN_UPTO, self.chosen_upto.get())),
+            (PROBE, record::encode_number(PROBE, self.probe)),
+        ]
+    }
+}
+
+impl Facts {
+    /// Reads them all, whose store it is first: in a newer format nothing else is judged.
+    pub(crate) fn read(read: &ReadTransaction) -> Result<Facts, Cause> {
+        let facts = read.open_table(FACTS)?;
+        let number = |name| fact(&facts, name, |record| record::decode_number(name, record));
+        let identity = fact(&facts, IDENTITY, record::decode_identity)?;
+        let standing = Standing {
+            promised: fact(&facts, PROMISED, |record| record::decode_ballot(PROMISED, record))?,
+            chosen_upto: Slot::new(number(CHOSEN_UPTO)?),
+            probe: number(PROBE)?,
+        };
+        Ok(Facts { identity, standing })
+    }
+}
+
+fn fact<T>(
+    facts: &ReadOnlyTable<&'static str, &'static [u8]>,
+    name: &'static str,
+    decode: impl FnOnce(&[u8]) -> Result<T, Flaw>,
+) -> Result<T, Cause> {
+    let flawed = |flaw| Cause::Flawed(format!("the record `{name}`"), flaw);
+    let record = facts.get(name)?.ok_or_else(|| flawed(Flaw::Damaged))?;
+    decode(record.value()).map_err(flawed)
+}

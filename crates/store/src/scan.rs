@@ -1,0 +1,168 @@
+//! Reading the log back: every record is verified, slot by slot.
+
+use std::iter::Peekable;
+
+use redb::{AccessGuard, Database, Range, ReadTransaction, ReadableDatabase, StorageError};
+use synod_paxos::{Decree, Durable, Record, Slot};
+
+use crate::{
+    cause::Cause,
+    facts::Standing,
+    record::{Header, Kind},
+    seal::Flaw,
+    tables::{HEADERS, PAYLOADS},
+};
+
+/// What stands in one slot.
+#[derive(Debug)]
+enum Found {
+    Whole(Kind, Decree),
+    Flawed(Flaw),
+}
+
+/// Verifies the whole log and gathers what a peer must remember.
+///
+/// What lies below the watermark is read and dropped again; memory is taken for what lies above it,
+/// and above the first damaged record if there is one below it.
+pub(crate) fn recover(read: &ReadTransaction, standing: &Standing) -> Result<Durable, Cause> {
+    let claimed = standing.chosen_upto;
+    let chosen_upto = readable_upto(read, claimed)?;
+    let mut records = Vec::new();
+    let mut next = chosen_upto.next();
+    for found in Scan::from(read, next)? {
+        let (slot, found) = found?;
+        if next <= claimed && slot != next {
+            return Err(missing(next));
+        }
+        next = slot.next();
+        records.push((slot, remembered(slot, found, claimed)?));
+    }
+    if next <= claimed {
+        return Err(missing(next));
+    }
+    let promised = Some(standing.promised).filter(|ballot| *ballot != synod_paxos::Ballot::ZERO);
+    Ok(Durable { promised, chosen_upto, records })
+}
+
+/// The last slot up to which every record from the first to `claimed` is whole.
+fn readable_upto(read: &ReadTransaction, claimed: Slot) -> Result<Slot, Cause> {
+    let mut upto = Slot::ZERO;
+    for found in Scan::from(read, Slot::ZERO.next())? {
+        match found? {
+            (slot, Found::Whole(..)) if slot <= claimed && slot == upto.next() => upto = slot,
+            _ => break,
+        }
+    }
+    Ok(upto)
+}
+
+fn remembered(slot: Slot, found: Found, claimed: Slot) -> Result<Record, Cause> {
+    Ok(match found {
+        Found::Whole(Kind::Vote(ballot), decree) if slot > claimed => {
+            Record::Accepted { ballot, decree }
+        }
+        Found::Whole(_, decree) => Record::Chosen { decree },
+        Found::Flawed(Flaw::Damaged) => Record::Faulty,
+        Found::Flawed(newer @ Flaw::Version(_)) => {
+            return Err(Cause::Flawed(format!("the record of slot {slot}"), newer));
+        }
+    })
+}
+
+/// A record below the watermark that is not there at all did not decay: the log is not whole.
+fn missing(slot: Slot) -> Cause {
+    let what = format!("slot {slot} lies below the watermark and has no record");
+    Cause::Flawed(what, Flaw::Damaged)
+}
+
+/// The chosen decrees from `first` to `upto`; `None` when `first` has one that is unreadable.
+pub(crate) fn chosen(
+    database: &Database,
+    first: Slot,
+    upto: Slot,
+    bytes_max: usize,
+    chosen_upto: Slot,
+) -> Result<Option<Vec<(Slot, Decree)>>, Cause> {
+    let mut decrees = Vec::new();
+    let (mut next, mut bytes) = (first, 0);
+    for found in Scan::from(&database.begin_read()?, first)? {
+        let (slot, found) = found?;
+        if slot != next || slot > upto || bytes >= bytes_max && !decrees.is_empty() {
+            break;
+        }
+        match found {
+            Found::Whole(kind, decree) if slot <= chosen_upto || kind == Kind::Chosen => {
+                bytes += decree.bytes();
+                decrees.push((slot, decree));
+                next = slot.next();
+            }
+            Found::Whole(Kind::Vote(_), _) => break,
+            Found::Flawed(_) if slot == first => return Ok(None),
+            _ => break,
+        }
+    }
+    Ok(Some(decrees))
+}
+
+type Records = Peekable<Range<'static, u64, &'static [u8]>>;
+
+/// Walks the slots that have anything at all, upwards, both tables side by side, so that a header
+/// without its payload and a payload without its header are found too.
+struct Scan {
+    headers: Records,
+    payloads: Records,
+}
+
+impl Scan {
+    fn from(read: &ReadTransaction, first: Slot) -> Result<Scan, Cause> {
+        Ok(Scan {
+            headers: read.open_table(HEADERS)?.range(first.get()..)?.peekable(),
+            payloads: read.open_table(PAYLOADS)?.range(first.get()..)?.peekable(),
+        })
+    }
+
+    fn step(&mut self) -> Result<Option<(Slot, Found)>, StorageError> {
+        let (header, payload) = (peek(&mut self.headers)?, peek(&mut self.payloads)?);
+        let Some(slot) = header.into_iter().chain(payload).min() else { return Ok(None) };
+        let header = take(&mut self.headers, slot)?;
+        let payload = take(&mut self.payloads, slot)?;
+        let slot = Slot::new(slot);
+        let whole = read_slot(
+            slot,
+            header.as_ref().map(AccessGuard::value),
+            payload.as_ref().map(AccessGuard::value),
+        );
+        Ok(Some((slot, whole.unwrap_or_else(Found::Flawed))))
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<(Slot, Found), StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}
+
+fn peek(records: &mut Records) -> Result<Option<u64>, StorageError> {
+    match records.peek() {
+        Some(Ok((slot, _))) => Ok(Some(slot.value())),
+        Some(Err(_)) => records.next().transpose().map(|_| None),
+        None => Ok(None),
+    }
+}
+
+fn take(
+    records: &mut Records,
+    slot: u64,
+) -> Result<Option<AccessGuard<'static, &'static [u8]>>, StorageError> {
+    if peek(records)? != Some(slot) {
+        return Ok(None);
+    }
+    Ok(records.next().transpose()?.map(|(_, record)| record))
+}
+
+fn read_slot(slot: Slot, header: Option<&[u8]>, payload: Option<&[u8]>) -> Result<Found, Flaw> {
+    let header = Header::decode(slot, header.ok_or(Flaw::Damaged)?)?;
+    Ok(Found::Whole(header.kind, header.decree(slot, payload)?))
+}

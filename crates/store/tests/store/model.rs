@@ -1,0 +1,122 @@
+//! A store as a naive person would write it, and the real one beside it.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use synod_paxos::{Ballot, Decree, Durable, Record, Slot, Write};
+use synod_store::Store;
+
+use crate::{accepted, chosen, chosen_upto, disk::Disk, identity, promised, value};
+
+/// The facts in plain collections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Model {
+    promised: Option<Ballot>,
+    chosen_upto: Slot,
+    log: BTreeMap<Slot, Record>,
+}
+
+impl Model {
+    pub(crate) fn write(&mut self, writes: &[Write]) {
+        for write in writes.iter().cloned() {
+            match write {
+                Write::Promised { ballot } => self.promised = self.promised.max(Some(ballot)),
+                Write::Accepted { slot, ballot, decree } => {
+                    self.log.insert(slot, Record::Accepted { ballot, decree });
+                }
+                Write::Chosen { slot, decree } => {
+                    self.log.insert(slot, Record::Chosen { decree });
+                }
+                Write::ChosenUpto { slot } => self.chosen_upto = slot,
+                Write::Probe { .. } => {}
+            }
+        }
+    }
+
+    /// What a store with these facts says when it is opened.
+    pub(crate) fn durable(&self) -> Durable {
+        let above = self.log.range(self.chosen_upto.next()..);
+        let records = above.map(|(slot, record)| (*slot, record.clone())).collect();
+        Durable { promised: self.promised, chosen_upto: self.chosen_upto, records }
+    }
+
+    /// What a store with these facts says of its chosen prefix.
+    pub(crate) fn prefix(&self) -> Vec<(Slot, Decree)> {
+        let below = self.log.range(..=self.chosen_upto);
+        below.map(|(slot, record)| (*slot, decree(record))).collect()
+    }
+
+    /// The last slot up to which there is a record in every slot: as far as a watermark may go.
+    fn gapless_upto(&self) -> u64 {
+        (1..).take_while(|slot| self.log.contains_key(&Slot::new(*slot))).last().unwrap_or(0)
+    }
+}
+
+fn decree(record: &Record) -> Decree {
+    match record {
+        Record::Accepted { decree, .. } | Record::Chosen { decree } => decree.clone(),
+        Record::Faulty => panic!("the model has no damage"),
+    }
+}
+
+/// A write whose watermark, if it is one, is still to be brought within what is there.
+fn any_write() -> impl Strategy<Value = Write> {
+    let slot = 1_u64..12;
+    let decree = prop_oneof![
+        Just(Decree::Noop),
+        "[a-z]{0,12}".prop_map(|text| value(&text)),
+        (1_usize..20_000).prop_map(|length| value(&"x".repeat(length))),
+    ];
+    prop_oneof![
+        (1_u64..9).prop_map(promised),
+        (slot.clone(), 1_u64..9, decree.clone()).prop_map(|(s, r, d)| accepted(s, r, d)),
+        (slot.clone(), decree).prop_map(|(s, d)| chosen(s, d)),
+        slot.prop_map(chosen_upto),
+        (0_u64..9).prop_map(|sequence| Write::Probe { sequence }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..<_>::default() })]
+
+    /// Whatever is written, in whatever batches, with the store closed and opened in between: it
+    /// gives back what the naive model holds.
+    #[test]
+    fn the_store_is_the_naive_model(
+        lives in prop::collection::vec(
+            prop::collection::vec(prop::collection::vec(any_write(), 1..8), 1..5),
+            1..4,
+        )
+    ) {
+        let disk = Disk::default();
+        Store::format_on(disk.clone(), &identity()).unwrap();
+        let mut model = Model::default();
+        for life in lives {
+            let (mut store, durable) = Store::open_on(disk.clone(), &identity()).unwrap();
+            prop_assert_eq!(durable, model.durable());
+            for batch in life {
+                let batch = within(&model, batch);
+                store.write(&batch).unwrap();
+                model.write(&batch);
+                let prefix = store.chosen(Slot::new(1), model.chosen_upto, usize::MAX).unwrap();
+                prop_assert_eq!(prefix, model.prefix());
+            }
+        }
+        let (_, durable) = Store::open_on(disk, &identity()).unwrap();
+        prop_assert_eq!(durable, model.durable());
+    }
+}
+
+fn within(model: &Model, batch: Vec<Write>) -> Vec<Write> {
+    let mut after = model.clone();
+    let mut within = Vec::new();
+    for write in batch {
+        let write = match write {
+            Write::ChosenUpto { slot } => chosen_upto(slot.get().min(after.gapless_upto())),
+            other => other,
+        };
+        after.write(std::slice::from_ref(&write));
+        within.push(write);
+    }
+    within
+}
