@@ -32,6 +32,7 @@ mod cause;
 mod directory;
 mod error;
 mod facts;
+mod held;
 mod identity;
 mod medium;
 mod record;

@@ -16,6 +16,8 @@ use std::{
 
 use redb::StorageBackend;
 
+use crate::held::Held;
+
 /// What is checked as one: a page of redb.
 const BLOCK_BYTES: u64 = 4096;
 
@@ -43,6 +45,7 @@ enum Operation {
 #[derive(Debug)]
 pub(crate) struct Medium {
     inner: Box<dyn StorageBackend>,
+    held: Mutex<Option<Held>>,
     blocks: Mutex<Vec<Option<u32>>>,
     fault: Mutex<Option<Fault>>,
     bytes: AtomicU64,
@@ -52,10 +55,27 @@ impl Medium {
     pub(crate) fn new(inner: impl StorageBackend) -> Arc<Medium> {
         Arc::new(Medium {
             inner: Box::new(inner),
+            held: Mutex::default(),
             blocks: Mutex::default(),
             fault: Mutex::default(),
             bytes: AtomicU64::new(0),
         })
+    }
+
+    /// From now on nothing is written, until [`Medium::release`].
+    pub(crate) fn hold(&self) -> io::Result<()> {
+        *self.held() = Some(self.note(Operation::Read, Held::new(&*self.inner))?);
+        Ok(())
+    }
+
+    /// Writes all that was held.
+    pub(crate) fn release(&self) -> io::Result<()> {
+        match self.held().take() {
+            Some(held) => {
+                self.note(Operation::Write { in_header: true }, held.release(&*self.inner))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The length at the last look.
@@ -65,7 +85,10 @@ impl Medium {
 
     /// The length now.
     pub(crate) fn length(&self) -> io::Result<u64> {
-        let bytes = self.note(Operation::Read, self.inner.len())?;
+        let bytes = match &*self.held() {
+            Some(held) => held.length(),
+            None => self.note(Operation::Read, self.inner.len())?,
+        };
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(bytes)
     }
@@ -142,6 +165,10 @@ impl Medium {
         }
     }
 
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn known(&self) -> MutexGuard<'_, Vec<Option<u32>>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,27 +207,53 @@ impl StorageBackend for Handle {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.note(Operation::Read, self.0.inner.read(offset, out))?;
-        self.0.note(Operation::Read, self.0.verify(offset, out))
+        let Handle(medium) = self;
+        let read = match &*medium.held() {
+            Some(held) => held.read(&*medium.inner, offset, out),
+            None => medium.inner.read(offset, out),
+        };
+        medium.note(Operation::Read, read)?;
+        medium.note(Operation::Read, medium.verify(offset, out))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.note(Operation::Write { in_header: false }, self.0.inner.set_len(len))?;
-        self.0.bytes.store(len, Ordering::Relaxed);
-        self.0.known().truncate((len / BLOCK_BYTES) as usize);
+        let Handle(medium) = self;
+        let resized = match &mut *medium.held() {
+            Some(held) => {
+                held.resize(len);
+                Ok(())
+            }
+            None => medium.inner.set_len(len),
+        };
+        medium.note(Operation::Write { in_header: false }, resized)?;
+        medium.bytes.store(len, Ordering::Relaxed);
+        medium.known().truncate((len / BLOCK_BYTES) as usize);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.note(Operation::Sync, self.0.inner.sync_data())
+        let Handle(medium) = self;
+        let synced = match &mut *medium.held() {
+            Some(held) => {
+                held.sync();
+                Ok(())
+            }
+            None => medium.inner.sync_data(),
+        };
+        medium.note(Operation::Sync, synced)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let Handle(medium) = self;
         // Unknown until it has succeeded: a write that fails may stand there in part.
-        self.0.forget(offset, data.len());
+        medium.forget(offset, data.len());
+        let written = match &mut *medium.held() {
+            Some(held) => held.write(&*medium.inner, offset, data),
+            None => medium.inner.write(offset, data),
+        };
         let in_header = offset < BLOCK_BYTES;
-        self.0.note(Operation::Write { in_header }, self.0.inner.write(offset, data))?;
-        self.0.learn(offset, data);
+        medium.note(Operation::Write { in_header }, written)?;
+        medium.learn(offset, data);
         Ok(())
     }
 }

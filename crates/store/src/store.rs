@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// Opens the store in `dir`, which must be `expected`'s, checks every record, and tells what a
-    /// peer must remember.
+    /// peer must remember. A store that is refused is not changed by a byte.
     pub fn open(dir: &Path, expected: &Identity) -> Result<(Store, Durable), StoreError> {
         let (file, lock) = directory::open(dir)?;
         open(dir, Medium::new(file), expected, Some(lock))
@@ -163,6 +163,7 @@ fn open(
     if medium.length().map_err(|error| explain(error.into()))? == 0 {
         return Err(StoreError::Missing { path: path.to_owned() });
     }
+    medium.hold().map_err(|error| explain(error.into()))?;
     let database = open_database(&medium).map_err(explain)?;
     let read = database.begin_read().map_err(|error| explain(error.into()))?;
     let facts = Facts::read(&read).map_err(explain)?;
@@ -172,6 +173,7 @@ fn open(
     }
     let durable = scan::recover(&read, &facts.standing).map_err(explain)?;
     drop(read);
+    medium.release().map_err(|error| explain(error.into()))?;
     // From now on the watermark is the readable one; the next batch writes it down.
     let standing = Standing { chosen_upto: durable.chosen_upto, ..facts.standing };
     let path = path.to_owned();

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use synod_paxos::{Durable, Record, Slot};
-use synod_store::{Store, StoreError};
+use synod_store::{Identity, Store, StoreError};
 
 use crate::{
     accepted, ballot, chosen, chosen_upto,
@@ -109,6 +109,25 @@ fn a_truncated_file_is_refused() {
             let story = format!("{state}, cut at byte {length}");
             let whole = truth_or_error(bytes[..length].to_vec(), &truth, &story);
             assert!(!whole || length >= used_bytes(&bytes), "{story}");
+        }
+    }
+}
+
+/// A store that is refused is not changed by a byte: what it holds may still be needed.
+#[test]
+fn a_refused_store_is_not_changed() {
+    let (closed, killed, _) = stopped();
+    for (state, mut bytes) in [("closed", closed), ("killed", killed)] {
+        let foreign = Identity { cluster_id: 8, ..identity() };
+        let disk = Disk::with(bytes.clone());
+        let error = Store::open_on(disk.clone(), &foreign).unwrap_err();
+        assert!(matches!(error, StoreError::Foreign { .. }), "{state}: {error}");
+        assert!(disk.bytes() == bytes, "{state}: a foreign store was written to");
+        let newest_page = used_blocks(&bytes).last().unwrap() * 4096;
+        bytes[newest_page..newest_page + 64].fill(0xA5);
+        let disk = Disk::with(bytes.clone());
+        if Store::open_on(disk.clone(), &identity()).is_err() {
+            assert!(disk.bytes() == bytes, "{state}: a damaged store was written to");
         }
     }
 }

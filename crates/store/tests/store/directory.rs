@@ -93,10 +93,11 @@ fn a_store_in_use_is_refused() {
     Store::open(&dir, &identity()).unwrap();
 }
 
-/// Another cluster's, another node's and another life's store are refused by name.
+/// Another cluster's, another node's and another life's store are refused by name, and not changed.
 #[test]
 fn anothers_store_is_refused_by_name() {
     let (_place, dir) = formatted();
+    let before = fs::read(dir.join("log.redb")).unwrap();
     let other_life = Life { node: NodeId::new(1), incarnation: Incarnation::new(2) };
     let others = [
         Identity { cluster: "orbis".into(), ..identity() },
@@ -108,6 +109,7 @@ fn anothers_store_is_refused_by_name() {
         let error = Store::open(&dir, &other).unwrap_err();
         let StoreError::Foreign { found, expected, .. } = &error else { panic!("{error}") };
         assert_eq!((&**found, &**expected), (&identity(), &other));
+        assert!(fs::read(dir.join("log.redb")).unwrap() == before, "it was written to");
     }
 }
 
