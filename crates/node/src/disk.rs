@@ -238,3 +238,6 @@ fn read(store: &Store, fetch: Fetch) -> Fetched {
     };
     Fetched { to: fetch.to, decrees }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ mod node;
 mod quiet;
 mod reign;
 mod roster;
+#[cfg(test)]
+mod shaky;
 mod syncs;
 
 pub use config::{Config, ConfigError, LogFormat, LogLevel, Origin, Row, Voter, check_many};

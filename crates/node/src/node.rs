@@ -2,8 +2,8 @@
 
 use std::{future::Future, net::SocketAddr};
 
-use synod_net::{Mesh, MeshConfig};
-use synod_paxos::{Decree, Slot};
+use synod_net::{Credentials, Mesh, MeshConfig};
+use synod_paxos::{Decree, Durable, Slot};
 use synod_replica::Replica;
 use synod_store::{Store, StoreError};
 use tokio::{
@@ -50,8 +50,17 @@ impl Node {
     /// Opens the store, listens, and runs from here on, on the runtime of the caller.
     pub async fn start(config: Config) -> Result<Node, NodeError> {
         let credentials = config.credentials()?;
+        let opened = Store::open(&config.data(), &config.store_identity())?;
+        Node::start_on(config, credentials, opened).await
+    }
+
+    async fn start_on(
+        config: Config,
+        credentials: Credentials,
+        opened: (Store, Durable),
+    ) -> Result<Node, NodeError> {
         let certificate_ends_at = credentials.ends_at();
-        let (store, replica) = recover(&config)?;
+        let (store, replica) = recover(&config, opened)?;
         // Before the mesh: a node whose page has no place is not heard by its peers at all.
         let listener = listen(config.http_listen()).await?;
         let http_address = listener
@@ -153,13 +162,16 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, NodeError> {
     TcpListener::bind(address).await.map_err(|source| NodeError::Http { address, source })
 }
 
-/// Opens the store and steps everything chosen into a machine.
-fn recover(config: &Config) -> Result<(Store, Replica), NodeError> {
-    let (store, durable) = Store::open(&config.data(), &config.store_identity())?;
+/// Makes the replica that the store remembers: everything chosen is applied anew.
+fn recover(
+    config: &Config,
+    (store, durable): (Store, Durable),
+) -> Result<(Store, Replica), NodeError> {
     let mut log = Log::new(&store, durable.chosen_upto);
     let seed = fastrand::u64(..);
     let replica = Replica::recover(config.replica(), durable, &mut log, seed);
     match log.failed {
+        // The replica has swallowed slots that could not be read: it must not live.
         Some(error) => Err(error.into()),
         None => Ok((store, replica)),
     }
@@ -168,8 +180,8 @@ fn recover(config: &Config) -> Result<(Store, Replica), NodeError> {
 /// Bytes of the log in memory at once while it is applied at the start.
 const RECOVER_BYTES_MAX: usize = 8 << 20;
 
-/// The chosen decrees of a store in order, read a page at a time. It ends early when one cannot be
-/// read, and keeps the reason.
+/// The chosen decrees of a store in order, read a page at a time. A replica takes a log without a
+/// gap; when a page cannot be read, the rest is made up and `failed` says that it was.
 struct Log<'a> {
     store: &'a Store,
     next: Slot,
@@ -182,27 +194,36 @@ impl<'a> Log<'a> {
     fn new(store: &'a Store, upto: Slot) -> Log<'a> {
         Log { store, next: Slot::ZERO.next(), upto, page: Vec::new().into_iter(), failed: None }
     }
+
+    fn turn_page(&mut self) {
+        if self.page.len() > 0 || self.failed.is_some() {
+            return;
+        }
+        match self.store.chosen(self.next, self.upto, RECOVER_BYTES_MAX) {
+            Ok(page) => self.page = page.into_iter(),
+            Err(error) => self.failed = Some(error),
+        }
+    }
 }
 
 impl Iterator for Log<'_> {
     type Item = (Slot, Decree);
 
     fn next(&mut self) -> Option<(Slot, Decree)> {
-        if self.next > self.upto || self.failed.is_some() {
+        if self.next > self.upto {
             return None;
         }
-        if self.page.len() == 0 {
-            match self.store.chosen(self.next, self.upto, RECOVER_BYTES_MAX) {
-                Ok(page) => self.page = page.into_iter(),
-                Err(error) => {
-                    self.failed = Some(error);
-                    return None;
-                }
-            }
-        }
-        let (slot, decree) = self.page.next()?;
-        assert!(slot == self.next, "the store gave slot {slot} where {} was due", self.next);
+        self.turn_page();
+        let slot = self.next;
         self.next = slot.next();
+        if self.failed.is_some() {
+            return Some((slot, Decree::Noop));
+        }
+        let (read, decree) = self.page.next()?;
+        assert!(read == slot, "the store gave slot {read} where {slot} was due");
         Some((slot, decree))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! What clients see of a healthy cluster.
+
+use bytes::Bytes;
+use synod_machine::{
+    Command, Reply,
+    door::{Call, NotApplied, Refusal, Said},
+};
+use synod_net::Role;
+
+use crate::{asker::read, world::World};
+
+/// Interfaces: "ok" means chosen by a quorum; it is read back, from every node in the end.
+#[tokio::test]
+async fn what_was_put_is_read_back_from_every_node() {
+    let world = World::running(3).await;
+    let mut client = world.client("app", Role::Write);
+    assert!(matches!(client.put("epoch", "7").await, Reply::Written(_)));
+    assert_eq!(client.get("epoch").await.as_deref(), Some(&b"7"[..]));
+    for node in ["n1", "n2", "n3"] {
+        client.wait_for(node, "epoch", "7").await;
+    }
+}
+
+/// A cluster of one chooses by itself.
+#[tokio::test]
+async fn a_lone_node_serves() {
+    let world = World::running(1).await;
+    let mut client = world.client("app", Role::Write);
+    client.put("epoch", "7").await;
+    assert_eq!(client.get("epoch").await.as_deref(), Some(&b"7"[..]));
+    assert_eq!(client.get("other").await, None);
+}
+
+/// A repeated request is answered with the first reply and changes nothing.
+#[tokio::test]
+async fn a_request_sent_twice_takes_effect_once() {
+    let world = World::running(1).await;
+    let mut client = world.client("app", Role::Write);
+    let put = Command::Put { key: Bytes::from("epoch"), value: Bytes::from("7") };
+    let call = client.prepare(put).await;
+    let first = client.ask_leader(call.clone()).await;
+    assert!(matches!(first, Said::Reply(Reply::Written(_))), "{first:?}");
+    assert_eq!(client.ask_leader(call).await, first);
+}
+
+/// A node that does not lead names the one that does, by name.
+#[tokio::test]
+async fn a_follower_names_the_leader() {
+    let world = World::running(3).await;
+    let mut client = world.client("app", Role::Read);
+    let leader = client.leader().await;
+    let follower = format!("n{}", leader % 3 + 1);
+    let call = read("epoch", synod_machine::door::Freshness::Linearizable);
+    let said = client.ask(&follower, call).await.unwrap();
+    assert_eq!(said, Said::NotLeader { leader: Some(format!("n{leader}")) });
+    let status = client.status(&follower).await;
+    assert_eq!(status.leader, Some(format!("n{leader}")));
+    assert_eq!((status.cluster.as_str(), status.node), ("eu", follower));
+    assert_eq!(status.role, "follower");
+    assert_eq!(status.peers.len(), 2);
+    assert!(status.certificate_ends_in_s > 29 * 86_400);
+}
+
+/// Security §3: the role of the certificate decides, and the refusal names the one that would do.
+#[tokio::test]
+async fn a_reader_cannot_write() {
+    let world = World::running(1).await;
+    let mut reader = world.client("reader", Role::Read);
+    let delete = Command::OpenSession { owner: "reader".to_owned(), ttl_ms: 5_000 };
+    let call = Call::Submit(synod_machine::Request {
+        id: None,
+        acked: synod_machine::Seq::ZERO,
+        command: delete,
+    });
+    let Said::Refused(Refusal::Role { has, needs }) = reader.ask("n1", call).await.unwrap() else {
+        panic!("not refused")
+    };
+    assert_eq!((has.as_str(), needs.as_str()), ("read", "write"));
+}
+
+/// Security §8: bytes that are no call are refused as such, and the next call is served.
+#[tokio::test]
+async fn bytes_that_are_no_call_are_refused_and_harm_nobody() {
+    let world = World::running(1).await;
+    let mut client = world.client("app", Role::Write);
+    let whole = postcard::to_allocvec(&client.prepare(Command::CloseSession).await).unwrap();
+    let mut bodies: Vec<Vec<u8>> = vec![vec![0xff; 64], vec![0; 3]];
+    bodies.push([&[5, 4], &whole[..]].concat());
+    bodies.extend((1..whole.len()).map(|cut| whole[..cut].to_vec()));
+    for body in bodies {
+        let answer = client.ask_bytes("n1", body.clone().into()).await;
+        let bytes = answer.unwrap_or_else(|error| panic!("{body:?}: {error}"));
+        let said: Said = postcard::from_bytes(&bytes).unwrap();
+        assert!(
+            matches!(said, Said::Refused(_) | Said::NotApplied(NotApplied::Deadline)),
+            "{said:?}"
+        );
+    }
+    client.put("epoch", "7").await;
+}
+
+/// A deadline in the past is no reason to do anything.
+#[tokio::test]
+async fn a_call_without_time_is_not_applied() {
+    let world = World::running(1).await;
+    let mut client = world.client("app", Role::Write);
+    let put = Command::Put { key: Bytes::from("epoch"), value: Bytes::from("7") };
+    let call = client.prepare(put).await;
+    let said = client.ask_within("n1", call, 0).await.unwrap();
+    assert_eq!(said, Said::NotApplied(NotApplied::Deadline));
+    assert_eq!(client.get("epoch").await, None);
+}
