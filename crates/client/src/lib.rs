@@ -1,1 +1,72 @@
-//! What an application links.
+//! What an application links: keys, transactions and the participant's side of a Synod cluster.
+//!
+//! ```no_run
+//! use synod_client::{Cas, Client, Config, machine::Expect};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect(Config::load("client.toml".as_ref())?).await?;
+//! let kv = client.kv();
+//! let at = kv.put("epoch", "7").await?;
+//! match kv.cas("epoch", Expect::Revision(at), "8").await? {
+//!     Cas::Done(at) => println!("ours, at revision {at}"),
+//!     Cas::Mismatch(now) => println!("somebody was faster: {now:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **`Ok` means chosen by a quorum.** A "no" ([`Cas::Mismatch`], [`Outcome::Aborted`]) is a value;
+//!   an [`Error`] is only "could not find out" or "could not be done".
+//! - **Two failures, never one.** [`Error::NotApplied`]: repeat freely. [`Error::Unknown`]: it may have
+//!   happened; [`Client::settle`] answers for good.
+//! - **One deadline a call**, set by default; [`Client::within`] gives a handle with another. Until then
+//!   the client finds the leader, reconnects and repeats by itself, each request under one name, so
+//!   that it takes effect once.
+//! - **Any future may be dropped at any moment.** What was already sent goes on in the background
+//!   until its fate is known; nothing else is lost, blocked or half done.
+//!
+//! A client knows no ballots and no slots: it asks whoever says that it leads.
+
+mod ask;
+mod backoff;
+mod book;
+mod client;
+mod config;
+mod core;
+mod deadline;
+mod directory;
+mod error;
+mod fates;
+mod kv;
+mod leader;
+mod multi;
+mod participant;
+mod party;
+mod phase2;
+mod reach;
+mod route;
+mod scout;
+mod session;
+mod shard;
+mod submit;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod txn;
+mod undecided;
+mod wire;
+
+pub use synod_machine as machine;
+pub use synod_net as net;
+
+pub use client::Client;
+pub use config::{Config, ConfigError, Endpoint};
+pub use error::{ConnectError, Error, Refused, Unreached, Why};
+pub use fates::Settled;
+pub use kv::{Cas, Kv, Page};
+pub use leader::{LeaderWatch, Leading};
+pub use multi::{Multi, MultiBuilder};
+pub use participant::Participant;
+pub use shard::Shard;
+pub use txn::{Outcome, Prepared, TxnBuilder, WhyAborted};

@@ -1,0 +1,294 @@
+//! One question, asked of whoever leads until it is answered or the deadline passes.
+
+use std::time::Duration;
+
+use synod_machine::door::{Ask, Call, NotApplied, Refusal, Said};
+use synod_net::AskError;
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout_at},
+};
+
+use crate::{
+    backoff::Backoff,
+    deadline::Deadline,
+    error::Why,
+    route::{Place, Route},
+    wire::{Line, decode, encode},
+};
+
+/// A leader that owes an answer for longer than this is doubted: others are asked whether it leads
+/// still, while the question stays open. Longer than a slow sync, shorter than an election.
+const DOUBT_AFTER: Duration = Duration::from_millis(150);
+/// A node that has nothing to wait for and owes an answer for longer than this is passed over.
+const ANY_PATIENCE: Duration = Duration::from_secs(1);
+/// The first pause after a "not now".
+const PAUSE: Duration = Duration::from_millis(10);
+/// The longest.
+const PAUSE_MAX: Duration = Duration::from_millis(300);
+
+/// What a question came to.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// An answer that stands.
+    Said(Said),
+    /// It was refused by the door of a node, and no attempt before may have been heard.
+    Refused(Refusal),
+    /// No attempt had any effect, and none will.
+    Nothing(Why),
+    /// Some attempt may have been heard, and what became of it is not known.
+    Perhaps(Why),
+}
+
+/// What one attempt came to.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Said(Said),
+    /// Nothing was sent.
+    Unsent,
+    /// It may have been heard.
+    Lost,
+    /// While it was open, another node was found to lead. It may have been heard.
+    Moved,
+    /// The deadline passed while it was open. It may have been heard.
+    Late,
+}
+
+/// What all attempts so far came to. Kept by the caller, who may stop at any await and still knows.
+pub(crate) struct Tries {
+    /// Whether some attempt may have been heard. True from the moment at which one is sent until
+    /// its answer says that nothing was done.
+    pub(crate) perhaps: bool,
+    why: Why,
+    pause: Backoff,
+}
+
+impl Tries {
+    pub(crate) fn new() -> Tries {
+        let pause = Backoff::new(PAUSE, PAUSE_MAX);
+        Tries { perhaps: false, why: Why::NoLeader, pause }
+    }
+
+    pub(crate) fn give_up(&self) -> Ended {
+        if self.perhaps {
+            Ended::Perhaps(self.why.clone())
+        } else {
+            Ended::Nothing(self.why.clone())
+        }
+    }
+}
+
+impl Route {
+    /// Asks whoever leads. `call` is made anew for every attempt.
+    pub(crate) async fn ask_leader(
+        &self,
+        tries: &mut Tries,
+        call: impl Fn() -> Call,
+        deadline: Deadline,
+    ) -> Ended {
+        while let Some(place) = self.leader(deadline).await {
+            let before = tries.perhaps;
+            let attempt = self.attempt(tries, place, &call, deadline).await;
+            if nothing_done(&attempt) {
+                tries.perhaps = before;
+            }
+            if let Some(ended) = self.learn(tries, place, attempt, deadline).await {
+                return ended;
+            }
+            if deadline.passed() {
+                break;
+            }
+        }
+        tries.give_up()
+    }
+
+    /// Asks what any node can answer at once: one after the other, until one does.
+    pub(crate) async fn ask_any(&self, call: impl Fn() -> Call, deadline: Deadline) -> Ended {
+        self.ask_around(call, deadline, ANY_PATIENCE).await
+    }
+
+    /// Asks what any node may take until the deadline to answer. `Perhaps` means that a node heard it
+    /// and had nothing to say.
+    pub(crate) async fn ask_any_patiently(
+        &self,
+        call: impl Fn() -> Call,
+        deadline: Deadline,
+    ) -> Ended {
+        self.ask_around(call, deadline, deadline.left()).await
+    }
+
+    async fn ask_around(
+        &self,
+        call: impl Fn() -> Call,
+        deadline: Deadline,
+        patience: Duration,
+    ) -> Ended {
+        let mut tries = Tries::new();
+        let mut failed = 0;
+        while !deadline.passed() {
+            let place = self.any();
+            tries.perhaps = false;
+            match self.ask_node(place, call(), deadline.or_after(patience)).await {
+                Attempt::Said(Said::Refused(why)) => return Ended::Refused(why),
+                Attempt::Said(Said::NotApplied(why)) => tries.why = Why::Node(why),
+                Attempt::Said(Said::NotLeader { .. } | Said::Unknown) => {}
+                Attempt::Said(said) => return Ended::Said(said),
+                Attempt::Unsent | Attempt::Lost | Attempt::Moved => {}
+                Attempt::Late => {
+                    tries.perhaps = true;
+                    tries.why = Why::NoAnswer;
+                }
+            }
+            self.try_another(place);
+            failed += 1;
+            if failed % self.nodes().len() == 0 {
+                tries.pause.wait(deadline).await;
+            }
+        }
+        tries.give_up()
+    }
+
+    /// Asks one node, once; waits until the deadline for its answer.
+    pub(crate) async fn ask_node(&self, place: Place, call: Call, deadline: Deadline) -> Attempt {
+        let asking = async {
+            let Ok(line) = self.node(place).line(&self.wire).await else { return Attempt::Unsent };
+            let ask = Ask { within_ms: deadline.within_ms(), call };
+            said(line.ask(encode(&ask)).await)
+        };
+        timeout_at(deadline.at(), asking).await.unwrap_or(Attempt::Late)
+    }
+
+    /// Draws the conclusion of an attempt: the end, or nothing and the next attempt may begin.
+    async fn learn(
+        &self,
+        tries: &mut Tries,
+        place: Place,
+        attempt: Attempt,
+        deadline: Deadline,
+    ) -> Option<Ended> {
+        match attempt {
+            Attempt::Said(Said::NotLeader { leader }) => {
+                self.not_leading(place, leader.as_deref());
+                tries.pause.wait(deadline).await;
+            }
+            Attempt::Said(Said::NotApplied(why)) => {
+                tries.why = Why::Node(why);
+                self.not_now(place, why, &mut tries.pause, deadline).await;
+            }
+            Attempt::Said(Said::Unknown) => {
+                self.doubt(place);
+                tries.pause.wait(deadline).await;
+            }
+            Attempt::Said(Said::Refused(why)) if !tries.perhaps => {
+                return Some(Ended::Refused(why));
+            }
+            Attempt::Said(Said::Refused(_)) => tries.pause.wait(deadline).await,
+            Attempt::Said(said) => return Some(Ended::Said(said)),
+            Attempt::Unsent => {
+                self.not_leading(place, None);
+                tries.pause.wait(deadline).await;
+            }
+            Attempt::Lost => {
+                tries.why = Why::NoAnswer;
+                self.not_leading(place, None);
+                tries.pause.wait(deadline).await;
+            }
+            Attempt::Moved => {}
+            Attempt::Late => {
+                tries.why = Why::NoAnswer;
+                return Some(tries.give_up());
+            }
+        }
+        None
+    }
+
+    async fn not_now(
+        &self,
+        place: Place,
+        why: NotApplied,
+        pause: &mut Backoff,
+        deadline: Deadline,
+    ) {
+        match why {
+            NotApplied::Overloaded { retry_after_ms } => {
+                let asked = Duration::from_millis(retry_after_ms.into());
+                sleep_until(deadline.or_after(asked).at()).await;
+            }
+            NotApplied::NoQuorum | NotApplied::Stopping | NotApplied::DiskFull => {
+                self.doubt(place);
+            }
+            // `Deadline`, and whatever a later node adds: repeat as for any other reason.
+            _ => {}
+        }
+        pause.wait(deadline).await;
+    }
+
+    async fn attempt(
+        &self,
+        tries: &mut Tries,
+        place: Place,
+        call: &impl Fn() -> Call,
+        deadline: Deadline,
+    ) -> Attempt {
+        let mut leader = self.watch();
+        let line = tokio::select! {
+            line = self.node(place).line(&self.wire) => line,
+            () = another_leads(&mut leader, place) => return Attempt::Unsent,
+            () = sleep_until(deadline.at()) => return Attempt::Unsent,
+        };
+        let Ok(line) = line else { return Attempt::Unsent };
+        tries.perhaps = true;
+        let ask = Ask { within_ms: deadline.within_ms(), call: call() };
+        self.wait_for_answer(&line, place, &ask, deadline, leader).await
+    }
+
+    async fn wait_for_answer(
+        &self,
+        line: &Line,
+        place: Place,
+        ask: &Ask,
+        deadline: Deadline,
+        mut leader: watch::Receiver<Option<Place>>,
+    ) -> Attempt {
+        let asking = line.ask(encode(ask));
+        tokio::pin!(asking);
+        loop {
+            let doubt_at = Deadline::after(DOUBT_AFTER);
+            tokio::select! {
+                biased;
+                answer = &mut asking => return said(answer),
+                () = another_leads(&mut leader, place) => return Attempt::Moved,
+                () = sleep_until(deadline.at()) => return Attempt::Late,
+                () = sleep_until(doubt_at.at()) => self.doubt(place),
+            }
+        }
+    }
+}
+
+/// Whether the node that was asked did nothing and will do nothing on account of this attempt.
+fn nothing_done(attempt: &Attempt) -> bool {
+    match attempt {
+        Attempt::Unsent => true,
+        Attempt::Said(said) => {
+            matches!(said, Said::NotLeader { .. } | Said::NotApplied(_) | Said::Refused(_))
+        }
+        Attempt::Lost | Attempt::Moved | Attempt::Late => false,
+    }
+}
+
+fn said(answer: Result<bytes::Bytes, AskError>) -> Attempt {
+    match answer {
+        // Bytes that are no answer are as good as none: it may have been heard.
+        Ok(bytes) => decode(&bytes).map_or(Attempt::Lost, Attempt::Said),
+        Err(AskError::Connect { .. }) => Attempt::Unsent,
+        Err(_) => Attempt::Lost,
+    }
+}
+
+/// Resolves when somebody else is believed to lead; that nobody is, is no news.
+async fn another_leads(leader: &mut watch::Receiver<Option<Place>>, than: Place) {
+    let another = |leader: &Option<Place>| leader.is_some_and(|place| place != than);
+    if leader.wait_for(another).await.is_err() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,217 @@
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use synod_machine::{
+    Answer, Command, Query, Rejection, Reply, Request, RequestId, Seq, SessionId,
+    door::{Call, Freshness, Said},
+};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{sleep, timeout_at},
+};
+
+use crate::{
+    ask::{Ended, Tries},
+    deadline::Deadline,
+    directory::Directory,
+    error::{Error, Why},
+    fates::{Fates, Settled},
+    route::Route,
+    session::Session,
+};
+
+/// Signs of life in one time to live: two may be lost.
+const KEEP_ALIVES_PER_TTL: u32 = 3;
+
+/// How long a client that is being closed insists on ending its session, which would end anyway.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What all handles of one client share. Background tasks hold it too, so that it lives until they
+/// have ended; they end when `closed` says so.
+pub(crate) struct Core {
+    pub(crate) route: Arc<Route>,
+    pub(crate) directory: Directory,
+    /// Who opens sessions, for people to read.
+    owner: String,
+    session_ttl: Duration,
+    /// Held while one is opened, so that many callers open one.
+    session: tokio::sync::Mutex<Option<Arc<Session>>>,
+    fates: Mutex<Fates>,
+    pub(crate) closed: watch::Sender<bool>,
+    /// Where what a dropped value leaves behind is finished.
+    pub(crate) runtime: Handle,
+    /// Transactions that are being finished in the background.
+    pub(crate) finishing: watch::Sender<usize>,
+}
+
+impl Core {
+    pub(crate) fn new(route: Arc<Route>, owner: String, session_ttl: Duration) -> Core {
+        Core {
+            route,
+            directory: Directory::default(),
+            owner,
+            session_ttl,
+            session: tokio::sync::Mutex::default(),
+            fates: Mutex::default(),
+            closed: watch::Sender::new(false),
+            runtime: Handle::current(),
+            finishing: watch::Sender::new(0),
+        }
+    }
+
+    /// Resolves when the client is closed.
+    pub(crate) async fn closed(&self) {
+        // The sender is `self`'s own; it cannot be gone.
+        let mut closed = self.closed.subscribe();
+        let _closed = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// The session; opened when there is none.
+    pub(crate) async fn session(
+        self: &Arc<Self>,
+        deadline: Deadline,
+    ) -> Result<Arc<Session>, Error> {
+        let Ok(mut slot) = timeout_at(deadline.at(), self.session.lock()).await else {
+            return Err(self.route.nothing_done(Why::NoLeader));
+        };
+        if let Some(session) = slot.as_ref().filter(|session| !session.has_ended()) {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(Session::new(self.open_session(deadline).await?));
+        tracing::debug!(session = %session.id(), "session opened");
+        *slot = Some(Arc::clone(&session));
+        tokio::spawn(keep_alive(Arc::clone(self), Arc::clone(&session)));
+        Ok(session)
+    }
+
+    /// The session, if one is open.
+    pub(crate) async fn open_one(&self) -> Option<Arc<Session>> {
+        let slot = self.session.lock().await;
+        slot.as_ref().filter(|session| !session.has_ended()).cloned()
+    }
+
+    /// Does what may safely be done twice: it needs no session and no name.
+    pub(crate) async fn submit_unnamed(
+        &self,
+        command: Command,
+        deadline: Deadline,
+    ) -> Result<Reply, Error> {
+        assert!(!command.must_be_named(), "a second copy of {command:?} would do harm");
+        command.check()?;
+        let call = || {
+            let command = command.clone();
+            Call::Submit(Request { id: None, acked: Seq::ZERO, command })
+        };
+        match self.route.ask_leader(&mut Tries::new(), call, deadline).await {
+            Ended::Said(Said::Reply(Reply::Rejected(why))) => Err(Error::log(why)),
+            Ended::Said(Said::Reply(reply)) => Ok(reply),
+            ended => Err(self.no_answer(ended)),
+        }
+    }
+
+    /// Reads what every write acknowledged before is in.
+    pub(crate) async fn read(&self, query: Query, deadline: Deadline) -> Result<Answer, Error> {
+        query.check()?;
+        let freshness = Freshness::Linearizable;
+        let call = || Call::Read { query: query.clone(), freshness };
+        match self.route.ask_leader(&mut Tries::new(), call, deadline).await {
+            Ended::Said(Said::Answer(answer)) => Ok(answer),
+            ended => Err(self.no_answer(ended)),
+        }
+    }
+
+    /// Reads what some node has applied.
+    pub(crate) async fn read_stale(
+        &self,
+        query: Query,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        query.check()?;
+        let call = || Call::Read { query: query.clone(), freshness: Freshness::Stale };
+        match self.route.ask_any(call, deadline).await {
+            Ended::Said(Said::Answer(answer)) => Ok(answer),
+            ended => Err(self.no_answer(ended)),
+        }
+    }
+
+    /// Finds out for good, if the log still knows.
+    pub(crate) async fn settle(
+        &self,
+        request: RequestId,
+        deadline: Deadline,
+    ) -> Result<Settled, Error> {
+        if let Some(settled) = self.fates().of(request) {
+            return Ok(settled);
+        }
+        match self.submit_unnamed(Command::Settle { request }, deadline).await? {
+            Reply::SettledApplied(reply) => Ok(Settled::Applied(*reply)),
+            Reply::SettledNever => Ok(Settled::Never),
+            _ => Err(Error::not_applied(Why::Nonsense)),
+        }
+    }
+
+    /// Waits for what is being finished, ends the session, and then everything.
+    pub(crate) async fn close(self: &Arc<Self>, deadline: Deadline) {
+        let mut finishing = self.finishing.subscribe();
+        let _in_time = timeout_at(deadline.at(), finishing.wait_for(|count| *count == 0)).await;
+        if let Ok(Some(session)) = timeout_at(deadline.at(), self.open_one()).await {
+            // A session that nobody ends so ends by itself; no need to insist.
+            let patience = deadline.or_after(CLOSE_PATIENCE);
+            let _ended = self.submit_in(&session, Command::CloseSession, patience).await;
+            session.end();
+        }
+        self.closed.send_replace(true);
+    }
+
+    pub(crate) fn fates(&self) -> MutexGuard<'_, Fates> {
+        self.fates.lock().expect("nothing panics while it is held")
+    }
+
+    /// What to say of a question that may be asked again, and had no answer that fits.
+    pub(crate) fn no_answer(&self, ended: Ended) -> Error {
+        match ended {
+            Ended::Refused(why) => Error::door(why),
+            Ended::Nothing(why) | Ended::Perhaps(why) => self.route.nothing_done(why),
+            Ended::Said(_) => Error::not_applied(Why::Nonsense),
+        }
+    }
+
+    async fn open_session(&self, deadline: Deadline) -> Result<SessionId, Error> {
+        let ttl_ms = u64::try_from(self.session_ttl.as_millis()).unwrap_or(u64::MAX);
+        let command = Command::OpenSession { owner: self.owner.clone(), ttl_ms };
+        match self.submit_unnamed(command, deadline).await? {
+            Reply::Session(session) => Ok(session),
+            _ => Err(Error::not_applied(Why::Nonsense)),
+        }
+    }
+}
+
+/// Tells the leader, again and again, that the session is in use.
+async fn keep_alive(core: Arc<Core>, session: Arc<Session>) {
+    tokio::select! {
+        () = stay(&core, &session) => {}
+        () = session.ended() => {}
+        () = core.closed() => {}
+    }
+}
+
+async fn stay(core: &Core, session: &Session) {
+    let every = core.session_ttl / KEEP_ALIVES_PER_TTL;
+    loop {
+        sleep(every).await;
+        let call = || Call::KeepAlive { session: session.id() };
+        let deadline = Deadline::after(every);
+        // Kept; or not heard, and then the next one may be.
+        let ended = core.route.ask_leader(&mut Tries::new(), call, deadline).await;
+        if let Ended::Said(Said::Reply(Reply::Rejected(
+            Rejection::SessionEnded | Rejection::UnknownSession,
+        ))) = ended
+        {
+            tracing::info!(session = %session.id(), "the session has ended");
+            session.end();
+        }
+    }
+}

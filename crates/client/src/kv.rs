@@ -1,0 +1,144 @@
+use bytes::Bytes;
+use synod_machine::{Answer, Command, Entry, Expect, Query, Reply, Revision};
+
+use crate::{
+    client::{Client, nonsense},
+    error::Error,
+    multi::{Multi, MultiBuilder},
+};
+
+/// Linearizable keys.
+#[derive(Clone, Debug)]
+pub struct Kv {
+    client: Client,
+}
+
+/// What came of a compare-and-set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cas {
+    /// It was as expected; the revision of the write.
+    Done(Revision),
+    /// It was not; what is there instead. Nothing was changed.
+    Mismatch(Option<Entry>),
+}
+
+/// Some keys, in byte order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The revision of the state that was read.
+    pub revision: Revision,
+    /// Keys and what they hold.
+    pub entries: Vec<(Bytes, Entry)>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+impl Kv {
+    pub(crate) fn new(client: Client) -> Kv {
+        Kv { client }
+    }
+
+    /// A key as it is: sees every write that was answered before.
+    pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Entry>, Error> {
+        entry(self.client.read(Query::Get { key: key.into() }).await?)
+    }
+
+    /// A key as some node knows it: may lag behind, and needs no leader.
+    pub async fn get_stale(&self, key: impl Into<Bytes>) -> Result<Option<Entry>, Error> {
+        let query = Query::Get { key: key.into() };
+        entry(self.client.core.read_stale(query, self.client.deadline()).await?)
+    }
+
+    /// Sets a key; the revision of the write.
+    pub async fn put(
+        &self,
+        key: impl Into<Bytes>,
+        value: impl Into<Bytes>,
+    ) -> Result<Revision, Error> {
+        match self.submit(Command::Put { key: key.into(), value: value.into() }).await? {
+            Reply::Written(revision) => Ok(revision),
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// Removes a key; whether it was there.
+    pub async fn delete(&self, key: impl Into<Bytes>) -> Result<bool, Error> {
+        match self.submit(Command::Delete { key: key.into() }).await? {
+            Reply::Deleted { existed, .. } => Ok(existed),
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// Sets a key if it is as expected.
+    pub async fn cas(
+        &self,
+        key: impl Into<Bytes>,
+        expect: Expect,
+        value: impl Into<Bytes>,
+    ) -> Result<Cas, Error> {
+        let command = Command::Cas { key: key.into(), expect, value: value.into() };
+        match self.submit(command).await? {
+            Reply::Written(revision) => Ok(Cas::Done(revision)),
+            Reply::Mismatch(now) => Ok(Cas::Mismatch(now)),
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// Up to `limit` keys that begin with `prefix` and come after `after`, as they are at one moment.
+    pub async fn page(
+        &self,
+        prefix: impl Into<Bytes>,
+        after: Option<Bytes>,
+        limit: u32,
+    ) -> Result<Page, Error> {
+        let query = Query::List { prefix: prefix.into(), after, limit };
+        match self.client.read(query).await? {
+            Answer::Keys { revision, entries, more } => Ok(Page { revision, entries, more }),
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// Every key that begins with `prefix`, page by page: each page is of one moment, the whole is
+    /// not.
+    pub async fn list(&self, prefix: impl Into<Bytes>) -> Result<Vec<(Bytes, Entry)>, Error> {
+        let prefix = prefix.into();
+        let mut all: Vec<(Bytes, Entry)> = Vec::new();
+        loop {
+            let after = all.last().map(|(key, _)| key.clone());
+            let page = self.page(prefix.clone(), after, PAGE_KEYS).await?;
+            let last = !page.more || page.entries.is_empty();
+            all.extend(page.entries);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Guards and writes that take effect together or not at all.
+    pub fn multi(&self) -> MultiBuilder {
+        MultiBuilder::new(self.clone())
+    }
+
+    /// As [`Kv::multi`], of a request that was built already.
+    pub async fn multi_request(&self, multi: synod_machine::Multi) -> Result<Multi, Error> {
+        match self.submit(Command::Multi(multi)).await? {
+            Reply::MultiDone { revision, reads } => Ok(Multi::Done { revision, reads }),
+            Reply::MultiRefused { failed, reads } => Ok(Multi::Refused { failed, reads }),
+            _ => Err(nonsense()),
+        }
+    }
+
+    async fn submit(&self, command: Command) -> Result<Reply, Error> {
+        self.client.core.submit(command, self.client.deadline()).await
+    }
+}
+
+/// Keys asked for at once when all are wanted; the node stops at 1 MiB anyway.
+const PAGE_KEYS: u32 = 1_000;
+
+fn entry(answer: Answer) -> Result<Option<Entry>, Error> {
+    match answer {
+        Answer::Key { entry, .. } => Ok(entry),
+        _ => Err(nonsense()),
+    }
+}

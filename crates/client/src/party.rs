@@ -1,0 +1,139 @@
+use std::{sync::Mutex, time::Duration};
+
+use bytes::Bytes;
+use synod_net::{AskError, Who};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    backoff::Backoff,
+    error::Unreached,
+    wire::{Line, Wire},
+};
+
+/// A handshake has two seconds in the mesh; a first answer that takes another is not going to come.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+/// After a failure nobody knocks again for so long, then twice as long, and so on.
+const REST: Duration = Duration::from_millis(20);
+/// And never longer than this.
+const REST_MAX: Duration = Duration::from_millis(500);
+
+/// Somebody who can be asked: a node or a participant. Holds at most one connection, shared by all.
+pub(crate) struct Party {
+    name: String,
+    address: String,
+    who: Who,
+    /// What it is asked first. In TLS 1.3 the side that dials is done before the other has looked at
+    /// its certificate, so only an answer proves that one is welcome.
+    greeting: Bytes,
+    /// Held while connecting, so that many callers make one connection.
+    slot: tokio::sync::Mutex<Slot>,
+    /// The last failure since the last success.
+    trouble: Mutex<Option<Unreached>>,
+}
+
+struct Slot {
+    line: Option<Line>,
+    rest: Backoff,
+    resting_until: Option<Instant>,
+}
+
+impl Party {
+    pub(crate) fn new(name: &str, address: &str, who: Who, greeting: Bytes) -> Party {
+        let slot = Slot { line: None, rest: Party::rest(), resting_until: None };
+        Party {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            who,
+            greeting,
+            slot: tokio::sync::Mutex::new(slot),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The connection; made when there is none. Fails at once while a failure is fresh.
+    pub(crate) async fn line(&self, wire: &Wire) -> Result<Line, Unreached> {
+        let mut slot = self.slot.lock().await;
+        if let Some(line) = slot.line.as_ref().filter(|line| !line.is_closed()) {
+            return Ok(line.clone());
+        }
+        slot.line = None;
+        if let (Some(until), Some(trouble)) = (slot.resting_until, self.trouble())
+            && Instant::now() < until
+        {
+            return Err(trouble);
+        }
+        match timeout(CONNECT_PATIENCE, self.connect(wire)).await {
+            Ok(Ok(line)) => {
+                slot.line = Some(line.clone());
+                slot.rest = Party::rest();
+                slot.resting_until = None;
+                self.set_trouble(None);
+                Ok(line)
+            }
+            Ok(Err(error)) => Err(self.failed(&mut slot, &error)),
+            Err(_) => {
+                let why = format!("no answer in {} s", CONNECT_PATIENCE.as_secs());
+                let address = self.address.clone();
+                let silent = AskError::Connect { address, why, identity: false };
+                Err(self.failed(&mut slot, &silent))
+            }
+        }
+    }
+
+    /// Lets go of the connection, which does not answer any more. Questions on it go on.
+    pub(crate) async fn hang_up(&self) {
+        self.slot.lock().await.line = None;
+    }
+
+    /// Why it cannot be reached, as far as is known.
+    pub(crate) fn trouble(&self) -> Option<Unreached> {
+        self.trouble.lock().expect("nothing panics while it is held").clone()
+    }
+
+    /// As [`Party::trouble`]; when nothing went wrong so far, nothing has been heard either.
+    pub(crate) fn trouble_or_silence(&self) -> Unreached {
+        self.trouble().unwrap_or_else(|| Unreached {
+            name: self.name.clone(),
+            address: self.address.clone(),
+            why: "no answer in time".to_owned(),
+            identity: false,
+        })
+    }
+
+    /// The round trip, when connected and not just connecting.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        self.slot.try_lock().ok()?.line.as_ref().map(Line::rtt)
+    }
+
+    /// The pauses between attempts to reach somebody.
+    pub(crate) fn rest() -> Backoff {
+        Backoff::new(REST, REST_MAX)
+    }
+
+    async fn connect(&self, wire: &Wire) -> Result<Line, AskError> {
+        let line = wire.connect(&self.address, &self.who).await?;
+        line.ask(self.greeting.clone()).await?;
+        Ok(line)
+    }
+
+    fn failed(&self, slot: &mut Slot, error: &AskError) -> Unreached {
+        let unreached = Unreached::new(&self.name, &self.address, error);
+        tracing::debug!(peer = %self.name, address = %self.address, why = %unreached.why,
+            "not connected");
+        slot.resting_until = Some(Instant::now() + slot.rest.next());
+        self.set_trouble(Some(unreached.clone()));
+        unreached
+    }
+
+    fn set_trouble(&self, trouble: Option<Unreached>) {
+        *self.trouble.lock().expect("nothing panics while it is held") = trouble;
+    }
+}

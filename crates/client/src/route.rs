@@ -1,0 +1,168 @@
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout_at,
+};
+
+use crate::{
+    deadline::Deadline,
+    error::{ConnectError, Error, Why},
+    party::Party,
+    wire::Wire,
+};
+
+/// The place of a node in the configuration.
+pub(crate) type Place = usize;
+
+/// Every node, and who is believed to lead.
+pub(crate) struct Route {
+    pub(crate) wire: Wire,
+    cluster: String,
+    nodes: Vec<Party>,
+    leader: watch::Sender<Option<Place>>,
+    /// The node in whose lead somebody lost faith since the last look.
+    doubted: Mutex<Option<Place>>,
+    look_wanted: Notify,
+    any: AtomicUsize,
+}
+
+impl Route {
+    pub(crate) fn new(wire: Wire, cluster: &str, nodes: Vec<Party>) -> Route {
+        assert!(!nodes.is_empty(), "a configuration without endpoints is refused when it is read");
+        Route {
+            wire,
+            cluster: cluster.to_owned(),
+            any: AtomicUsize::new(fastrand::usize(..nodes.len())),
+            nodes,
+            leader: watch::Sender::new(None),
+            doubted: Mutex::new(None),
+            look_wanted: Notify::new(),
+        }
+    }
+
+    pub(crate) fn nodes(&self) -> &[Party] {
+        &self.nodes
+    }
+
+    pub(crate) fn node(&self, place: Place) -> &Party {
+        &self.nodes[place]
+    }
+
+    pub(crate) fn place_of(&self, name: &str) -> Option<Place> {
+        self.nodes.iter().position(|node| node.name() == name)
+    }
+
+    /// Who is believed to lead, now and as it changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<Place>> {
+        self.leader.subscribe()
+    }
+
+    /// Waits until somebody is believed to lead.
+    pub(crate) async fn leader(&self, deadline: Deadline) -> Option<Place> {
+        if let Some(place) = *self.leader.borrow() {
+            return Some(place);
+        }
+        self.look_wanted.notify_one();
+        let mut leader = self.leader.subscribe();
+        let found = timeout_at(deadline.at(), leader.wait_for(Option::is_some)).await;
+        found.ok().and_then(Result::ok).and_then(|place| *place)
+    }
+
+    pub(crate) fn believe(&self, place: Place) {
+        *self.doubted.lock().expect("nothing panics while it is held") = None;
+        let changed = self.leader.send_if_modified(|leader| {
+            let changed = *leader != Some(place);
+            *leader = Some(place);
+            changed
+        });
+        if changed {
+            tracing::debug!(node = %self.nodes[place].name(), "believed to lead");
+        }
+    }
+
+    /// Somebody has reason to think that this node does not lead: look again.
+    pub(crate) fn doubt(&self, place: Place) {
+        *self.doubted.lock().expect("nothing panics while it is held") = Some(place);
+        self.look_wanted.notify_one();
+    }
+
+    /// This node said that it does not lead. Its hint is believed only by those who believed in it:
+    /// anybody else has had better news since.
+    pub(crate) fn not_leading(&self, place: Place, hint: Option<&str>) {
+        let hint = hint.and_then(|name| self.place_of(name)).filter(|hinted| *hinted != place);
+        self.leader.send_if_modified(|leader| {
+            let changed = *leader == Some(place);
+            if changed {
+                *leader = hint;
+            }
+            changed
+        });
+        if self.leader.borrow().is_none() {
+            self.look_wanted.notify_one();
+        }
+    }
+
+    /// Nobody leads, as far as could be found out. Calls that wait for an answer go on waiting.
+    pub(crate) fn nobody_leads(&self) {
+        self.leader.send_if_modified(|leader| leader.take().is_some());
+    }
+
+    pub(crate) fn doubted(&self) -> Option<Place> {
+        *self.doubted.lock().expect("nothing panics while it is held")
+    }
+
+    pub(crate) async fn look_wanted(&self) {
+        self.look_wanted.notified().await;
+    }
+
+    /// A node for what any node can answer; the same until [`Route::try_another`].
+    pub(crate) fn any(&self) -> Place {
+        self.any.load(Ordering::Relaxed) % self.nodes.len()
+    }
+
+    pub(crate) fn try_another(&self, than: Place) {
+        let next = (than + 1) % self.nodes.len();
+        // Whoever lost faith first moves on; the others find that it has been done.
+        let _moved = self.any.compare_exchange(than, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Why no node can be reached, if that is so.
+    fn unreachable(&self) -> Option<ConnectError> {
+        let nodes = self.nodes.iter().map(Party::trouble).collect::<Option<Vec<_>>>()?;
+        Some(ConnectError { cluster: self.cluster.clone(), nodes })
+    }
+
+    /// Why no node was reached; a node that was not even refused is still being dialled.
+    pub(crate) fn unreached(&self) -> ConnectError {
+        let nodes = self.nodes.iter().map(Party::trouble_or_silence).collect();
+        ConnectError { cluster: self.cluster.clone(), nodes }
+    }
+
+    /// Why this node was not reached.
+    pub(crate) fn unreached_node(&self, place: Place) -> ConnectError {
+        let nodes = vec![self.nodes[place].trouble_or_silence()];
+        ConnectError { cluster: self.cluster.clone(), nodes }
+    }
+
+    /// What to say when the deadline passed and nothing was done.
+    pub(crate) fn nothing_done(&self, why: Why) -> Error {
+        match (why, self.unreachable()) {
+            (Why::NoLeader, Some(unreachable)) => Error::Connect(unreachable),
+            (why, _) => Error::not_applied(why),
+        }
+    }
+
+    /// The round trip to the leader, or to the nearest node that is connected.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        let leader = *self.leader.borrow();
+        let of_leader = leader.and_then(|place| self.nodes[place].rtt());
+        of_leader.or_else(|| self.nodes.iter().filter_map(Party::rtt).min())
+    }
+}

@@ -1,0 +1,112 @@
+use std::sync::{Mutex, MutexGuard};
+
+use synod_machine::{Command, RequestId, Seq, SessionId, TxnId, owner::Numbers};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout_at,
+};
+
+use crate::{book::Book, deadline::Deadline, error::Why};
+
+/// How far the newest request may be ahead of the oldest unanswered one. The machine keeps 1 024
+/// replies a session and refuses what would be one more.
+pub(crate) const OPEN_MAX: usize = 1_000;
+/// With less room than this, settled requests are no longer kept for others to ask about.
+const ROOM_LOW: usize = OPEN_MAX / 2;
+
+/// A session: the name under which requests take effect at most once.
+pub(crate) struct Session {
+    id: SessionId,
+    book: Mutex<Book>,
+    /// As many permits as the watermark is below its limit; given out in the order of asking.
+    room: Semaphore,
+    ended: watch::Sender<bool>,
+    /// The transactions that it owns.
+    txns: Mutex<Numbers>,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId) -> Session {
+        Session {
+            id,
+            book: Mutex::new(Book::new()),
+            room: Semaphore::new(OPEN_MAX),
+            ended: watch::Sender::new(false),
+            txns: Mutex::new(Numbers::new(id)),
+        }
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Waits for its turn, and takes the next number. From here on the caller must see to it that
+    /// the number is closed or settled; there is no await in between.
+    pub(crate) async fn name_request(&self, deadline: Deadline) -> Result<RequestId, Why> {
+        if self.room.available_permits() < ROOM_LOW {
+            let rose = self.book().release_settled();
+            self.make_room(rose);
+        }
+        match timeout_at(deadline.at(), self.room.acquire()).await {
+            Ok(Ok(permit)) => permit.forget(),
+            Ok(Err(_)) | Err(_) => return Err(Why::TooManyOpen),
+        }
+        Ok(RequestId { session: self.id, seq: self.book().open() })
+    }
+
+    /// What every request tells: below it nothing is open.
+    pub(crate) fn acked(&self) -> Seq {
+        self.book().acked()
+    }
+
+    /// The request was answered, or certainly never heard.
+    pub(crate) fn close(&self, request: RequestId) {
+        let rose = self.book().close(request.seq);
+        self.make_room(rose);
+    }
+
+    /// The fate of a request is known that was told to be unknown.
+    pub(crate) fn settle(&self, request: RequestId) {
+        self.book().settle(request.seq);
+    }
+
+    /// A transaction that never was and never will be again.
+    pub(crate) fn begin_txn(&self) -> TxnId {
+        self.txns().begin()
+    }
+
+    /// The transaction is over. What to submit now and then, when enough are.
+    pub(crate) fn end_txn(&self, txn: TxnId) -> Option<Command> {
+        let mut txns = self.txns();
+        txns.end(txn);
+        txns.retire()
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
+    /// Resolves when it has ended.
+    pub(crate) async fn ended(&self) {
+        // The sender is `self`'s own; it cannot be gone.
+        let mut ended = self.ended.subscribe();
+        let _ended = ended.wait_for(|ended| *ended).await;
+    }
+
+    fn make_room(&self, rose: u64) {
+        // The watermark rises by no more than permits were taken.
+        self.room.add_permits(usize::try_from(rose).unwrap_or(OPEN_MAX));
+    }
+
+    fn txns(&self) -> MutexGuard<'_, Numbers> {
+        self.txns.lock().expect("nothing panics while it is held")
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().expect("nothing panics while it is held")
+    }
+}

@@ -1,0 +1,71 @@
+//! The one place where bytes leave: QUIC, or in this crate's tests a stage with a script.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use synod_net::{AskError, Channel, Dialer, Who};
+
+/// Opens lines.
+pub(crate) enum Wire {
+    Quic(Dialer),
+    #[cfg(test)]
+    Scripted(crate::testing::Stage),
+}
+
+/// A connection on which many questions can be asked at once.
+#[derive(Clone)]
+pub(crate) enum Line {
+    Quic(Channel),
+    #[cfg(test)]
+    Scripted(crate::testing::Booth),
+}
+
+impl Wire {
+    pub(crate) async fn connect(&self, address: &str, who: &Who) -> Result<Line, AskError> {
+        match self {
+            Wire::Quic(dialer) => Ok(Line::Quic(dialer.connect(address, who).await?)),
+            #[cfg(test)]
+            Wire::Scripted(stage) => Ok(Line::Scripted(stage.connect(address).await?)),
+        }
+    }
+}
+
+impl Line {
+    /// Asks; an error other than [`AskError::Connect`] leaves open whether it was heard.
+    pub(crate) async fn ask(&self, body: Bytes) -> Result<Bytes, AskError> {
+        match self {
+            Line::Quic(channel) => channel.ask(body).await,
+            #[cfg(test)]
+            Line::Scripted(booth) => booth.ask(body).await,
+        }
+    }
+
+    pub(crate) fn rtt(&self) -> Duration {
+        match self {
+            Line::Quic(channel) => channel.rtt(),
+            #[cfg(test)]
+            Line::Scripted(_) => Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Line::Quic(channel) => channel.is_closed(),
+            #[cfg(test)]
+            Line::Scripted(booth) => booth.is_closed(),
+        }
+    }
+}
+
+/// A question as bytes.
+pub(crate) fn encode(question: &impl Serialize) -> Bytes {
+    postcard::to_allocvec(question)
+        .expect("a question is plain data of known length, which postcard always writes")
+        .into()
+}
+
+/// An answer; `None` when the bytes are none.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &Bytes) -> Option<T> {
+    postcard::from_bytes(bytes).ok()
+}
