@@ -1,27 +1,34 @@
-//! A UDP relay in front of one address: delay, jitter, loss, and a cut, changed while it runs. It needs no
-//! rights and no kernel module, so the demo, the benchmarks and the tests can all have a WAN.
+//! A UDP relay in front of one address: delay, jitter, loss and a cut, changed while it runs. It
+//! needs no rights and no kernel module, so demonstration, benchmarks and tests can all have a WAN.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{net::UdpSocket, task::JoinSet};
+use tokio::{
+    net::UdpSocket,
+    task::{AbortHandle, JoinHandle},
+    time::{Instant, sleep_until},
+};
 
 /// The largest UDP payload there is.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
-/// Callers that one relay carries for; a new one beyond it is not heard.
+/// Callers that one relay carries for; past it the one silent for longest is forgotten.
 const CALLERS_MAX: usize = 1_024;
+/// Datagrams on their way in one direction of one caller; a fuller way loses them, as a router's
+/// queue does.
+const WAITING_MAX: usize = 16_384;
 
 /// How the way is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Conditions {
     /// Every datagram is late by this, each way.
     pub delay: Duration,
-    /// And by up to this more, by chance.
+    /// And by up to this more, by chance; so they overtake each other.
     pub jitter: Duration,
     /// This part of datagrams is lost, from 0 to 1.
     pub loss: f64,
@@ -34,7 +41,36 @@ pub struct Conditions {
 pub struct Relay {
     address: SocketAddr,
     way: Arc<Mutex<Way>>,
-    _tasks: JoinSet<()>,
+    front: JoinHandle<()>,
+}
+
+impl Relay {
+    /// A relay on a free port of loopback that carries to `target` and back. Two relays of one seed
+    /// lose and delay alike.
+    pub async fn start(target: SocketAddr, seed: u64) -> io::Result<Relay> {
+        let front = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
+        let address = front.local_addr()?;
+        let chance = fastrand::Rng::with_seed(seed);
+        let way = Arc::new(Mutex::new(Way { conditions: Conditions::default(), chance }));
+        let front = tokio::spawn(carry(front, target, Arc::clone(&way)));
+        Ok(Relay { address, way, front })
+    }
+
+    /// Where callers reach it.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes how the way is, from now on. What is on its way already arrives as it would have.
+    pub fn set(&self, conditions: Conditions) {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner).conditions = conditions;
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.front.abort();
+    }
 }
 
 #[derive(Debug)]
@@ -44,7 +80,7 @@ struct Way {
 }
 
 impl Way {
-    /// When a datagram that came now goes on; `None` when it is lost.
+    /// By how much the next datagram is late; `None` when it is lost.
     fn late_by(&mut self) -> Option<Duration> {
         let Conditions { delay, jitter, loss, cut } = self.conditions;
         if cut || (loss > 0.0 && self.chance.f64() < loss) {
@@ -54,85 +90,149 @@ impl Way {
     }
 }
 
-impl Relay {
-    /// A relay on a free port of loopback that carries to `target` and back.
-    pub async fn start(target: SocketAddr, seed: u64) -> io::Result<Relay> {
-        let front = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
-        let address = front.local_addr()?;
-        let chance = fastrand::Rng::with_seed(seed);
-        let way = Arc::new(Mutex::new(Way { conditions: Conditions::default(), chance }));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(carry(front, target, Arc::clone(&way)));
-        Ok(Relay { address, way, _tasks: tasks })
-    }
+/// Datagrams that wait for their time, in its order.
+#[derive(Default)]
+struct Waiting {
+    datagrams: BTreeMap<(Instant, u64), Datagram>,
+    passed: u64,
+}
 
-    /// Where callers reach it.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
+struct Datagram {
+    out: Arc<UdpSocket>,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
 
-    /// Changes how the way is, from now on.
-    pub fn set(&self, conditions: Conditions) {
-        self.way.lock().unwrap_or_else(PoisonError::into_inner).conditions = conditions;
+impl Datagram {
+    /// Sends it; one that cannot be sent is a lost datagram.
+    async fn send(&self) {
+        let _lost = self.out.send_to(&self.bytes, self.to).await;
     }
 }
 
-/// Carries what callers send; each caller gets a socket of its own towards the target, so that the
-/// answers find their way back.
+impl Waiting {
+    /// Sends at once what is not late, so that a way without delay adds none.
+    async fn pass(&mut self, way: &Mutex<Way>, datagram: Datagram) {
+        let late_by = way.lock().unwrap_or_else(PoisonError::into_inner).late_by();
+        match late_by {
+            None => {}
+            Some(Duration::ZERO) => datagram.send().await,
+            Some(late_by) if self.datagrams.len() < WAITING_MAX => {
+                self.passed += 1;
+                self.datagrams.insert((Instant::now() + late_by, self.passed), datagram);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Returns when the first datagram is due; never, when there is none. Dropped without harm.
+    async fn due(&self) {
+        match self.datagrams.first_key_value() {
+            Some(((due, _), _)) => sleep_until(*due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Sends what is due.
+    async fn send_due(&mut self) {
+        let now = Instant::now();
+        while let Some(first) = self.datagrams.first_entry() {
+            if first.key().0 > now {
+                return;
+            }
+            first.remove().send().await;
+        }
+    }
+}
+
+/// One caller has a socket of its own towards the target, so that answers find their way back.
+struct Caller {
+    socket: Arc<UdpSocket>,
+    heard_at: Instant,
+    back: AbortHandle,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.back.abort();
+    }
+}
+
+/// Carries what callers send.
 async fn carry(front: Arc<UdpSocket>, target: SocketAddr, way: Arc<Mutex<Way>>) {
-    let mut callers: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
-    let mut returns = JoinSet::new();
+    let mut callers = HashMap::new();
+    let mut waiting = Waiting::default();
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        // An ICMP error of an earlier datagram surfaces here; the next one may still pass.
-        let Ok((length, caller)) = front.recv_from(&mut buffer).await else { continue };
-        if !callers.contains_key(&caller) {
-            if callers.len() >= CALLERS_MAX {
+        let (length, from) = tokio::select! {
+            received = front.recv_from(&mut buffer) => match received {
+                Ok(received) => received,
+                Err(_) => return,
+            },
+            () = waiting.due() => {
+                waiting.send_due().await;
                 continue;
             }
-            let Ok(back) = UdpSocket::bind("127.0.0.1:0").await else { continue };
-            let back = Arc::new(back);
-            callers.insert(caller, Arc::clone(&back));
-            returns.spawn(carry_back(back, Arc::clone(&front), caller, Arc::clone(&way)));
-        }
-        if let Some(out) = callers.get(&caller) {
-            pass(Arc::clone(out), target, &buffer[..length], &way);
-        }
+        };
+        let Ok(socket) = socket_of(from, &mut callers, &front, &way).await else { continue };
+        let bytes = buffer[..length].to_vec();
+        waiting.pass(&way, Datagram { out: socket, to: target, bytes }).await;
     }
 }
 
+async fn socket_of(
+    from: SocketAddr,
+    callers: &mut HashMap<SocketAddr, Caller>,
+    front: &Arc<UdpSocket>,
+    way: &Arc<Mutex<Way>>,
+) -> io::Result<Arc<UdpSocket>> {
+    if let Some(caller) = callers.get_mut(&from) {
+        caller.heard_at = Instant::now();
+        return Ok(Arc::clone(&caller.socket));
+    }
+    if callers.len() >= CALLERS_MAX {
+        let silent = callers.iter().min_by_key(|(_, caller)| caller.heard_at);
+        let silent = silent.map(|(address, _)| *address);
+        silent.and_then(|address| callers.remove(&address));
+    }
+    let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
+    let back = carry_back(Arc::clone(&socket), Arc::clone(front), from, Arc::clone(way));
+    let back = tokio::spawn(back).abort_handle();
+    callers.insert(from, Caller { socket: Arc::clone(&socket), heard_at: Instant::now(), back });
+    Ok(socket)
+}
+
+/// Carries what the target answers to one caller.
 async fn carry_back(
-    back: Arc<UdpSocket>,
+    socket: Arc<UdpSocket>,
     front: Arc<UdpSocket>,
     caller: SocketAddr,
     way: Arc<Mutex<Way>>,
 ) {
+    let mut waiting = Waiting::default();
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        let Ok((length, _)) = back.recv_from(&mut buffer).await else { continue };
-        pass(Arc::clone(&front), caller, &buffer[..length], &way);
+        let length = tokio::select! {
+            received = socket.recv_from(&mut buffer) => match received {
+                Ok((length, _)) => length,
+                Err(_) => return,
+            },
+            () = waiting.due() => {
+                waiting.send_due().await;
+                continue;
+            }
+        };
+        let bytes = buffer[..length].to_vec();
+        waiting.pass(&way, Datagram { out: Arc::clone(&front), to: caller, bytes }).await;
     }
-}
-
-fn pass(out: Arc<UdpSocket>, to: SocketAddr, datagram: &[u8], way: &Mutex<Way>) {
-    let Some(late_by) = way.lock().unwrap_or_else(PoisonError::into_inner).late_by() else {
-        return;
-    };
-    let datagram = datagram.to_vec();
-    tokio::spawn(async move {
-        if late_by > Duration::ZERO {
-            tokio::time::sleep(late_by).await;
-        }
-        // A datagram that cannot be sent is a lost datagram.
-        let _ = out.send_to(&datagram, to).await;
-    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn echo() -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    /// Answers every datagram with itself.
+    async fn echo() -> (SocketAddr, JoinHandle<()>) {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let task = tokio::spawn(async move {
@@ -144,30 +244,61 @@ mod tests {
         (address, task)
     }
 
-    #[tokio::test]
-    async fn what_goes_through_comes_back_and_a_cut_stops_it_until_it_heals() {
-        let (target, _echo) = echo().await;
-        let relay = Relay::start(target, 1).await.unwrap();
+    async fn caller_of(relay: &Relay) -> UdpSocket {
         let caller = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         caller.connect(relay.address()).await.unwrap();
+        caller
+    }
+
+    async fn heard(caller: &UdpSocket) -> Vec<u8> {
         let mut buffer = [0; 100];
-        caller.send(b"one").await.unwrap();
-        assert_eq!(caller.recv(&mut buffer).await.unwrap(), 3);
-        relay.set(Conditions { cut: true, ..Conditions::default() });
-        caller.send(b"lost").await.unwrap();
-        // The relay reads datagrams in order: when the next one is back, the cut one was read.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        relay.set(Conditions::default());
-        caller.send(b"three").await.unwrap();
-        assert_eq!(caller.recv(&mut buffer).await.unwrap(), 5);
-        assert_eq!(&buffer[..5], b"three");
+        let length = caller.recv(&mut buffer).await.unwrap();
+        buffer[..length].to_vec()
+    }
+
+    #[tokio::test]
+    async fn each_caller_gets_the_answers_to_what_it_sent() {
+        let (target, _echo) = echo().await;
+        let relay = Relay::start(target, 1).await.unwrap();
+        let (one, two) = (caller_of(&relay).await, caller_of(&relay).await);
+        one.send(b"one").await.unwrap();
+        two.send(b"two").await.unwrap();
+        assert_eq!(heard(&two).await, b"two");
+        assert_eq!(heard(&one).await, b"one");
+    }
+
+    #[tokio::test]
+    async fn a_delay_is_added_each_way() {
+        let (target, _echo) = echo().await;
+        let relay = Relay::start(target, 1).await.unwrap();
+        let delay = Duration::from_millis(10);
+        relay.set(Conditions { delay, ..Conditions::default() });
+        let caller = caller_of(&relay).await;
+        let sent_at = Instant::now();
+        caller.send(b"late").await.unwrap();
+        assert_eq!(heard(&caller).await, b"late");
+        assert!(sent_at.elapsed() >= 2 * delay);
     }
 
     #[test]
-    fn loss_is_as_often_as_it_says() {
-        let conditions = Conditions { loss: 0.25, ..Conditions::default() };
-        let mut way = Way { conditions, chance: fastrand::Rng::with_seed(1) };
-        let lost = (0..10_000).filter(|_| way.late_by().is_none()).count();
-        assert!((2_300..2_700).contains(&lost), "{lost}");
+    fn a_cut_stops_everything_until_it_heals() {
+        let chance = fastrand::Rng::with_seed(1);
+        let mut way = Way { conditions: Conditions { cut: true, ..Default::default() }, chance };
+        assert_eq!(way.late_by(), None);
+        way.conditions.cut = false;
+        assert_eq!(way.late_by(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn loss_is_as_often_as_it_says_and_alike_for_one_seed() {
+        let lost = |seed| {
+            let conditions = Conditions { loss: 0.25, ..Conditions::default() };
+            let mut way = Way { conditions, chance: fastrand::Rng::with_seed(seed) };
+            (0..10_000).map(|_| way.late_by().is_none()).collect::<Vec<_>>()
+        };
+        let count = lost(1).iter().filter(|lost| **lost).count();
+        assert!((2_300..2_700).contains(&count), "{count}");
+        assert_eq!(lost(1), lost(1));
+        assert_ne!(lost(1), lost(2));
     }
 }
