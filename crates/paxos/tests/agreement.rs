@@ -23,6 +23,10 @@ enum Act {
     Unstall(Node),
     StepDown(Node),
     Read(u64),
+    /// The leader proposes while only this node hears it, so that decrees of several reigns meet in
+    /// one slot.
+    Strand(Node),
+    MendAll,
     /// Damage the record this far below the end of the first node's log.
     Damage(u8),
 }
@@ -40,12 +44,14 @@ fn act(count: Node) -> impl Strategy<Value = Act> {
         2 => node().prop_map(Act::Unstall),
         1 => node().prop_map(Act::StepDown),
         2 => (0..1_000u64).prop_map(Act::Read),
+        6 => node().prop_map(Act::Strand),
+        6 => Just(Act::MendAll),
         1 => (0..8u8).prop_map(Act::Damage),
     ]
 }
 
 fn history(count: Node) -> impl Strategy<Value = Vec<(u64, Act)>> {
-    proptest::collection::vec((0..60u64, act(count)), 10..60)
+    proptest::collection::vec((0..200u64, act(count)), 10..60)
 }
 
 fn perform(world: &mut World, act: Act) {
@@ -78,6 +84,17 @@ fn perform(world: &mut World, act: Act) {
                 world.read(leader, id);
             }
         }
+        Act::Strand(hearer) => {
+            let Some(leader) = world.leader() else { return };
+            world.isolate(leader);
+            world.mend(leader, hearer);
+            for _ in 0..3 {
+                world.propose(leader);
+            }
+            world.run_for(Duration::from_millis(10));
+            world.isolate(leader);
+        }
+        Act::MendAll => world.mend_all(),
         Act::Damage(below) => {
             if !world.is_up(1) {
                 let last = world.disk(1).records.keys().next_back().copied();
