@@ -110,7 +110,12 @@ impl StorageBackend for Shaky {
 
 /// A batch with a fact and a word that relies on it: what a lone voter wants before it may lead.
 pub(crate) fn a_batch() -> Durably {
-    let life = Life::first(NodeId::new(1));
+    batch_of(1)
+}
+
+/// The same of the voter with this number: batches of two voters differ.
+pub(crate) fn batch_of(node: u16) -> Durably {
+    let life = Life::first(NodeId::new(node));
     let config = Config::new(life, Members::new(vec![life]).unwrap()).unwrap();
     let mut peer = Peer::recover(config, Durable::default(), 7);
     let mut out = Output::default();

@@ -2,7 +2,7 @@ use synod_paxos::Life;
 use synod_store::Identity;
 
 use super::*;
-use crate::shaky::{Shaky, Trouble, a_batch};
+use crate::shaky::{Shaky, Trouble, a_batch, batch_of};
 
 fn identity() -> Identity {
     let life = Life::first(synod_paxos::NodeId::new(1));
@@ -93,6 +93,23 @@ fn a_full_disk_keeps_words_sealed_until_there_is_room() {
     bench.disk.run(now + FULL_RETRY);
     assert!(bench.written() > 1);
     assert!(!bench.disk.is_full() && bench.disk.is_idle());
+}
+
+/// Consensus §11.2: facts become durable in the order in which they were given, also those that found
+/// no room at first.
+#[test]
+fn facts_that_found_no_room_stay_before_later_ones() {
+    let mut bench = bench();
+    let order = [batch_of(1), batch_of(2), batch_of(3)];
+    let order: Vec<_> = order.iter().flat_map(|batch| batch.writes().to_vec()).collect();
+    bench.medium.set(Trouble::Full);
+    bench.disk.give(batch_of(1));
+    bench.disk.run(Instant::now());
+    bench.disk.give(batch_of(2));
+    let Done::Full { batch } = bench.done.blocking_recv().unwrap() else { panic!("not full") };
+    bench.disk.full(batch, Instant::now());
+    bench.disk.give(batch_of(3));
+    assert_eq!(bench.disk.waiting.writes(), order);
 }
 
 /// Consensus §11.21: a failed sync is final; nothing is retried, nothing spoken.

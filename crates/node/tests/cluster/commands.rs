@@ -110,3 +110,43 @@ async fn a_call_without_time_is_not_applied() {
     assert_eq!(said, Said::NotApplied(NotApplied::Deadline));
     assert_eq!(client.get("epoch").await, None);
 }
+
+fn attend() -> Call {
+    let txn = synod_machine::TxnId { session: synod_machine::SessionId::new(1), n: 1 };
+    Call::Attend {
+        participant: synod_machine::ParticipantName::new("east"),
+        in_doubt: vec![txn],
+        finished: Vec::new(),
+    }
+}
+
+/// A caller that goes away is forgotten: it holds no place.
+#[tokio::test]
+async fn a_caller_that_goes_away_is_forgotten() {
+    let world = World::running(1).await;
+    let mut east = world.client("east", Role::Participant);
+    let waits = tokio::spawn(async move { east.ask_within("n1", attend(), 60_000).await });
+    world.wait_in_flight(1, 1).await;
+    waits.abort();
+    world.wait_in_flight(1, 0).await;
+}
+
+/// Security §4: past the limit of calls a new one is refused at once, as safe to repeat, and the
+/// limit of one client leaves room for others.
+#[tokio::test]
+async fn calls_past_the_limit_are_refused_at_once() {
+    let mut world = World::prepared(1);
+    world.start_with(1, "[limits]\nrequests_per_client_max = 1\nrequests_max = 2\n").await;
+    let mut east = world.client("east", Role::Participant);
+    let mut app = world.client("app", Role::Write);
+    let first = tokio::spawn(async move { east.ask_within("n1", attend(), 60_000).await });
+    world.wait_in_flight(1, 1).await;
+    let mut twin = world.twin("east");
+    let said = twin.ask("n1", attend()).await.unwrap();
+    assert!(matches!(said, Said::NotApplied(NotApplied::Overloaded { .. })), "{said:?}");
+    assert_eq!(app.get("epoch").await, None);
+    first.abort();
+    world.wait_in_flight(1, 0).await;
+    let said = twin.ask_within("n1", attend(), 10).await.unwrap();
+    assert_eq!(said, Said::Verdicts(Vec::new()));
+}

@@ -8,4 +8,5 @@ mod commands;
 mod faults;
 mod pages;
 mod starting;
+mod strangers;
 mod world;

@@ -21,7 +21,7 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-async fn get(address: SocketAddr, path: &str) -> String {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     exchange(address, request.as_bytes()).await
 }
@@ -108,15 +108,13 @@ async fn nonsense_is_refused_and_the_next_request_served() {
 #[tokio::test]
 async fn connections_past_the_limit_are_turned_away() {
     let mut world = World::prepared(1);
-    world.let_go(1);
-    let text = format!("{}[http]\nconnections_max = 1\n", world.toml(1));
-    let node = synod_node::Node::start(world.parse(&text)).await.unwrap();
-    let page = node.http_address();
+    world.start_with(1, "[http]\nconnections_max = 1\n").await;
+    let page = world.node(1).http_address();
     let mut first = TcpStream::connect(page).await.unwrap();
     first.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut head = [0; 12];
     timeout(PATIENCE, first.read_exact(&mut head)).await.unwrap().unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
     assert!(get(page, "/livez").await.starts_with("HTTP/1.1 503"));
-    node.stop().await.unwrap();
+    world.stop(1).await.unwrap();
 }

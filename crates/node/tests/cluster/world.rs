@@ -106,8 +106,14 @@ impl World {
     }
 
     pub(crate) async fn start(&mut self, id: usize) {
+        self.start_with(id, "").await;
+    }
+
+    /// Starts a node with more lines in its file.
+    pub(crate) async fn start_with(&mut self, id: usize, more: &str) {
         self.let_go(id);
-        let node = Node::start(self.config(id)).await.unwrap();
+        let config = self.parse(&format!("{}{more}", self.toml(id)));
+        let node = Node::start(config).await.unwrap();
         assert_eq!(node.address(), self.addresses[id - 1]);
         self.nodes[id - 1] = Slot::Running(node);
     }
@@ -170,6 +176,11 @@ impl World {
     /// A client with a certificate of its own.
     pub(crate) fn client(&self, own: &str, role: Role) -> Asker {
         self.issue(own, Who::Client { name: name(own), role });
+        self.twin(own)
+    }
+
+    /// Another client with the certificate of one that was made before.
+    pub(crate) fn twin(&self, own: &str) -> Asker {
         let (ca, cert, key) =
             (self.file("ca", "crt"), self.file(own, "crt"), self.file(own, "key"));
         let credentials = Credentials::load(&ca, &cert, &key).unwrap();
@@ -181,7 +192,10 @@ impl World {
 impl World {
     /// Waits until `count` calls wait at a node.
     pub(crate) async fn wait_in_flight(&self, id: usize, count: u64) {
-        let mut client = self.client("watcher", Role::Read);
+        if !self.file("watcher", "crt").exists() {
+            self.issue("watcher", Who::Client { name: name("watcher"), role: Role::Read });
+        }
+        let mut client = self.twin("watcher");
         let until = Instant::now() + PATIENCE;
         while client.status(&format!("n{id}")).await.requests_in_flight != count {
             assert!(Instant::now() < until, "never {count} calls at n{id}");
