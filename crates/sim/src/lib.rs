@@ -1,1 +1,35 @@
-//! One seed, one universe.
+//! One seed, one universe: n replicas, a network that loses, doubles, delays and reorders, disks that
+//! forget what was not synced, and checks that watch every step.
+//!
+//! It runs the real replica and the real store (or, for most universes, a model of it with the same
+//! seam) in one thread and virtual time. The same seed gives the same universe on every machine.
+//!
+//! ```
+//! use synod_sim::{Run, run};
+//! let summary = run(Run { first: 1, seeds: 1, plant: None, go_on: false }, |_| {});
+//! assert!(summary.failures.is_empty());
+//! ```
+
+mod checks;
+mod client;
+mod disk;
+mod errand;
+mod event;
+mod facts;
+mod ghost;
+mod network;
+mod node;
+mod plan;
+mod planted;
+mod platter;
+mod run;
+mod sights;
+mod story;
+mod txn;
+mod violation;
+mod world;
+
+pub use planted::Plant;
+pub use run::{Failure, Replay, Run, Summary, replay, run};
+pub use sights::Sights;
+pub use violation::Violation;

@@ -1,0 +1,153 @@
+//! The properties that a universe keeps, one file to a group, held against the ghost state after
+//! every step.
+
+pub(crate) mod acceptor;
+pub(crate) mod agreement;
+pub(crate) mod clients;
+pub(crate) mod leadership;
+pub(crate) mod order;
+mod shelf;
+pub(crate) mod transactions;
+
+use synod_machine::{TxnId, Verdict, branch};
+use synod_paxos::{Durable, Envelope, Life, NodeId, Slot, Write};
+use synod_replica::Replica;
+
+use self::{
+    clients::Clients,
+    leadership::{Leadership, Times},
+    order::Order,
+    transactions::Transactions,
+};
+use crate::{ghost::Ghost, sights::Sights, violation::Checked};
+
+/// All checks of one universe, with the ghost state that they share.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    pub(crate) ghost: Ghost,
+    pub(crate) order: Order,
+    pub(crate) leadership: Leadership,
+    pub(crate) clients: Clients,
+    pub(crate) transactions: Transactions,
+    /// What the world counts itself.
+    pub(crate) seen: Sights,
+}
+
+impl Watch {
+    /// The checks of a universe of these voters.
+    pub(crate) fn new(voters: &[Life], window_slots: u64, silence_us: u64) -> Watch {
+        let ghost = Ghost::new(voters);
+        let leadership = Leadership::new(ghost.quorum(), window_slots, silence_us);
+        Watch {
+            ghost,
+            order: Order::new(),
+            leadership,
+            clients: Clients::default(),
+            transactions: Transactions::default(),
+            seen: Sights::default(),
+        }
+    }
+
+    /// A step has asked the disk for these facts, in this order.
+    pub(crate) fn asked(&mut self, life: Life, writes: &[Write]) -> Checked {
+        for write in writes {
+            agreement::asked(&mut self.ghost, life, write)?;
+            acceptor::asked(&self.ghost, life, write)?;
+            order::asked(&self.ghost, life, write)?;
+            self.ghost.ask(life.node, write);
+        }
+        acceptor::asked_all(&self.ghost, life, writes)
+    }
+
+    /// These facts have become durable.
+    pub(crate) fn synced(&mut self, life: Life, writes: &[Write]) -> Checked {
+        for write in writes {
+            if let Some((slot, ballot, decree)) = self.ghost.sync(life, write) {
+                agreement::chosen(&mut self.ghost, slot, ballot, decree)?;
+            }
+        }
+        self.advance()
+    }
+
+    /// A word leaves its speaker.
+    pub(crate) fn spoken(&mut self, envelope: &Envelope) -> Checked {
+        acceptor::spoken(&self.ghost, envelope)?;
+        agreement::spoken(&mut self.ghost, envelope)?;
+        self.leadership.spoken(&self.ghost, envelope)
+    }
+
+    /// A node starts with `found` on its disk; `in_flight` was under way when it stopped.
+    pub(crate) fn recovered(
+        &mut self,
+        life: Life,
+        in_flight: &[Write],
+        found: &Durable,
+    ) -> Checked {
+        let survived = acceptor::recovered(&mut self.ghost, life.node, in_flight, found)?;
+        if !in_flight.is_empty() {
+            let count =
+                if survived.is_empty() { &mut self.seen.lost } else { &mut self.seen.survived };
+            *count += 1;
+        }
+        self.order.restarted(life.node);
+        self.synced(life, survived)
+    }
+
+    /// A node has taken a step.
+    pub(crate) fn stepped(
+        &mut self,
+        node: NodeId,
+        boot: u64,
+        replica: &Replica,
+        times: Times,
+    ) -> Checked {
+        self.order.stepped(&self.ghost, node, replica)?;
+        self.leadership.stepped(&self.ghost, node, boot, &replica.status(), times)
+    }
+
+    /// The last slot of the gapless chosen prefix.
+    pub(crate) fn upto(&self) -> Slot {
+        self.ghost.upto()
+    }
+
+    /// Somebody hears of a verdict.
+    pub(crate) fn told(&self, txn: TxnId, verdict: Verdict) -> Checked {
+        transactions::told(self.order.machine(), txn, verdict)
+    }
+
+    /// A participant asks its disk for facts, in a step that brought it `verdict`.
+    pub(crate) fn branch_asked(
+        &mut self,
+        place: usize,
+        verdict: Option<(TxnId, Verdict)>,
+        writes: &[branch::Write],
+    ) -> Checked {
+        self.transactions.asked(self.order.machine(), place, verdict, writes)
+    }
+
+    /// How often rare things happened, as far as the checks have seen.
+    pub(crate) fn sights(&self) -> Sights {
+        let (effects, repeats, nevers) = self.clients.counts();
+        let (noops, fences) = self.order.counts();
+        Sights {
+            reigns: self.leadership.reigns() as u64,
+            noops,
+            effects,
+            repeats,
+            nevers,
+            fences,
+            committed: self.transactions.count(Verdict::Committed),
+            aborted: self.transactions.count(Verdict::Aborted),
+            overtaken: self.transactions.overtaken(),
+            ..self.seen
+        }
+    }
+
+    fn advance(&mut self) -> Checked {
+        while let Some((_, effect)) = self.order.advance(&self.ghost)? {
+            self.clients.applied(&effect, self.order.machine())?;
+            self.transactions.applied(&effect, self.order.machine())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! F: a request takes effect at most once, and its client is told the truth about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use synod_machine::{
+    Answer, Applied, Command, Entry, Machine, Query, Rejection, Reply, Request, RequestId, Revision,
+};
+
+use super::{order::Effect, shelf::Shelf};
+use crate::violation::{Checked, demand};
+
+/// Who asked what, what came of it, and what was said.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    asked: BTreeMap<RequestId, Command>,
+    /// The reply that each request took effect with.
+    effects: BTreeMap<RequestId, Reply>,
+    /// Requests that somebody was told will never take effect.
+    never: BTreeSet<RequestId>,
+    shelf: Shelf,
+    repeats: u64,
+    /// The highest revision that any client has been shown.
+    shown: Revision,
+}
+
+impl Clients {
+    /// A client is about to send a request for the first time.
+    pub(crate) fn asks(&mut self, request: &Request) {
+        if let Some(id) = request.id {
+            self.asked.insert(id, request.command.clone());
+        }
+    }
+
+    /// The highest revision that any client has been shown by now: what is asked from here on must
+    /// see it.
+    pub(crate) fn shown(&self) -> Revision {
+        self.shown
+    }
+
+    /// How many requests took effect, came again after that, and were settled as never.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        (self.effects.len() as u64, self.repeats, self.never.len() as u64)
+    }
+
+    /// A slot has joined the chosen prefix; `machine` has applied it.
+    pub(crate) fn applied(&mut self, effect: &Effect, machine: &Machine) -> Checked {
+        demand!(
+            effect.results.len() == effect.batch.requests.len(),
+            "F1",
+            "{} requests came to {} results",
+            effect.batch.requests.len(),
+            effect.results.len()
+        );
+        for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
+            self.took_effect(request, result)?;
+        }
+        for key in self.shelf.take_touched() {
+            let found = machine.query(&Query::Get { key: key.clone() });
+            let Answer::Key { entry, .. } = found else {
+                demand!(false, "F1", "a question for a key is answered with {found:?}");
+                continue;
+            };
+            let expected = self.shelf.entry(&key);
+            demand!(
+                entry.as_ref() == expected,
+                "F1",
+                "{key:?} holds {entry:?}; each request once makes it {expected:?}"
+            );
+        }
+        Ok(())
+    }
+
+    fn took_effect(&mut self, request: &Request, result: &Applied) -> Checked {
+        let Some(id) = request.id else { return Ok(()) };
+        let asked = self.asked.get(&id);
+        demand!(
+            asked == Some(&request.command),
+            "A5",
+            "{id} is chosen as {:?}; its client asked {asked:?}",
+            request.command
+        );
+        if let Reply::Rejected(_) = result.reply {
+            return Ok(());
+        }
+        let first = self.effects.get(&id);
+        if result.repeated {
+            self.repeats += 1;
+            demand!(
+                first == Some(&result.reply),
+                "F1",
+                "{id} is repeated with {:?}; it took effect with {first:?}",
+                result.reply
+            );
+            return Ok(());
+        }
+        if matches!(request.command, Command::Decide { .. }) && first == Some(&result.reply) {
+            // A decision that comes after the end of its session is told what stands; it has no
+            // effect that could be had twice.
+            return Ok(());
+        }
+        demand!(
+            first.is_none(),
+            "F1",
+            "{id} takes effect again with {:?}, after {first:?}",
+            result.reply
+        );
+        demand!(!self.never.contains(&id), "F2", "{id} takes effect after it was said never to");
+        self.effects.insert(id, result.reply.clone());
+        self.settled(request, &result.reply)?;
+        self.shelf.place(&request.command, &result.reply)
+    }
+
+    fn settled(&mut self, request: &Request, reply: &Reply) -> Checked {
+        let Command::Settle { request: about } = &request.command else { return Ok(()) };
+        match reply {
+            Reply::SettledNever => self.is_never(*about),
+            Reply::SettledApplied(reply) => {
+                let first = self.effects.get(about);
+                demand!(
+                    first == Some(&**reply),
+                    "F1",
+                    "{about} is settled as {reply:?}; it took effect with {first:?}"
+                );
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_never(&mut self, id: RequestId) -> Checked {
+        let first = self.effects.get(&id);
+        demand!(first.is_none(), "F2", "{id} is said never to take effect; it did: {first:?}");
+        self.never.insert(id);
+        Ok(())
+    }
+
+    /// A client, which had been shown `floor` before it asked, receives the reply to its request.
+    pub(crate) fn answered(&mut self, id: RequestId, floor: Revision, reply: &Reply) -> Checked {
+        let first = self.effects.get(&id);
+        match reply {
+            Reply::Rejected(
+                Rejection::SessionEnded | Rejection::SettledNever | Rejection::UnknownSession,
+            ) => self.is_never(id)?,
+            Reply::Rejected(_) => {}
+            _ => demand!(
+                first == Some(reply),
+                "F2",
+                "{id} is answered with {reply:?}; in the log it came to {first:?}"
+            ),
+        }
+        if let Some(revision) = written(reply) {
+            demand!(
+                revision > floor,
+                "E2",
+                "{id} writes at {revision}, and {floor} was seen before it was asked"
+            );
+            self.shown = self.shown.max(revision);
+        }
+        Ok(())
+    }
+
+    /// A client, which had been shown `floor` before it asked, receives the answer to a
+    /// linearizable read.
+    pub(crate) fn read(
+        &mut self,
+        key: &Bytes,
+        floor: Revision,
+        revision: Revision,
+        entry: Option<&Entry>,
+    ) -> Checked {
+        demand!(
+            revision >= floor,
+            "E2",
+            "a read of {key:?} sees {revision}, and {floor} was seen before it was asked"
+        );
+        let expected = self.shelf.as_of(key, revision);
+        demand!(
+            entry == expected,
+            "E2",
+            "a read of {key:?} at {revision} finds {entry:?}; there was {expected:?}"
+        );
+        self.shown = self.shown.max(revision);
+        Ok(())
+    }
+}
+
+/// The revision of a write that this reply tells of.
+fn written(reply: &Reply) -> Option<Revision> {
+    match reply {
+        Reply::Written(revision) | Reply::Deleted { existed: true, revision } => Some(*revision),
+        _ => None,
+    }
+}

@@ -1,0 +1,185 @@
+//! C: every machine is the same function of the chosen log, applied in order and without a gap.
+
+use std::collections::BTreeMap;
+
+use synod_machine::{Applied, Batch, Command, Machine, Reply, StateHash, Timestamp};
+use synod_paxos::{Decree, Life, NodeId, Slot, Write};
+use synod_replica::Replica;
+
+use crate::{
+    ghost::Ghost,
+    violation::{Checked, Violation, demand},
+};
+
+/// How many slots a node applies between two computations of its digest from scratch.
+const ANEW_EVERY_SLOTS: u64 = 64;
+
+/// The machine that the chosen log makes, and how far each node has come.
+#[derive(Debug)]
+pub(crate) struct Order {
+    machine: Machine,
+    /// The digest after each slot, from slot 0 on.
+    hashes: Vec<StateHash>,
+    marks: BTreeMap<NodeId, Marks>,
+    noops: u64,
+    fences: u64,
+}
+
+/// How far a node has come in this life of its process.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    chosen: Slot,
+    applied: Slot,
+    anew: u64,
+}
+
+/// One chosen slot with what it did.
+#[derive(Debug)]
+pub(crate) struct Effect {
+    pub(crate) batch: Batch,
+    pub(crate) results: Vec<Applied>,
+}
+
+impl Order {
+    pub(crate) fn new() -> Order {
+        let machine = Machine::new();
+        Order { hashes: vec![machine.hash()], machine, marks: BTreeMap::new(), noops: 0, fences: 0 }
+    }
+
+    /// The machine after everything chosen without a gap.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// How many no-ops were chosen, and how many sessions fenced.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.noops, self.fences)
+    }
+
+    /// Applies the next slot of the chosen prefix, if there is one.
+    pub(crate) fn advance(&mut self, ghost: &Ghost) -> Result<Option<(Slot, Effect)>, Violation> {
+        let slot = Slot::new(self.hashes.len() as u64);
+        let Some((_, decree)) = ghost.chosen(slot) else { return Ok(None) };
+        let effect = match decree {
+            Decree::Noop => {
+                self.noops += 1;
+                let batch = Batch { stamp: Timestamp(0), requests: Vec::new() };
+                Effect { batch, results: Vec::new() }
+            }
+            Decree::Value(bytes) => {
+                let batch = decode(bytes).ok_or_else(|| Violation {
+                    invariant: "A5",
+                    what: format!("slot {slot}: nobody proposes what is no batch: {bytes:?}"),
+                })?;
+                let results = self.machine.apply(batch.clone());
+                self.fences += fences(&batch, &results);
+                Effect { batch, results }
+            }
+        };
+        self.hashes.push(self.machine.hash());
+        Ok(Some((slot, effect)))
+    }
+
+    /// A node starts anew: what is not durable may fall behind.
+    pub(crate) fn restarted(&mut self, node: NodeId) {
+        self.marks.remove(&node);
+    }
+
+    /// A node has taken a step.
+    pub(crate) fn stepped(&mut self, ghost: &Ghost, node: NodeId, replica: &Replica) -> Checked {
+        let status = replica.status();
+        let marks = self.marks.get(&node).copied().unwrap_or_default();
+        let mut anew = marks.anew;
+        demand!(
+            status.chosen >= marks.chosen && status.applied >= marks.applied,
+            "C1",
+            "{node} falls back from chosen {} and applied {} to {} and {}",
+            marks.chosen,
+            marks.applied,
+            status.chosen,
+            status.applied
+        );
+        demand!(
+            status.applied <= status.chosen,
+            "C1",
+            "{node} has applied {} and knows only {} to be chosen",
+            status.applied,
+            status.chosen
+        );
+        demand!(
+            status.chosen <= ghost.upto(),
+            "A3",
+            "{node} takes slots up to {} for chosen; quorums have voted up to {}",
+            status.chosen,
+            ghost.upto()
+        );
+        if status.applied > marks.applied {
+            let (here, there) = (replica.machine().hash(), self.hash(status.applied));
+            demand!(
+                Some(here) == there,
+                "C2",
+                "{node} has applied slot {}: its state is {here:?}, the log makes {there:?}",
+                status.applied
+            );
+            anew = status.applied.get() / ANEW_EVERY_SLOTS;
+            if anew > marks.anew {
+                let scratch = replica.machine().hash_anew();
+                demand!(here == scratch, "C2", "{node}: digest {here:?}, from scratch {scratch:?}");
+            }
+        }
+        self.marks.insert(node, Marks { chosen: status.chosen, applied: status.applied, anew });
+        Ok(())
+    }
+
+    fn hash(&self, slot: Slot) -> Option<StateHash> {
+        self.hashes.get(usize::try_from(slot.get()).ok()?).copied()
+    }
+}
+
+/// A node writes down what it takes for chosen: its own record of a slot below the watermark, or a
+/// decree that it learned.
+pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
+    match write {
+        Write::Chosen { slot, decree } => super::agreement::believed(ghost, life, *slot, decree),
+        Write::ChosenUpto { slot } => {
+            let facts = ghost.asked(life.node);
+            let first = facts.chosen_upto().next();
+            for below in (first.get()..=slot.get()).map(Slot::new) {
+                match decree_of(facts.record(below)) {
+                    Some(decree) => super::agreement::believed(ghost, life, below, decree)?,
+                    None => demand!(
+                        false,
+                        "C3",
+                        "{life} takes all up to {slot} for chosen and has nothing in {below}"
+                    ),
+                }
+            }
+            Ok(())
+        }
+        Write::Promised { .. } | Write::Accepted { .. } | Write::Probe { .. } => Ok(()),
+    }
+}
+
+fn fences(batch: &Batch, results: &[Applied]) -> u64 {
+    let fenced = batch.requests.iter().zip(results).filter(|(request, result)| {
+        matches!(request.command, Command::Fence { .. }) && matches!(result.reply, Reply::Done(_))
+    });
+    fenced.count() as u64
+}
+
+/// The batch that a value carries, as `docs/format.md` has it: a version byte, then postcard.
+fn decode(value: &[u8]) -> Option<Batch> {
+    match value.split_first() {
+        Some((1, body)) => postcard::from_bytes(body).ok(),
+        Some(_) | None => None,
+    }
+}
+
+fn decree_of(record: Option<&synod_paxos::Record>) -> Option<&Decree> {
+    match record? {
+        synod_paxos::Record::Accepted { decree, .. } | synod_paxos::Record::Chosen { decree } => {
+            Some(decree)
+        }
+        synod_paxos::Record::Faulty => None,
+    }
+}

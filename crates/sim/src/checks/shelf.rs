@@ -1,0 +1,137 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use synod_machine::{Command, Entry, Expect, Mutation, Reply, Revision};
+
+use crate::violation::{Checked, demand};
+
+/// Keys as the simplest model has them, with their past: what requests do that each take effect
+/// once, in the order of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    past: BTreeMap<Bytes, Vec<(Revision, Option<Entry>)>>,
+    touched: BTreeSet<Bytes>,
+    last: Revision,
+}
+
+impl Shelf {
+    /// The key as it stands.
+    pub(crate) fn entry(&self, key: &Bytes) -> Option<&Entry> {
+        self.past.get(key)?.last()?.1.as_ref()
+    }
+
+    /// The key as it stood at `revision`.
+    pub(crate) fn as_of(&self, key: &Bytes, revision: Revision) -> Option<&Entry> {
+        let past = self.past.get(key)?;
+        let count = past.partition_point(|(at, _)| *at <= revision);
+        past[..count].last()?.1.as_ref()
+    }
+
+    /// Keys touched since the last call.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<Bytes> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Does what `command` does, which came to `reply`; the reply must be what the model comes to.
+    pub(crate) fn place(&mut self, command: &Command, reply: &Reply) -> Checked {
+        match (command, reply) {
+            (Command::Put { key, value }, Reply::Written(at)) => self.set(key, value, *at),
+            (Command::Cas { key, expect, value }, Reply::Written(at)) => {
+                let entry = self.entry(key);
+                demand!(
+                    holds(expect, entry),
+                    "F1",
+                    "a cas of {key:?} that expects {expect:?} succeeds on {entry:?}"
+                );
+                self.set(key, value, *at)
+            }
+            (Command::Cas { key, expect, .. }, Reply::Mismatch(found)) => {
+                let entry = self.entry(key);
+                demand!(
+                    !holds(expect, entry) && entry == found.as_ref(),
+                    "F1",
+                    "a cas of {key:?} that expects {expect:?} finds {found:?} instead of {entry:?}"
+                );
+                Ok(())
+            }
+            (Command::Delete { key }, Reply::Deleted { existed, revision }) => {
+                let entry = self.entry(key);
+                demand!(
+                    entry.is_some() == *existed,
+                    "F1",
+                    "a delete says existed {existed} of {key:?}, which is {entry:?}"
+                );
+                if *existed { self.note(key, None, *revision) } else { Ok(()) }
+            }
+            (Command::Multi(multi), Reply::MultiDone { revision, .. }) => {
+                for guard in &multi.guards {
+                    let entry = self.entry(&guard.key);
+                    demand!(
+                        holds(&guard.expect, entry),
+                        "F1",
+                        "a multi is done although {guard:?} meets {entry:?}"
+                    );
+                }
+                self.mutate(&multi.mutations, *revision)
+            }
+            (
+                Command::Put { .. }
+                | Command::Cas { .. }
+                | Command::Delete { .. }
+                | Command::Multi(_),
+                Reply::MultiRefused { .. },
+            ) => Ok(()),
+            (Command::Put { .. } | Command::Cas { .. } | Command::Delete { .. }, _) => {
+                demand!(false, "F1", "{command:?} comes to {reply:?}");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn mutate(&mut self, mutations: &[Mutation], at: Revision) -> Checked {
+        let before = self.last;
+        for mutation in mutations {
+            // One revision for all of them.
+            self.last = before;
+            match mutation {
+                Mutation::Put { key, value } => self.set(key, value, at)?,
+                Mutation::Delete { key } if self.entry(key).is_some() => {
+                    self.note(key, None, at)?
+                }
+                Mutation::Delete { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &Bytes, value: &Bytes, at: Revision) -> Checked {
+        let entry = match self.entry(key) {
+            Some(before) => Entry {
+                value: value.clone(),
+                create: before.create,
+                modified: at,
+                version: before.version + 1,
+            },
+            None => Entry { value: value.clone(), create: at, modified: at, version: 1 },
+        };
+        self.note(key, Some(entry), at)
+    }
+
+    fn note(&mut self, key: &Bytes, entry: Option<Entry>, at: Revision) -> Checked {
+        demand!(at > self.last, "F1", "{key:?} changes at {at}, after {}", self.last);
+        self.last = at;
+        self.touched.insert(key.clone());
+        self.past.entry(key.clone()).or_default().push((at, entry));
+        Ok(())
+    }
+}
+
+fn holds(expect: &Expect, entry: Option<&Entry>) -> bool {
+    match (expect, entry) {
+        (Expect::Absent, entry) => entry.is_none(),
+        (Expect::Present, entry) => entry.is_some(),
+        (Expect::Revision(at), entry) => entry.is_some_and(|entry| entry.modified == *at),
+        (Expect::Value(value), entry) => entry.is_some_and(|entry| entry.value == *value),
+    }
+}

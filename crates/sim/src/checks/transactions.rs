@@ -1,0 +1,286 @@
+//! H: one verdict to a transaction, and every participant obeys it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use synod_machine::{
+    Answer, Command, Machine, Part, Proposal, Query, Reply, TxnId, Verdict,
+    branch::{Durable, Write},
+    participant_door::Vote,
+};
+
+use super::order::Effect;
+use crate::{
+    txn::participant_name,
+    violation::{Checked, demand},
+};
+
+/// Between looks at all verdicts, when nothing that is chosen speaks of transactions.
+const LOOK_EVERY_SLOTS: u64 = 32;
+
+/// What was promised, decided and done.
+#[derive(Debug, Default)]
+pub(crate) struct Transactions {
+    /// Every transaction that anybody has heard of, with its verdict once it has one.
+    verdicts: BTreeMap<TxnId, Verdict>,
+    /// Promises that have ever been durable.
+    prepared: BTreeSet<(usize, TxnId)>,
+    /// Promises that no durable end has followed.
+    open: BTreeSet<(usize, TxnId)>,
+    /// On which verdict a participant has ended its branch, durably or not.
+    acted: BTreeMap<(usize, TxnId), Verdict>,
+    /// Commits that are durably done.
+    applied: BTreeSet<(usize, TxnId)>,
+    /// Transactions whose owners will never propose to commit them.
+    given_up: BTreeSet<TxnId>,
+    /// Who must finish a committed transaction.
+    parts: BTreeMap<TxnId, Vec<Part>>,
+    slots: u64,
+    overtaken: u64,
+}
+
+impl Transactions {
+    /// How many transactions have this verdict.
+    pub(crate) fn count(&self, is: Verdict) -> u64 {
+        self.verdicts.values().filter(|verdict| **verdict == is).count() as u64
+    }
+
+    /// How many commits met an abort that was decided before them.
+    pub(crate) fn overtaken(&self) -> u64 {
+        self.overtaken
+    }
+
+    /// An owner gives up before it has proposed to commit.
+    pub(crate) fn given_up(&mut self, txn: TxnId) {
+        self.given_up.insert(txn);
+    }
+
+    /// An owner is about to put a decision into the log.
+    pub(crate) fn proposes(&mut self, command: &Command) -> Checked {
+        let Command::Decide { txn, outcome } = command else { return Ok(()) };
+        self.verdicts.entry(*txn).or_insert(Verdict::InProgress);
+        match outcome {
+            Proposal::Commit { parts, .. } => self.all_prepared(*txn, parts),
+            Proposal::Abort { .. } => Ok(()),
+        }
+    }
+
+    /// A vote leaves a participant.
+    pub(crate) fn votes(&self, place: usize, txn: TxnId, vote: &Vote) -> Checked {
+        let promises = matches!(vote, Vote::Yes { .. });
+        demand!(
+            !promises || self.prepared.contains(&(place, txn)),
+            "H2",
+            "participant {place} votes yes to {txn} before its prepare is durable"
+        );
+        Ok(())
+    }
+
+    /// A participant is about to tell the log that it has finished a commit.
+    pub(crate) fn acknowledges(&self, place: usize, txn: TxnId) -> Checked {
+        demand!(
+            self.applied.contains(&(place, txn)),
+            "H6",
+            "participant {place} acknowledges {txn} before its commit is durable"
+        );
+        Ok(())
+    }
+
+    /// A participant asks its disk for facts, in a step that brought it `verdict`.
+    pub(crate) fn asked(
+        &mut self,
+        machine: &Machine,
+        place: usize,
+        verdict: Option<(TxnId, Verdict)>,
+        writes: &[Write],
+    ) -> Checked {
+        for write in writes {
+            match write {
+                Write::Prepared { txn, .. } => {
+                    self.verdicts.entry(*txn).or_insert(Verdict::InProgress);
+                }
+                Write::Ended { txn } => {
+                    let told = verdict.filter(|(of, _)| of == txn).map(|(_, verdict)| verdict);
+                    self.ends(machine, place, *txn, told)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn ends(
+        &mut self,
+        machine: &Machine,
+        place: usize,
+        txn: TxnId,
+        told: Option<Verdict>,
+    ) -> Checked {
+        let chosen = verdict_of(machine, txn);
+        let rightly = match told {
+            Some(Verdict::Committed) => chosen == Verdict::Committed,
+            Some(Verdict::Aborted) => {
+                chosen == Verdict::Aborted
+                    || chosen == Verdict::InProgress && self.given_up.contains(&txn)
+            }
+            Some(Verdict::InProgress | Verdict::Retired) | None => false,
+        };
+        let Some(told) = told.filter(|_| rightly) else {
+            demand!(
+                false,
+                "H3",
+                "participant {place} ends {txn} on {told:?}; the log says {chosen:?}"
+            );
+            return Ok(());
+        };
+        let first = *self.acted.entry((place, txn)).or_insert(told);
+        demand!(first == told, "H3", "participant {place} ends {txn} on {told:?} after {first:?}");
+        Ok(())
+    }
+
+    /// Facts of a participant have become durable.
+    pub(crate) fn synced(&mut self, place: usize, writes: &[Write]) -> Checked {
+        for write in writes {
+            match write {
+                Write::Prepared { txn, .. } => {
+                    self.prepared.insert((place, *txn));
+                    self.open.insert((place, *txn));
+                }
+                Write::Ended { txn } => {
+                    let was_open = self.open.remove(&(place, *txn));
+                    demand!(was_open, "H4", "participant {place} ends {txn}, which is not open");
+                    if self.acted.get(&(place, *txn)) == Some(&Verdict::Committed) {
+                        let first = self.applied.insert((place, *txn));
+                        demand!(first, "H3", "participant {place} applies {txn} twice");
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A participant starts from what is durable: every promise is there, and no other.
+    pub(crate) fn recovered(&self, place: usize, durable: &Durable) -> Checked {
+        let open = self.open.range((place, FIRST)..).take_while(|(at, _)| *at == place);
+        let open: Vec<TxnId> = open.map(|(_, txn)| *txn).collect();
+        let found: Vec<TxnId> = durable.prepared.keys().copied().collect();
+        demand!(
+            open == found,
+            "H4",
+            "participant {place} starts with {found:?} prepared; it had promised {open:?}"
+        );
+        Ok(())
+    }
+
+    /// A slot has joined the chosen prefix; `machine` has applied it.
+    pub(crate) fn applied(&mut self, effect: &Effect, machine: &Machine) -> Checked {
+        self.slots += 1;
+        let mut speaks = self.slots.is_multiple_of(LOOK_EVERY_SLOTS);
+        for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
+            speaks |= matches!(
+                request.command,
+                Command::Decide { .. }
+                    | Command::Fence { .. }
+                    | Command::CloseSession
+                    | Command::Retire { .. }
+                    | Command::Ack { .. }
+                    | Command::OpenSession { .. }
+            );
+            let Command::Decide { txn, outcome: Proposal::Commit { parts, .. } } = &request.command
+            else {
+                continue;
+            };
+            match result.reply {
+                Reply::Verdict(Verdict::Committed) => self.committed(*txn, parts)?,
+                Reply::Verdict(_) if !result.repeated => self.overtaken += 1,
+                _ => {}
+            }
+        }
+        if speaks { self.look(machine) } else { Ok(()) }
+    }
+
+    fn committed(&mut self, txn: TxnId, parts: &[Part]) -> Checked {
+        demand!(
+            !self.given_up.contains(&txn),
+            "H3",
+            "{txn} commits although its owner gave it up before proposing"
+        );
+        self.all_prepared(txn, parts)?;
+        self.parts.entry(txn).or_insert_with(|| parts.to_vec());
+        Ok(())
+    }
+
+    fn all_prepared(&self, txn: TxnId, parts: &[Part]) -> Checked {
+        for part in parts {
+            let promised = self
+                .prepared
+                .iter()
+                .any(|(place, of)| *of == txn && participant_name(*place) == part.participant);
+            demand!(
+                promised,
+                "H2",
+                "{txn} is to commit and {} has no durable prepare",
+                part.participant
+            );
+        }
+        Ok(())
+    }
+
+    /// No verdict changes.
+    fn look(&mut self, machine: &Machine) -> Checked {
+        let open: Vec<TxnId> = self.verdicts.keys().copied().collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let Answer::Verdicts(now) = machine.query(&Query::Verdicts { txns: open }) else {
+            demand!(false, "H1", "a question for verdicts is answered otherwise");
+            return Ok(());
+        };
+        for ((txn, before), now) in self.verdicts.iter_mut().zip(now) {
+            demand!(
+                *before == Verdict::InProgress || *before == now,
+                "H1",
+                "{txn} was {before:?} and is {now:?}"
+            );
+            *before = now;
+        }
+        Ok(())
+    }
+
+    /// Everything has come to an end: no promise is open, and each commit is done everywhere.
+    pub(crate) fn ended(&self, total: i64, opening: i64) -> Checked {
+        demand!(self.open.is_empty(), "L3", "still open: {:?}", self.open);
+        for (txn, parts) in &self.parts {
+            let done = self.applied.iter().filter(|(_, of)| of == txn).count();
+            demand!(
+                done == parts.len(),
+                "H5",
+                "{txn} committed with {} parts, of which {done} are done",
+                parts.len()
+            );
+        }
+        demand!(total == opening, "H5", "{total} stands in all accounts; it was {opening}");
+        Ok(())
+    }
+}
+
+/// Below every transaction.
+const FIRST: TxnId = TxnId { session: synod_machine::SessionId::ZERO, n: 0 };
+
+/// Somebody hears of a verdict: it is the one that the log has made.
+pub(crate) fn told(machine: &Machine, txn: TxnId, verdict: Verdict) -> Checked {
+    let chosen = verdict_of(machine, txn);
+    demand!(
+        verdict == Verdict::InProgress || verdict == chosen,
+        "H1",
+        "{txn} is said to be {verdict:?}; the log says {chosen:?}"
+    );
+    Ok(())
+}
+
+fn verdict_of(machine: &Machine, txn: TxnId) -> Verdict {
+    match machine.query(&Query::Verdicts { txns: vec![txn] }) {
+        Answer::Verdicts(verdicts) => verdicts.first().copied().unwrap_or(Verdict::InProgress),
+        _ => Verdict::InProgress,
+    }
+}

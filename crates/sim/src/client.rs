@@ -1,0 +1,294 @@
+use bytes::Bytes;
+use fastrand::Rng;
+use synod_machine::{
+    Answer, Command, Expect, Guard, Multi, Mutation, Query, Rejection, Reply, Request, RequestId,
+    Revision, Seq, SessionId,
+    door::{Ask, Call, Freshness, Said},
+};
+use synod_replica::Response;
+
+use crate::{
+    checks::clients::Clients,
+    errand::{Errand, Heard},
+    plan::Plan,
+    violation::Checked,
+};
+
+/// How long a client insists on a request before it gives it up and has it settled.
+const INSISTS_US: u64 = 1_500_000;
+
+/// One client: it opens a session, thinks, asks, insists, and settles what it gave up.
+#[derive(Debug)]
+pub(crate) struct Client {
+    name: usize,
+    rng: Rng,
+    plan: Habits,
+    session: Option<SessionId>,
+    /// The number of the last request of the session.
+    seq: Seq,
+    values: u64,
+    doing: Doing,
+    /// Requests still to be asked once trouble has ended; `None` before.
+    left: Option<u32>,
+}
+
+/// What of the plan concerns clients.
+#[derive(Clone, Debug)]
+struct Habits {
+    voters: u16,
+    keys: u16,
+    think_us: (u64, u64),
+    patience_us: (u64, u64),
+    ttl_ms: u64,
+}
+
+#[derive(Debug)]
+enum Doing {
+    Thinking,
+    Asking(Box<Asking>),
+    Resting,
+}
+
+#[derive(Debug)]
+struct Asking {
+    errand: Errand,
+    what: What,
+    /// What any client had been shown when this was first asked.
+    floor: Revision,
+    gives_up_us: u64,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Open,
+    Change(RequestId),
+    Settle { with: RequestId, about: RequestId },
+    Look(Bytes),
+}
+
+/// What a client wants of the world: a call to make, if any, and when to be woken.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    pub(crate) call: Option<(u16, u64, Ask)>,
+    pub(crate) wake_us: Option<u64>,
+}
+
+impl Client {
+    /// The `name`th client of a universe.
+    pub(crate) fn new(name: usize, plan: &Plan, rng: Rng) -> Client {
+        let plan = Habits {
+            voters: plan.voters,
+            keys: plan.keys,
+            think_us: plan.think_us,
+            patience_us: plan.patience_us,
+            ttl_ms: plan.ttl_ms,
+        };
+        let seq = Seq::ZERO;
+        Client {
+            name,
+            rng,
+            plan,
+            session: None,
+            seq,
+            values: 0,
+            doing: Doing::Thinking,
+            left: None,
+        }
+    }
+
+    /// Whether it has done all it wanted.
+    pub(crate) fn rests(&self) -> bool {
+        matches!(self.doing, Doing::Resting)
+    }
+
+    /// Trouble has ended: a few more requests, which must all be done, and then rest.
+    pub(crate) fn wind_up(&mut self, requests: u32) {
+        self.left = Some(requests);
+    }
+
+    /// What it is doing, for the story.
+    pub(crate) fn doing(&self) -> String {
+        format!("client {} (session {:?}): {:?}", self.name, self.session, self.doing)
+    }
+
+    /// Its moment to wake has come.
+    pub(crate) fn wake(&mut self, now: u64, clients: &mut Clients) -> Wish {
+        match &mut self.doing {
+            Doing::Resting => Wish::default(),
+            Doing::Thinking => match &mut self.left {
+                Some(0) => {
+                    self.doing = Doing::Resting;
+                    Wish::default()
+                }
+                left => {
+                    if let Some(left) = left.as_mut().filter(|_| self.session.is_some()) {
+                        *left -= 1;
+                    }
+                    self.begin(now, clients)
+                }
+            },
+            Doing::Asking(asking) if now < asking.errand.wake_us() => {
+                Wish { call: None, wake_us: Some(asking.errand.wake_us()) }
+            }
+            Doing::Asking(asking) if now >= asking.gives_up_us && self.left.is_none() => {
+                let what = asking.what.clone();
+                self.give_up(now, &what, clients)
+            }
+            Doing::Asking(asking) => {
+                let call = asking.errand.again(now, &mut self.rng);
+                Wish { call: Some(call), wake_us: Some(asking.errand.wake_us()) }
+            }
+        }
+    }
+
+    /// An answer has come.
+    pub(crate) fn hear(
+        &mut self,
+        now: u64,
+        call: u64,
+        response: &Response,
+        clients: &mut Clients,
+    ) -> Result<Wish, crate::violation::Violation> {
+        let Doing::Asking(asking) = &mut self.doing else { return Ok(Wish::default()) };
+        let said = match asking.errand.hear(now, call, response, &mut self.rng) {
+            Heard::Nothing => return Ok(Wish::default()),
+            Heard::Later => {
+                return Ok(Wish { call: None, wake_us: Some(asking.errand.wake_us()) });
+            }
+            Heard::Said(said) => said,
+        };
+        let (what, floor) = (asking.what.clone(), asking.floor);
+        self.take_in(&what, floor, said, clients)?;
+        Ok(self.think(now))
+    }
+
+    fn take_in(
+        &mut self,
+        what: &What,
+        floor: Revision,
+        said: &Said,
+        clients: &mut Clients,
+    ) -> Checked {
+        match (what, said) {
+            (What::Open, Said::Reply(Reply::Session(session))) => {
+                self.session = Some(*session);
+                self.seq = Seq::ZERO;
+            }
+            (What::Open, _) => {}
+            (What::Change(id) | What::Settle { with: id, .. }, Said::Reply(reply)) => {
+                clients.answered(*id, floor, reply)?;
+                if let Reply::Rejected(Rejection::SessionEnded) = reply {
+                    self.session = None;
+                }
+            }
+            (What::Look(key), Said::Answer(Answer::Key { revision, entry })) => {
+                clients.read(key, floor, *revision, entry.as_ref())?;
+            }
+            (what, said) => crate::violation::demand!(
+                false,
+                "F2",
+                "client {}: {what:?} is answered with {said:?}",
+                self.name
+            ),
+        }
+        Ok(())
+    }
+
+    fn think(&mut self, now: u64) -> Wish {
+        self.doing = Doing::Thinking;
+        let (least, most) = self.plan.think_us;
+        Wish { call: None, wake_us: Some(now + self.rng.u64(least..=most)) }
+    }
+
+    fn begin(&mut self, now: u64, clients: &mut Clients) -> Wish {
+        let Some(session) = self.session else {
+            let owner = format!("client {}", self.name);
+            let command = Command::OpenSession { owner, ttl_ms: self.plan.ttl_ms };
+            let request = Request { id: None, acked: Seq::ZERO, command };
+            return self.ask(now, What::Open, Call::Submit(request), clients);
+        };
+        let key = self.key();
+        if self.rng.u8(0..3) == 0 {
+            let query = Query::Get { key: key.clone() };
+            let call = Call::Read { query, freshness: Freshness::Linearizable };
+            return self.ask(now, What::Look(key), call, clients);
+        }
+        let command = self.change(key);
+        let id = self.next_id(session);
+        self.submit(now, What::Change(id), id, id.seq, command, clients)
+    }
+
+    /// Gives up on what it asked. What may have taken effect is settled, with the number of the
+    /// request kept unacknowledged until then.
+    fn give_up(&mut self, now: u64, what: &What, clients: &mut Clients) -> Wish {
+        let about = match (what, self.session) {
+            (What::Change(id), Some(_)) => *id,
+            (What::Settle { about, .. }, Some(_)) => *about,
+            _ => return self.think(now),
+        };
+        let with = self.next_id(about.session);
+        let command = Command::Settle { request: about };
+        self.submit(now, What::Settle { with, about }, with, about.seq, command, clients)
+    }
+
+    fn submit(
+        &mut self,
+        now: u64,
+        what: What,
+        id: RequestId,
+        acked: Seq,
+        command: Command,
+        clients: &mut Clients,
+    ) -> Wish {
+        let request = Request { id: Some(id), acked, command };
+        clients.asks(&request);
+        self.ask(now, what, Call::Submit(request), clients)
+    }
+
+    fn ask(&mut self, now: u64, what: What, call: Call, clients: &Clients) -> Wish {
+        let (least, most) = self.plan.patience_us;
+        let patience = self.rng.u64(least..=most);
+        let name = 1 + self.name as u64;
+        let mut errand = Errand::new(name, call, self.plan.voters, patience, &mut self.rng);
+        let call = errand.again(now, &mut self.rng);
+        let wake_us = Some(errand.wake_us());
+        let asking = Asking { errand, what, floor: clients.shown(), gives_up_us: now + INSISTS_US };
+        self.doing = Doing::Asking(Box::new(asking));
+        Wish { call: Some(call), wake_us }
+    }
+
+    fn next_id(&mut self, session: SessionId) -> RequestId {
+        self.seq = self.seq.next();
+        RequestId { session, seq: self.seq }
+    }
+
+    fn key(&mut self) -> Bytes {
+        Bytes::from(format!("key {}", self.rng.u16(0..self.plan.keys)))
+    }
+
+    fn value(&mut self) -> Bytes {
+        self.values += 1;
+        Bytes::from(format!("{}.{}", self.name, self.values))
+    }
+
+    fn change(&mut self, key: Bytes) -> Command {
+        let value = self.value();
+        match self.rng.u8(0..10) {
+            0..=4 => Command::Put { key, value },
+            5..=6 => {
+                let expect = if self.rng.bool() { Expect::Absent } else { Expect::Present };
+                Command::Cas { key, expect, value }
+            }
+            7 => Command::Delete { key },
+            _ => {
+                let other = self.key();
+                let guards = vec![Guard { key: other.clone(), expect: Expect::Present }];
+                let mut mutations = vec![Mutation::Put { key: key.clone(), value }];
+                if other != key {
+                    mutations.push(Mutation::Delete { key: other });
+                }
+                Command::Multi(Multi { guards, mutations, reads: vec![key] })
+            }
+        }
+    }
+}

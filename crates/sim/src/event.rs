@@ -1,0 +1,133 @@
+use std::{cmp::Ordering, collections::BinaryHeap};
+
+use synod_machine::{door, participant_door};
+use synod_paxos::{Envelope, Fetch, NodeId};
+use synod_replica::{Checkpoint, Response};
+
+use crate::{plan::Trouble, txn::Teller};
+
+/// Whoever asks nodes for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Caller {
+    /// A client of keys.
+    Client(usize),
+    /// An owner of transactions.
+    Owner(usize),
+    /// A participant of transactions.
+    Participant(usize),
+}
+
+/// What can happen in a universe.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A word arrives at its node.
+    Word(Envelope),
+    /// A node's digest arrives at another.
+    Checkpoint { from: NodeId, to: NodeId, checkpoint: Checkpoint },
+    /// The sync under way at a node is done.
+    Synced { node: NodeId, boot: u64 },
+    /// A node's disk is free, and nothing else waits there.
+    DiskFree { node: NodeId, boot: u64 },
+    /// A node's store has read what was asked of it.
+    Fetched { node: NodeId, boot: u64, fetch: Fetch },
+    /// A node's moment to wake.
+    Wake { node: NodeId, boot: u64 },
+    /// A node is switched on.
+    Start { node: NodeId },
+    /// A call arrives at a node.
+    Call { node: NodeId, caller: Caller, call: u64, ask: door::Ask },
+    /// The answer to a call arrives at its caller.
+    Answer { caller: Caller, call: u64, response: Response },
+    /// A caller's moment to wake.
+    Alarm { caller: Caller },
+    /// A word of an owner arrives at a participant.
+    Errand { from: Teller, to: usize, call: participant_door::Call },
+    /// What a participant says arrives at an owner.
+    Report { from: usize, to: Teller, said: participant_door::Said },
+    /// The sync under way at a participant is done.
+    Sealed { participant: usize, life: u64 },
+    /// A participant is switched on.
+    Return { participant: usize },
+    /// Something goes wrong.
+    Trouble(Trouble),
+    /// Trouble ends.
+    Heal,
+}
+
+impl Event {
+    /// Two numbers that tell events apart in a trace: the kind, and whom it concerns.
+    pub(crate) fn label(&self) -> (u8, u64) {
+        let whose = |caller: &Caller| match caller {
+            Caller::Client(place) => *place as u64,
+            Caller::Owner(place) => 100 + *place as u64,
+            Caller::Participant(place) => 200 + *place as u64,
+        };
+        let number = |node: &NodeId| u64::from(node.get());
+        match self {
+            Event::Word(word) => (0, number(&word.to) << 16 | number(&word.from.node)),
+            Event::Synced { node, .. } => (1, number(node)),
+            Event::DiskFree { node, .. } => (2, number(node)),
+            Event::Fetched { node, .. } => (3, number(node)),
+            Event::Wake { node, .. } => (4, number(node)),
+            Event::Start { node } => (5, number(node)),
+            Event::Call { node, caller, .. } => (6, number(node) << 16 | whose(caller)),
+            Event::Answer { caller, call, .. } => (7, call << 16 | whose(caller)),
+            Event::Alarm { caller, .. } => (8, whose(caller)),
+            Event::Errand { from, to, .. } => (9, (from.owner as u64) << 16 | *to as u64),
+            Event::Report { from, to, .. } => (10, (to.owner as u64) << 16 | *from as u64),
+            Event::Sealed { participant, .. } => (11, *participant as u64),
+            Event::Return { participant } => (12, *participant as u64),
+            Event::Trouble(trouble) => (13, *trouble as u64),
+            Event::Heal => (14, 0),
+            Event::Checkpoint { from, to, .. } => (15, number(to) << 16 | number(from)),
+        }
+    }
+}
+
+/// What will happen, the earliest first; of what happens at one moment, what was planned first.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    heap: BinaryHeap<Planned>,
+    planned: u64,
+}
+
+#[derive(Debug)]
+struct Planned {
+    at_us: u64,
+    order: u64,
+    event: Event,
+}
+
+impl Queue {
+    /// Plans an event.
+    pub(crate) fn plan(&mut self, at_us: u64, event: Event) {
+        self.planned += 1;
+        self.heap.push(Planned { at_us, order: self.planned, event });
+    }
+
+    /// The next event and its moment.
+    pub(crate) fn next(&mut self) -> Option<(u64, Event)> {
+        self.heap.pop().map(|planned| (planned.at_us, planned.event))
+    }
+}
+
+impl Ord for Planned {
+    /// The heap yields its greatest: the earliest is greatest.
+    fn cmp(&self, other: &Planned) -> Ordering {
+        (other.at_us, other.order).cmp(&(self.at_us, self.order))
+    }
+}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Planned) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Planned) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Planned {}

@@ -1,0 +1,150 @@
+//! What really happened, as only the world can know it: every proposal, every durable vote, and
+//! what follows from them. No replica sees it; the checks hold replicas against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use synod_paxos::{Ballot, Decree, Durable, Life, NodeId, Slot, Write};
+
+use crate::facts::Facts;
+
+/// The ghost state of one universe.
+#[derive(Debug)]
+pub(crate) struct Ghost {
+    quorum: usize,
+    disks: BTreeMap<NodeId, Sides>,
+    proposed: BTreeMap<(Slot, Ballot), Decree>,
+    votes: BTreeMap<(Slot, Ballot), BTreeSet<Life>>,
+    chosen: BTreeMap<Slot, (Ballot, Decree)>,
+    upto: Slot,
+}
+
+/// A node's facts on both sides of its disk.
+#[derive(Debug, Default)]
+struct Sides {
+    /// What a crash cannot take.
+    durable: Facts,
+    /// What the node has asked for, durable or not.
+    asked: Facts,
+}
+
+/// A disk gave back something else than what it was given.
+#[derive(Debug)]
+pub(crate) struct OtherFacts;
+
+impl Ghost {
+    /// Before anything has happened, among `voters`.
+    pub(crate) fn new(voters: &[Life]) -> Ghost {
+        Ghost {
+            quorum: voters.len() / 2 + 1,
+            disks: voters.iter().map(|life| (life.node, Sides::default())).collect(),
+            proposed: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            upto: Slot::ZERO,
+        }
+    }
+
+    /// How many voters choose.
+    pub(crate) fn quorum(&self) -> usize {
+        self.quorum
+    }
+
+    /// What a crash cannot take from `node`.
+    pub(crate) fn durable(&self, node: NodeId) -> &Facts {
+        &self.sides(node).durable
+    }
+
+    /// What `node` has asked its disk for.
+    pub(crate) fn asked(&self, node: NodeId) -> &Facts {
+        &self.sides(node).asked
+    }
+
+    /// What is proposed for `slot` at `ballot`.
+    pub(crate) fn proposed(&self, slot: Slot, ballot: Ballot) -> Option<&Decree> {
+        self.proposed.get(&(slot, ballot))
+    }
+
+    /// What is proposed for `slot` at ballots above `ballot`.
+    pub(crate) fn proposed_above(
+        &self,
+        slot: Slot,
+        ballot: Ballot,
+    ) -> impl Iterator<Item = (Ballot, &Decree)> {
+        let slots =
+            self.proposed.range((slot, ballot)..).take_while(move |((at, _), _)| *at == slot);
+        slots.map(|((_, at), decree)| (*at, decree)).filter(move |(at, _)| *at > ballot)
+    }
+
+    /// Whether this very vote was ever durable.
+    pub(crate) fn voted(&self, life: Life, slot: Slot, ballot: Ballot) -> bool {
+        self.votes.get(&(slot, ballot)).is_some_and(|lives| lives.contains(&life))
+    }
+
+    /// What is chosen in `slot`, and the lowest ballot at which a quorum was seen to vote for it.
+    pub(crate) fn chosen(&self, slot: Slot) -> Option<&(Ballot, Decree)> {
+        self.chosen.get(&slot)
+    }
+
+    /// The last slot of the gapless chosen prefix.
+    pub(crate) fn upto(&self) -> Slot {
+        self.upto
+    }
+
+    /// A decree is proposed. Whatever was proposed there before stays, for the check to see.
+    pub(crate) fn propose(&mut self, slot: Slot, ballot: Ballot, decree: &Decree) {
+        self.proposed.entry((slot, ballot)).or_insert_with(|| decree.clone());
+    }
+
+    /// A node asks its disk for a fact.
+    pub(crate) fn ask(&mut self, node: NodeId, write: &Write) {
+        self.sides_mut(node).asked.apply(write);
+    }
+
+    /// A fact has become durable: what is chosen by it, if it was the vote that decided.
+    pub(crate) fn sync(&mut self, life: Life, write: &Write) -> Option<(Slot, Ballot, Decree)> {
+        self.sides_mut(life.node).durable.apply(write);
+        let Write::Accepted { slot, ballot, decree } = write else { return None };
+        let lives = self.votes.entry((*slot, *ballot)).or_default();
+        let decides = lives.insert(life) && lives.len() == self.quorum;
+        decides.then(|| (*slot, *ballot, decree.clone()))
+    }
+
+    /// A decree is chosen. The first one stays, for the check to see; lower ballots replace the
+    /// ballot, since what was chosen at a ballot binds every one above it.
+    pub(crate) fn choose(&mut self, slot: Slot, ballot: Ballot, decree: Decree) {
+        let entry = self.chosen.entry(slot).or_insert((ballot, decree));
+        entry.0 = entry.0.min(ballot);
+        while self.chosen.contains_key(&self.upto.next()) {
+            self.upto = self.upto.next();
+        }
+    }
+
+    /// A node starts from `found`. With `in_flight` on its way to the disk when the node crashed,
+    /// all of it may be there or none: those facts that have become durable are returned.
+    pub(crate) fn recover(
+        &mut self,
+        node: NodeId,
+        in_flight: &[Write],
+        found: &Durable,
+    ) -> Result<bool, OtherFacts> {
+        let sides = self.sides_mut(node);
+        let without = sides.durable.clone();
+        let mut with = without.clone();
+        in_flight.iter().for_each(|write| with.apply(write));
+        let (facts, survived) = match (without.durable() == *found, with.durable() == *found) {
+            (_, true) => (with, true),
+            (true, false) => (without, false),
+            (false, false) => return Err(OtherFacts),
+        };
+        sides.asked = facts;
+        Ok(survived)
+    }
+
+    fn sides(&self, node: NodeId) -> &Sides {
+        self.disks.get(&node).expect("every voter has a disk")
+    }
+
+    fn sides_mut(&mut self, node: NodeId) -> &mut Sides {
+        self.disks.get_mut(&node).expect("every voter has a disk")
+    }
+}

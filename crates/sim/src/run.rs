@@ -1,0 +1,131 @@
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    planted::Plant,
+    sights::Sights,
+    violation::Violation,
+    world::{Outcome, World},
+};
+
+/// Which universes to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The first seed.
+    pub first: u64,
+    /// How many seeds, from the first on.
+    pub seeds: u64,
+    /// A bug to plant into each, to see it caught.
+    pub plant: Option<Plant>,
+    /// Whether to go on after a universe that failed.
+    pub go_on: bool,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Universes run.
+    pub seeds: u64,
+    /// Events in all of them.
+    pub events: u64,
+    /// How often rare things happened in them.
+    pub sights: Sights,
+    /// The time they took.
+    pub took: Duration,
+    /// Universes in which a property did not hold.
+    pub failures: Vec<Failure>,
+}
+
+/// A universe in which a property did not hold.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Its seed: `synod sim replay SEED` runs it again.
+    pub seed: u64,
+    /// The property.
+    pub violation: Violation,
+    /// The last events before it.
+    pub story: Vec<String>,
+}
+
+/// What one universe came to.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// Events in it.
+    pub events: u64,
+    /// The digest of all of them: equal for equal seeds, on every machine.
+    pub digest: u64,
+    /// The property that did not hold, if there is one.
+    pub failure: Option<Failure>,
+    /// The last events.
+    pub story: Vec<String>,
+}
+
+impl Summary {
+    /// Events for each second of the run.
+    pub fn events_per_second(&self) -> f64 {
+        self.events as f64 / self.took.as_secs_f64().max(f64::EPSILON)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}: {}", self.seed, self.violation)?;
+        for line in &self.story {
+            writeln!(f, "  {line}")?;
+        }
+        write!(f, "run it again: synod sim replay {}", self.seed)
+    }
+}
+
+/// Runs universes one after the other. `progress` is told after each what there is so far.
+pub fn run(run: Run, mut progress: impl FnMut(&Summary)) -> Summary {
+    let began = Instant::now();
+    let mut summary = Summary::default();
+    for seed in (0..run.seeds).map(|count| run.first.wrapping_add(count)) {
+        let outcome = universe(seed, run.plant, false);
+        summary.seeds += 1;
+        summary.events += outcome.events;
+        summary.sights += outcome.sights;
+        summary.took = began.elapsed();
+        if outcome.violation.is_some() {
+            // The story is told only now: the seed tells the same one again.
+            summary.failures.extend(replay_planted(seed, run.plant).failure);
+        }
+        progress(&summary);
+        if !run.go_on && !summary.failures.is_empty() {
+            break;
+        }
+    }
+    summary
+}
+
+/// Runs one universe with its story.
+pub fn replay(seed: u64) -> Replay {
+    replay_planted(seed, None)
+}
+
+fn replay_planted(seed: u64, plant: Option<Plant>) -> Replay {
+    let Outcome { events, digest, violation, story, .. } = universe(seed, plant, true);
+    let failure = violation.map(|violation| Failure { seed, violation, story: story.clone() });
+    Replay { events, digest, failure, story }
+}
+
+fn universe(seed: u64, plant: Option<Plant>, told: bool) -> Outcome {
+    let mut world = match World::new(seed, plant, told) {
+        Ok(world) => world,
+        Err(violation) => {
+            return Outcome { violation: Some(violation), ..Outcome::default() };
+        }
+    };
+    // A failed assertion in a replica is a finding like any other. The world is only read after it.
+    let checked = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let what = text.unwrap_or("a panic without words").to_owned();
+        Err(Violation { invariant: "assertion", what })
+    });
+    world.outcome(checked)
+}

@@ -1,0 +1,49 @@
+//! Atomic commit in a universe: owners that move money between participants, over the real halves of
+//! `synod_machine`, each with devices and deaths of its own.
+
+mod owner;
+mod participant;
+mod work;
+
+use synod_machine::{TxnId, door::Ask, participant_door as door};
+
+pub(crate) use owner::Owner;
+pub(crate) use participant::Participant;
+pub(crate) use work::{ACCOUNTS, OPENING_BALANCE, participant_name};
+
+/// What an owner or a participant wants of the world.
+#[derive(Debug, Default)]
+pub(crate) struct Acts {
+    /// Calls of nodes: which, the number of the try, and what.
+    pub(crate) calls: Vec<(u16, u64, Ask)>,
+    /// When to be woken.
+    pub(crate) wake_us: Option<u64>,
+    /// Words of an owner to participants.
+    pub(crate) errands: Vec<(usize, door::Call)>,
+    /// What a participant says to owners.
+    pub(crate) reports: Vec<Report>,
+    /// A participant's disk has something to sync.
+    pub(crate) sync: bool,
+}
+
+/// A participant's word to an owner.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) to: Teller,
+    pub(crate) said: door::Said,
+}
+
+/// Which life of which owner asked, and about what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Teller {
+    pub(crate) owner: usize,
+    pub(crate) life: u64,
+    pub(crate) txn: TxnId,
+}
+
+impl Acts {
+    /// Wake at this moment, or earlier if that was wanted already.
+    pub(crate) fn wake_at(&mut self, at_us: u64) {
+        self.wake_us = Some(self.wake_us.map_or(at_us, |earlier| earlier.min(at_us)));
+    }
+}

@@ -1,0 +1,486 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use fastrand::Rng;
+use synod_machine::{
+    BranchIncarnation, Command, Entry, ParticipantName, Rejection, Reply, Request, RequestId, Seq,
+    SessionId, TxnId,
+    branch::{
+        Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Output, Word, Write,
+    },
+    door::{Call, Said},
+    participant_door as door,
+};
+use synod_replica::Response;
+
+use super::{
+    Acts, Report, Teller,
+    work::{self, participant_name},
+};
+use crate::{
+    checks::Watch,
+    errand::{Errand, Heard},
+    plan::{MS, Plan},
+    planted::Plant,
+    violation::{Checked, Violation, demand},
+};
+
+/// How long an unanswered call of a participant waits.
+const PATIENCE_US: u64 = 150 * MS;
+
+/// How long it attends before it asks anew.
+const ATTENDS_US: u64 = 400 * MS;
+
+/// How long its session lives without a word; it only serves to enroll.
+const TTL_MS: u64 = 10_000;
+
+/// One participant: a disk that outlives its processes, and a process now and then.
+#[derive(Debug)]
+pub(crate) struct Participant {
+    place: usize,
+    rng: Rng,
+    voters: u16,
+    grace_ms: u64,
+    plant: Option<Plant>,
+    durable: Facts,
+    life: u64,
+    up: Option<Process>,
+}
+
+/// What stands on a participant's disk.
+#[derive(Clone, Debug)]
+struct Facts {
+    branches: Durable,
+    keys: BTreeMap<Bytes, Entry>,
+}
+
+#[derive(Debug)]
+struct Process {
+    branches: Branches,
+    /// What the disk will hold when all that was asked for is synced.
+    asked: Facts,
+    gathered: Durably,
+    syncing: Option<(Vec<Write>, Durably)>,
+    askers: BTreeMap<Asker, Teller>,
+    next_asker: u64,
+    enrolled: Enrolled,
+    errands: BTreeMap<Purpose, Errand>,
+    proposals: Vec<Command>,
+    /// Finished commits that the log is to hear of.
+    finished: BTreeSet<TxnId>,
+}
+
+/// What a call of a participant is for; one of each at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Purpose {
+    Enroll,
+    Attend,
+    Propose,
+    Acknowledge,
+}
+
+/// How far a participant is known to the log in this life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Enrolled {
+    No,
+    WithSession(SessionId),
+    Yes,
+}
+
+impl Facts {
+    fn write(&mut self, write: &Write) {
+        self.branches.write(write);
+        if let Write::Key { key, entry } = write {
+            match entry {
+                Some(entry) => drop(self.keys.insert(key.clone(), entry.clone())),
+                None => drop(self.keys.remove(key)),
+            }
+        }
+    }
+}
+
+impl Participant {
+    /// The participant at `place`, switched off, with the opening balances on its disk.
+    pub(crate) fn new(place: usize, plan: &Plan, plant: Option<Plant>, rng: Rng) -> Participant {
+        let branches = Durable { revision: work::OPENING, ..Durable::default() };
+        let durable = Facts { branches, keys: work::opening() };
+        let (voters, grace_ms) = (plan.voters, plan.grace_ms);
+        Participant { place, rng, voters, grace_ms, plant, durable, life: 0, up: None }
+    }
+
+    /// How many processes there have been.
+    pub(crate) fn life(&self) -> u64 {
+        self.life
+    }
+
+    /// What an owner sees that looks now; nothing while the participant is off. Only what is durable
+    /// is shown: a revision that a crash takes back is given out again, to another value.
+    pub(crate) fn look(&self) -> Option<&BTreeMap<Bytes, Entry>> {
+        self.up.as_ref().map(|_| &self.durable.keys)
+    }
+
+    /// All that stands in its accounts, durably.
+    pub(crate) fn total(&self) -> i64 {
+        work::total(&self.durable.keys)
+    }
+
+    /// Whether it waits for nothing: no branch in doubt, no commit that the log has not heard of.
+    pub(crate) fn rests(&self) -> bool {
+        self.up.as_ref().is_some_and(|up| {
+            let counts = up.branches.counts();
+            let synced = up.syncing.is_none() && up.gathered.is_empty();
+            let answered = counts.in_doubt == 0 && counts.unacknowledged == 0;
+            up.enrolled == Enrolled::Yes && synced && answered
+        })
+    }
+
+    /// What it waits for, for the story.
+    pub(crate) fn doing(&self) -> String {
+        let counts = self.up.as_ref().map(|up| (up.branches.counts(), up.enrolled));
+        format!("participant {}: {counts:?}", self.place)
+    }
+
+    /// Switches it on.
+    pub(crate) fn start(&mut self, now: u64, watch: &mut Watch) -> Result<Acts, Violation> {
+        if self.up.is_some() {
+            return Ok(Acts::default());
+        }
+        watch.transactions.recovered(self.place, &self.durable.branches)?;
+        self.life += 1;
+        let config = Config {
+            name: participant_name(self.place),
+            incarnation: self.incarnation(),
+            in_doubt_grace_ms: self.grace_ms,
+        };
+        self.up = Some(Process {
+            branches: Branches::recover(config, &self.durable.branches, moment(now)),
+            asked: self.durable.clone(),
+            gathered: Durably::default(),
+            syncing: None,
+            askers: BTreeMap::new(),
+            next_asker: 0,
+            enrolled: Enrolled::No,
+            errands: BTreeMap::new(),
+            proposals: Vec::new(),
+            finished: BTreeSet::new(),
+        });
+        Ok(self.busy(now))
+    }
+
+    /// It loses its power: what was on its way to the disk is there as a whole afterwards or not.
+    pub(crate) fn crash(&mut self, watch: &mut Watch) -> Checked {
+        let Some(up) = self.up.take() else { return Ok(()) };
+        if let Some((writes, _)) = up.syncing
+            && self.rng.bool()
+        {
+            self.sync(&writes, watch)?;
+        }
+        Ok(())
+    }
+
+    /// An owner speaks.
+    pub(crate) fn errand(
+        &mut self,
+        now: u64,
+        from: Teller,
+        call: door::Call,
+        watch: &mut Watch,
+    ) -> Result<Acts, Violation> {
+        let Some(up) = &mut self.up else { return Ok(Acts::default()) };
+        up.next_asker += 1;
+        let asker = Asker(up.next_asker);
+        up.askers.insert(asker, from);
+        let input = match call {
+            door::Call::Prepare { txn, work } => Input::Prepare { asker, txn, work },
+            door::Call::Finish { txn, verdict } => {
+                Input::Finish { asker: Some(asker), txn, verdict }
+            }
+            _ => return Ok(Acts::default()),
+        };
+        self.step(now, input, watch)
+    }
+
+    /// The sync under way is done.
+    pub(crate) fn sealed(&mut self, now: u64, watch: &mut Watch) -> Result<Acts, Violation> {
+        let Some((writes, durably)) = self.up.as_mut().and_then(|up| up.syncing.take()) else {
+            return Ok(Acts::default());
+        };
+        self.sync(&writes, watch)?;
+        let mut acts = Acts::default();
+        for word in durably.synced() {
+            self.speak(word, &mut acts, watch)?;
+        }
+        self.flush(&mut acts, watch)?;
+        self.errands(now, &mut acts);
+        Ok(acts)
+    }
+
+    /// Its moment to wake.
+    pub(crate) fn wake(&mut self, now: u64, watch: &mut Watch) -> Result<Acts, Violation> {
+        let Some(up) = &mut self.up else { return Ok(Acts::default()) };
+        let mut acts = Acts::default();
+        if up.branches.wake_at().is_some_and(|at| at <= moment(now)) {
+            acts = self.step(now, Input::Wake, watch)?;
+        }
+        self.errands(now, &mut acts);
+        Ok(acts)
+    }
+
+    /// A node answers.
+    pub(crate) fn hear(
+        &mut self,
+        now: u64,
+        call: u64,
+        response: &Response,
+        watch: &mut Watch,
+    ) -> Result<Acts, Violation> {
+        let Some(up) = &mut self.up else { return Ok(Acts::default()) };
+        for (purpose, errand) in &mut up.errands {
+            match errand.hear(now, call, response, &mut self.rng) {
+                Heard::Nothing => {}
+                Heard::Later => break,
+                Heard::Said(said) => {
+                    let (purpose, said) = (*purpose, said.clone());
+                    let done = up.errands.remove(&purpose);
+                    return self.take_in(now, purpose, done, said, watch);
+                }
+            }
+        }
+        Ok(self.busy(now))
+    }
+
+    fn take_in(
+        &mut self,
+        now: u64,
+        purpose: Purpose,
+        errand: Option<Errand>,
+        said: Said,
+        watch: &mut Watch,
+    ) -> Result<Acts, Violation> {
+        let place = self.place;
+        let mut acts = Acts::default();
+        match (purpose, said) {
+            (Purpose::Enroll, Said::Reply(reply)) => self.enroll(&reply, watch),
+            (Purpose::Attend, Said::Verdicts(verdicts)) => {
+                for (txn, verdict) in verdicts {
+                    watch.told(txn, verdict)?;
+                    let input = Input::Finish { asker: None, txn, verdict };
+                    merge(&mut acts, self.step(now, input, watch)?);
+                }
+            }
+            (Purpose::Propose, Said::Reply(Reply::Verdict(verdict))) => {
+                let asked = errand.as_ref().and_then(|errand| decides(errand.call()));
+                if let Some(txn) = asked {
+                    watch.told(txn, verdict)?;
+                    let input = Input::Finish { asker: None, txn, verdict };
+                    merge(&mut acts, self.step(now, input, watch)?);
+                }
+            }
+            (Purpose::Propose, Said::Reply(_)) => {}
+            (Purpose::Acknowledge, Said::Reply(Reply::Done(_))) => {
+                let txns = errand.as_ref().map(|errand| acknowledges(errand.call()));
+                let txns = txns.unwrap_or_default();
+                if let Some(up) = &mut self.up {
+                    up.finished.retain(|txn| !txns.contains(txn));
+                }
+                merge(&mut acts, self.step(now, Input::Acknowledged(txns), watch)?);
+            }
+            (Purpose::Acknowledge, Said::Reply(Reply::Rejected(_))) => {}
+            (purpose, said) => {
+                demand!(false, "H", "participant {place}: {purpose:?} is answered with {said:?}");
+            }
+        }
+        self.errands(now, &mut acts);
+        Ok(acts)
+    }
+
+    fn enroll(&mut self, reply: &Reply, watch: &mut Watch) {
+        let (name, incarnation) = (participant_name(self.place), self.incarnation());
+        let Some(up) = &mut self.up else { return };
+        match reply {
+            Reply::Session(session) => {
+                up.enrolled = Enrolled::WithSession(*session);
+                watch.clients.asks(&register(*session, name, incarnation));
+            }
+            Reply::Rejected(Rejection::SessionEnded) => up.enrolled = Enrolled::No,
+            _ => up.enrolled = Enrolled::Yes,
+        }
+    }
+
+    fn step(&mut self, now: u64, input: Input, watch: &mut Watch) -> Result<Acts, Violation> {
+        let place = self.place;
+        let Some(up) = &mut self.up else { return Ok(Acts::default()) };
+        let verdict = match &input {
+            Input::Finish { txn, verdict, .. } => Some((*txn, *verdict)),
+            _ => None,
+        };
+        let keys = &up.asked.keys;
+        let Output { durably, at_once, propose, alarms } =
+            up.branches.step(moment(now), input, |key| keys.get(key).cloned());
+        watch.branch_asked(place, verdict, durably.writes())?;
+        for alarm in &alarms {
+            Self::alarmed(place, alarm)?;
+        }
+        durably.writes().iter().for_each(|write| up.asked.write(write));
+        up.gathered.merge(durably);
+        up.proposals.extend(propose);
+        let mut acts = Acts::default();
+        for (asker, said) in at_once {
+            self.speak(Word::Said { to: asker, said }, &mut acts, watch)?;
+        }
+        self.flush(&mut acts, watch)?;
+        self.errands(now, &mut acts);
+        Ok(acts)
+    }
+
+    /// A person is called: in a universe whose disks keep what was synced there is no reason to.
+    fn alarmed(place: usize, alarm: &Alarm) -> Checked {
+        demand!(false, "H3", "participant {place} calls for a person: {alarm:?}");
+        Ok(())
+    }
+
+    /// Hands the disk what has gathered, if it is free.
+    fn flush(&mut self, acts: &mut Acts, watch: &mut Watch) -> Checked {
+        let Some(up) = &mut self.up else { return Ok(()) };
+        if up.syncing.is_some() || up.gathered.is_empty() {
+            return Ok(());
+        }
+        let durably = std::mem::take(&mut up.gathered);
+        let writes = durably.writes().to_vec();
+        acts.sync = true;
+        if self.plant == Some(Plant::VoteBeforeSync) {
+            up.syncing = Some((writes, Durably::default()));
+            for word in durably.synced() {
+                self.speak(word, acts, watch)?;
+            }
+        } else {
+            up.syncing = Some((writes, durably));
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, writes: &[Write], watch: &mut Watch) -> Checked {
+        writes.iter().for_each(|write| self.durable.write(write));
+        watch.transactions.synced(self.place, writes)
+    }
+
+    fn speak(&mut self, word: Word, acts: &mut Acts, watch: &mut Watch) -> Checked {
+        let Some(up) = &mut self.up else { return Ok(()) };
+        match word {
+            Word::Said { to, said } => {
+                let Some(to) = up.askers.remove(&to) else { return Ok(()) };
+                if let door::Said::Vote(vote) = &said {
+                    watch.transactions.votes(self.place, to.txn, vote)?;
+                }
+                acts.reports.push(Report { to, said });
+            }
+            Word::Acknowledge(txn) => {
+                watch.transactions.acknowledges(self.place, txn)?;
+                up.finished.insert(txn);
+            }
+        }
+        Ok(())
+    }
+
+    fn busy(&mut self, now: u64) -> Acts {
+        let mut acts = Acts::default();
+        self.errands(now, &mut acts);
+        acts
+    }
+
+    /// Begins what there is to ask of the nodes, tries again what was not answered, and says when
+    /// to be woken.
+    fn errands(&mut self, now: u64, acts: &mut Acts) {
+        for purpose in [Purpose::Enroll, Purpose::Attend, Purpose::Propose, Purpose::Acknowledge] {
+            self.begin(purpose);
+        }
+        let Some(up) = &mut self.up else { return };
+        for errand in up.errands.values_mut() {
+            if errand.wake_us() <= now {
+                acts.calls.push(errand.again(now, &mut self.rng));
+            }
+            acts.wake_at(errand.wake_us());
+        }
+        if let Some(at) = up.branches.wake_at() {
+            acts.wake_at((at.0 * MS).max(now + MS));
+        }
+    }
+
+    fn begin(&mut self, purpose: Purpose) {
+        let name = participant_name(self.place);
+        let incarnation = self.incarnation();
+        let Some(up) = &mut self.up else { return };
+        if up.errands.contains_key(&purpose) {
+            return;
+        }
+        let call = match purpose {
+            Purpose::Enroll => match up.enrolled {
+                Enrolled::No => Some(open_session(&name)),
+                Enrolled::WithSession(session) => {
+                    Some(Call::Submit(register(session, name, incarnation)))
+                }
+                Enrolled::Yes => None,
+            },
+            Purpose::Attend => (up.enrolled == Enrolled::Yes).then(|| up.branches.attend()),
+            Purpose::Propose => (!up.proposals.is_empty()).then(|| unnamed(up.proposals.remove(0))),
+            Purpose::Acknowledge => {
+                (!up.finished.is_empty() && up.enrolled == Enrolled::Yes).then(|| {
+                    let txns = up.finished.iter().copied().collect();
+                    unnamed(Command::Ack { participant: name, txns })
+                })
+            }
+        };
+        let Some(call) = call else { return };
+        let patience = if purpose == Purpose::Attend { ATTENDS_US } else { PATIENCE_US };
+        let errand = Errand::new(1 + purpose as u64, call, self.voters, patience, &mut self.rng);
+        up.errands.insert(purpose, errand);
+    }
+
+    fn incarnation(&self) -> BranchIncarnation {
+        BranchIncarnation(1 + self.place as u64)
+    }
+}
+
+fn open_session(name: &ParticipantName) -> Call {
+    unnamed(Command::OpenSession { owner: name.as_str().to_owned(), ttl_ms: TTL_MS })
+}
+
+fn register(session: SessionId, name: ParticipantName, incarnation: BranchIncarnation) -> Request {
+    let id = RequestId { session, seq: Seq::new(1) };
+    let address = "nowhere:1".to_owned();
+    let command = Command::RegisterParticipant { name, incarnation, address };
+    Request { id: Some(id), acked: Seq::ZERO, command }
+}
+
+/// A command that may safely be done twice.
+fn unnamed(command: Command) -> Call {
+    Call::Submit(Request { id: None, acked: Seq::ZERO, command })
+}
+
+fn decides(call: &Call) -> Option<TxnId> {
+    match call {
+        Call::Submit(Request { command: Command::Decide { txn, .. }, .. }) => Some(*txn),
+        _ => None,
+    }
+}
+
+fn acknowledges(call: &Call) -> Vec<TxnId> {
+    match call {
+        Call::Submit(Request { command: Command::Ack { txns, .. }, .. }) => txns.clone(),
+        _ => Vec::new(),
+    }
+}
+
+fn moment(now_us: u64) -> Moment {
+    Moment(now_us / MS)
+}
+
+fn merge(acts: &mut Acts, later: Acts) {
+    acts.calls.extend(later.calls);
+    acts.errands.extend(later.errands);
+    acts.reports.extend(later.reports);
+    acts.sync |= later.sync;
+    if let Some(at) = later.wake_us {
+        acts.wake_at(at);
+    }
+}

@@ -1,0 +1,267 @@
+//! A universe: one queue of events, one clock, one thread. Whatever happens in it follows from its
+//! seed.
+
+mod callers;
+mod nodes;
+mod troubles;
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use synod_paxos::{Life, Members, NodeId};
+use synod_store::Identity;
+
+use crate::{
+    checks::Watch,
+    client::Client,
+    disk::Disk,
+    event::{Caller, Event, Queue},
+    network::Network,
+    node::Node,
+    plan::{MS, Plan, SECOND},
+    planted::Plant,
+    sights::Sights,
+    story::Story,
+    txn::{ACCOUNTS, OPENING_BALANCE, Owner, Participant},
+    violation::{Checked, Violation, demand},
+};
+
+/// How long a serving leader may have heard no quorum: it gives up after two of the longest
+/// silences, and notices at its next round.
+const SILENCE_US: u64 = 2_500 * MS;
+
+/// Requests that every client has done once trouble has ended.
+const LAST_REQUESTS: u32 = 3;
+
+/// A universe that has had this many events is stuck in a loop.
+const EVENTS_MAX: u64 = 5_000_000;
+
+/// One universe.
+#[derive(Debug)]
+pub(crate) struct World {
+    now_us: u64,
+    events: u64,
+    plan: Plan,
+    plant: Option<Plant>,
+    queue: Queue,
+    network: Network,
+    members: Members,
+    nodes: Vec<Node>,
+    clients: Vec<Client>,
+    owners: Vec<Owner>,
+    participants: Vec<Participant>,
+    /// When each owner and participant is next woken.
+    alarms: BTreeMap<Caller, u64>,
+    /// The last number given to a call at a node.
+    calls: u64,
+    watch: Watch,
+    story: Story,
+    /// Chance of what is no device of its own: syncs, troubles, what nodes are seeded with.
+    rng: Rng,
+    healed: bool,
+}
+
+/// What came of a universe.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) events: u64,
+    pub(crate) digest: u64,
+    pub(crate) sights: Sights,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) story: Vec<String>,
+}
+
+impl World {
+    /// The universe of `seed`, with a bug planted in it or none. Its story is kept only if `told`.
+    pub(crate) fn new(seed: u64, plant: Option<Plant>, told: bool) -> Result<World, Violation> {
+        let plan = Plan::of(seed);
+        let mut rng = Rng::with_seed(seed);
+        let lives: Vec<Life> =
+            (1..=plan.voters).map(|node| Life::first(NodeId::new(node))).collect();
+        let members = Members::new(lives.clone()).expect("a plan has 1, 3, 5 or 7 voters");
+        let nodes = lives.iter().map(|life| Ok(Node::new(*life, empty_disk(&plan, *life)?)));
+        let nodes = nodes.collect::<Result<_, Violation>>()?;
+        let network = Network::new(plan.voters, plan.network.clone(), rng.fork());
+        let clients = (0..usize::from(plan.clients))
+            .map(|name| Client::new(name, &plan, rng.fork()))
+            .collect();
+        let owners = (0..usize::from(plan.owners))
+            .map(|place| Owner::new(place, &plan, rng.fork()))
+            .collect();
+        let participants = (0..usize::from(plan.participants))
+            .map(|place| Participant::new(place, &plan, plant, rng.fork()))
+            .collect();
+        let mut world = World {
+            now_us: 0,
+            events: 0,
+            watch: Watch::new(&lives, plan.window_slots, SILENCE_US),
+            plan,
+            plant,
+            queue: Queue::default(),
+            network,
+            members,
+            nodes,
+            clients,
+            owners,
+            participants,
+            alarms: BTreeMap::new(),
+            calls: 0,
+            story: Story::new(told),
+            rng,
+            healed: false,
+        };
+        world.begin();
+        Ok(world)
+    }
+
+    /// Runs to the end, or to the first property that does not hold.
+    pub(crate) fn run(&mut self) -> Checked {
+        while let Some((at_us, event)) = self.queue.next() {
+            self.now_us = at_us;
+            self.events += 1;
+            let (kind, whose) = event.label();
+            self.story.mark(&[at_us, u64::from(kind), whose]);
+            self.happen(event)?;
+            if self.healed && self.is_well() {
+                return self.ended();
+            }
+            let late = self.now_us > self.plan.trouble_us + self.plan.healing_us;
+            demand!(!late && self.events < EVENTS_MAX, "L", "{}", self.what_is_not_well());
+        }
+        demand!(false, "L", "nothing happens any more: {}", self.what_is_not_well());
+        Ok(())
+    }
+
+    /// What came of it.
+    pub(crate) fn outcome(&mut self, checked: Checked) -> Outcome {
+        let upto = self.watch.upto().get();
+        self.story.mark(&[upto, self.watch.order.machine().hash().0]);
+        Outcome {
+            events: self.events,
+            digest: self.story.digest(),
+            sights: self.watch.sights(),
+            violation: checked.err(),
+            story: self.story.lines(),
+        }
+    }
+
+    fn begin(&mut self) {
+        for node in 0..self.nodes.len() {
+            let node = self.nodes[node].id();
+            let at_us = self.rng.u64(0..20 * MS);
+            self.queue.plan(at_us, Event::Start { node });
+        }
+        for client in 0..self.clients.len() {
+            let at_us = self.rng.u64(0..300 * MS);
+            self.queue.plan(at_us, Event::Alarm { caller: Caller::Client(client) });
+        }
+        for participant in 0..self.participants.len() {
+            let at_us = self.rng.u64(0..300 * MS);
+            self.queue.plan(at_us, Event::Return { participant });
+        }
+        for owner in 0..self.owners.len() {
+            let at_us = self.rng.u64(200 * MS..500 * MS);
+            self.queue.plan(at_us, Event::Alarm { caller: Caller::Owner(owner) });
+        }
+        for (trouble, gap_us) in self.plan.gaps_us.clone() {
+            self.plan_trouble(trouble, gap_us);
+        }
+        self.queue.plan(self.plan.trouble_us, Event::Heal);
+    }
+
+    fn happen(&mut self, event: Event) -> Checked {
+        match event {
+            Event::Word(envelope) => self.word(envelope),
+            Event::Checkpoint { from, to, checkpoint } => self.checkpoint(from, to, checkpoint),
+            Event::Synced { node, boot } => self.synced(node, boot),
+            Event::DiskFree { node, boot } => self.disk_free(node, boot),
+            Event::Fetched { node, boot, fetch } => self.fetched(node, boot, fetch),
+            Event::Wake { node, boot } => self.wake(node, boot),
+            Event::Start { node } => self.start(node),
+            Event::Call { node, caller, call, ask } => self.call(node, caller, call, ask),
+            Event::Answer { caller, call, response } => self.answer(caller, call, &response),
+            Event::Alarm { caller } => self.alarm(caller),
+            Event::Errand { from, to, call } => self.errand(from, to, call),
+            Event::Report { from, to, said } => self.report(from, to, &said),
+            Event::Sealed { participant, life } => self.sealed(participant, life),
+            Event::Return { participant } => self.switch_on(participant),
+            Event::Trouble(trouble) => self.trouble(trouble),
+            Event::Heal => self.heal(),
+        }
+    }
+
+    /// The end of trouble: everything is switched on, connected and quick, and the clients finish.
+    fn heal(&mut self) -> Checked {
+        self.healed = true;
+        self.network.heal();
+        self.story.tell(self.now_us, || "trouble ends".into());
+        for client in &mut self.clients {
+            client.wind_up(LAST_REQUESTS);
+        }
+        for owner in &mut self.owners {
+            owner.wind_up(LAST_REQUESTS);
+        }
+        for node in &mut self.nodes {
+            node.paused_until_us = 0;
+            node.stalled_until_us = 0;
+            node.cut_short = false;
+        }
+        Ok(())
+    }
+
+    /// Whether everything has come to a good end: every client rests, and every node has applied
+    /// all that is chosen.
+    fn is_well(&self) -> bool {
+        let upto = self.watch.upto();
+        self.clients.iter().all(Client::rests)
+            && self.owners.iter().all(Owner::rests)
+            && self.participants.iter().all(Participant::rests)
+            && self
+                .nodes
+                .iter()
+                .all(|node| node.up.as_ref().is_some_and(|up| up.replica.status().applied == upto))
+    }
+
+    /// The last properties, of a universe that has come to a good end.
+    fn ended(&self) -> Checked {
+        let total = self.participants.iter().map(Participant::total).sum();
+        let accounts = self.participants.len() as i64 * i64::from(ACCOUNTS);
+        self.watch.transactions.ended(total, accounts * OPENING_BALANCE)
+    }
+
+    fn what_is_not_well(&self) -> String {
+        let upto = self.watch.upto();
+        let mut lines = vec![format!("not well {} after trouble ended; chosen up to {upto}", {
+            let seconds = self.now_us.saturating_sub(self.plan.trouble_us) / SECOND;
+            format!("{seconds} s and {} events", self.events)
+        })];
+        for node in &self.nodes {
+            let status = node.up.as_ref().map(|up| up.replica.status());
+            lines.push(format!("{}: {status:?}", node.id()));
+        }
+        let awake = self.clients.iter().filter(|client| !client.rests());
+        lines.extend(awake.map(Client::doing));
+        let awake = self.owners.iter().filter(|owner| !owner.rests());
+        lines.extend(awake.map(Owner::doing));
+        let awake = self.participants.iter().filter(|participant| !participant.rests());
+        lines.extend(awake.map(Participant::doing));
+        lines.join("\n    ")
+    }
+
+    fn node(&mut self, node: NodeId) -> &mut Node {
+        &mut self.nodes[usize::from(node.get()) - 1]
+    }
+}
+
+fn empty_disk(plan: &Plan, life: Life) -> Result<Disk, Violation> {
+    if !plan.real_store {
+        return Ok(Disk::model());
+    }
+    let identity = Identity { cluster: "universe".into(), cluster_id: 1, life };
+    Disk::real(identity).map_err(|error| store_failed(life.node, &error))
+}
+
+/// The store fails although nothing is wrong with the disk under it.
+fn store_failed(node: NodeId, error: &synod_store::StoreError) -> Violation {
+    Violation { invariant: "B6", what: format!("{node}: {error}") }
+}

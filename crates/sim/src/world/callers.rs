@@ -1,0 +1,174 @@
+//! What happens between callers and nodes.
+
+use synod_machine::{door::Ask, participant_door as door};
+use synod_paxos::NodeId;
+use synod_replica::{ClientId, Response};
+
+use super::World;
+use crate::{
+    client::Wish,
+    event::{Caller, Event},
+    txn::{Acts, Participant, Report, Teller},
+    violation::Checked,
+};
+
+impl World {
+    /// A node answers a call.
+    pub(super) fn respond(&mut self, id: NodeId, client: ClientId, response: Response) {
+        let Some(up) = &mut self.node(id).up else { return };
+        let Some((caller, call)) = up.calls.remove(&client) else { return };
+        self.story.tell(self.now_us, || format!("{id} answers {caller:?}: {response:?}"));
+        for delay in self.network.anywhere() {
+            let response = response.clone();
+            self.queue.plan(self.now_us + delay, Event::Answer { caller, call, response });
+        }
+    }
+
+    /// An answer arrives at its caller.
+    pub(super) fn answer(&mut self, caller: Caller, call: u64, response: &Response) -> Checked {
+        let (now, watch) = (self.now_us, &mut self.watch);
+        match caller {
+            Caller::Client(place) => {
+                let wish = self.clients[place].hear(now, call, response, &mut watch.clients)?;
+                self.grant(caller, wish);
+            }
+            Caller::Owner(place) => {
+                let acts = self.owners[place].hear(now, call, response, watch)?;
+                self.act(caller, acts);
+            }
+            Caller::Participant(place) => {
+                let acts = self.participants[place].hear(now, call, response, watch)?;
+                self.act(caller, acts);
+            }
+        }
+        Ok(())
+    }
+
+    /// A caller's moment to wake.
+    pub(super) fn alarm(&mut self, caller: Caller) -> Checked {
+        let (now, watch) = (self.now_us, &mut self.watch);
+        match caller {
+            Caller::Client(place) => {
+                let wish = self.clients[place].wake(now, &mut watch.clients);
+                self.grant(caller, wish);
+            }
+            Caller::Owner(place) => {
+                let looks: Vec<_> = self.participants.iter().map(Participant::look).collect();
+                let acts = self.owners[place].wake(now, &looks, watch)?;
+                self.act(caller, acts);
+            }
+            Caller::Participant(place) => {
+                let acts = self.participants[place].wake(now, watch)?;
+                self.act(caller, acts);
+            }
+        }
+        Ok(())
+    }
+
+    /// A word of an owner arrives at a participant.
+    pub(super) fn errand(&mut self, from: Teller, to: usize, call: door::Call) -> Checked {
+        self.story.tell(self.now_us, || format!("participant {to} hears {from:?}: {call:?}"));
+        let acts = self.participants[to].errand(self.now_us, from, call, &mut self.watch)?;
+        self.act(Caller::Participant(to), acts);
+        Ok(())
+    }
+
+    /// What a participant says arrives at an owner, if it is still the one that asked.
+    pub(super) fn report(&mut self, from: usize, to: Teller, said: &door::Said) -> Checked {
+        let owner = &mut self.owners[to.owner];
+        if owner.life() != to.life {
+            return Ok(());
+        }
+        self.story.tell(self.now_us, || format!("{to:?} hears participant {from}: {said:?}"));
+        let acts = owner.report(self.now_us, from, to.txn, said, &mut self.watch)?;
+        self.act(Caller::Owner(to.owner), acts);
+        Ok(())
+    }
+
+    /// The sync under way at a participant is done.
+    pub(super) fn sealed(&mut self, place: usize, life: u64) -> Checked {
+        let participant = &mut self.participants[place];
+        if participant.life() != life {
+            return Ok(());
+        }
+        let acts = participant.sealed(self.now_us, &mut self.watch)?;
+        self.act(Caller::Participant(place), acts);
+        Ok(())
+    }
+
+    /// A participant is switched on.
+    pub(super) fn switch_on(&mut self, place: usize) -> Checked {
+        self.story.tell(self.now_us, || format!("participant {place} starts"));
+        let acts = self.participants[place].start(self.now_us, &mut self.watch)?;
+        self.act(Caller::Participant(place), acts);
+        Ok(())
+    }
+
+    fn grant(&mut self, caller: Caller, wish: Wish) {
+        if let Some((node, call, ask)) = wish.call {
+            self.ask(NodeId::new(node), caller, call, &ask);
+        }
+        if let Some(at) = wish.wake_us {
+            self.plan_alarm(caller, at);
+        }
+    }
+
+    /// Does what an owner or a participant wants.
+    fn act(&mut self, caller: Caller, acts: Acts) {
+        for (node, call, ask) in acts.calls {
+            self.ask(NodeId::new(node), caller, call, &ask);
+        }
+        match caller {
+            Caller::Client(_) => {}
+            Caller::Owner(place) => self.tell_participants(place, acts.errands),
+            Caller::Participant(place) => self.tell_owners(place, acts.reports, acts.sync),
+        }
+        if let Some(at) = acts.wake_us {
+            self.plan_alarm(caller, at);
+        }
+    }
+
+    fn tell_participants(&mut self, owner: usize, errands: Vec<(usize, door::Call)>) {
+        for (to, call) in errands {
+            let (door::Call::Prepare { txn, .. } | door::Call::Finish { txn, .. }) = call else {
+                continue;
+            };
+            let from = Teller { owner, life: self.owners[owner].life(), txn };
+            for delay in self.network.anywhere() {
+                let call = call.clone();
+                self.queue.plan(self.now_us + delay, Event::Errand { from, to, call });
+            }
+        }
+    }
+
+    fn tell_owners(&mut self, from: usize, reports: Vec<Report>, sync: bool) {
+        for Report { to, said } in reports {
+            for delay in self.network.anywhere() {
+                let said = said.clone();
+                self.queue.plan(self.now_us + delay, Event::Report { from, to, said });
+            }
+        }
+        if sync {
+            let took = self.rng.u64(self.plan.sync_us.0..=self.plan.sync_us.1);
+            let life = self.participants[from].life();
+            self.queue.plan(self.now_us + took, Event::Sealed { participant: from, life });
+        }
+    }
+
+    /// Plans an alarm, unless an earlier one is planned already.
+    fn plan_alarm(&mut self, caller: Caller, at_us: u64) {
+        let at_us = at_us.max(self.now_us);
+        let planned = self.alarms.get(&caller).copied();
+        if planned.is_none_or(|planned| planned <= self.now_us || at_us < planned) {
+            self.alarms.insert(caller, at_us);
+            self.queue.plan(at_us, Event::Alarm { caller });
+        }
+    }
+
+    fn ask(&mut self, node: NodeId, caller: Caller, call: u64, ask: &Ask) {
+        for delay in self.network.anywhere() {
+            let ask = ask.clone();
+            self.queue.plan(self.now_us + delay, Event::Call { node, caller, call, ask });
+        }
+    }
+}

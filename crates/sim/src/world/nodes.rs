@@ -1,0 +1,291 @@
+//! What happens at nodes: the driver of the simulator. It does what the node's own driver does and
+//! nothing more: step, carry out, sync, open, deliver.
+
+use std::collections::VecDeque;
+
+use synod_machine::door;
+use synod_paxos::{Envelope, Fetch, Fetched, NodeId};
+use synod_replica::{Checkpoint, ClientId, Input, Output, Replica};
+
+use super::{World, store_failed};
+use crate::{
+    checks::leadership::Times,
+    event::{Caller, Event},
+    node::{Batch, Up},
+    plan::MS,
+    violation::{Checked, Violation},
+};
+
+/// Bytes that the driver reads for one fetch.
+const FETCH_BYTES_MAX: usize = 1 << 20;
+
+/// How long a read of the store takes.
+const FETCH_US: (u64, u64) = (50, 3 * MS);
+
+impl World {
+    /// Switches a node on.
+    pub(super) fn start(&mut self, id: NodeId) -> Checked {
+        let (now, seed) = (self.now_us, self.rng.u64(..));
+        let (members, window_slots) = (self.members.clone(), self.plan.window_slots);
+        let node = self.node(id);
+        if node.up.is_some() {
+            return Ok(());
+        }
+        let (durable, log) = node.disk.open().map_err(|error| store_failed(id, &error))?;
+        let (life, in_flight) = (node.life, std::mem::take(&mut node.in_flight));
+        self.watch.recovered(life, &in_flight, &durable)?;
+        let node = self.node(id);
+        node.boot += 1;
+        let boot = node.boot;
+        let mut config = node.config(&members);
+        config.paxos.window_slots = window_slots;
+        let upto = durable.chosen_upto;
+        let replica = Replica::recover(config, durable, log, seed);
+        node.up = Some(Up::new(replica, now));
+        self.story.tell(now, || format!("{id} starts its life {boot}, chosen up to {upto}"));
+        self.settle(id, Output::default())
+    }
+
+    /// A word arrives.
+    pub(super) fn word(&mut self, envelope: Envelope) -> Checked {
+        let (to, now) = (envelope.to, self.now_us);
+        if self.hold(to, || Event::Word(envelope.clone())) || self.node(to).up.is_none() {
+            return Ok(());
+        }
+        self.watch.leadership.heard(to, envelope.from.node, now);
+        self.story.tell(now, || format!("{to} hears {} {:?}", envelope.from, envelope.message));
+        self.step(to, Input::Peer(envelope))
+    }
+
+    /// Another node's digest arrives.
+    pub(super) fn checkpoint(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        checkpoint: Checkpoint,
+    ) -> Checked {
+        if self.hold(to, || Event::Checkpoint { from, to, checkpoint }) {
+            return Ok(());
+        }
+        self.step(to, Input::Checkpoint { from, checkpoint })
+    }
+
+    /// The sync under way is done.
+    pub(super) fn synced(&mut self, id: NodeId, boot: u64) -> Checked {
+        if self.hold(id, || Event::Synced { node: id, boot }) || !self.is_in(id, boot) {
+            return Ok(());
+        }
+        let node = self.node(id);
+        let life = node.life;
+        let batch = node.up.as_mut().and_then(|up| up.syncing.take());
+        let Some(batch) = batch else { return Ok(()) };
+        node.disk.write(batch.writes()).map_err(|error| store_failed(id, &error))?;
+        self.watch.synced(life, batch.writes())?;
+        self.story.tell(self.now_us, || format!("{id} has synced {:?}", batch.writes()));
+        let output = Output { at_once: batch.synced(), ..Output::default() };
+        self.settle(id, output)
+    }
+
+    /// Nothing more waits and the disk is free.
+    pub(super) fn disk_free(&mut self, id: NodeId, boot: u64) -> Checked {
+        if self.hold(id, || Event::DiskFree { node: id, boot }) || !self.is_in(id, boot) {
+            return Ok(());
+        }
+        let Some(up) = &mut self.node(id).up else { return Ok(()) };
+        up.free_told = false;
+        if up.syncing.is_some() || !up.gathered.is_empty() || !up.replica.gathered() {
+            return Ok(());
+        }
+        self.step(id, Input::DiskFree)
+    }
+
+    /// The store has read what a fetch asked for.
+    pub(super) fn fetched(&mut self, id: NodeId, boot: u64, fetch: Fetch) -> Checked {
+        if self.hold(id, || Event::Fetched { node: id, boot, fetch }) || !self.is_in(id, boot) {
+            return Ok(());
+        }
+        let disk = &self.node(id).disk;
+        let decrees = disk.chosen(fetch.first, fetch.upto, FETCH_BYTES_MAX);
+        let decrees = decrees.map_err(|error| store_failed(id, &error))?;
+        self.step(id, Input::Fetched(Fetched { to: fetch.to, decrees }))
+    }
+
+    /// The moment to wake.
+    pub(super) fn wake(&mut self, id: NodeId, boot: u64) -> Checked {
+        if self.hold(id, || Event::Wake { node: id, boot }) || !self.is_in(id, boot) {
+            return Ok(());
+        }
+        let now = self.now_us;
+        let Some(up) = &mut self.node(id).up else { return Ok(()) };
+        up.wake_us = None;
+        if up.wants_wake_us().is_some_and(|at| at <= now) {
+            return self.step(id, Input::Wake);
+        }
+        self.plan_wake(id);
+        Ok(())
+    }
+
+    /// A call arrives.
+    pub(super) fn call(
+        &mut self,
+        id: NodeId,
+        caller: Caller,
+        call: u64,
+        ask: door::Ask,
+    ) -> Checked {
+        let again = || Event::Call { node: id, caller, call, ask: ask.clone() };
+        if self.hold(id, again) {
+            return Ok(());
+        }
+        self.calls += 1;
+        let client = ClientId(self.calls);
+        let Some(up) = &mut self.node(id).up else { return Ok(()) };
+        up.calls.insert(client, (caller, call));
+        self.story.tell(self.now_us, || format!("{id} is asked by {caller:?}: {:?}", ask.call));
+        self.step(id, Input::Client { client, ask })
+    }
+
+    /// Steps one input and carries out what comes of it.
+    fn step(&mut self, id: NodeId, input: Input) -> Checked {
+        let mut output = Output::default();
+        self.step_into(id, input, &mut output)?;
+        self.settle(id, output)
+    }
+
+    fn step_into(&mut self, id: NodeId, input: Input, output: &mut Output) -> Checked {
+        let now = self.now_us;
+        let node = &mut self.nodes[usize::from(id.get()) - 1];
+        let (wall, life, boot, held) = (node.wall(now), node.life, node.boot, node.paused_until_us);
+        let Some(up) = &mut node.up else { return Ok(()) };
+        let (tick, asked) = (up.tick(now), output.durably.writes().len());
+        up.replica.step(tick, wall, input, output);
+        let times = Times { now_us: now, awake_us: now - up.started_us.max(held.min(now)) };
+        self.watch.asked(life, &output.durably.writes()[asked..])?;
+        self.watch.stepped(id, boot, &up.replica, times)
+    }
+
+    /// Sends, syncs, reads and answers, and steps in what the node says to itself, until it wants
+    /// nothing more.
+    fn settle(&mut self, id: NodeId, mut output: Output) -> Checked {
+        let mut to_self = VecDeque::new();
+        loop {
+            let out = std::mem::take(&mut output);
+            if self.carry_out(id, out, &mut to_self)? {
+                return Ok(());
+            }
+            let Some(envelope) = to_self.pop_front() else { break };
+            self.step_into(id, Input::Peer(envelope), &mut output)?;
+        }
+        self.sync(id)?;
+        self.plan_wake(id);
+        Ok(())
+    }
+
+    /// Empties an output to where its parts belong; tells whether the node lost its power over it.
+    fn carry_out(
+        &mut self,
+        id: NodeId,
+        output: Output,
+        to_self: &mut VecDeque<Envelope>,
+    ) -> Result<bool, Violation> {
+        let mut words = output.at_once;
+        let node = self.node(id);
+        let boot = node.boot;
+        let cut_short = node.cut_short && !words.is_empty();
+        if let Some(up) = &mut node.up {
+            up.gathered.merge(output.durably);
+        }
+        if cut_short {
+            words.truncate(self.rng.usize(0..=words.len()));
+        }
+        for envelope in words {
+            self.watch.spoken(&envelope)?;
+            if envelope.to == id { to_self.push_back(envelope) } else { self.send(&envelope) }
+        }
+        if cut_short {
+            self.sync(id)?;
+            self.crash(id, "loses its power in the middle of a sentence");
+            return Ok(true);
+        }
+        for checkpoint in output.checkpoints {
+            self.tell_all(id, checkpoint);
+        }
+        for fetch in output.fetch {
+            let at = self.now_us + self.rng.u64(FETCH_US.0..=FETCH_US.1);
+            self.queue.plan(at, Event::Fetched { node: id, boot, fetch });
+        }
+        for (client, response) in output.responses {
+            self.respond(id, client, response);
+        }
+        Ok(false)
+    }
+
+    fn send(&mut self, envelope: &Envelope) {
+        for delay in self.network.copies(envelope.from.node.get(), envelope.to.get()) {
+            self.queue.plan(self.now_us + delay, Event::Word(envelope.clone()));
+        }
+    }
+
+    fn tell_all(&mut self, from: NodeId, checkpoint: Checkpoint) {
+        for to in (1..=self.plan.voters).map(NodeId::new).filter(|to| *to != from) {
+            for delay in self.network.copies(from.get(), to.get()) {
+                self.queue.plan(self.now_us + delay, Event::Checkpoint { from, to, checkpoint });
+            }
+        }
+    }
+
+    /// Hands the disk what has gathered, if it is free, or tells the replica that it is.
+    fn sync(&mut self, id: NodeId) -> Checked {
+        let (now, plant) = (self.now_us, self.plant);
+        let took = self.rng.u64(self.plan.sync_us.0..=self.plan.sync_us.1);
+        let node = self.node(id);
+        let (boot, stalled) = (node.boot, node.stalled_until_us);
+        let Some(up) = &mut node.up else { return Ok(()) };
+        if up.syncing.is_some() {
+            return Ok(());
+        }
+        if up.gathered.is_empty() {
+            if up.replica.gathered() && !up.free_told {
+                up.free_told = true;
+                self.queue.plan(now, Event::DiskFree { node: id, boot });
+            }
+            return Ok(());
+        }
+        let (batch, early) = Batch::new(std::mem::take(&mut up.gathered), plant);
+        let done = if batch.writes().is_empty() { now } else { now.max(stalled) + took };
+        up.syncing = Some(batch);
+        self.queue.plan(done, Event::Synced { node: id, boot });
+        if early.is_empty() {
+            return Ok(());
+        }
+        self.settle(id, Output { at_once: early, ..Output::default() })
+    }
+
+    fn plan_wake(&mut self, id: NodeId) {
+        let now = self.now_us;
+        let node = self.node(id);
+        let boot = node.boot;
+        let Some(up) = &mut node.up else { return };
+        let Some(at) = up.wants_wake_us().map(|at| at.max(now)) else { return };
+        if up.wake_us.is_none_or(|planned| planned > at) {
+            up.wake_us = Some(at);
+            self.queue.plan(at, Event::Wake { node: id, boot });
+        }
+    }
+
+    /// Whether the node stands still; then the event comes again when it does not.
+    fn hold(&mut self, id: NodeId, event: impl FnOnce() -> Event) -> bool {
+        let until = self.node(id).paused_until_us;
+        if until <= self.now_us {
+            return false;
+        }
+        self.queue.plan(until, event());
+        true
+    }
+
+    /// Whether the node is still in this life of its process.
+    fn is_in(&mut self, id: NodeId, boot: u64) -> bool {
+        let node = self.node(id);
+        node.boot == boot && node.up.is_some()
+    }
+}

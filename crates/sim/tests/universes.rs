@@ -1,0 +1,48 @@
+//! What every universe keeps, and that the checks would see it if one did not.
+
+use synod_sim::{Plant, Run, replay, run};
+
+/// Seeds of the run that CI makes; `synod sim run` makes longer ones.
+const SEEDS: u64 = 200;
+
+/// Seeds within which a planted bug must be caught.
+const CAUGHT_WITHIN: u64 = 40;
+
+/// Every property, after every step of two hundred universes; and in those, everything that the
+/// properties are about has happened.
+#[test]
+fn two_hundred_universes_keep_every_property() {
+    let summary = run(Run { first: 1, seeds: SEEDS, plant: None, go_on: false }, |_| {});
+    if let Some(failure) = summary.failures.first() {
+        panic!("{failure}");
+    }
+    for (name, times) in summary.sights.named() {
+        assert!(times > 0, "{SEEDS} universes and no {name}: {:?}", summary.sights);
+    }
+}
+
+/// One seed is one universe, event for event, on the model and on the real store (seed 8).
+#[test]
+fn the_same_seed_is_the_same_universe() {
+    for seed in [1, 2, 8] {
+        let (once, again) = (replay(seed), replay(seed));
+        assert_eq!((once.events, once.digest), (again.events, again.digest), "seed {seed}");
+    }
+    assert_ne!(replay(1).digest, replay(2).digest);
+}
+
+/// A bug in the driver or the disk is seen, and by the property that it breaks.
+#[test]
+fn every_planted_bug_of_the_devices_is_caught() {
+    for (plant, invariant) in [
+        (Plant::PromiseBeforeSync, "B3"),
+        (Plant::AcceptedBeforeSync, "B3"),
+        (Plant::BallotBeforeSync, "B3"),
+        (Plant::VoteBeforeSync, "H2"),
+    ] {
+        let summary =
+            run(Run { first: 1, seeds: CAUGHT_WITHIN, plant: Some(plant), go_on: false }, |_| {});
+        let failure = summary.failures.first().unwrap_or_else(|| panic!("{plant:?} went unseen"));
+        assert_eq!(failure.violation.invariant, invariant, "{plant:?}: {failure}");
+    }
+}
