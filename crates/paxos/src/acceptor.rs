@@ -188,3 +188,101 @@ fn report_bytes(report: &Report) -> usize {
         Report::Held { .. } | Report::Faulty => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Life, NodeId};
+
+    fn ballot(round: u64) -> Ballot {
+        Ballot::of(round, Life::first(NodeId::new(2)))
+    }
+
+    fn vote(round: u64, bytes: usize) -> Vote {
+        Vote { ballot: ballot(round), decree: Decree::Value(Bytes::from(vec![7; bytes])) }
+    }
+
+    fn accepts(acceptor: &mut Acceptor, slot: u64, vote: Vote) -> bool {
+        acceptor.accept(Slot::new(slot), vote, Slot::ZERO, &mut Output::default())
+    }
+
+    /// P1a, whoever calls.
+    #[test]
+    fn nothing_is_accepted_below_the_promise() {
+        let mut acceptor = Acceptor::new(ballot(3));
+        let mut out = Output::default();
+        assert!(!acceptor.accept(Slot::new(1), vote(2, 1), Slot::ZERO, &mut out));
+        assert!(!acceptor.promise(ballot(2), &mut out));
+        assert!(out.durably.is_empty());
+        assert_eq!(acceptor.promised(), ballot(3));
+    }
+
+    /// B2: what the disk remembers as accepted was promised too.
+    #[test]
+    fn a_recalled_vote_implies_its_promise() {
+        let mut acceptor = Acceptor::new(ballot(1));
+        acceptor.recall(Slot::new(1), vote(4, 1));
+        assert_eq!(acceptor.promised(), ballot(4));
+    }
+
+    /// Votes above the watermark are bounded in slots and bytes; one vote in place of another counts
+    /// its own bytes only.
+    #[test]
+    fn votes_are_bounded() {
+        let mut acceptor = Acceptor::new(Ballot::ZERO);
+        assert!(accepts(&mut acceptor, AHEAD_SLOTS_MAX, vote(1, 1)));
+        assert!(!accepts(&mut acceptor, AHEAD_SLOTS_MAX + 1, vote(1, 1)));
+        assert!(accepts(&mut acceptor, 1, vote(1, AHEAD_BYTES_MAX - 1)));
+        assert!(!accepts(&mut acceptor, 2, vote(1, 1)), "full");
+        assert!(accepts(&mut acceptor, 1, vote(2, AHEAD_BYTES_MAX - 2)), "in place of the other");
+        assert!(accepts(&mut acceptor, 2, vote(2, 1)));
+        acceptor.forget(Slot::new(1));
+        assert_eq!(acceptor.bytes, 2);
+    }
+
+    /// Votes that the campaigner named go without their decree: slot and ballot name it.
+    #[test]
+    fn a_vote_that_the_campaigner_holds_is_not_sent_again() {
+        let (mut ours, mut theirs) = (Acceptor::new(Ballot::ZERO), Acceptor::new(Ballot::ZERO));
+        for (slot, round) in [(1, 1), (2, 1), (3, 2), (5, 2)] {
+            accepts(&mut ours, slot, vote(round, 1));
+        }
+        let holds = ours.held(Slot::new(1));
+        let run = |first, last, round| Held {
+            slots: Span { first: Slot::new(first), last: Slot::new(last) },
+            ballot: ballot(round),
+        };
+        assert_eq!(holds, [run(1, 2, 1), run(3, 3, 2), run(5, 5, 2)]);
+        for (slot, round) in [(1, 1), (2, 2), (4, 2)] {
+            accepts(&mut theirs, slot, vote(round, 1));
+        }
+        let page = theirs.page(Slot::new(1), &holds, &Learner::new(Slot::ZERO));
+        let told =
+            |round| Report::Accepted { ballot: ballot(round), decree: vote(round, 1).decree };
+        let expected = [(1, Report::Held { ballot: ballot(1) }), (2, told(2)), (4, told(2))];
+        let expected = expected.map(|(slot, report)| (Slot::new(slot), report));
+        assert_eq!(page.reports, expected);
+    }
+
+    /// Pages are cut at their bytes, continue where the last ended, and leave nothing out.
+    #[test]
+    fn pages_cover_every_slot_once() {
+        let mut acceptor = Acceptor::new(Ballot::ZERO);
+        for slot in [1, 2, 3, 7, 9] {
+            accepts(&mut acceptor, slot, vote(1, 400_000));
+        }
+        acceptor.recall_faulty(Slot::new(8));
+        let mut slots = Vec::new();
+        let mut next = Some(Slot::new(1));
+        while let Some(first) = next {
+            let page = acceptor.page(first, &[], &Learner::new(Slot::ZERO));
+            let bytes: usize = page.reports.iter().map(|(_, report)| report_bytes(report)).sum();
+            assert!(bytes <= PAGE_BYTES_MAX);
+            slots.extend(page.reports.iter().map(|(slot, _)| slot.get()));
+            next = page.upto.map(Slot::next);
+        }
+        assert_eq!(slots, [1, 2, 3, 7, 8, 9]);
+    }
+}

@@ -155,3 +155,51 @@ impl Campaign {
         Some(evidence.highest.as_ref().map_or(Decree::Noop, |(_, decree)| decree.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Life, Output, acceptor::Vote};
+
+    fn ballot(round: u64) -> Ballot {
+        Ballot::of(round, Life::first(NodeId::new(1)))
+    }
+
+    fn page(reports: Vec<(u64, Report)>) -> Page {
+        let reports = reports.into_iter().map(|(slot, report)| (Slot::new(slot), report));
+        Page {
+            first: Slot::new(1),
+            upto: None,
+            chosen_upto: Slot::ZERO,
+            reports: reports.collect(),
+        }
+    }
+
+    /// A held vote stands for the campaigner's own vote at that very ballot; of another ballot it says
+    /// nothing that can be used, and is no clean answer.
+    #[test]
+    fn a_held_report_stands_for_the_own_vote_at_that_ballot_only() {
+        let mut own = Acceptor::new(Ballot::ZERO);
+        let vote = Vote { ballot: ballot(2), decree: Decree::Value("own".into()) };
+        assert!(own.accept(Slot::new(1), vote, Slot::ZERO, &mut Output::default()));
+        let learner = Learner::new(Slot::ZERO);
+        for (held, adopted) in [(2, Some(Decree::Value("own".into()))), (1, None)] {
+            let mut campaign = Campaign::new(ballot(3), Slot::new(1), Tick::ZERO);
+            let report = Report::Held { ballot: ballot(held) };
+            assert!(campaign.report(NodeId::new(2), &page(vec![(1, report)]), &own));
+            let legacy = campaign.settle(1, &learner);
+            let settled = legacy.and_then(|legacy| legacy.adopted.get(&Slot::new(1)).cloned());
+            assert_eq!(settled, adopted, "held at {held}");
+        }
+    }
+
+    /// A promise that reports votes further ahead than any acceptor votes is noise.
+    #[test]
+    fn a_report_far_ahead_is_not_believed() {
+        let own = Acceptor::new(Ballot::ZERO);
+        let mut campaign = Campaign::new(ballot(3), Slot::new(1), Tick::ZERO);
+        let far = page(vec![(AHEAD_SLOTS_MAX + 1, Report::Faulty)]);
+        assert!(!campaign.report(NodeId::new(2), &far, &own));
+        assert!(campaign.settle(1, &Learner::new(Slot::ZERO)).is_none());
+    }
+}

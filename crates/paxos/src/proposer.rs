@@ -160,3 +160,55 @@ impl Proposer {
         again
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Life, NodeId};
+
+    const PATIENCE: Duration = Duration::from_millis(10);
+    const PATIENCE_MAX: Duration = Duration::from_millis(30);
+
+    fn proposer(inherited: u64) -> Proposer {
+        let legacy = Legacy { adopted: BTreeMap::new(), inherited: Slot::new(inherited) };
+        Proposer::new(Ballot::first(Life::first(NodeId::new(1))), legacy, Tick::ZERO)
+    }
+
+    fn speak(proposer: &mut Proposer, count: u64) {
+        for _ in 0..count {
+            let slot = proposer.next_slot();
+            proposer.spoken(slot, Decree::Noop, Tick::ZERO, PATIENCE);
+        }
+    }
+
+    /// New slots begin above everything that may have been touched before.
+    #[test]
+    fn a_reign_gives_out_slots_above_what_it_inherited() {
+        assert_eq!(proposer(7).next_slot(), Slot::new(8));
+    }
+
+    /// Votes count per slot, each voter once, over runs of any shape.
+    #[test]
+    fn votes_are_counted_per_slot_and_voter() {
+        let mut proposer = proposer(0);
+        speak(&mut proposer, 3);
+        let run = |first, last| Span { first: Slot::new(first), last: Slot::new(last) };
+        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 2)], 2), []);
+        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 3), run(9, 4)], 2), []);
+        let chosen = proposer.count(NodeId::new(2), &[run(2, u64::MAX)], 2);
+        assert_eq!(chosen, [(Slot::new(2), Decree::Noop), (Slot::new(3), Decree::Noop)]);
+    }
+
+    /// A retry is bounded, comes later each time, and leaves out what was said lately.
+    #[test]
+    fn a_retry_is_no_storm() {
+        let mut proposer = proposer(0);
+        speak(&mut proposer, RESEND_SLOTS_MAX as u64 + 5);
+        let at = |millis: u64| Tick::from_micros(millis * 1_000);
+        assert_eq!(proposer.overdue(at(9), PATIENCE_MAX).len(), 0);
+        assert_eq!(proposer.overdue(at(10), PATIENCE_MAX).len(), RESEND_SLOTS_MAX);
+        assert_eq!(proposer.overdue(at(11), PATIENCE_MAX).len(), 5, "the rest");
+        assert_eq!(proposer.overdue(at(29), PATIENCE_MAX).len(), 0, "patience doubled");
+        assert_eq!(proposer.overdue(at(31), PATIENCE_MAX).len(), RESEND_SLOTS_MAX);
+    }
+}

@@ -269,6 +269,22 @@ fn a_refused_leader_stops_at_once_and_does_not_outbid() {
     assert!(stage.campaign() > higher, "the next campaign goes above what it heard");
 }
 
+/// A leader that promises a higher ballot, by a prepare or by a vote, has promised to stop; and it
+/// will not confirm a read at the lower one.
+#[test]
+fn a_leader_that_promises_higher_stops_at_once() {
+    for by_vote in [false, true] {
+        let mut stage = Stage::new(3);
+        let own = stage.lead();
+        let higher = ballot(own.round() + 1, 3);
+        let word = if by_vote { accept(higher, 1, "x", 0) } else { prepare(higher, 1) };
+        stage.hear(3, word);
+        assert_eq!(stage.peer.role(), Role::Following { leader: None }, "by vote: {by_vote}");
+        stage.hear(2, Message::Confirm { ballot: ballot(1, 2), round: 1 });
+        assert_eq!(stage.sync().to(2), [&refused(ballot(1, 2), higher)]);
+    }
+}
+
 // Implementing a state machine (PMS §3).
 
 /// Phase 1 once for all slots: a single prepare, and a reply no longer than the votes above the first
