@@ -59,6 +59,7 @@ pub(crate) struct Tries {
     /// Whether some attempt may have been heard. True from the moment at which one is sent until
     /// its answer says that nothing was done.
     pub(crate) perhaps: bool,
+    redirected: bool,
     why: Why,
     pause: Backoff,
 }
@@ -66,7 +67,7 @@ pub(crate) struct Tries {
 impl Tries {
     pub(crate) fn new() -> Tries {
         let pause = Backoff::new(PAUSE, PAUSE_MAX);
-        Tries { perhaps: false, why: Why::NoLeader, pause }
+        Tries { perhaps: false, redirected: false, why: Why::NoLeader, pause }
     }
 
     pub(crate) fn give_up(&self) -> Ended {
@@ -168,8 +169,11 @@ impl Route {
     ) -> Option<Ended> {
         match attempt {
             Attempt::Said(Said::NotLeader { leader }) => {
-                self.not_leading(place, leader.as_deref());
-                tries.pause.wait(deadline).await;
+                // The first hint is followed at once; nodes that point at each other are not.
+                if !self.not_leading(place, leader.as_deref()) || tries.redirected {
+                    tries.pause.wait(deadline).await;
+                }
+                tries.redirected = true;
             }
             Attempt::Said(Said::NotApplied(why)) => {
                 tries.why = Why::Node(why);

@@ -17,6 +17,8 @@ pub(crate) struct Book {
 enum Held {
     /// Its answer is awaited, or its fate is being found out.
     Open,
+    /// As `Open`, and its caller was told `Unknown`.
+    Told,
     /// Its caller was told `Unknown`. The fate is known here by now; it is still kept in the cluster,
     /// as long as there is room, for whoever else was handed the id.
     Settled,
@@ -47,16 +49,29 @@ impl Book {
         })
     }
 
-    /// The fate of a request whose caller was told `Unknown` is known.
-    pub(crate) fn settle(&mut self, seq: Seq) {
+    /// The caller has heard `Unknown`, and the id may be handed on.
+    pub(crate) fn tell(&mut self, seq: Seq) {
         if let Some(held) = self.held.get_mut(&seq) {
-            *held = Held::Settled;
+            *held = Held::Told;
+        }
+    }
+
+    /// The fate of a request is known that was not answered. By how much the watermark rose: not at
+    /// all when somebody has its id.
+    pub(crate) fn settle(&mut self, seq: Seq) -> u64 {
+        match self.held.get_mut(&seq) {
+            Some(held @ Held::Told) => {
+                *held = Held::Settled;
+                0
+            }
+            Some(Held::Open) => self.close(seq),
+            Some(Held::Settled) | None => 0,
         }
     }
 
     /// There is no room to keep settled ones for others. By how much the watermark rose.
     pub(crate) fn release_settled(&mut self) -> u64 {
-        self.rise(|book| book.held.retain(|_, held| *held == Held::Open))
+        self.rise(|book| book.held.retain(|_, held| *held != Held::Settled))
     }
 
     fn rise(&mut self, change: impl FnOnce(&mut Book)) -> u64 {
@@ -103,11 +118,22 @@ mod tests {
     fn a_settled_number_is_kept_until_there_is_no_room() {
         let mut book = Book::new();
         let (unknown, open) = (book.open(), book.open());
+        book.tell(unknown);
         assert_eq!(book.release_settled(), 0, "it is not settled yet");
-        book.settle(unknown);
+        assert_eq!(book.settle(unknown), 0);
         assert_eq!(book.acked(), unknown);
         assert_eq!(book.release_settled(), 1);
         assert_eq!(book.acked(), open);
+    }
+
+    /// Its caller is gone: nobody has the id.
+    #[test]
+    fn a_number_that_nobody_was_told_of_is_closed_when_it_is_settled() {
+        let mut book = Book::new();
+        let seq = book.open();
+        assert_eq!(book.settle(seq), 1);
+        book.tell(seq);
+        assert_eq!(book.acked(), seq.next());
     }
 
     #[test]

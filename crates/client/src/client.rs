@@ -225,7 +225,9 @@ impl Client {
         while let Some(place) = route.leader(deadline).await {
             match route.status_of(place, deadline.or_after(LEADER_PATIENCE)).await {
                 Ok(status) if status.role == "leader" => return Ok(status.node),
-                Ok(_) | Err(_) => route.not_leading(place, None),
+                Ok(_) | Err(_) => {
+                    route.not_leading(place, None);
+                }
             }
         }
         Err(route.nothing_done(Why::NoLeader))

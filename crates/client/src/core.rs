@@ -10,7 +10,7 @@ use synod_machine::{
 use tokio::{
     runtime::Handle,
     sync::watch,
-    time::{sleep, timeout_at},
+    time::{Instant, MissedTickBehavior, interval_at, timeout_at},
 };
 
 use crate::{
@@ -74,6 +74,7 @@ impl Core {
         self: &Arc<Self>,
         deadline: Deadline,
     ) -> Result<Arc<Session>, Error> {
+        self.check_open()?;
         let Ok(mut slot) = timeout_at(deadline.at(), self.session.lock()).await else {
             return Err(self.route.nothing_done(Why::NoLeader));
         };
@@ -100,6 +101,7 @@ impl Core {
         deadline: Deadline,
     ) -> Result<Reply, Error> {
         assert!(!command.must_be_named(), "a second copy of {command:?} would do harm");
+        self.check_open()?;
         command.check()?;
         let call = || {
             let command = command.clone();
@@ -114,6 +116,7 @@ impl Core {
 
     /// Reads what every write acknowledged before is in.
     pub(crate) async fn read(&self, query: Query, deadline: Deadline) -> Result<Answer, Error> {
+        self.check_open()?;
         query.check()?;
         let freshness = Freshness::Linearizable;
         let call = || Call::Read { query: query.clone(), freshness };
@@ -129,6 +132,7 @@ impl Core {
         query: Query,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
+        self.check_open()?;
         query.check()?;
         let call = || Call::Read { query: query.clone(), freshness: Freshness::Stale };
         match self.route.ask_any(call, deadline).await {
@@ -179,6 +183,10 @@ impl Core {
         }
     }
 
+    fn check_open(&self) -> Result<(), Error> {
+        if *self.closed.borrow() { Err(Error::not_applied(Why::Closed)) } else { Ok(()) }
+    }
+
     async fn open_session(&self, deadline: Deadline) -> Result<SessionId, Error> {
         let ttl_ms = u64::try_from(self.session_ttl.as_millis()).unwrap_or(u64::MAX);
         let command = Command::OpenSession { owner: self.owner.clone(), ttl_ms };
@@ -200,8 +208,10 @@ async fn keep_alive(core: Arc<Core>, session: Arc<Session>) {
 
 async fn stay(core: &Core, session: &Session) {
     let every = core.session_ttl / KEEP_ALIVES_PER_TTL;
+    let mut clock = interval_at(Instant::now() + every, every);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        sleep(every).await;
+        clock.tick().await;
         let call = || Call::KeepAlive { session: session.id() };
         let deadline = Deadline::after(every);
         // Kept; or not heard, and then the next one may be.

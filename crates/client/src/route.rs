@@ -94,8 +94,8 @@ impl Route {
     }
 
     /// This node said that it does not lead. Its hint is believed only by those who believed in it:
-    /// anybody else has had better news since.
-    pub(crate) fn not_leading(&self, place: Place, hint: Option<&str>) {
+    /// anybody else has had better news since. Whether somebody is believed to lead after it.
+    pub(crate) fn not_leading(&self, place: Place, hint: Option<&str>) -> bool {
         let hint = hint.and_then(|name| self.place_of(name)).filter(|hinted| *hinted != place);
         self.leader.send_if_modified(|leader| {
             let changed = *leader == Some(place);
@@ -104,14 +104,16 @@ impl Route {
             }
             changed
         });
-        if self.leader.borrow().is_none() {
+        let found = self.leader.borrow().is_some();
+        if !found {
             self.look_wanted.notify_one();
         }
+        found
     }
 
-    /// Nobody leads, as far as could be found out. Calls that wait for an answer go on waiting.
-    pub(crate) fn nobody_leads(&self) {
-        self.leader.send_if_modified(|leader| leader.take().is_some());
+    /// This node does not say that it leads. Calls that wait for its answer go on waiting.
+    pub(crate) fn disbelieve(&self, place: Place) {
+        self.leader.send_if_modified(|leader| leader.take_if(|leader| *leader == place).is_some());
     }
 
     pub(crate) fn doubted(&self) -> Option<Place> {

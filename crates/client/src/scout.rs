@@ -1,5 +1,5 @@
-//! Finds the leader when somebody lost faith in it: asks every node at once, and believes the first
-//! that says of itself that it leads, a doubted one only when no other says so.
+//! Finds the leader when somebody lost faith in it: looks at every node again and again, each at its
+//! own pace, until one says of itself that it leads.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +20,9 @@ use crate::{
 /// A node that says nothing for so long is not the one to wait for; a node that leads answers in
 /// a round trip.
 const LOOK_PATIENCE: Duration = Duration::from_millis(500);
+/// The others are looked at so much earlier than a node in whose lead somebody lost faith: a leader
+/// that was cut off goes on saying that it leads for a while.
+const HEAD_START: Duration = Duration::from_millis(50);
 /// The first pause between two looks, well below the time of an election.
 const PAUSE: Duration = Duration::from_millis(15);
 /// The longest: a cluster without a leader for seconds is not hurried by being asked more often.
@@ -36,39 +39,32 @@ pub(crate) async fn run(route: Arc<Route>, mut closed: watch::Receiver<bool>) {
 async fn keep_looking(route: &Arc<Route>) {
     loop {
         route.look_wanted().await;
-        let mut pause = Backoff::new(PAUSE, PAUSE_MAX);
-        while !look(route).await {
-            sleep(pause.next()).await;
+        let doubted = route.doubted();
+        let mut looking = JoinSet::new();
+        for place in 0..route.nodes().len() {
+            looking.spawn(look_at(Arc::clone(route), place, doubted == Some(place)));
+        }
+        // The first stands; the set ends the others when it is dropped.
+        if let Some(Ok(leader)) = looking.join_next().await {
+            route.believe(leader);
         }
     }
 }
 
-/// One look; whether somebody is believed to lead after it.
-async fn look(route: &Arc<Route>) -> bool {
-    let doubted = route.doubted();
-    let deadline = Deadline::after(LOOK_PATIENCE);
-    let mut asking = JoinSet::new();
-    for place in 0..route.nodes().len() {
-        let route = Arc::clone(route);
-        asking.spawn(async move { (place, status_in_time(&route, place, deadline).await) });
+/// Ends when the node says that it leads.
+async fn look_at(route: Arc<Route>, place: Place, doubted: bool) -> Place {
+    if doubted {
+        sleep(HEAD_START).await;
     }
-    let mut claims = None;
-    while let Some(joined) = asking.join_next().await {
-        let Ok((place, Some(status))) = joined else { continue };
-        if status.role != "leader" {
-            continue;
+    let mut pause = Backoff::new(PAUSE, PAUSE_MAX);
+    loop {
+        let deadline = Deadline::after(LOOK_PATIENCE);
+        match status_in_time(&route, place, deadline).await {
+            Some(status) if status.role == "leader" => return place,
+            Some(_) | None => route.disbelieve(place),
         }
-        if doubted != Some(place) {
-            route.believe(place);
-            return true;
-        }
-        claims = Some(place);
+        sleep(pause.next()).await;
     }
-    match claims {
-        Some(place) => route.believe(place),
-        None => route.nobody_leads(),
-    }
-    claims.is_some()
 }
 
 /// A node that is connected and silent is hung up on, so that the next look knocks anew: it may be

@@ -65,9 +65,15 @@ impl Session {
         self.make_room(rose);
     }
 
-    /// The fate of a request is known that was told to be unknown.
+    /// The caller has heard that the fate of its request is unknown.
+    pub(crate) fn tell(&self, request: RequestId) {
+        self.book().tell(request.seq);
+    }
+
+    /// The fate of a request is known that was not answered.
     pub(crate) fn settle(&self, request: RequestId) {
-        self.book().settle(request.seq);
+        let rose = self.book().settle(request.seq);
+        self.make_room(rose);
     }
 
     /// A transaction that never was and never will be again.

@@ -61,7 +61,11 @@ impl Core {
         let (tell, told) = oneshot::channel();
         tokio::spawn(carried.carry(command, deadline, tell));
         // The task is gone without a word only when the whole runtime is shutting down.
-        told.await.unwrap_or(Err(Error::Unknown { request: id }))
+        let result = told.await.unwrap_or(Err(Error::Unknown { request: id }));
+        if matches!(result, Err(Error::Unknown { .. })) {
+            session.tell(id);
+        }
+        result
     }
 }
 

@@ -125,7 +125,8 @@ impl Undecided {
             return Err(Error::not_applied(Why::VotesMissing));
         };
         let (tell, told) = oneshot::channel();
-        tokio::spawn(pending.decide(command, deadline, tell));
+        let finishing = Finishing::begin(&pending.core);
+        tokio::spawn(pending.decide(command, deadline, tell, finishing));
         // The task is gone without a word only when the whole runtime is shutting down.
         told.await.unwrap_or(Err(Error::TxnUnknown { txn }))
     }
@@ -146,7 +147,8 @@ impl Drop for Undecided {
                 pending.owner.txn()
             );
             let runtime = pending.core.runtime.clone();
-            runtime.spawn(pending.finish());
+            let finishing = Finishing::begin(&pending.core);
+            runtime.spawn(pending.finish(finishing));
         }
     }
 }
@@ -179,8 +181,8 @@ impl Pending {
         command: Command,
         deadline: Deadline,
         tell: oneshot::Sender<Result<Outcome, Error>>,
+        finishing: Finishing,
     ) {
-        let _finishing = Finishing::begin(&self.core);
         let decided = self.propose(command, deadline).await;
         let _nobody_waits = tell.send(decided);
         let core = Arc::clone(&self.core);
@@ -188,7 +190,7 @@ impl Pending {
             () = self.ask_the_log() => {}
             () = core.closed() => {}
         }
-        self.finish().await;
+        self.finish(finishing).await;
     }
 
     async fn propose(&mut self, command: Command, deadline: Deadline) -> Result<Outcome, Error> {
@@ -246,8 +248,7 @@ impl Pending {
         }
     }
 
-    async fn finish(self) {
-        let _finishing = Finishing::begin(&self.core);
+    async fn finish(self, _finishing: Finishing) {
         phase2::finish(&self.core, &self.session, self.owner, &self.asked).await;
     }
 }

@@ -1,1 +1,148 @@
-//! t
+//! Reaching nodes, and finding out who leads.
+
+use std::time::Duration;
+
+use crate::{
+    Error,
+    testing::{Kind, NODES, Stage, Twist, WITHIN},
+};
+
+#[tokio::test(start_paused = true)]
+async fn one_reachable_node_is_enough_to_connect() {
+    let stage = Stage::new();
+    stage.kill("n1");
+    stage.refuse_identity("n2");
+    stage.client().await;
+}
+
+/// The list that the command line prints: name, address, reason, of every node.
+#[tokio::test(start_paused = true)]
+async fn who_reaches_no_node_is_told_of_each_why() {
+    let stage = Stage::new();
+    for node in NODES {
+        stage.kill(node);
+    }
+    let began = tokio::time::Instant::now();
+    let Err(Error::Connect(why)) = stage.try_client().await else { panic!("it connected") };
+    assert!(began.elapsed() >= WITHIN, "it kept trying");
+    assert!(!why.is_identity());
+    let lines: Vec<_> = why.nodes().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        ["n1  n1:1  nobody there", "n2  n2:1  nobody there", "n3  n3:1  nobody there"]
+    );
+}
+
+/// A certificate does not get better by waiting.
+#[tokio::test(start_paused = true)]
+async fn an_identity_that_every_node_refuses_is_told_at_once() {
+    let stage = Stage::new();
+    for node in NODES {
+        stage.refuse_identity(node);
+    }
+    let began = tokio::time::Instant::now();
+    let Err(Error::Connect(why)) = stage.try_client().await else { panic!("it connected") };
+    assert!(why.is_identity());
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(why.to_string(), "no node of stage accepted this client's certificate");
+}
+
+/// Which nodes cannot be reached is known, and nothing was sent.
+#[tokio::test(start_paused = true)]
+async fn a_call_without_any_node_says_why_each_was_not_reached() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    for node in NODES {
+        stage.kill(node);
+    }
+    let error = client.kv().put("a", "1").await.unwrap_err();
+    assert!(matches!(&error, Error::Connect(why) if why.nodes().count() == 3), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_back_is_connected_to_again() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    for _ in 0..3 {
+        for node in NODES {
+            stage.kill(node);
+        }
+        let put = tokio::spawn({
+            let kv = client.kv();
+            async move { kv.put("a", "2").await }
+        });
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for node in NODES {
+            stage.start(node);
+        }
+        put.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_node_is_asked_for_its_status_and_the_dead_one_says_why_not() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    stage.kill("n2");
+    let heard = client.status_all().await;
+    let names: Vec<_> = heard.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, NODES);
+    assert!(heard[0].1.is_ok() && heard[2].1.is_ok());
+    let error = heard[1].1.as_ref().unwrap_err();
+    assert!(matches!(error, Error::Connect(_)), "{error}");
+    assert!(matches!(client.status("n9").await, Err(Error::Misuse(_))));
+}
+
+/// A hung process costs its own answer and nobody else's.
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_does_not_keep_the_leader_from_being_found() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    stage.lead(Some("n3"));
+    stage.kill("n1");
+    // The next looks at two of the nodes get no answer; the third is the leader by then.
+    stage.next(Kind::Status, Twist::Silence);
+    let began = tokio::time::Instant::now();
+    client.kv().put("a", "2").await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+/// A stale read needs no leader, and goes on to the next node when one is silent.
+#[tokio::test(start_paused = true)]
+async fn a_stale_read_is_answered_by_any_node() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    stage.lead(None);
+    stage.next(Kind::Read, Twist::Silence);
+    stage.kill("n2");
+    assert!(client.kv().get_stale("a").await.unwrap().is_some());
+}
+
+/// Changes only, the present state first; that nobody leads is a change too.
+#[tokio::test(start_paused = true)]
+async fn a_watcher_is_told_of_every_change_of_leader() {
+    let stage = Stage::new();
+    let mut watch = stage.client().await.watch_leader(Duration::from_millis(200));
+    for leader in [Some("n1"), None, Some("n3"), Some("n2")] {
+        stage.lead(leader);
+        assert_eq!(watch.next().await.node.as_deref(), leader);
+    }
+    let still = tokio::time::timeout(Duration::from_secs(9), watch.next()).await;
+    assert!(still.is_err(), "nothing changed");
+}
+
+/// A leader that was cut off goes on saying that it leads.
+#[tokio::test(start_paused = true)]
+async fn leader_names_the_node_that_says_so_now() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    assert_eq!(client.leader().await.unwrap(), "n1");
+    stage.kill("n1");
+    stage.lead(Some("n2"));
+    assert_eq!(client.leader().await.unwrap(), "n2");
+    stage.lead(None);
+    assert!(client.leader().await.is_err());
+}
