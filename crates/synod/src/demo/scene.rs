@@ -1,0 +1,186 @@
+//! The demo's stage: a cluster's directory on free ports, its processes, and the links between them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use synod_client::net::{Conditions, Relay};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::stage::Actor;
+use crate::{
+    exit::{Code, Failure},
+    verbs::init::{self, Plan, Voter},
+};
+
+/// The two catalogs.
+pub(crate) const SHARDS: [&str; 2] = ["east", "west"];
+/// The demo's owners live this long in silence: short, so that a run shows what happens then.
+const OWNER_TTL_MS: u64 = 2_000;
+/// A process that does not listen by then will not.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The processes of one run.
+pub(crate) struct Scene {
+    dir: PathBuf,
+    actors: BTreeMap<String, Actor>,
+    // Held: a relay that is dropped stops carrying.
+    _relays: Vec<Relay>,
+}
+
+impl Scene {
+    /// Makes a cluster of `nodes` in `dir` and starts it with both shards.
+    pub(crate) async fn open(
+        dir: &Path,
+        nodes: u16,
+        rtt: Option<Duration>,
+        seed: u64,
+    ) -> Result<Scene, Failure> {
+        let (plan, relays) = build(dir, nodes, rtt, seed).await?;
+        let mut scene = Scene { dir: dir.to_path_buf(), actors: BTreeMap::new(), _relays: relays };
+        for voter in &plan.voters {
+            let config = scene.config(&voter.name);
+            let args = ["start", "-c", &config, "--until-stdin-closes"];
+            scene.cast(&voter.name, &args);
+        }
+        for shard in SHARDS {
+            let (config, place) = (scene.config(shard), scene.path(&format!("{shard}-shard")));
+            let place = place.display().to_string();
+            let args =
+                ["shard", "--name", shard, "--data", &place, "-c", &config, "--until-stdin-closes"];
+            scene.cast(shard, &args);
+        }
+        let owner = ["demo-owner", "-c", &scene.config("owner"), "--seed", &seed.to_string()]
+            .map(str::to_owned);
+        scene.cast("owner", &owner.each_ref().map(String::as_str));
+        for voter in &plan.voters {
+            scene.enter(&voter.name).await?;
+        }
+        for shard in SHARDS {
+            scene.enter(shard).await?;
+        }
+        Ok(scene)
+    }
+
+    fn cast(&mut self, name: &str, args: &[&str]) {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let log = self.path(&format!("{name}.log"));
+        self.actors.insert(name.to_owned(), Actor::new(name, args, &log));
+    }
+
+    /// Starts a node or shard and waits until it listens.
+    pub(crate) async fn enter(&mut self, name: &str) -> Result<(), Failure> {
+        let mut lines = self.start(name)?;
+        match timeout(START_PATIENCE, lines.recv()).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) | Err(_) => {
+                let mut failure =
+                    Failure::new(Code::Bug, "SYN-DEMO-003", format!("{name} did not start"));
+                for line in self.actor(name)?.last_words() {
+                    failure = failure.detail(line);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Starts a process; its lines come out of the receiver.
+    pub(crate) fn start(&mut self, name: &str) -> Result<mpsc::UnboundedReceiver<String>, Failure> {
+        self.actor(name)?.start()
+    }
+
+    /// The process of this name.
+    pub(crate) fn actor(&mut self, name: &str) -> Result<&mut Actor, Failure> {
+        self.actors.get_mut(name).ok_or_else(|| {
+            Failure::new(Code::Bug, "SYN-DEMO-004", format!("there is no {name} in this play"))
+        })
+    }
+
+    /// The configuration file of `name`.
+    pub(crate) fn config(&self, name: &str) -> String {
+        self.path(&format!("c/{name}.toml")).display().to_string()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Ends every process.
+    pub(crate) async fn close(&mut self) {
+        for actor in self.actors.values_mut() {
+            actor.murder().await;
+        }
+    }
+}
+
+/// Writes the cluster's files. Ports are held until all are drawn, so that none is drawn twice.
+async fn build(
+    dir: &Path,
+    nodes: u16,
+    rtt: Option<Duration>,
+    seed: u64,
+) -> Result<(Plan, Vec<Relay>), Failure> {
+    let held: Vec<UdpSocket> = (0..nodes).map(|_| free_port()).collect::<Result<_, _>>()?;
+    let mut voters = Vec::new();
+    for (i, socket) in (1..=nodes).zip(&held) {
+        let listen = socket.local_addr().map_err(port_failure)?.to_string();
+        voters.push(Voter { id: i, name: format!("n{i}"), listen, http: "127.0.0.1:0".to_owned() });
+    }
+    let plan = Plan {
+        cluster: "demo".to_owned(),
+        cluster_id: seed | 1,
+        voters,
+        participants: SHARDS.map(str::to_owned).to_vec(),
+    };
+    let cluster = dir.join("c");
+    init::build(&cluster, &plan)?;
+    let ttl = format!("session_ttl_ms = {OWNER_TTL_MS}\n");
+    write(&cluster.join("owner.toml"), &(ttl + &init::client_toml(&plan, "client")))?;
+    let relays = match rtt {
+        Some(rtt) => delay_links(&cluster, &plan, rtt, seed).await?,
+        None => Vec::new(),
+    };
+    Ok((plan, relays))
+}
+
+/// Puts a relay in front of every node for every other node, each way delayed by half of `rtt`.
+async fn delay_links(
+    cluster: &Path,
+    plan: &Plan,
+    rtt: Duration,
+    seed: u64,
+) -> Result<Vec<Relay>, Failure> {
+    let mut relays = Vec::new();
+    for from in &plan.voters {
+        let mut seen = plan.clone();
+        for to in seen.voters.iter_mut().filter(|to| to.name != from.name) {
+            let target: SocketAddr = to.listen.parse().map_err(|_| {
+                Failure::new(Code::Bug, "SYN-DEMO-005", format!("{} is no address", to.listen))
+            })?;
+            let relay = Relay::start(target, seed).await.map_err(port_failure)?;
+            relay.set(Conditions { delay: rtt / 2, ..Conditions::default() });
+            to.listen = relay.address().to_string();
+            relays.push(relay);
+        }
+        write(&cluster.join(format!("{}.toml", from.name)), &init::node_toml(&seen, from))?;
+    }
+    Ok(relays)
+}
+
+fn free_port() -> Result<UdpSocket, Failure> {
+    UdpSocket::bind("127.0.0.1:0").map_err(port_failure)
+}
+
+fn port_failure(error: std::io::Error) -> Failure {
+    Failure::new(Code::Bug, "SYN-DEMO-006", format!("no free port on loopback: {error}"))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|error| {
+        Failure::new(Code::Usage, "SYN-DEMO-007", format!("{}: {error}", path.display()))
+    })
+}

@@ -1,0 +1,42 @@
+//! Standard output is data. A reader that has gone away (`| head`) ends the command quietly.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::exit::{Code, Failure};
+
+/// Prints lines of data.
+pub(crate) fn lines(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())?;
+    if text.is_empty() || text.ends_with('\n') { Ok(()) } else { bytes(b"\n") }
+}
+
+/// Prints one JSON document on one line.
+pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(document)
+        .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-001", error))?;
+    lines(&text)
+}
+
+/// Prints a value: raw on a pipe; on a terminal with a final newline and control bytes escaped.
+pub(crate) fn value(value: &[u8]) -> Result<(), Failure> {
+    if io::stdout().is_terminal() { lines(&escaped(value)) } else { bytes(value) }
+}
+
+/// Bytes for people to read: text as it is, anything else escaped.
+pub(crate) fn escaped(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
+fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::silent_no()),
+        Err(error) => Err(Failure::new(Code::Bug, "SYN-OUT-001", error)),
+    }
+}

@@ -1,0 +1,107 @@
+//! The shard's door: who may ask what.
+
+use synod_client::{
+    machine::{
+        door::Refusal,
+        participant_door::{Ask, Call, Said},
+    },
+    net::{Asked, Identity, Role, Who},
+};
+use tokio::sync::mpsc;
+
+use super::engine::{self, Engine};
+
+/// Lets in whom it may, for as long as there are callers.
+pub(super) async fn serve(mut asked: mpsc::Receiver<Asked>, engine: Engine) {
+    while let Some(Asked { from, body, reply }) = asked.recv().await {
+        match admit(&from, &body) {
+            Ok(call) => engine.ask(call, reply),
+            Err(refusal) => engine::answer(reply, &Said::Refused(refusal)),
+        }
+    }
+}
+
+fn admit(from: &Identity, body: &[u8]) -> Result<Call, Refusal> {
+    let (ask, rest) = postcard::take_from_bytes::<Ask>(body)
+        .map_err(|error| Refusal::Malformed(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(Refusal::Malformed(format!("{} bytes follow the call", rest.len())));
+    }
+    let needs = match &ask.call {
+        Call::Prepare { .. } | Call::Finish { .. } => Role::Write,
+        Call::InDoubt | Call::Get { .. } | Call::Scan { .. } | Call::Info => Role::Read,
+    };
+    let has = match &from.who {
+        Who::Client { role, .. } => *role,
+        Who::Node(_) => return Err(too_small("node", needs)),
+    };
+    if covers(has, needs) { Ok(ask.call) } else { Err(too_small(has.word(), needs)) }
+}
+
+/// The ladder of roles; a participant stands beside it and asks nothing of another.
+const fn covers(has: Role, needs: Role) -> bool {
+    match has {
+        Role::Admin => true,
+        Role::Write => matches!(needs, Role::Read | Role::Write),
+        Role::Read => matches!(needs, Role::Read),
+        Role::Participant => false,
+    }
+}
+
+fn too_small(has: &str, needs: Role) -> Refusal {
+    Refusal::Role { has: has.to_owned(), needs: needs.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_client::{
+        machine::{SessionId, TxnId, Verdict, branch::Work},
+        net::Name,
+    };
+
+    use super::*;
+
+    fn bytes(call: Call) -> Vec<u8> {
+        postcard::to_stdvec(&Ask { within_ms: 1_000, call }).unwrap()
+    }
+
+    fn client(role: Role) -> Identity {
+        let name = Name::new("app").unwrap();
+        Identity { cluster: name.clone(), who: Who::Client { name, role } }
+    }
+
+    fn changes() -> [Call; 2] {
+        let txn = TxnId { session: SessionId::new(1), n: 1 };
+        [
+            Call::Prepare { txn, work: Work::default() },
+            Call::Finish { txn, verdict: Verdict::Aborted },
+        ]
+    }
+
+    #[test]
+    fn owners_write_readers_read_and_a_refusal_names_the_role_that_would_do() {
+        for call in changes() {
+            assert!(admit(&client(Role::Write), &bytes(call.clone())).is_ok());
+            assert!(admit(&client(Role::Admin), &bytes(call.clone())).is_ok());
+            for role in [Role::Read, Role::Participant] {
+                let refused = admit(&client(role), &bytes(call.clone())).unwrap_err();
+                assert!(refused.to_string().contains("write may"), "{refused}");
+            }
+        }
+        assert!(admit(&client(Role::Read), &bytes(Call::Info)).is_ok());
+        assert!(admit(&client(Role::Participant), &bytes(Call::Info)).is_err());
+        let node = Identity { who: Who::Node(Name::new("n1").unwrap()), ..client(Role::Admin) };
+        assert!(admit(&node, &bytes(Call::Info)).is_err());
+    }
+
+    #[test]
+    fn bytes_that_are_no_call_are_refused_at_every_length() {
+        let whole = bytes(changes()[0].clone());
+        for length in 0..whole.len() {
+            let refused = admit(&client(Role::Admin), &whole[..length]).unwrap_err();
+            assert!(matches!(refused, Refusal::Malformed(_)), "{length}: {refused}");
+        }
+        let more = [whole, vec![0]].concat();
+        assert!(matches!(admit(&client(Role::Admin), &more), Err(Refusal::Malformed(_))));
+    }
+}

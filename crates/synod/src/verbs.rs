@@ -1,0 +1,15 @@
+//! One file a verb: what it asks, and how it shows the answer.
+
+pub(crate) mod ask;
+pub(crate) mod cert;
+pub(crate) mod check_config;
+pub(crate) mod init;
+pub(crate) mod kv;
+pub(crate) mod leader;
+pub(crate) mod multi;
+pub(crate) mod request;
+pub(crate) mod shard;
+pub(crate) mod sim;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod txn;
