@@ -1,1 +1,12 @@
-//! Real processes, real QUIC, real disks.
+//! A real cluster for tests: processes of the real binary, real certificates, real disks, loopback.
+//!
+//! Every process is held by its standard input: when the test ends, however it ends, the pipe
+//! closes and the process ends by itself.
+
+mod binary;
+mod cluster;
+mod process;
+
+pub use binary::synod;
+pub use cluster::{Cluster, Options};
+pub use process::{Finished, Process, run};

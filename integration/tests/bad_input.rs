@@ -1,0 +1,276 @@
+//! Bad input gets a clear error (what, where, whose fault, what to do), nothing half done, and the next
+//! honest request is served. Real processes, real files.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    io::{Read, Seek, SeekFrom, Write},
+    net::UdpSocket,
+    os::unix::fs::PermissionsExt,
+};
+
+use synod_integration::{Cluster, Finished, Options, run};
+
+fn lone() -> Options {
+    Options { nodes: 1, ..Options::default() }
+}
+
+/// Rewrites one file of a cluster that does not run.
+fn edit(cluster: &Cluster, name: &str, change: impl Fn(String) -> String) {
+    let path = cluster.path(&format!("c/{name}"));
+    let text = fs::read_to_string(&path).unwrap();
+    let changed = change(text.clone());
+    assert_ne!(text, changed, "the edit of {name} changed nothing");
+    fs::write(&path, changed).unwrap();
+}
+
+/// Tries to start a node that must refuse.
+fn refused(cluster: &Cluster, node: &str, code: i32) -> Finished {
+    run(&["start", "-c", &cluster.config(node)]).expect(code)
+}
+
+fn says(finished: &Finished, words: &[&str]) {
+    for word in words {
+        assert!(finished.stderr.contains(word), "does not say {word:?}: {finished:#?}");
+    }
+    assert!(!finished.stderr.contains("panicked"), "{finished:#?}");
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line_and_the_nearest_known_one() {
+    let cluster = Cluster::init(&lone());
+    edit(&cluster, "n1.toml", |text| text.replace("listen = ", "lisen = "));
+    let finished = refused(&cluster, "n1", 2);
+    says(&finished, &["lisen", "listen", "line", "n1.toml"]);
+}
+
+#[test]
+fn two_nodes_with_one_id_are_refused_before_anything_runs() {
+    let cluster = Cluster::init(&Options::default());
+    edit(&cluster, "n1.toml", |text| text.replace("id = 3", "id = 2"));
+    says(&refused(&cluster, "n1", 2), &["2", "id"]);
+    let checked = run(&["check-config", &cluster.config("n1")]);
+    assert_ne!(checked.code, 0, "{checked:#?}");
+}
+
+#[test]
+fn a_taken_port_is_said_to_be_taken() {
+    let cluster = Cluster::init(&lone());
+    let squatter = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = squatter.local_addr().unwrap().to_string();
+    edit(&cluster, "n1.toml", |text| {
+        let start = text.find("listen = \"").unwrap() + 10;
+        let end = start + text[start..].find('"').unwrap();
+        text[..start].to_owned() + &port + &text[end..]
+    });
+    says(&refused(&cluster, "n1", 2), &["port", &port]);
+}
+
+#[test]
+fn the_directory_of_another_node_is_refused_with_both_names() {
+    let cluster = Cluster::init(&Options::default());
+    edit(&cluster, "n1.toml", |text| text.replace("data = \"n1\"", "data = \"n2\""));
+    says(&refused(&cluster, "n1", 5), &["belongs to"]);
+}
+
+#[test]
+fn the_directory_of_another_cluster_is_refused() {
+    let (ours, theirs) = (Cluster::init(&lone()), Cluster::init(&lone()));
+    let foreign = theirs.path("c/n1").display().to_string();
+    edit(&ours, "n1.toml", |text| text.replace("data = \"n1\"", &format!("data = {foreign:?}")));
+    says(&refused(&ours, "n1", 5), &["belongs to"]);
+}
+
+#[test]
+fn a_directory_in_use_is_refused_and_its_user_is_not_disturbed() {
+    let mut cluster = Cluster::init(&lone());
+    cluster.start_node("n1");
+    edit(&cluster, "n1.toml", |text| {
+        let start = text.find("listen = \"").unwrap() + 10;
+        let end = start + text[start..].find('"').unwrap();
+        text[..start].to_owned() + "127.0.0.1:0" + &text[end..]
+    });
+    says(&refused(&cluster, "n1", 2), &["in use"]);
+    let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
+}
+
+#[test]
+fn a_lost_store_is_refused_and_never_formatted_again_in_silence() {
+    let cluster = Cluster::init(&lone());
+    fs::remove_dir_all(cluster.path("c/n1")).unwrap();
+    says(&refused(&cluster, "n1", 2), &["no store", "replaced"]);
+    assert!(!cluster.path("c/n1").join("synod.redb").exists());
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused_with_the_chmod_to_type() {
+    let cluster = Cluster::init(&lone());
+    let key = cluster.path("c/certs/n1.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    says(&refused(&cluster, "n1", 5), &["chmod 600", "n1.key"]);
+    let checked = run(&["cert", "check", cluster.path("c/certs").to_str().unwrap()]).expect(1);
+    assert!(checked.stdout.contains("bad  n1.crt"), "{checked:#?}");
+}
+
+#[test]
+fn another_nodes_certificate_and_a_clients_are_refused_as_ours() {
+    let cluster = Cluster::init(&Options::default());
+    edit(&cluster, "n1.toml", |text| text.replace("certs/n1.", "certs/n2."));
+    says(&refused(&cluster, "n1", 5), &["n2"]);
+    edit(&cluster, "n1.toml", |text| text.replace("certs/n2.", "certs/client."));
+    says(&refused(&cluster, "n1", 5), &["client"]);
+}
+
+#[test]
+fn a_client_of_another_cluster_is_refused_with_exit_5() {
+    let mut ours = Cluster::init(&lone());
+    ours.start_node("n1");
+    let theirs = Cluster::init(&lone());
+    let certs = theirs.path("c/certs").display().to_string();
+    edit(&ours, "client.toml", |text| text.replace("\"certs/", &format!("\"{certs}/")));
+    let finished = ours.tool(&["kv", "put", "a", "1", "--timeout", "3s"]).expect(5);
+    says(&finished, &["n1"]);
+}
+
+#[test]
+fn init_refuses_to_overwrite_and_changes_nothing() {
+    let cluster = Cluster::init(&lone());
+    let place = cluster.path("c").display().to_string();
+    let before = fs::read_to_string(cluster.path("c/n1.toml")).unwrap();
+    says(&run(&["init", &place, "--nodes", "3"]).expect(2), &["not empty"]);
+    assert_eq!(before, fs::read_to_string(cluster.path("c/n1.toml")).unwrap());
+    says(&run(&["init", cluster.path("d").to_str().unwrap(), "--nodes", "4"]).expect(2), &["4"]);
+    assert!(!cluster.path("d").exists());
+}
+
+#[test]
+fn keys_and_values_beyond_their_limits_are_refused_and_nothing_is_written() {
+    let mut cluster = Cluster::init(&lone());
+    cluster.start_node("n1");
+    let long = "k".repeat(4 * 1024 + 1);
+    for args in [["kv", "put", &long, "v"], ["kv", "put", "", "v"]] {
+        let finished = cluster.tool(&args);
+        assert_eq!(finished.code, 2, "{finished:#?}");
+        says(&finished, &["key"]);
+    }
+    let _ = cluster.tool(&["kv", "put", &"k".repeat(4 * 1024), "v"]).expect(0);
+    let _ = cluster.tool(&["kv", "get", &long]).expect(2);
+    let listed = cluster.tool(&["kv", "ls", "-o", "json"]).expect(0).json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn without_a_quorum_requests_are_refused_by_the_deadline_and_served_again_when_it_is_back() {
+    let mut cluster = Cluster::start(&Options::default());
+    let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
+    cluster.kill("n2");
+    cluster.kill("n3");
+    let finished = cluster.tool(&["kv", "put", "a", "2", "--timeout", "2s"]);
+    assert!(matches!(finished.code, 3 | 4), "not applied or unknown, said so: {finished:#?}");
+    says(&finished, &["error: "]);
+    let read = cluster.tool(&["kv", "get", "a", "--timeout", "2s"]).expect(3);
+    says(&read, &["error: "]);
+    cluster.start_node("n2");
+    cluster.eventually("a put is served again", || {
+        cluster.tool(&["kv", "put", "a", "3", "--timeout", "2s"]).code == 0
+    });
+    assert_eq!(cluster.tool(&["kv", "get", "a"]).expect(0).stdout, "3");
+}
+
+#[test]
+fn random_bytes_on_the_port_disturb_nobody() {
+    let mut cluster = Cluster::init(&lone());
+    let line = cluster.start_node("n1");
+    let address = line.split("listens on ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut chance = fastrand::Rng::with_seed(7);
+    for _ in 0..500 {
+        let bytes: Vec<u8> = (0..chance.usize(1..1_400)).map(|_| chance.u8(..)).collect();
+        socket.send_to(&bytes, &address).unwrap();
+    }
+    let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
+    assert!(!cluster.said("n1").contains("panicked"), "{}", cluster.said("n1"));
+}
+
+/// Bits of a stopped node's store are flipped one place at a time: the node names the damage and
+/// refuses, or it serves what was written. It never serves anything else and never panics.
+#[test]
+fn a_bit_flipped_at_rest_is_named_or_harmless_but_never_served() {
+    let mut cluster = Cluster::init(&lone());
+    cluster.start_node("n1");
+    for i in 0..20 {
+        let _ = cluster.tool(&["kv", "put", &format!("k{i}"), &format!("value-{i}")]).expect(0);
+    }
+    cluster.kill("n1");
+    let store = cluster.path("c/n1/synod.redb");
+    let whole = fs::read(&store).unwrap();
+    let mut chance = fastrand::Rng::with_seed(11);
+    let mut noticed = 0;
+    for _ in 0..12 {
+        // Half of the flips hit a value that was written, so that some surely matter.
+        let needle = format!("value-{}", chance.u32(0..20));
+        let places: Vec<_> = whole
+            .windows(needle.len())
+            .enumerate()
+            .filter(|(_, window)| *window == needle.as_bytes())
+            .map(|(place, _)| place)
+            .collect();
+        let place = match chance.bool() {
+            true if !places.is_empty() => places[chance.usize(..places.len())],
+            _ => chance.usize(..whole.len()),
+        };
+        fs::write(&store, &whole).unwrap();
+        let mut file = fs::OpenOptions::new().read(true).write(true).open(&store).unwrap();
+        file.seek(SeekFrom::Start(place as u64)).unwrap();
+        let mut byte = [0];
+        file.read_exact(&mut byte).unwrap();
+        byte[0] ^= 1 << chance.u8(0..8);
+        file.seek(SeekFrom::Start(place as u64)).unwrap();
+        file.write_all(&byte).unwrap();
+        drop(file);
+        noticed += usize::from(!serves_the_truth(&mut cluster));
+        assert!(!cluster.said("n1").contains("panicked"), "{}", cluster.said("n1"));
+    }
+    assert!(noticed > 0, "no flip was ever noticed: was anything read?");
+}
+
+/// Whether the node starts and serves all that was written; `false` when it refuses, saying why.
+fn serves_the_truth(cluster: &mut Cluster) -> bool {
+    let config = cluster.config("n1");
+    let log = cluster.path("n1.log");
+    let mut process = synod_integration::Process::start(&["start", "-c", &config], &log);
+    if process.line().is_none() {
+        assert_ne!(process.ended(), Some(0));
+        let said = cluster.said("n1");
+        assert!(said.contains("damaged") || said.contains("SYN-"), "{said}");
+        return false;
+    }
+    for i in 0..20 {
+        let got = cluster.tool(&["kv", "get", &format!("k{i}"), "--timeout", "2s"]);
+        match got.code {
+            0 => assert_eq!(got.stdout, format!("value-{i}")),
+            // A lone node that has lost a chosen record cannot serve: nobody can repair it.
+            3 => return false,
+            _ => panic!("neither the truth nor a refusal: {got:#?}"),
+        }
+    }
+    process.kill();
+    true
+}
+
+#[test]
+fn a_truncated_store_is_named_and_refused() {
+    let mut cluster = Cluster::init(&lone());
+    cluster.start_node("n1");
+    let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
+    cluster.kill("n1");
+    let store = cluster.path("c/n1/synod.redb");
+    let whole = fs::read(&store).unwrap();
+    for length in [0, 1, 100, whole.len() / 2] {
+        fs::write(&store, &whole[..length]).unwrap();
+        let finished = run(&["start", "-c", &cluster.config("n1")]);
+        assert_ne!(finished.code, 0, "{finished:#?}");
+        says(&finished, &["damaged"]);
+    }
+}
