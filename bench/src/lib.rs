@@ -1,1 +1,41 @@
-//! Load and latency against the floor.
+//! Load and latency, against the floor measured in the same run.
+//!
+//! A figure on a shared machine means little alone. Every measurement here is taken beside its floor
+//! (a client's round trip, a quorum's round trip, a sync in the very directory), interleaved with
+//! the load, and reported as a ratio of medians.
+
+pub mod floor;
+pub mod load;
+mod quantiles;
+pub mod stage;
+pub mod takeover;
+
+pub use quantiles::Quantiles;
+
+/// Why a measurement could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// The cluster that is measured did not do as told.
+    #[error("{0}")]
+    Cluster(String),
+    /// A request failed where none may.
+    #[error(transparent)]
+    Client(#[from] synod_client::Error),
+    /// A file or process of the measurement failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What came of it.
+        source: std::io::Error,
+    },
+}
+
+impl BenchError {
+    /// Names what was tried when an i/o error came.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> BenchError {
+        let what = what.into();
+        move |source| BenchError::Io { what, source }
+    }
+}

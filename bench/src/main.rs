@@ -1,0 +1,78 @@
+//! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real processes.
+//!
+//! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use synod_bench::{BenchError, load, stage::Stage, takeover};
+
+/// Nodes of the cluster that is measured.
+const NODES: u16 = 3;
+/// How long each load runs.
+const SPAN: Duration = Duration::from_secs(10);
+/// Kills of the leader.
+const KILLS: usize = 10;
+/// An idle cluster is idle after this.
+const SETTLE: Duration = Duration::from_secs(3);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match measure().await {
+        Ok(report) => {
+            use std::io::Write;
+            // A reader that has gone away does not want the rest.
+            let _ = writeln!(std::io::stdout(), "{report:#}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure() -> Result<serde_json::Value, BenchError> {
+    let mut stage = Stage::open(&synod()?, NODES)?;
+    let (config, dir) = (stage.client(), stage.dir().to_path_buf());
+    tokio::time::sleep(SETTLE).await;
+    let idle = stage.rss_kib();
+    let idle_cpu = stage.cpu_s();
+    tokio::time::sleep(SETTLE).await;
+    let idle_cpu = (stage.cpu_s() - idle_cpu) / SETTLE.as_secs_f64() / f64::from(NODES);
+    let lone = load::lone(&config, &dir, SPAN).await?;
+    let mut crowds = Vec::new();
+    for clients in [16, 64, 256] {
+        let before = stage.cpu_s();
+        let crowd = load::crowd(&config, clients, SPAN).await?;
+        let per_10k = (stage.cpu_s() - before) * 10_000.0 / crowd.put_us.count.max(1) as f64;
+        crowds.push(serde_json::json!({ "crowd": crowd, "server_cpu_s_per_10k": per_10k }));
+    }
+    let loaded = stage.rss_kib();
+    let takeovers = takeover::takeovers(&mut stage, KILLS).await?;
+    Ok(serde_json::json!({
+        "schema": "synod.bench.first/1",
+        "nodes": NODES,
+        "idle_rss_kib": idle,
+        "idle_cpu_per_node": idle_cpu,
+        "lone": lone,
+        "crowds": crowds,
+        "loaded_rss_kib": loaded,
+        "takeovers": takeovers,
+    }))
+}
+
+/// The `synod` binary beside this one.
+fn synod() -> Result<PathBuf, BenchError> {
+    let own = std::env::current_exe()
+        .map_err(|source| BenchError::Io { what: "the path of this program".to_owned(), source })?;
+    let synod = own.with_file_name("synod");
+    if synod.is_file() {
+        Ok(synod)
+    } else {
+        Err(BenchError::Cluster(format!(
+            "{} is not there; `cargo build --release` makes it",
+            synod.display()
+        )))
+    }
+}

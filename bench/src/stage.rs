@@ -1,0 +1,163 @@
+//! A cluster of real processes to measure, on loopback, in a directory that vanishes.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    net::UdpSocket,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use crate::BenchError;
+
+/// Ports that `synod init` writes when it is not told otherwise.
+const INIT_PORT: u16 = 7411;
+const INIT_HTTP_PORT: u16 = INIT_PORT + 100;
+
+/// The cluster.
+#[derive(Debug)]
+pub struct Stage {
+    synod: PathBuf,
+    dir: TempDir,
+    running: BTreeMap<String, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    // Held: when this process ends, the pipe closes and the node ends by itself.
+    _stdin: Option<ChildStdin>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Stage {
+    /// Makes and starts `nodes` nodes of the binary `synod`.
+    pub fn open(synod: &Path, nodes: u16) -> Result<Stage, BenchError> {
+        let dir = TempDir::new().map_err(BenchError::io("a temporary directory"))?;
+        let mut stage = Stage { synod: synod.to_path_buf(), dir, running: BTreeMap::new() };
+        let made = Command::new(synod)
+            .arg("init")
+            .arg(stage.path("c"))
+            .args(["--nodes", &nodes.to_string(), "--name", "bench"])
+            .output()
+            .map_err(BenchError::io(synod.display().to_string()))?;
+        if !made.status.success() {
+            return Err(BenchError::Cluster(String::from_utf8_lossy(&made.stderr).into_owned()));
+        }
+        stage.move_to_free_ports(nodes)?;
+        for i in 1..=nodes {
+            stage.start(&format!("n{i}"))?;
+        }
+        Ok(stage)
+    }
+
+    fn move_to_free_ports(&self, nodes: u16) -> Result<(), BenchError> {
+        let free = || UdpSocket::bind("127.0.0.1:0").map_err(BenchError::io("a free port"));
+        let sockets = (0..nodes).map(|_| free()).collect::<Result<Vec<_>, _>>()?;
+        for entry in fs::read_dir(self.path("c")).map_err(BenchError::io("the cluster"))? {
+            let path = entry.map_err(BenchError::io("the cluster"))?.path();
+            if path.extension().is_none_or(|end| end != "toml") {
+                continue;
+            }
+            let what = path.display().to_string();
+            let mut text = fs::read_to_string(&path).map_err(BenchError::io(what.clone()))?;
+            for (i, socket) in (0..nodes).zip(&sockets) {
+                let address = socket.local_addr().map_err(BenchError::io("a free port"))?;
+                text = text
+                    .replace(&format!("\"127.0.0.1:{}\"", INIT_PORT + i), &format!("\"{address}\""))
+                    .replace(&format!("\"127.0.0.1:{}\"", INIT_HTTP_PORT + i), "\"127.0.0.1:0\"");
+            }
+            fs::write(&path, text).map_err(BenchError::io(what))?;
+        }
+        Ok(())
+    }
+
+    /// Starts a node and waits until it listens.
+    pub fn start(&mut self, node: &str) -> Result<(), BenchError> {
+        let log = fs::File::create(self.path(&format!("{node}.log")));
+        let mut child = Command::new(&self.synod)
+            .arg("start")
+            .arg("-c")
+            .arg(self.path(&format!("c/{node}.toml")))
+            .arg("--until-stdin-closes")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log.map_err(BenchError::io("a log file"))?)
+            .spawn()
+            .map_err(BenchError::io(self.synod.display().to_string()))?;
+        let stdin = child.stdin.take();
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            let read = BufReader::new(stdout).read_line(&mut line);
+            read.map_err(BenchError::io(format!("{node}'s first line")))?;
+        }
+        self.running.insert(node.to_owned(), Running { child, _stdin: stdin });
+        if line.is_empty() {
+            let said = fs::read_to_string(self.path(&format!("{node}.log"))).unwrap_or_default();
+            return Err(BenchError::Cluster(format!("{node} did not start: {said}")));
+        }
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, node: &str) {
+        self.running.remove(node);
+    }
+
+    /// The client's configuration file.
+    pub fn client(&self) -> PathBuf {
+        self.path("c/client.toml")
+    }
+
+    /// The directory that holds the stores.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Resident memory of every node now, in KiB, as the kernel counts it.
+    pub fn rss_kib(&self) -> BTreeMap<String, u64> {
+        self.running
+            .iter()
+            .filter_map(|(name, running)| {
+                let status = fs::read_to_string(format!("/proc/{}/status", running.child.id()));
+                Some((name.clone(), field_kib(&status.ok()?, "VmRSS:")?))
+            })
+            .collect()
+    }
+
+    /// Seconds of processor time that all nodes have used, by the kernel's clock ticks.
+    pub fn cpu_s(&self) -> f64 {
+        /// `USER_HZ` is 100 on every Linux that runs Rust's std.
+        const TICKS_PER_S: f64 = 100.0;
+        let ticks: u64 = self
+            .running
+            .values()
+            .filter_map(|running| {
+                let stat = fs::read_to_string(format!("/proc/{}/stat", running.child.id())).ok()?;
+                // Fields are counted after the name, which may hold anything but ends in `)`.
+                let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+                let field = |place: usize| fields.get(place)?.parse::<u64>().ok();
+                Some(field(11)? + field(12)?)
+            })
+            .sum();
+        ticks as f64 / TICKS_PER_S
+    }
+}
+
+fn field_kib(status: &str, name: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,53 @@
+//! How long clients wait when the leader is killed.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::{BenchError, load, stage::Stage};
+
+/// A put that takes longer than this is not waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Outages as a client saw them, in milliseconds, in the order of size.
+#[derive(Clone, Debug, Serialize)]
+pub struct Takeovers {
+    /// From SIGKILL to the next acknowledged put.
+    pub outage_ms: Vec<u64>,
+    /// The one in the middle.
+    pub median_ms: u64,
+}
+
+/// Kills the leader `kills` times under a client that puts without pause.
+pub async fn takeovers(stage: &mut Stage, kills: usize) -> Result<Takeovers, BenchError> {
+    let client = load::connect(&stage.client()).await?.within(PATIENCE);
+    let mut outage_ms = Vec::new();
+    for round in 0..kills {
+        let leader = client.leader().await?;
+        client.kv().put("bench/takeover", format!("before {round}").into_bytes()).await?;
+        stage.kill(&leader);
+        let killed = Instant::now();
+        client.kv().put("bench/takeover", format!("after {round}").into_bytes()).await?;
+        outage_ms.push(u64::try_from(killed.elapsed().as_millis()).unwrap_or(u64::MAX));
+        stage.start(&leader)?;
+        level(&client, &leader).await?;
+    }
+    client.close().await;
+    outage_ms.sort_unstable();
+    let median_ms = outage_ms.get(outage_ms.len() / 2).copied().unwrap_or_default();
+    Ok(Takeovers { outage_ms, median_ms })
+}
+
+/// Waits until `node` knows all that is chosen, so that the next kill meets a whole cluster.
+async fn level(client: &synod_client::Client, node: &str) -> Result<(), BenchError> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let leader = client.leader().await?;
+        let chosen = client.status(&leader).await?.chosen_slot;
+        if client.status(node).await.is_ok_and(|status| status.applied_slot >= chosen) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(BenchError::Cluster(format!("{node} does not catch up")))
+}
