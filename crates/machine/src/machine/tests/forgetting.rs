@@ -1,5 +1,5 @@
 use super::*;
-use crate::transactions::{ABORTS_MAX, HORIZON_MS};
+use crate::transactions::{ABORTS_MAX, HORIZON_MS, RUNS_OF_ONE_MAX};
 use crate::{Counted, FenceCause, Rejection, Verdict};
 
 fn fence(of: Client) -> Command {
@@ -94,4 +94,28 @@ fn aborts_on_record_are_bounded_until_the_owner_retires() {
     log.ask(&mut client, Command::Retire { below: ABORTS_MAX });
     assert_eq!(log.unnamed(abort(next)), Reply::Verdict(Verdict::Aborted));
     assert_eq!(log.machine.census().aborts, 2);
+}
+
+/// Runs are bounded: the oldest are answered with `Retired`, counted; what is on record below them
+/// is still told as it is, and what was never decided there can no longer be.
+#[test]
+fn runs_past_the_limit_are_forgotten_but_no_record_is() {
+    let (mut log, mut client) = Log::with_shards();
+    log.commit(&mut client, 1);
+    let commits = (0..=RUNS_OF_ONE_MAX).map(|run| {
+        let command = commit(client.txn(3 + 2 * run), &[]);
+        let id = Some(client.id(10 + run));
+        Request { id, acked: Seq::new(10 + run), command }
+    });
+    let requests = commits.collect();
+    log.machine.apply(Batch { stamp: log.now, requests });
+    assert_eq!(log.machine.hash(), log.machine.hash_anew());
+    let census = log.machine.census();
+    assert_eq!((census.runs, census.runs_forgotten), (RUNS_OF_ONE_MAX, 1));
+    assert_eq!(log.machine.verdict(client.txn(1)), Verdict::Committed);
+    assert_eq!(log.machine.verdict(client.txn(2)), Verdict::Retired);
+    assert_eq!(log.machine.verdict(client.txn(3)), Verdict::Retired);
+    assert_eq!(log.machine.verdict(client.txn(4)), Verdict::InProgress);
+    assert_eq!(log.machine.verdict(client.txn(5)), Verdict::Committed);
+    assert_eq!(log.unnamed(abort(client.txn(2))), Reply::Verdict(Verdict::Retired));
 }
