@@ -66,8 +66,10 @@ fn an_unacknowledged_commit_is_never_past_the_horizon() {
     log.now.0 += 10 * HORIZON_MS;
     log.open();
     assert_eq!(log.machine.verdict(client.txn(1)), Verdict::Committed);
+    assert_eq!(log.machine.census().sessions_retired, 0);
     log.ack_all(client.txn(1));
     assert_eq!(log.machine.verdict(client.txn(1)), Verdict::Retired);
+    assert_eq!(log.machine.census().sessions_retired, 1);
 }
 
 /// A session that committed nothing has nothing to forget: its transactions are aborted for ever.
