@@ -131,10 +131,19 @@ impl World {
     pub(crate) fn ask_within(&mut self, node: usize, within_ms: u32, call: Call) -> ClientId {
         self.clients += 1;
         let client = ClientId(self.clients);
-        if self.nodes[node].replica.is_some() {
+        if !self.nodes[node].paused {
             self.step(node, Input::Client { client, ask: Ask { within_ms, call } });
         }
         client
+    }
+
+    /// The caller of this call is gone, whichever node it asked.
+    pub(crate) fn gone(&mut self, client: ClientId) {
+        for node in
+            (0..self.nodes.len()).filter(|node| !self.nodes[*node].paused).collect::<Vec<_>>()
+        {
+            self.step(node, Input::Gone(client));
+        }
     }
 
     pub(crate) fn ask(&mut self, node: usize, call: Call) -> ClientId {
@@ -355,11 +364,13 @@ pub(crate) fn written(response: &Response) -> Option<Revision> {
     }
 }
 
-/// The batches that were chosen, as the node's disk has them.
-pub(crate) fn chosen(disk: &Disk) -> Vec<(Slot, Batch)> {
+/// The batches that the node has applied, as its disk has them.
+pub(crate) fn applied(world: &World, node: usize) -> Vec<(Slot, Batch)> {
     let batch = |decree: Decree| match decree {
         Decree::Noop => None,
         Decree::Value(bytes) => postcard::from_bytes(&bytes[1..]).ok(),
     };
-    disk.log().into_iter().filter_map(|(slot, decree)| Some((slot, batch(decree)?))).collect()
+    let upto = world.replica(node).status().applied;
+    let log = world.nodes[node].disk.upto(upto);
+    log.into_iter().filter_map(|(slot, decree)| Some((slot, batch(decree)?))).collect()
 }

@@ -37,7 +37,12 @@ impl Disk {
 
     /// The chosen decrees of the gapless prefix.
     pub(crate) fn log(&self) -> Vec<(Slot, Decree)> {
-        let prefix = self.records.range(..=self.chosen_upto);
+        self.upto(self.chosen_upto)
+    }
+
+    /// What stands up to a slot: the chosen decrees, if all of them are known to be chosen.
+    pub(crate) fn upto(&self, slot: Slot) -> Vec<(Slot, Decree)> {
+        let prefix = self.records.range(..=slot);
         let decree = |record: &Record| match record {
             Record::Accepted { decree, .. } | Record::Chosen { decree } => decree.clone(),
             Record::Faulty => panic!("this disk damages nothing"),
