@@ -40,7 +40,7 @@ impl Checkpoints {
 
     /// Whether there is one after `slot`.
     pub(crate) fn falls_on(&self, slot: Slot) -> bool {
-        slot.get() % self.every_slots == 0
+        slot.get().is_multiple_of(self.every_slots)
     }
 
     /// The state after a slot has this digest here.

@@ -232,7 +232,7 @@ fn is_not_applied(response: &Response) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Done is done once and for ever; not applied is never applied; a read is never behind what
     /// was seen before it; a session that was kept lives for its time; and when all is well again,

@@ -1,10 +1,11 @@
 //! One situation each: who is answered what, and when.
 
 use synod_machine::{
-    Answer, Command, FenceCause, ParticipantName, Query, Reign, Reply, Request, Seq,
+    Answer, Batch, Command, FenceCause, ParticipantName, Query, Reign, Reply, Request, Seq,
+    Timestamp,
     door::{Call, Freshness, NotApplied, Refusal, Said},
 };
-use synod_paxos::{Role, Tick};
+use synod_paxos::{Decree, Envelope, Epoch, Message, Role, Tick, Write};
 use synod_replica::{ClientId, Input, Response};
 
 use crate::world::{World, applied, id, put, read, submit, written};
@@ -136,6 +137,45 @@ fn what_was_proposed_by_a_leader_that_lost_its_quorum_is_unknown() {
     world.run_until_level(5_000);
 }
 
+/// The reply at my place in a decree that is not mine is somebody else's.
+#[test]
+fn the_replies_of_a_foreign_decree_are_nobodys_here() {
+    let (mut world, leader) = World::serving(3);
+    let session = world.open_session(leader, 10_000);
+    let client = world.ask(leader, submit(session, 1));
+    world.step(leader, Input::DiskFree);
+    let slot = world.replica(leader).status().applied.next();
+    let open = Command::OpenSession { owner: "other".to_owned(), ttl_ms: 1_000 };
+    let requests = vec![Request { id: None, acked: Seq::ZERO, command: open }];
+    let batch = Batch { stamp: Timestamp(1), requests };
+    let bytes = [vec![1], postcard::to_allocvec(&batch).unwrap()].concat();
+    let decrees = vec![(slot, Decree::Value(bytes.into()))];
+    let message = Message::Learned { decrees, chosen_upto: slot };
+    let (from, to) = (world.life((leader + 1) % 3), world.life(leader).node);
+    world.isolate(leader);
+    world.step(leader, Input::Peer(Envelope { from, to, epoch: Epoch::FIRST, message }));
+    assert_eq!(world.replica(leader).status().applied, slot, "it was learned");
+    assert_eq!(answered(&world, client), said(Said::Unknown));
+}
+
+/// Whatever bytes are chosen, they are skipped alike everywhere, and the log goes on.
+#[test]
+fn a_decree_that_is_no_batch_is_skipped() {
+    let (mut world, leader) = World::serving(1);
+    world.run_ms(50);
+    let slot = world.replica(leader).status().applied.next();
+    world.crash(leader);
+    let decree = Decree::Value("no batch".into());
+    world.nodes[leader].disk.write(&[Write::Chosen { slot, decree }]);
+    world.start(leader);
+    let leader = world.run_until_served(5_000);
+    let status = world.replica(leader).status();
+    assert_eq!(status.malformed, 1);
+    assert!(status.applied > slot);
+    let session = world.open_session(leader, 10_000);
+    assert!(written(&world.answer(leader, submit(session, 1))).is_some());
+}
+
 /// What was not proposed when the lead was lost is not done, and never will be.
 #[test]
 fn what_only_waited_when_the_lead_was_lost_is_not_done() {
@@ -174,6 +214,11 @@ fn without_a_quorum_every_call_ends_by_its_deadline() {
     for client in clients {
         assert_eq!(answered(&world, client), said(Said::NotApplied(NotApplied::NoQuorum)));
     }
+    // And it meant what it said: the reign goes on, and does not make up for it.
+    world.heal();
+    world.run_until(2_000, |world| world.replica(leader).status().serving);
+    world.run_until_level(2_000);
+    assert_eq!(world.replica(leader).machine().census().sessions, 0);
 }
 
 /// A retry while the first copy is under way waits with it: one slot, two answers, both the same.

@@ -45,8 +45,9 @@ pub(crate) struct Node {
 
 fn config(number: u16, nodes: u16) -> Config {
     let lives = (1..=nodes).map(|node| Life::first(NodeId::new(node))).collect();
-    let members = Members::new(lives).unwrap();
-    let paxos = synod_paxos::Config::new(Life::first(NodeId::new(number)), members).unwrap();
+    let members = Members::new(lives).expect("an odd number of nodes");
+    let paxos = synod_paxos::Config::new(Life::first(NodeId::new(number)), members);
+    let paxos = paxos.expect("every node is a member");
     Config { hash_every_slots: 4, ..Config::new(paxos) }
 }
 
@@ -121,6 +122,10 @@ impl World {
 
     pub(crate) fn replica(&self, node: usize) -> &Replica {
         self.nodes[node].replica.as_ref().expect("the node is up")
+    }
+
+    pub(crate) fn life(&self, node: usize) -> Life {
+        Life::first(NodeId::new(node as u16 + 1))
     }
 
     pub(crate) fn server(&self) -> Option<usize> {
