@@ -2,10 +2,10 @@
 //! where the real bugs live. Pure, so that the simulator can be its world.
 //!
 //! [`Replica::step`] is the one way in, [`Output`] the one way out. One room for each thing that a
-//! call may wait for: to be proposed (`queue`), to be chosen and applied (`proposed`), for the reign
-//! to be confirmed (`reads`), for the fate of a session (`sessions`), for news of a branch
-//! (`attendants`); `calls` knows where each waits and until when. `reign` says whether this node may
-//! serve, `state` is what all nodes compute alike, and `checkpoints` whether they did.
+//! call may wait for: to be proposed (`queue`), to be chosen and applied (`proposed`), for the
+//! reign to be confirmed (`reads`), for the fate of a session (`sessions`), for news of a branch
+//! (`attendants`); `calls` knows where each waits and until when. `reign` says whether this node
+//! may serve, `state` is what all nodes compute alike, and `checkpoints` whether they did.
 
 mod attendants;
 mod batch;

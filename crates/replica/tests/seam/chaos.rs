@@ -231,8 +231,13 @@ fn is_not_applied(response: &Response) -> bool {
     }
 }
 
+/// Enough to catch what was planted, few enough for every build.
+fn schedules() -> ProptestConfig {
+    ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(schedules())]
 
     /// Done is done once and for ever; not applied is never applied; a read is never behind what
     /// was seen before it; a session that was kept lives for its time; and when all is well again,
