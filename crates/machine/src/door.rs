@@ -1,4 +1,5 @@
-//! What a client and a node say to each other: one [`Ask`] on a stream of its own, one [`Said`] back.
+//! What a client and a node say to each other: one [`Ask`] on a stream of its own, one [`Said`]
+//! back.
 //!
 //! Pure data. Names of nodes are strings here: the machine does not know who leads.
 

@@ -4,8 +4,8 @@
 //! It does not know that Paxos exists, who leads or where it runs. [`Machine::apply`] is a function
 //! of the machine and the batch; two machines that applied the same batches are equal.
 //!
-//! [`door`] says what a client and a node say to each other, [`participant_door`] what an owner and a
-//! participant do; [`branch`] and [`owner`] are the other
+//! [`door`] says what a client and a node say to each other, [`participant_door`] what an owner and
+//! a participant do; [`branch`] and [`owner`] are the other
 //! two parts of atomic commit, the participant's and the owner's, as values of the same kind.
 
 mod audit;

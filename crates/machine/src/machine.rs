@@ -87,7 +87,8 @@ impl Machine {
         self.digest(Digesting::AsKept)
     }
 
-    /// The digest computed anew from everything held: equal to [`Machine::hash`], or there is a bug.
+    /// The digest computed anew from everything held: equal to [`Machine::hash`], or there is a
+    /// bug.
     pub fn hash_anew(&self) -> StateHash {
         self.digest(Digesting::Anew)
     }

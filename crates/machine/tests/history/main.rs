@@ -65,7 +65,8 @@ proptest! {
         }
     }
 
-    /// Whatever a batch holds, it is applied: one reply a request, no panic, no drift of the digest.
+    /// Whatever a batch holds, it is applied: one reply a request, no panic, no drift of the
+    /// digest.
     #[test]
     fn apply_is_total(history in prop::collection::vec(wild_batch(), 1..12)) {
         let mut machine = Machine::new();
