@@ -1,4 +1,5 @@
-//! What a durable batch costs, beside a bare `fdatasync`, in one run on one disk.
+//! What a durable batch costs: with the journal, without it, and beside a bare `fdatasync`; all in
+//! one run on one disk.
 //!
 //! `cargo run --release -p synod-store --example commit_cost [DIR]`
 
@@ -12,10 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use redb::backends::FileBackend;
 use synod_paxos::{Ballot, Decree, Life, NodeId, Slot, Write};
 use synod_store::{Identity, Store};
 
-const ROUNDS: u64 = 300;
+const ROUNDS: u64 = 1_000;
 const BATCHES: [u64; 4] = [1, 8, 64, 512];
 const VALUE_BYTES: usize = 128;
 
@@ -25,29 +27,39 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => tempfile::tempdir_in(".")?,
     };
     println!("median (p99) µs per durable batch of {VALUE_BYTES}-byte values, {ROUNDS} rounds");
-    println!("{:>6} {:>22} {:>22} {:>10}", "batch", "store", "overwrite + fdatasync", "ratio");
+    println!("{:>6} {:>16} {:>16} {:>16}", "batch", "journaled", "plain", "bare sync");
     for batch in BATCHES {
-        let mut store = open(&place.path().join(format!("store-{batch}")))?;
+        let mut journaled = journaled(&place.path().join(format!("journaled-{batch}")))?;
+        let mut plain = plain(&place.path().join(format!("plain-{batch}")))?;
         let file = zero_filled(&place.path().join(format!("file-{batch}")), batch)?;
-        let (mut stored, mut synced) = (Vec::new(), Vec::new());
-        // Turn about, so that both meet the same weather.
+        let mut times = [Vec::new(), Vec::new(), Vec::new()];
+        // Turn about, so that all meet the same weather.
         for round in 0..ROUNDS {
-            stored.push(timed(|| Ok(store.write(&facts(round * batch, batch))?))?);
-            synced.push(timed(|| overwrite(&file, round, batch))?);
+            let facts = facts(round * batch, batch);
+            times[0].push(timed(|| Ok(journaled.write(&facts)?))?);
+            times[1].push(timed(|| Ok(plain.write(&facts)?))?);
+            times[2].push(timed(|| overwrite(&file, round, batch))?);
         }
-        let (stored, synced) = (percentiles(stored), percentiles(synced));
-        let ratio = stored.0 as f64 / synced.0 as f64;
-        let show = |(p50, p99): (u128, u128)| format!("{p50} ({p99})");
-        println!("{batch:>6} {:>22} {:>22} {ratio:>10.2}", show(stored), show(synced));
+        let [journaled, plain, bare] = times.map(percentiles);
+        println!("{batch:>6} {journaled:>16} {plain:>16} {bare:>16}");
     }
     Ok(())
 }
 
-fn open(dir: &Path) -> Result<Store, Box<dyn Error>> {
+fn identity() -> Identity {
     let life = Life::first(NodeId::new(1));
-    let identity = Identity { cluster: "cost".into(), cluster_id: 1, life };
-    Store::format(dir, &identity)?;
-    Ok(Store::open(dir, &identity)?.0)
+    Identity { cluster: "cost".into(), cluster_id: 1, life }
+}
+
+fn journaled(dir: &Path) -> Result<Store, Box<dyn Error>> {
+    Store::format(dir, &identity())?;
+    Ok(Store::open(dir, &identity())?.0)
+}
+
+fn plain(path: &Path) -> Result<Store, Box<dyn Error>> {
+    let file = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    Store::format_on(FileBackend::new(file()?)?, &identity())?;
+    Ok(Store::open_on(FileBackend::new(file()?)?, &identity())?.0)
 }
 
 fn facts(after: u64, batch: u64) -> Vec<Write> {
@@ -77,7 +89,8 @@ fn timed(act: impl FnOnce() -> Result<(), Box<dyn Error>>) -> Result<Duration, B
     Ok(start.elapsed())
 }
 
-fn percentiles(mut times: Vec<Duration>) -> (u128, u128) {
+fn percentiles(mut times: Vec<Duration>) -> String {
     times.sort();
-    (times[times.len() / 2].as_micros(), times[times.len() * 99 / 100].as_micros())
+    let at = |percent: usize| times[times.len() * percent / 100].as_micros();
+    format!("{} ({})", at(50), at(99))
 }

@@ -29,13 +29,16 @@ impl<E: Into<redb::Error>> From<E> for Cause {
 impl Cause {
     /// The error to give out. The medium's own word comes first: redb tells of an I/O error once
     /// and afterwards only that there was one.
-    pub(crate) fn explain(self, path: &Path, medium: &Medium) -> StoreError {
+    pub(crate) fn explain(self, path: &Path, medium: Option<&Medium>) -> StoreError {
         let path = path.to_owned();
-        match (medium.fault(), self) {
+        match (medium.and_then(Medium::fault), self) {
             (Some(Fault::Full { .. }), _) => StoreError::DiskFull { path },
             (Some(Fault::Damaged(what)), _) => StoreError::Damaged { path, what },
             (Some(Fault::Failed(what)), _) => StoreError::SyncFailed { path, what },
             (None, Cause::Redb(redb::Error::DatabaseAlreadyOpen)) => StoreError::InUse { path },
+            (None, Cause::Redb(redb::Error::Io(error))) if is_about_room(&error) => {
+                StoreError::DiskFull { path }
+            }
             (None, Cause::Redb(redb::Error::Io(error))) if !is_about_content(&error) => {
                 StoreError::Io { path, source: error }
             }
@@ -54,4 +57,8 @@ impl Cause {
 /// Whether redb says with an I/O error that the file is not one of its own.
 fn is_about_content(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+fn is_about_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

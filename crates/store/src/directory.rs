@@ -14,6 +14,9 @@ use crate::StoreError;
 /// The database.
 const LOG_FILE: &str = "log.redb";
 
+/// What the database's commits are synced through.
+const JOURNAL_FILE: &str = "journal";
+
 /// The database while it is being formatted: it gets its name when it is whole.
 const NEW_FILE: &str = "log.redb.new";
 
@@ -21,40 +24,59 @@ const NEW_FILE: &str = "log.redb.new";
 /// hold locks on two files of this name.
 const LOCK_FILE: &str = "lock";
 
-/// Runs `fill` on a new file in `dir` and makes it the store's.
-pub(crate) fn format<B>(
+/// A store's two files.
+pub(crate) struct Files {
+    pub(crate) log: FileBackend,
+    pub(crate) journal: FileBackend,
+}
+
+/// Runs `fill` on new files in `dir` and makes them the store's.
+pub(crate) fn format(
     dir: &Path,
-    fill: impl FnOnce(FileBackend) -> Result<B, StoreError>,
-) -> Result<B, StoreError> {
+    fill: impl FnOnce(Files) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let fail = |error| StoreError::Io { path: dir.to_owned(), source: error };
-    let ancestors = make(dir).map_err(fail)?;
+    let changed = make(dir).map_err(fail)?;
     let _lock = lock(dir)?;
     let log = dir.join(LOG_FILE);
     if entry(dir, &log)?.is_some() {
         return Err(StoreError::Exists { path: dir.to_owned() });
     }
     let new = dir.join(NEW_FILE);
-    if entry(dir, &new)?.is_some() {
-        fs::remove_file(&new).map_err(fail)?;
-    }
-    let file = options().create_new(true).open(&new).map_err(fail)?;
-    let filled = fill(backend(dir, file)?)?;
+    fill(Files { log: create(dir, &new)?, journal: create(dir, &dir.join(JOURNAL_FILE))? })?;
+    // The journal's name is to be on the disk before there is a store that needs it.
+    sync_directories(&changed).map_err(fail)?;
     fs::rename(&new, &log).map_err(fail)?;
-    for changed in ancestors {
-        File::open(changed).and_then(|dir| dir.sync_all()).map_err(fail)?;
-    }
-    Ok(filled)
+    sync_directories(&changed).map_err(fail)
 }
 
-/// The store's file in `dir`, and the lock that keeps others off it.
-pub(crate) fn open(dir: &Path) -> Result<(FileBackend, File), StoreError> {
-    let log = dir.join(LOG_FILE);
+/// The store's files in `dir`, and the lock that keeps others off them.
+pub(crate) fn open(dir: &Path) -> Result<(Files, File), StoreError> {
+    let (log, journal) = (dir.join(LOG_FILE), dir.join(JOURNAL_FILE));
     if entry(dir, dir)?.is_none() || entry(dir, &log)?.is_none() {
         return Err(StoreError::Missing { path: dir.to_owned() });
     }
     let lock = lock(dir)?;
-    let file = open_plain(dir, &log, &options())?;
-    Ok((backend(dir, file)?, lock))
+    let file = |path: &Path| backend(dir, open_plain(dir, path, &options())?);
+    let log = file(&log)?;
+    if entry(dir, &journal)?.is_none() {
+        let what = "its journal is missing".into();
+        return Err(StoreError::Damaged { path: dir.to_owned(), what });
+    }
+    Ok((Files { log, journal: file(&journal)? }, lock))
+}
+
+/// A new file, in place of what an interrupted call left.
+fn create(dir: &Path, path: &Path) -> Result<FileBackend, StoreError> {
+    let fail = |error| StoreError::Io { path: dir.to_owned(), source: error };
+    if entry(dir, path)?.is_some() {
+        fs::remove_file(path).map_err(fail)?;
+    }
+    backend(dir, options().create_new(true).open(path).map_err(fail)?)
+}
+
+fn sync_directories(directories: &[PathBuf]) -> io::Result<()> {
+    directories.iter().try_for_each(|directory| File::open(directory)?.sync_all())
 }
 
 /// Makes `dir` unless it is there; returns every directory that has, or will have, a new entry.

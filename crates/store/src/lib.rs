@@ -28,13 +28,16 @@
 //! ```
 
 mod batch;
+mod blocks;
 mod cause;
 mod directory;
 mod error;
 mod facts;
 mod held;
 mod identity;
+mod journal;
 mod medium;
+mod open;
 mod record;
 mod scan;
 mod seal;

@@ -1,10 +1,5 @@
-//! What lies between redb and the bytes: it remembers why an operation failed, and it notices when
-//! a block does not come back as it went out.
-//!
-//! redb verifies page checksums when a database is opened, not when a page is read later, and it
-//! may panic on a page that is not what it wrote. So the checksum of every block is kept in memory
-//! (4 bytes for 4 KiB) from its first read or write on, and a block that differs later is an error
-//! of the read: redb never sees it.
+//! What lies between redb and the bytes: it holds writes back until they are wanted, remembers why an
+//! operation failed, and notices when a block does not come back as it went out.
 
 use std::{
     io::{self, ErrorKind},
@@ -16,10 +11,11 @@ use std::{
 
 use redb::StorageBackend;
 
-use crate::held::Held;
-
-/// What is checked as one: a page of redb.
-const BLOCK_BYTES: u64 = 4096;
+use crate::{
+    blocks::{BLOCK_BYTES, Blocks},
+    held::Held,
+    journal::Journal,
+};
 
 /// Why the medium cannot be used any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,20 +37,45 @@ enum Operation {
     Sync,
 }
 
+#[derive(Debug)]
+enum Inner {
+    Plain(Box<dyn StorageBackend>),
+    Journaled(Journal),
+}
+
+impl Inner {
+    fn storage(&self) -> &dyn StorageBackend {
+        match self {
+            Inner::Plain(storage) => &**storage,
+            Inner::Journaled(journal) => journal,
+        }
+    }
+}
+
 /// A storage, the checksums of what is known to be on it, and the first thing that went wrong.
 #[derive(Debug)]
 pub(crate) struct Medium {
-    inner: Box<dyn StorageBackend>,
+    inner: Inner,
     held: Mutex<Option<Held>>,
-    blocks: Mutex<Vec<Option<u32>>>,
+    blocks: Mutex<Blocks>,
     fault: Mutex<Option<Fault>>,
     bytes: AtomicU64,
 }
 
 impl Medium {
-    pub(crate) fn new(inner: impl StorageBackend) -> Arc<Medium> {
+    /// A storage that is synced whenever redb asks for it.
+    pub(crate) fn plain(storage: Box<dyn StorageBackend>) -> Arc<Medium> {
+        Medium::new(Inner::Plain(storage))
+    }
+
+    /// A storage whose batches are synced through a journal.
+    pub(crate) fn journaled(journal: Journal) -> Arc<Medium> {
+        Medium::new(Inner::Journaled(journal))
+    }
+
+    fn new(inner: Inner) -> Arc<Medium> {
         Arc::new(Medium {
-            inner: Box::new(inner),
+            inner,
             held: Mutex::default(),
             blocks: Mutex::default(),
             fault: Mutex::default(),
@@ -62,9 +83,32 @@ impl Medium {
         })
     }
 
+    /// Makes the storage whole out of its journal, if it has one.
+    pub(crate) fn replay(&self) -> io::Result<()> {
+        match &self.inner {
+            Inner::Plain(_) => Ok(()),
+            Inner::Journaled(journal) => {
+                self.note(Operation::Write { in_header: true }, journal.replay())
+            }
+        }
+    }
+
+    /// Runs `batch`, whose writes become durable as one: by redb's own syncs, or by one of the
+    /// journal's when redb is through.
+    pub(crate) fn batch<T, E: From<io::Error>>(
+        &self,
+        batch: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Inner::Journaled(journal) = &self.inner else { return batch() };
+        journal.begin_batch();
+        let done = batch().inspect_err(|_| journal.abandon_batch())?;
+        self.note(Operation::Sync, journal.end_batch())?;
+        Ok(done)
+    }
+
     /// From now on nothing is written, until [`Medium::release`].
     pub(crate) fn hold(&self) -> io::Result<()> {
-        *self.held() = Some(self.note(Operation::Read, Held::new(&*self.inner))?);
+        *self.held() = Some(self.note(Operation::Read, Held::new(self.inner.storage()))?);
         Ok(())
     }
 
@@ -72,7 +116,7 @@ impl Medium {
     pub(crate) fn release(&self) -> io::Result<()> {
         match self.held().take() {
             Some(held) => {
-                self.note(Operation::Write { in_header: true }, held.release(&*self.inner))
+                self.note(Operation::Write { in_header: true }, held.release(self.inner.storage()))
             }
             None => Ok(()),
         }
@@ -87,7 +131,7 @@ impl Medium {
     pub(crate) fn length(&self) -> io::Result<u64> {
         let bytes = match &*self.held() {
             Some(held) => held.length(),
-            None => self.note(Operation::Read, self.inner.len())?,
+            None => self.note(Operation::Read, self.inner.storage().len())?,
         };
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(bytes)
@@ -127,6 +171,14 @@ impl Medium {
         })
     }
 
+    /// After a fault nothing is written any more, whatever redb still wants at its close.
+    fn usable(&self) -> io::Result<()> {
+        match self.fault() {
+            Some(_) => Err(io::Error::other("the medium failed before")),
+            None => Ok(()),
+        }
+    }
+
     /// The first fault stays, except that any other one outweighs a full disk.
     fn set_fault(&self, fault: Fault) {
         let mut first = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,64 +187,19 @@ impl Medium {
         }
     }
 
-    /// Compares the whole blocks of what was read with what is known of them, and learns the rest.
-    fn verify(&self, offset: u64, read: &[u8]) -> io::Result<()> {
-        let mut known = self.known();
-        for (block, bytes) in whole_blocks(offset, read) {
-            let found = crc32fast::hash(bytes);
-            let expected = checksum_of(&mut known, block);
-            if *expected.get_or_insert(found) != found {
-                let what = format!("bytes {block}*{BLOCK_BYTES} on have changed by themselves");
-                return Err(io::Error::new(ErrorKind::InvalidData, what));
-            }
-        }
-        Ok(())
-    }
-
-    fn learn(&self, offset: u64, written: &[u8]) {
-        let mut known = self.known();
-        for (block, bytes) in whole_blocks(offset, written) {
-            *checksum_of(&mut known, block) = Some(crc32fast::hash(bytes));
-        }
-    }
-
-    /// Every block that these bytes touch is unknown until it is read.
-    fn forget(&self, offset: u64, length: usize) {
-        let mut known = self.known();
-        let end = offset.saturating_add(length as u64);
-        for block in offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES) {
-            *checksum_of(&mut known, block as usize) = None;
-        }
-    }
-
     fn held(&self) -> MutexGuard<'_, Option<Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self) -> MutexGuard<'_, Vec<Option<u32>>> {
+    fn blocks(&self) -> MutexGuard<'_, Blocks> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn checksum_of(known: &mut Vec<Option<u32>>, block: usize) -> &mut Option<u32> {
-    if known.len() <= block {
-        known.resize(block + 1, None);
-    }
-    &mut known[block]
-}
-
-/// The blocks that lie wholly in `bytes`, which begin at `offset`, by their number.
-fn whole_blocks(offset: u64, bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let first = offset.div_ceil(BLOCK_BYTES);
-    let skipped = (first * BLOCK_BYTES - offset) as usize;
-    let whole = bytes.get(skipped..).unwrap_or_default();
-    (first as usize..).zip(whole.chunks_exact(BLOCK_BYTES as usize))
 }
 
 impl Drop for Medium {
     fn drop(&mut self) {
         // Nobody is left to hear of an error; everything acknowledged was synced before.
-        let _ = self.inner.close();
+        let _ = self.inner.storage().close();
     }
 }
 
@@ -209,51 +216,54 @@ impl StorageBackend for Handle {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let Handle(medium) = self;
         let read = match &*medium.held() {
-            Some(held) => held.read(&*medium.inner, offset, out),
-            None => medium.inner.read(offset, out),
+            Some(held) => held.read(medium.inner.storage(), offset, out),
+            None => medium.inner.storage().read(offset, out),
         };
         medium.note(Operation::Read, read)?;
-        medium.note(Operation::Read, medium.verify(offset, out))
+        medium.note(Operation::Read, medium.blocks().verify(offset, out))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let Handle(medium) = self;
+        medium.usable()?;
         let resized = match &mut *medium.held() {
             Some(held) => {
                 held.resize(len);
                 Ok(())
             }
-            None => medium.inner.set_len(len),
+            None => medium.inner.storage().set_len(len),
         };
         medium.note(Operation::Write { in_header: false }, resized)?;
         medium.bytes.store(len, Ordering::Relaxed);
-        medium.known().truncate((len / BLOCK_BYTES) as usize);
+        medium.blocks().resize(len);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let Handle(medium) = self;
+        medium.usable()?;
         let synced = match &mut *medium.held() {
             Some(held) => {
                 held.sync();
                 Ok(())
             }
-            None => medium.inner.sync_data(),
+            None => medium.inner.storage().sync_data(),
         };
         medium.note(Operation::Sync, synced)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let Handle(medium) = self;
+        medium.usable()?;
         // Unknown until it has succeeded: a write that fails may stand there in part.
-        medium.forget(offset, data.len());
+        medium.blocks().forget(offset, data.len());
         let written = match &mut *medium.held() {
-            Some(held) => held.write(&*medium.inner, offset, data),
-            None => medium.inner.write(offset, data),
+            Some(held) => held.write(medium.inner.storage(), offset, data),
+            None => medium.inner.storage().write(offset, data),
         };
         let in_header = offset < BLOCK_BYTES;
         medium.note(Operation::Write { in_header }, written)?;
-        medium.learn(offset, data);
+        medium.blocks().learn(offset, data);
         Ok(())
     }
 }

@@ -5,21 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use redb::{Builder, Database, ReadableDatabase, StorageBackend};
+use redb::{Database, StorageBackend};
 use synod_paxos::{Decree, Durable, Slot, Write};
 
 use crate::{
     Identity, StoreError, batch,
     cause::Cause,
-    directory,
-    facts::{Facts, Standing},
-    medium::{Fault, Handle, Medium},
+    directory::{self, Files},
+    facts::Standing,
+    journal::{JOURNAL_BYTES, JOURNAL_BYTES_MIN},
+    medium::{Fault, Medium},
+    open::{self, Opened},
     scan,
 };
-
-/// What redb may hold in memory. The log is read once, at the start, and then mostly appended to:
-/// more makes nothing faster.
-const CACHE_BYTES: usize = 8 << 20;
 
 /// What a storage that is not a file is called in errors.
 const NO_PATH: &str = "(given storage)";
@@ -50,19 +48,34 @@ impl Store {
     /// A directory that is not there is made, for its owner alone. An interrupted call leaves no
     /// store behind and can be repeated.
     pub fn format(dir: &Path, identity: &Identity) -> Result<(), StoreError> {
-        directory::format(dir, |file| format(dir, &Medium::new(file), identity))
+        directory::format(dir, |Files { log, journal }| {
+            open::format_journaled(dir, log, journal, JOURNAL_BYTES, identity)
+        })
     }
 
     /// Makes a new, empty store on an empty storage that the caller supplies.
     pub fn format_on(backend: impl StorageBackend, identity: &Identity) -> Result<(), StoreError> {
-        format(Path::new(NO_PATH), &Medium::new(backend), identity)
+        open::format(Path::new(NO_PATH), &Medium::plain(Box::new(backend)), identity)
+    }
+
+    /// The same on two empty storages, the second for a journal, as [`Store::format`] does it. The
+    /// journal's length is rounded up to 64 KiB.
+    pub fn format_journaled_on(
+        backend: impl StorageBackend,
+        journal: impl StorageBackend,
+        journal_bytes: u64,
+        identity: &Identity,
+    ) -> Result<(), StoreError> {
+        let bytes = journal_bytes.max(1).next_multiple_of(JOURNAL_BYTES_MIN);
+        open::format_journaled(Path::new(NO_PATH), backend, journal, bytes, identity)
     }
 
     /// Opens the store in `dir`, which must be `expected`'s, checks every record, and tells what a
-    /// peer must remember. A store that is refused is not changed by a byte.
+    /// peer must remember. Another's store is not changed by a byte.
     pub fn open(dir: &Path, expected: &Identity) -> Result<(Store, Durable), StoreError> {
-        let (file, lock) = directory::open(dir)?;
-        open(dir, Medium::new(file), expected, Some(lock))
+        let (Files { log, journal }, lock) = directory::open(dir)?;
+        let opened = open::open_journaled(dir, log, journal, expected)?;
+        Ok(Store::new(dir, opened, Some(lock)))
     }
 
     /// Opens a store on a storage that the caller supplies: the simulator's disk.
@@ -70,7 +83,26 @@ impl Store {
         backend: impl StorageBackend,
         expected: &Identity,
     ) -> Result<(Store, Durable), StoreError> {
-        open(Path::new(NO_PATH), Medium::new(backend), expected, None)
+        let path = Path::new(NO_PATH);
+        let opened = open::open(path, Medium::plain(Box::new(backend)), expected)?;
+        Ok(Store::new(path, opened, None))
+    }
+
+    /// The same on two storages, with a journal in the second, as [`Store::open`] does it.
+    pub fn open_journaled_on(
+        backend: impl StorageBackend,
+        journal: impl StorageBackend,
+        expected: &Identity,
+    ) -> Result<(Store, Durable), StoreError> {
+        let path = Path::new(NO_PATH);
+        let opened = open::open_journaled(path, backend, journal, expected)?;
+        Ok(Store::new(path, opened, None))
+    }
+
+    fn new(path: &Path, opened: Opened, lock: Option<File>) -> (Store, Durable) {
+        let Opened { medium, database, standing, durable } = opened;
+        let path = path.to_owned();
+        (Store { path, medium, database: Some(database), standing, _lock: lock }, durable)
     }
 
     /// Makes all of `writes` durable, in order, as one: when it returns, all are; when it fails,
@@ -83,7 +115,7 @@ impl Store {
             self.reopen()?;
         }
         let database = self.database.as_ref().ok_or_else(|| self.explain(Cause::Before))?;
-        match batch::write(database, &self.standing, writes) {
+        match self.medium.batch(|| batch::write(database, &self.standing, writes)) {
             Ok(standing) => {
                 self.standing = standing;
                 Ok(())
@@ -121,7 +153,7 @@ impl Store {
     fn after(&mut self, cause: Cause) -> StoreError {
         self.database = None;
         if self.medium.fault() != Some(Fault::Full { in_header: false }) {
-            let what = cause.explain(&self.path, &self.medium).to_string();
+            let what = cause.explain(&self.path, Some(&self.medium)).to_string();
             self.medium.fail(what);
         }
         self.explain(Cause::Before)
@@ -133,57 +165,12 @@ impl Store {
         if self.medium.fault().is_some() {
             return Err(self.explain(Cause::Before));
         }
-        let database = open_database(&self.medium).map_err(|cause| self.explain(cause))?;
+        let database = open::database(&self.medium).map_err(|cause| self.explain(cause))?;
         self.database = Some(database);
         Ok(())
     }
 
     fn explain(&self, cause: Cause) -> StoreError {
-        cause.explain(&self.path, &self.medium)
+        cause.explain(&self.path, Some(&self.medium))
     }
-}
-
-fn format(path: &Path, medium: &Arc<Medium>, identity: &Identity) -> Result<(), StoreError> {
-    let explain = |cause: Cause| cause.explain(path, medium);
-    if medium.length().map_err(|error| explain(error.into()))? > 0 {
-        return Err(StoreError::Exists { path: path.to_owned() });
-    }
-    let database = open_database(medium).map_err(explain)?;
-    batch::format(&database, identity).map_err(|error| explain(error.into()))?;
-    database.close().map_err(|error| explain(error.into()))
-}
-
-fn open(
-    path: &Path,
-    medium: Arc<Medium>,
-    expected: &Identity,
-    lock: Option<File>,
-) -> Result<(Store, Durable), StoreError> {
-    let explain = |cause: Cause| cause.explain(path, &medium);
-    if medium.length().map_err(|error| explain(error.into()))? == 0 {
-        return Err(StoreError::Missing { path: path.to_owned() });
-    }
-    medium.hold().map_err(|error| explain(error.into()))?;
-    let database = open_database(&medium).map_err(explain)?;
-    let read = database.begin_read().map_err(|error| explain(error.into()))?;
-    let facts = Facts::read(&read).map_err(explain)?;
-    if facts.identity != *expected {
-        let (found, expected) = (Box::new(facts.identity), Box::new(expected.clone()));
-        return Err(StoreError::Foreign { path: path.to_owned(), found, expected });
-    }
-    let durable = scan::recover(&read, &facts.standing).map_err(explain)?;
-    drop(read);
-    medium.release().map_err(|error| explain(error.into()))?;
-    // From now on the watermark is the readable one; the next batch writes it down.
-    let standing = Standing { chosen_upto: durable.chosen_upto, ..facts.standing };
-    let path = path.to_owned();
-    Ok((Store { path, medium, database: Some(database), standing, _lock: lock }, durable))
-}
-
-/// Opens the database, after the checksums of all its pages have been checked: redb panics on some
-/// damaged pages otherwise. Every record is read at an open anyway; this doubles that.
-fn open_database(medium: &Arc<Medium>) -> Result<Database, Cause> {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-    Ok(builder.create_with_backend(Handle(medium.clone()))?)
 }

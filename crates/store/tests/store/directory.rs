@@ -33,7 +33,7 @@ fn a_store_is_for_its_owner_alone() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["lock", "log.redb"]);
+    assert_eq!(names, ["journal", "lock", "log.redb"]);
 }
 
 /// What was written through a file is what the next life finds in it.
@@ -113,14 +113,16 @@ fn anothers_store_is_refused_by_name() {
     }
 }
 
-/// Another node's file in this node's directory is that node's, and refused.
+/// Another node's files in this node's directory are that node's, and refused.
 #[test]
-fn another_nodes_file_swapped_in_is_refused() {
+fn another_nodes_files_swapped_in_are_refused() {
     let (_place, dir) = formatted();
     let (_other_place, other_dir) = (TempDir::new().unwrap(), dir.with_file_name("n2"));
     let other = Identity { life: Life::first(NodeId::new(2)), ..identity() };
     Store::format(&other_dir, &other).unwrap();
-    fs::rename(other_dir.join("log.redb"), dir.join("log.redb")).unwrap();
+    for name in ["log.redb", "journal"] {
+        fs::rename(other_dir.join(name), dir.join(name)).unwrap();
+    }
     let error = Store::open(&dir, &identity()).unwrap_err();
     assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
 }
@@ -136,7 +138,7 @@ fn links_are_not_followed() {
     let link = place.path().join("link");
     symlink(&dir, &link).unwrap();
     refused(&link);
-    for name in ["log.redb", "lock"] {
+    for name in ["log.redb", "lock", "journal"] {
         let elsewhere = place.path().join(name);
         fs::rename(dir.join(name), &elsewhere).unwrap();
         symlink(&elsewhere, dir.join(name)).unwrap();

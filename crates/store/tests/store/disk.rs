@@ -15,23 +15,33 @@ const SECTOR_BYTES: usize = 512;
 pub(crate) enum Trouble {
     /// The power is cut during it: a write may stand there in part, and nothing answers any more.
     PowerCut,
-    /// It fails with this error; if it is a write, half of it stands there.
+    /// It and all after it fail with this error; of a write, the first half of its sectors stands
+    /// there.
     Error(io::ErrorKind),
+    /// From then on there is no room: what needs a block that was not written before fails.
+    Full,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    files: [File; 2],
+    /// Writes, resizes and syncs so far.
+    operations: usize,
+    trouble: Option<(usize, Trouble)>,
+    gone: bool,
+    syncs: usize,
+}
+
+#[derive(Debug, Default)]
+struct File {
     /// What is there after a power cut, whatever happens.
     synced: Vec<u8>,
     /// What a reader sees.
     seen: Vec<u8>,
     /// Writes and lengths since the last sync, in order.
     unsynced: Vec<Unsynced>,
-    /// Writes, resizes and syncs so far.
-    operations: usize,
-    trouble: Option<(usize, Trouble)>,
-    gone: bool,
-    syncs: usize,
+    /// The end of the last write: beyond it the file has a length, but no blocks.
+    written_upto: usize,
 }
 
 #[derive(Debug)]
@@ -40,15 +50,34 @@ enum Unsynced {
     Length(usize),
 }
 
-/// A disk; clones are the same disk.
+/// One file of a disk that has two; clones are the same file, and see the same trouble.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk {
+    state: Arc<Mutex<State>>,
+    file: usize,
+}
 
 impl Disk {
-    /// A disk with these bytes on it, all synced.
+    /// A disk with these bytes in its first file, all synced.
     pub(crate) fn with(bytes: Vec<u8>) -> Disk {
-        let state = State { synced: bytes.clone(), seen: bytes, ..State::default() };
-        Disk(Arc::new(Mutex::new(state)))
+        Disk::with_two([bytes, Vec::new()])
+    }
+
+    /// A disk with these files, all synced.
+    pub(crate) fn with_two(files: [Vec<u8>; 2]) -> Disk {
+        let files = files.map(|bytes| File {
+            synced: bytes.clone(),
+            written_upto: bytes.len(),
+            seen: bytes,
+            unsynced: Vec::new(),
+        });
+        let state = State { files, ..State::default() };
+        Disk { state: Arc::new(Mutex::new(state)), file: 0 }
+    }
+
+    /// The other file of the same disk.
+    pub(crate) fn second(&self) -> Disk {
+        Disk { state: self.state.clone(), file: 1 }
     }
 
     /// Makes the operation with this number go wrong; the next one is number 0.
@@ -74,19 +103,39 @@ impl Disk {
 
     /// What a reader sees.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.state().seen.clone()
+        self.state().files[self.file].seen.clone()
     }
 
     /// Changes what is there behind the store's back.
     pub(crate) fn tamper(&self, change: impl FnOnce(&mut Vec<u8>)) {
-        change(&mut self.state().seen);
+        change(&mut self.state().files[self.file].seen);
     }
 
     /// What is there after a power cut now: every un-synced sector survives by `coin`.
-    pub(crate) fn after_power_cut(&self, coin: &mut Coin) -> Vec<u8> {
+    pub(crate) fn after_power_cut(&self, coin: &mut Coin) -> Disk {
         let state = self.state();
-        let mut bytes = state.synced.clone();
-        for unsynced in &state.unsynced {
+        Disk::with_two([0, 1].map(|file| state.files[file].after_power_cut(coin)))
+    }
+
+    /// What is there after the process was killed: all that was written.
+    pub(crate) fn after_kill(&self) -> Disk {
+        let state = self.state();
+        Disk::with_two([0, 1].map(|file| state.files[file].seen.clone()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl File {
+    fn has_room(&self, end: usize) -> bool {
+        end <= self.written_upto
+    }
+
+    fn after_power_cut(&self, coin: &mut Coin) -> Vec<u8> {
+        let mut bytes = self.synced.clone();
+        for unsynced in &self.unsynced {
             match unsynced {
                 Unsynced::Length(length) if coin.flip() => bytes.resize(*length, 0),
                 Unsynced::Length(_) => {}
@@ -101,24 +150,24 @@ impl Disk {
         }
         bytes
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl State {
     /// Counts an operation; says what goes wrong with it.
-    fn operate(&self, state: &mut State) -> io::Result<Option<Trouble>> {
-        if state.gone {
+    fn operate(&mut self) -> io::Result<Option<Trouble>> {
+        if self.gone {
             return Err(io::Error::other("no power"));
         }
-        let number = state.operations;
-        state.operations += 1;
-        match state.trouble {
+        let number = self.operations;
+        self.operations += 1;
+        match self.trouble {
             Some((at, Trouble::PowerCut)) if at == number => {
-                state.gone = true;
+                self.gone = true;
                 Ok(Some(Trouble::PowerCut))
             }
-            Some((at, trouble @ Trouble::Error(_))) if at <= number => Ok(Some(trouble)),
+            Some((at, trouble)) if at <= number && trouble != Trouble::PowerCut => {
+                Ok(Some(trouble))
+            }
             _ => Ok(None),
         }
     }
@@ -129,13 +178,14 @@ impl Trouble {
         match self {
             Trouble::PowerCut => io::Error::other("power cut"),
             Trouble::Error(kind) => io::Error::new(kind, "trouble"),
+            Trouble::Full => io::Error::new(io::ErrorKind::StorageFull, "full"),
         }
     }
 }
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.state().seen.len() as u64)
+        Ok(self.state().files[self.file].seen.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -145,43 +195,55 @@ impl StorageBackend for Disk {
         }
         let offset = offset as usize;
         let end = io::Error::from(io::ErrorKind::UnexpectedEof);
-        let bytes = state.seen.get(offset..offset + out.len()).ok_or(end)?;
+        let bytes = state.files[self.file].seen.get(offset..offset + out.len()).ok_or(end)?;
         out.copy_from_slice(bytes);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
-        if let Some(trouble) = self.operate(&mut state)? {
+        if let Some(trouble) = state.operate()? {
             return Err(trouble.error());
         }
-        state.seen.resize(len as usize, 0);
-        state.unsynced.push(Unsynced::Length(len as usize));
+        let file = &mut state.files[self.file];
+        file.seen.resize(len as usize, 0);
+        file.unsynced.push(Unsynced::Length(len as usize));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
-        if let Some(trouble) = self.operate(&mut state)? {
-            return Err(trouble.error());
+        match state.operate()? {
+            None | Some(Trouble::Full) => {}
+            Some(trouble) => return Err(trouble.error()),
         }
         state.syncs += 1;
-        state.synced = state.seen.clone();
-        state.unsynced.clear();
+        let file = &mut state.files[self.file];
+        for unsynced in std::mem::take(&mut file.unsynced) {
+            match unsynced {
+                Unsynced::Length(length) => file.synced.resize(length, 0),
+                Unsynced::Write { offset, bytes } => put(&mut file.synced, offset, &bytes),
+            }
+        }
         Ok(())
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         let offset = offset as usize;
-        let trouble = self.operate(&mut state)?;
+        let room = state.files[self.file].has_room(offset + bytes.len());
+        let trouble = state.operate()?.filter(|trouble| *trouble != Trouble::Full || !room);
         // A failed write stands there in part; a cut one is judged sector by sector later.
         let part = match trouble {
-            Some(Trouble::Error(_)) => &bytes[..bytes.len() / 2],
+            Some(Trouble::Error(_) | Trouble::Full) => {
+                &bytes[..bytes.len() / 2 / SECTOR_BYTES * SECTOR_BYTES]
+            }
             Some(Trouble::PowerCut) | None => bytes,
         };
-        put(&mut state.seen, offset, part);
-        state.unsynced.push(Unsynced::Write { offset, bytes: part.to_vec() });
+        let file = &mut state.files[self.file];
+        file.written_upto = file.written_upto.max(offset + part.len());
+        put(&mut file.seen, offset, part);
+        file.unsynced.push(Unsynced::Write { offset, bytes: part.to_vec() });
         trouble.map_or(Ok(()), |trouble| Err(trouble.error()))
     }
 }

@@ -7,12 +7,53 @@ mod damage;
 mod directory;
 mod disk;
 mod faults;
+mod journal;
 mod model;
 mod round_trip;
 
 use bytes::Bytes;
-use synod_paxos::{Ballot, Decree, Life, NodeId, Slot, Write};
-use synod_store::Identity;
+use synod_paxos::{Ballot, Decree, Durable, Life, NodeId, Slot, Write};
+use synod_store::{Identity, Store, StoreError};
+
+use crate::disk::Disk;
+
+/// The two ways in which a store keeps its bytes; both keep the same promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Plain,
+    Journaled,
+}
+
+impl Way {
+    const BOTH: [Way; 2] = [Way::Plain, Way::Journaled];
+
+    /// A small journal, which is full every now and then, and too small for some batches.
+    const JOURNAL_BYTES: u64 = 128 << 10;
+
+    fn format(self, disk: &Disk) -> Result<(), StoreError> {
+        let (first, second) = (disk.clone(), disk.second());
+        match self {
+            Way::Plain => Store::format_on(first, &identity()),
+            Way::Journaled => {
+                Store::format_journaled_on(first, second, Way::JOURNAL_BYTES, &identity())
+            }
+        }
+    }
+
+    fn open(self, disk: &Disk) -> Result<(Store, Durable), StoreError> {
+        let (first, second) = (disk.clone(), disk.second());
+        match self {
+            Way::Plain => Store::open_on(first, &identity()),
+            Way::Journaled => Store::open_journaled_on(first, second, &identity()),
+        }
+    }
+
+    fn formatted(self) -> Disk {
+        let disk = Disk::default();
+        self.format(&disk).unwrap();
+        disk
+    }
+}
 
 /// Whose store the tests use.
 fn identity() -> Identity {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use synod_paxos::{Ballot, Decree, Durable, Record, Slot, Write};
-use synod_store::Store;
 
-use crate::{accepted, chosen, chosen_upto, disk::Disk, identity, promised, value};
+use crate::{Way, accepted, chosen, chosen_upto, promised, value};
 
 /// The facts in plain collections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +76,7 @@ fn any_write() -> impl Strategy<Value = Write> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..<_>::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..<_>::default() })]
 
     /// Whatever is written, in whatever batches, with the store closed and opened in between: it
     /// gives back what the naive model holds.
@@ -86,13 +85,13 @@ proptest! {
         lives in prop::collection::vec(
             prop::collection::vec(prop::collection::vec(any_write(), 1..8), 1..5),
             1..4,
-        )
+        ),
+        way in prop_oneof![Just(Way::Plain), Just(Way::Journaled)],
     ) {
-        let disk = Disk::default();
-        Store::format_on(disk.clone(), &identity()).unwrap();
+        let disk = way.formatted();
         let mut model = Model::default();
         for life in lives {
-            let (mut store, durable) = Store::open_on(disk.clone(), &identity()).unwrap();
+            let (mut store, durable) = way.open(&disk).unwrap();
             prop_assert_eq!(durable, model.durable());
             for batch in life {
                 let batch = within(&model, batch);
@@ -102,7 +101,7 @@ proptest! {
                 prop_assert_eq!(prefix, model.prefix());
             }
         }
-        let (_, durable) = Store::open_on(disk, &identity()).unwrap();
+        let (_, durable) = way.open(&disk).unwrap();
         prop_assert_eq!(durable, model.durable());
     }
 }

@@ -1,0 +1,187 @@
+//! The bytes of a journal, described in `docs/format-store.md`.
+
+use std::io;
+
+use redb::StorageBackend;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What a disk writes as one.
+pub(super) const SECTOR_BYTES: u64 = 512;
+
+/// Records begin here, after the two heads.
+pub(super) const RECORDS_AT: u64 = 4096;
+
+const MAGIC: [u8; 8] = *b"synodjnl";
+const VERSION: u8 = 1;
+const HEAD_BYTES: usize = 8 + 1 + 4 * 8 + 8;
+const RECORD_HEAD_BYTES: usize = 8 + 8 + 8 + 8 + 8;
+const ENTRY_HEAD_BYTES: usize = 8 + 4;
+/// The part of the first page that redb writes.
+const FIRST_PAGE_PART_BYTES: usize = 320;
+
+/// Which records count. There are two, written in turn: a torn one leaves the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Whose journal it is.
+    pub(super) owner: u64,
+    /// How long it is.
+    pub(super) bytes: u64,
+    /// Records of another generation are remains.
+    pub(super) generation: u64,
+    /// Digest of the file's first page when this generation began.
+    pub(super) base: u64,
+}
+
+impl Head {
+    /// Where in the journal it stands.
+    pub(super) fn place(&self) -> u64 {
+        self.generation % 2 * SECTOR_BYTES
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(SECTOR_BYTES as usize);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.push(VERSION);
+        for number in [self.owner, self.bytes, self.generation, self.base] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        let digest = xxh3_64(&bytes);
+        bytes.extend_from_slice(&digest.to_le_bytes());
+        bytes.resize(SECTOR_BYTES as usize, 0);
+        bytes
+    }
+
+    /// The newer of the two heads in `journal`.
+    pub(super) fn newest(journal: &[u8]) -> Option<Head> {
+        let heads = journal.chunks(SECTOR_BYTES as usize).take(2).filter_map(Head::decode);
+        heads.max_by_key(|head| head.generation)
+    }
+
+    fn decode(sector: &[u8]) -> Option<Head> {
+        let (sealed, digest) = sector.get(..HEAD_BYTES)?.split_last_chunk::<8>()?;
+        let rest = sealed.strip_prefix(&MAGIC)?.strip_prefix(&[VERSION])?;
+        if xxh3_64(sealed) != u64::from_le_bytes(*digest) {
+            return None;
+        }
+        let mut numbers = rest.chunks_exact(8).filter_map(number);
+        let (owner, bytes) = (numbers.next()?, numbers.next()?);
+        Some(Head { owner, bytes, generation: numbers.next()?, base: numbers.next()? })
+    }
+}
+
+/// What one commit wrote.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    entries: Vec<u8>,
+    length_changed: bool,
+}
+
+impl Record {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && !self.length_changed
+    }
+
+    pub(super) fn push(&mut self, offset: u64, bytes: &[u8]) {
+        let length = u32::try_from(bytes.len()).expect("redb's pages are at most 4 GiB less one");
+        self.entries.extend_from_slice(&offset.to_le_bytes());
+        self.entries.extend_from_slice(&length.to_le_bytes());
+        self.entries.extend_from_slice(bytes);
+    }
+
+    /// The file has another length, which every record says.
+    pub(super) fn note_length(&mut self) {
+        self.length_changed = true;
+    }
+
+    /// Its size in the journal with one more entry of that many bytes.
+    pub(super) fn bytes_with(&self, more: usize) -> u64 {
+        let bytes = RECORD_HEAD_BYTES + self.entries.len() + ENTRY_HEAD_BYTES + more;
+        (bytes as u64).next_multiple_of(SECTOR_BYTES)
+    }
+
+    /// The bytes for the journal: generation, number, length of the file, bytes of the entries, all
+    /// of it digested, the entries, and zeros up to a whole sector.
+    pub(super) fn seal(self, generation: u64, number: u64, file_length: u64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes_with(0) as usize);
+        for field in [generation, number, file_length, self.entries.len() as u64, 0] {
+            bytes.extend_from_slice(&field.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.entries);
+        let digest = xxh3_64(&bytes);
+        bytes[RECORD_HEAD_BYTES - 8..RECORD_HEAD_BYTES].copy_from_slice(&digest.to_le_bytes());
+        bytes.resize(bytes.len().next_multiple_of(SECTOR_BYTES as usize), 0);
+        bytes
+    }
+}
+
+/// A record read back.
+#[derive(Debug)]
+pub(super) struct Sealed<'a> {
+    pub(super) number: u64,
+    pub(super) file_length: u64,
+    entries: &'a [u8],
+    /// Where the next one begins.
+    pub(super) next: usize,
+}
+
+impl<'a> Sealed<'a> {
+    /// The whole record of `generation` at `at`.
+    pub(super) fn read(journal: &'a [u8], at: usize, generation: u64) -> Option<Sealed<'a>> {
+        let head = journal.get(at..at.checked_add(RECORD_HEAD_BYTES)?)?;
+        let mut fields = head.chunks_exact(8).filter_map(number);
+        if fields.next()? != generation {
+            return None;
+        }
+        let (number, file_length) = (fields.next()?, fields.next()?);
+        let entries_bytes = usize::try_from(fields.next()?).ok()?;
+        let digest = fields.next()?;
+        let end = (at + RECORD_HEAD_BYTES).checked_add(entries_bytes)?;
+        let mut whole = journal.get(at..end)?.to_vec();
+        whole[RECORD_HEAD_BYTES - 8..RECORD_HEAD_BYTES].fill(0);
+        if xxh3_64(&whole) != digest {
+            return None;
+        }
+        let entries = &journal[at + RECORD_HEAD_BYTES..end];
+        let next = end.next_multiple_of(SECTOR_BYTES as usize);
+        Some(Sealed { number, file_length, entries, next })
+    }
+
+    /// What it wrote where, in order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
+        let mut rest = self.entries;
+        std::iter::from_fn(move || {
+            let (offset, after) = rest.split_first_chunk::<8>()?;
+            let (length, after) = after.split_first_chunk::<4>()?;
+            let length = u32::from_le_bytes(*length) as usize;
+            let (bytes, after) = after.split_at_checked(length)?;
+            rest = after;
+            Some((u64::from_le_bytes(*offset), bytes))
+        })
+    }
+}
+
+/// What tells one state of the file from another: redb's header names the newest commit by number
+/// and checksum. An empty file has a digest too.
+pub(super) fn first_page_digest(home: &dyn StorageBackend) -> io::Result<u64> {
+    let mut part = [0; FIRST_PAGE_PART_BYTES];
+    if home.len()? >= part.len() as u64 {
+        home.read(0, &mut part)?;
+    }
+    Ok(xxh3_64(&part))
+}
+
+/// The same of what an entry at the file's beginning wrote.
+pub(super) fn digest_of_first_page(bytes: &[u8]) -> u64 {
+    xxh3_64(&bytes[..bytes.len().min(FIRST_PAGE_PART_BYTES)])
+}
+
+/// The whole journal.
+pub(super) fn read_all(file: &dyn StorageBackend) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; file.len()? as usize];
+    file.read(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
