@@ -90,6 +90,19 @@ fn a_flipped_bit_in_the_journal_is_never_served() {
     assert!(refusals > 100, "only {refusals} flips were of consequence");
 }
 
+/// A damaged record with whole ones after it was not torn by a crash, and is refused even when the
+/// power cut left nothing in the file by which the journal could be found wanting.
+#[test]
+fn a_damaged_record_before_whole_ones_is_refused() {
+    let disk = WAY.formatted();
+    let (mut store, _) = WAY.open(&disk).unwrap();
+    store.write(&[promised(1)]).unwrap();
+    // Of what was not synced nothing survives.
+    let disk = disk.after_power_cut(&mut Coin::new(0));
+    disk.second().tamper(|journal| journal[4_096 + 40] ^= 1);
+    assert!(refused(&disk).contains("in the middle of its journal"));
+}
+
 /// A journal that is missing, cut short or empty is not replaced by a new one: it may hold what was
 /// acknowledged.
 #[test]
