@@ -122,8 +122,7 @@ fn a_failed_sync_ends_the_thread() {
     let failed = bench.done.blocking_recv().unwrap();
     assert!(matches!(failed, Done::Failed(StoreError::SyncFailed { .. })), "{failed:?}");
     bench.medium.set(Trouble::None);
-    bench.disk.give(a_batch());
-    bench.disk.run(Instant::now());
+    bench.disk.hand(Job::Write(a_batch()));
     assert!(bench.done.blocking_recv().is_none(), "it went on after a failed sync");
 }
 
