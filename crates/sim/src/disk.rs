@@ -100,3 +100,106 @@ impl Disk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use synod_paxos::{Ballot, Life, NodeId};
+
+    use super::*;
+
+    const LIFE: Life = Life::first(NodeId::new(1));
+
+    fn real() -> Disk {
+        let identity = Identity { cluster: "universe".into(), cluster_id: 1, life: LIFE };
+        let mut disk = Disk::real(identity).unwrap();
+        disk.open().unwrap();
+        disk
+    }
+
+    /// Facts as an acceptor may ask for them: promises rise, the watermark follows what stands.
+    #[derive(Default)]
+    struct Facility {
+        round: u64,
+        upto: u64,
+        next: u64,
+    }
+
+    impl Facility {
+        fn write(&mut self, rng: &mut Rng) -> Write {
+            let decree = match rng.u8(0..4) {
+                0 => Decree::Noop,
+                _ => Decree::Value(vec![rng.u8(..); rng.usize(0..300)].into()),
+            };
+            match rng.u8(0..6) {
+                0 => {
+                    self.round += rng.u64(0..3);
+                    Write::Promised { ballot: Ballot::of(self.round, LIFE) }
+                }
+                1..=3 => {
+                    self.next += rng.u64(0..=1);
+                    let slot = Slot::new(rng.u64(self.upto + 1..=self.next.max(self.upto + 1)));
+                    Write::Accepted { slot, ballot: Ballot::of(self.round, LIFE), decree }
+                }
+                4 => Write::Chosen { slot: Slot::new(self.upto + 1), decree },
+                _ => Write::Probe { sequence: rng.u64(..) },
+            }
+        }
+
+        /// A batch, which ends with the watermark over what stands gapless, now and then.
+        fn batch(&mut self, model: &Facts, rng: &mut Rng) -> Vec<Write> {
+            let mut writes: Vec<Write> = (0..rng.usize(1..6)).map(|_| self.write(rng)).collect();
+            let mut after = model.clone();
+            writes.iter().for_each(|write| after.apply(write));
+            if rng.bool() && after.record(Slot::new(self.upto + 1)).is_some() {
+                self.upto += 1;
+                self.next = self.next.max(self.upto);
+                writes.push(Write::ChosenUpto { slot: Slot::new(self.upto) });
+            }
+            writes
+        }
+    }
+
+    fn model(disk: &Disk) -> &Facts {
+        match disk {
+            Disk::Model(facts) => facts,
+            Disk::Real { .. } => panic!("the other one"),
+        }
+    }
+
+    /// The model and the real store, handed the same facts and crashes, give back the same: what
+    /// was synced, and a batch in flight as a whole or not at all.
+    #[test]
+    fn the_model_gives_back_what_the_real_store_does() {
+        let (mut survived, mut lost) = (0, 0);
+        for seed in 0..24 {
+            let rng = &mut Rng::with_seed(seed);
+            let (mut store, mut facts) = (real(), Disk::model());
+            let mut facility = Facility::default();
+            for _ in 0..rng.usize(1..12) {
+                let writes = facility.batch(model(&facts), rng);
+                store.write(&writes).unwrap();
+                facts.write(&writes).unwrap();
+                let upto = Slot::new(facility.upto);
+                let first = Slot::new(rng.u64(1..=facility.upto.max(1)));
+                let bytes_max = rng.usize(0..1_000);
+                assert_eq!(
+                    store.chosen(first, upto, bytes_max).unwrap(),
+                    facts.chosen(first, upto, bytes_max).unwrap(),
+                    "seed {seed}"
+                );
+            }
+            let in_flight = facility.batch(model(&facts), rng);
+            store.crash(&in_flight, rng);
+            let (found, log) = store.open().unwrap();
+            let without = model(&facts).durable();
+            facts.write(&in_flight).unwrap();
+            let with = model(&facts).durable();
+            assert!(found == with || found == without, "seed {seed}: {found:?}");
+            if with != without {
+                *(if found == with { &mut survived } else { &mut lost }) += 1;
+            }
+            assert_eq!(log.len() as u64, found.chosen_upto.get(), "seed {seed}");
+        }
+        assert!(survived > 0 && lost > 0, "{survived} batches survived, {lost} were lost");
+    }
+}
