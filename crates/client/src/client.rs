@@ -4,7 +4,7 @@ use synod_machine::{
     Answer, AuditEntry, Census, ParticipantView, Query, Reply, RequestId, SessionId, SessionView,
     TxnId, TxnView, Verdict, door::NodeStatus,
 };
-use synod_net::{Credentials, Dialer, Who};
+use synod_net::{Credentials, Who};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -71,7 +71,7 @@ impl Client {
         let owner = match &identity.who {
             Who::Node(name) | Who::Client { name, .. } => format!("{name}/{}", std::process::id()),
         };
-        let wire = Wire::Quic(Dialer::new(credentials, config.cluster_id)?);
+        let wire = Wire::quic(credentials, config.cluster_id)?;
         Client::open(wire, &config, owner).await
     }
 

@@ -17,7 +17,7 @@ use crate::{
 /// as `Committed` or `Aborted`; [`ack`](Participant::ack) only what is finished durably.
 #[derive(Clone, Debug)]
 pub struct Participant {
-    client: Client,
+    pub(crate) client: Client,
     name: ParticipantName,
 }
 

@@ -1,14 +1,19 @@
 //! The one place where bytes leave: QUIC, or in this crate's tests a stage with a script.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use synod_net::{AskError, Channel, Dialer, Who};
+use synod_net::{AskError, Asked, Channel, Credentials, Dialer, NetError, Server, Who};
+use tokio::sync::mpsc;
 
 /// Opens lines.
 pub(crate) enum Wire {
-    Quic(Dialer),
+    Quic {
+        dialer: Dialer,
+        credentials: Box<Credentials>,
+        cluster_id: u64,
+    },
     #[cfg(test)]
     Scripted(crate::testing::Stage),
 }
@@ -22,9 +27,28 @@ pub(crate) enum Line {
 }
 
 impl Wire {
+    pub(crate) fn quic(credentials: Credentials, cluster_id: u64) -> Result<Wire, NetError> {
+        let dialer = Dialer::new(credentials.clone(), cluster_id)?;
+        Ok(Wire::Quic { dialer, credentials: Box::new(credentials), cluster_id })
+    }
+
+    /// Listens under the identity that one dials with.
+    pub(crate) async fn listen(
+        &self,
+        listen: SocketAddr,
+    ) -> Result<(Server, mpsc::Receiver<Asked>), NetError> {
+        match self {
+            Wire::Quic { credentials, cluster_id, .. } => {
+                Server::open(listen, Credentials::clone(credentials), *cluster_id).await
+            }
+            #[cfg(test)]
+            Wire::Scripted(_) => panic!("participants on stage are played by the stage"),
+        }
+    }
+
     pub(crate) async fn connect(&self, address: &str, who: &Who) -> Result<Line, AskError> {
         match self {
-            Wire::Quic(dialer) => Ok(Line::Quic(dialer.connect(address, who).await?)),
+            Wire::Quic { dialer, .. } => Ok(Line::Quic(dialer.connect(address, who).await?)),
             #[cfg(test)]
             Wire::Scripted(stage) => Ok(Line::Scripted(stage.connect(address).await?)),
         }

@@ -1,0 +1,221 @@
+//! A participant made of anything that can promise: the door where owners ask it, and the attendance
+//! that finds the verdicts owners left behind.
+
+mod attend;
+mod door;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, Weak},
+};
+
+use synod_machine::{
+    BranchIncarnation, Outcome, TxnId, Verdict, branch::Work, limits::Misuse,
+    participant_door::NoReason,
+};
+use synod_net::Server;
+use tokio::{
+    sync::{Mutex as AsyncMutex, Notify},
+    task::JoinSet,
+};
+
+use crate::{error::Error, participant::Participant};
+
+/// Aborts of transactions that were never prepared here, so that a late prepare takes no locks. One
+/// that is forgotten costs no more than a branch that asks and is told.
+const TOMBSTONES_MAX: usize = 4_096;
+
+/// What a database, queue or file store implements to take part in transactions. (*Consensus on
+/// Transaction Commit* calls it a resource manager.) Calls about one transaction never overlap.
+pub trait ResourceManager: Send + Sync + 'static {
+    /// The store it promises from: drawn when the store is made, the same for its whole life.
+    fn incarnation(&self) -> BranchIncarnation;
+
+    /// Makes a share of a transaction durable and locks what it touches, or refuses. Asked again with
+    /// the same id it answers the same. Once `Prepared` was said, only [`finish`](Self::finish) ends it.
+    fn vote(&self, txn: TxnId, work: Work) -> impl Future<Output = Result<Share, NoReason>> + Send;
+
+    /// Applies or undoes, durably. May come several times, and `Aborted` for what was never prepared.
+    /// `Ok` lets the cluster forget.
+    fn finish(
+        &self,
+        txn: TxnId,
+        outcome: Outcome,
+    ) -> impl Future<Output = Result<(), Again>> + Send;
+
+    /// The transactions that it has prepared and not finished, as its store says.
+    fn in_doubt(&self) -> impl Future<Output = Result<Vec<TxnId>, Again>> + Send;
+}
+
+/// What a yes stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Its share is durable and locked.
+    Prepared,
+    /// It has nothing to do and holds nothing, whatever the outcome.
+    ReadOnly,
+}
+
+/// It could not be done just now, and will be asked for again. Says why, for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Again(pub String);
+
+/// A participant that is being served; it stops when this is dropped.
+pub struct Serving {
+    address: SocketAddr,
+    server: Arc<Server>,
+    tasks: JoinSet<()>,
+}
+
+impl Serving {
+    /// Where owners are heard.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Says goodbye to owners and stops. What is prepared stays so.
+    pub async fn close(mut self) {
+        self.server.close().await;
+        self.tasks.shutdown().await;
+    }
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// What door and attendance share.
+struct Post<R> {
+    manager: R,
+    participant: Participant,
+    turns: Turns,
+    state: Mutex<State>,
+    /// A commit was finished: there is something to acknowledge.
+    finished: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Commits that are finished and not acknowledged.
+    unacknowledged: BTreeSet<TxnId>,
+    tombstones: VecDeque<TxnId>,
+}
+
+impl Participant {
+    /// Listens at `listen` and takes part with `manager`, until the returned value is dropped. Owners
+    /// find it at the address on which it listens.
+    pub async fn serve<R: ResourceManager>(
+        self,
+        manager: R,
+        listen: SocketAddr,
+    ) -> Result<Serving, Error> {
+        if listen.ip().is_unspecified() {
+            let why = "owners cannot reach an address that stands for all; name one (`serve_as`)";
+            return Err(Misuse::Contradiction(why).into());
+        }
+        self.serve_at(manager, listen, None).await
+    }
+
+    /// As [`Participant::serve`], where owners reach it at another address than it listens on.
+    pub async fn serve_as<R: ResourceManager>(
+        self,
+        manager: R,
+        listen: SocketAddr,
+        address: impl Into<String>,
+    ) -> Result<Serving, Error> {
+        self.serve_at(manager, listen, Some(address.into())).await
+    }
+
+    async fn serve_at<R: ResourceManager>(
+        self,
+        manager: R,
+        listen: SocketAddr,
+        address: Option<String>,
+    ) -> Result<Serving, Error> {
+        let (server, asked) = self.client.core.route.wire.listen(listen).await?;
+        let known_as = address.unwrap_or_else(|| server.address().to_string());
+        self.register(manager.incarnation(), known_as).await?;
+        let post = Arc::new(Post {
+            manager,
+            participant: self,
+            turns: Turns::default(),
+            state: Mutex::default(),
+            finished: Notify::new(),
+        });
+        let (address, server) = (server.address(), Arc::new(server));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(door::keep(Arc::clone(&post), asked));
+        tasks.spawn(attend::keep(post));
+        Ok(Serving { address, server, tasks })
+    }
+}
+
+impl<R: ResourceManager> Post<R> {
+    async fn vote(&self, txn: TxnId, work: Work) -> Result<Share, NoReason> {
+        let turn = self.turns.of(txn);
+        let _alone = turn.lock().await;
+        if self.state().tombstones.contains(&txn) {
+            return Err(NoReason::Ended);
+        }
+        self.manager.vote(txn, work).await
+    }
+
+    /// `None`: nobody may act on this verdict.
+    async fn finish(&self, txn: TxnId, verdict: Verdict) -> Option<Result<(), Again>> {
+        let outcome = match verdict {
+            Verdict::Committed => Outcome::Committed,
+            Verdict::Aborted => Outcome::Aborted,
+            Verdict::InProgress | Verdict::Retired => return None,
+        };
+        let turn = self.turns.of(txn);
+        let _alone = turn.lock().await;
+        let done = self.manager.finish(txn, outcome).await;
+        if done.is_ok() {
+            self.note_finished(txn, outcome);
+        }
+        Some(done)
+    }
+
+    fn note_finished(&self, txn: TxnId, outcome: Outcome) {
+        let mut state = self.state();
+        match outcome {
+            Outcome::Committed => {
+                state.unacknowledged.insert(txn);
+                self.finished.notify_one();
+            }
+            Outcome::Aborted => {
+                state.tombstones.push_back(txn);
+                if state.tombstones.len() > TOMBSTONES_MAX {
+                    state.tombstones.pop_front();
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it is held")
+    }
+}
+
+/// One turn at a time for each transaction.
+#[derive(Default)]
+struct Turns(Mutex<BTreeMap<TxnId, Weak<AsyncMutex<()>>>>);
+
+impl Turns {
+    fn of(&self, txn: TxnId) -> Arc<AsyncMutex<()>> {
+        let mut turns = self.0.lock().expect("nothing panics while it is held");
+        if let Some(turn) = turns.get(&txn).and_then(Weak::upgrade) {
+            return turn;
+        }
+        // Nobody waits for these any more.
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(AsyncMutex::new(()));
+        turns.insert(txn, Arc::downgrade(&turn));
+        turn
+    }
+}
