@@ -57,7 +57,8 @@ impl Members {
 pub struct Timing {
     /// The time between two heartbeat rounds.
     pub heartbeat: Duration,
-    /// A peer that answered within this span is never suspected.
+    /// A peer that answered within this span is never suspected. Well above a round trip, or
+    /// campaigns meet each other before they are heard of.
     pub suspect_min: Duration,
     /// A peer silent for this span is always suspected.
     pub suspect_max: Duration,

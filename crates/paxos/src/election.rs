@@ -9,6 +9,8 @@ pub(crate) struct Election {
     timing: Timing,
     /// When the next heartbeat round is due; `None` before the first step.
     pub(crate) beat_at: Option<Tick>,
+    /// Since when nobody leads and this node may campaign, and how long it hesitates by chance.
+    vacant: Option<(Tick, Duration)>,
     /// When to campaign, if nothing changes until then.
     patience_until: Option<Tick>,
     /// Not before this: somebody else campaigns, or this node just failed or stepped down.
@@ -26,6 +28,7 @@ impl Election {
         Election {
             timing,
             beat_at: None,
+            vacant: None,
             patience_until: None,
             courtesy_until: Tick::ZERO,
             failures: 0,
@@ -42,7 +45,7 @@ impl Election {
     /// Gives somebody else `span` to become the leader.
     pub(crate) fn wait_for_others(&mut self, now: Tick, span: Duration) {
         self.courtesy_until = self.courtesy_until.max(now.after(span));
-        self.patience_until = None;
+        self.calm();
     }
 
     /// A campaign failed: wait longer each time, by chance, so that two do not meet for ever.
@@ -55,31 +58,76 @@ impl Election {
 
     /// A leader is there, or this node may not campaign.
     pub(crate) fn rest(&mut self, leader_seen: bool) {
-        self.patience_until = None;
+        self.calm();
         if leader_seen {
             self.failures = 0;
         }
     }
 
-    /// Nobody leads and this node may campaign; `fresher` others should go first. True when its
-    /// turn has come.
+    /// Nobody leads and this node may campaign; `fresher` others, as far as is known now, should go
+    /// first. True when its turn has come.
     pub(crate) fn is_due(&mut self, now: Tick, fresher: u32) -> bool {
-        if now < self.courtesy_until {
-            self.patience_until = Some(self.courtesy_until);
+        let heartbeat = self.timing.heartbeat;
+        let (since, hesitation) = match self.vacant {
+            Some(vacant) => vacant,
+            None => (now.max(self.courtesy_until), self.chance.below(heartbeat / 2)),
+        };
+        let until = since.after(heartbeat * fresher + hesitation);
+        if now < until {
+            self.vacant = Some((since, hesitation));
+            self.patience_until = Some(until);
             return false;
         }
-        let heartbeat = self.timing.heartbeat;
-        match self.patience_until.filter(|until| *until != self.courtesy_until) {
-            Some(until) if now < until => false,
-            Some(_) => {
-                self.patience_until = None;
-                true
-            }
-            None => {
-                let span = heartbeat * fresher + self.chance.below(heartbeat / 2);
-                self.patience_until = Some(now.after(span));
-                false
-            }
+        self.calm();
+        true
+    }
+
+    fn calm(&mut self) {
+        self.vacant = None;
+        self.patience_until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Tick {
+        Tick::from_micros(millis * 1_000)
+    }
+
+    fn election() -> Election {
+        Election::new(Timing::default(), Chance::new(7))
+    }
+
+    /// Who knows most goes first, within half a heartbeat; each other a heartbeat later. Patience
+    /// shortens when those in front turn out to be unable.
+    #[test]
+    fn each_waits_a_heartbeat_for_everyone_in_front_of_it() {
+        let mut first = election();
+        assert!(!first.is_due(at(100), 0) || first.wake_at() == Tick::ZERO);
+        assert!(first.is_due(at(110), 0));
+        let mut third = election();
+        assert!(!third.is_due(at(100), 2));
+        assert!(!third.is_due(at(139), 2));
+        assert!(third.is_due(at(150), 2));
+        let mut third = election();
+        assert!(!third.is_due(at(100), 2));
+        assert!(third.is_due(at(110), 0));
+    }
+
+    /// A failed campaign makes a node wait, longer each time, until a leader was seen.
+    #[test]
+    fn a_failed_campaign_waits_longer_each_time() {
+        let mut election = election();
+        election.failed(at(0));
+        assert!(!election.is_due(at(49), 0));
+        assert!(election.is_due(at(160), 0) || election.is_due(at(170), 0));
+        for _ in 0..5 {
+            election.failed(at(200));
         }
+        assert!(!election.is_due(at(599), 0));
+        election.rest(true);
+        assert_eq!(election.failures, 0);
     }
 }

@@ -35,5 +35,6 @@ pub(crate) const SLOT_MAX: u64 = 1 << 62;
 /// No honest campaign reaches this round; a ballot above it in a message is noise.
 pub(crate) const ROUND_MAX: u64 = 1 << 62;
 
-/// Rounds of heartbeats whose answers still count as a sign of life.
-pub(crate) const ROUNDS_LIVE: u64 = 8;
+/// Rounds of heartbeats whose answers still count as a sign of life, at least; as many as fit into
+/// the longest silence, where that is more.
+pub(crate) const ROUNDS_LIVE_MIN: u64 = 8;

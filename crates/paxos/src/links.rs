@@ -1,7 +1,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::{
-    Ballot, Config, Detector, NodeId, Policy, Slot, Standing, Tick, Timing, limits::ROUNDS_LIVE,
+    Ballot, Config, Detector, NodeId, Policy, Slot, Standing, Tick, Timing, limits::ROUNDS_LIVE_MIN,
 };
 
 /// What a peer last told, for status and metrics.
@@ -24,6 +24,8 @@ pub(crate) struct Links {
     round: u64,
     /// Whether this node's last tick was late.
     was_late: bool,
+    /// Answers to earlier rounds than this many ago are no sign of life.
+    rounds_live: u64,
     timing: Timing,
 }
 
@@ -55,7 +57,11 @@ impl Links {
             (node, Link { hearing, answering, told: None, chosen_upto: Slot::ZERO })
         };
         let links = others.map(link).collect();
-        Links { links, round: 0, was_late: false, timing: config.timing }
+        let timing = config.timing;
+        let heartbeat = timing.heartbeat.as_micros().max(1);
+        let rounds = timing.suspect_max.as_micros().div_ceil(heartbeat);
+        let rounds_live = u64::try_from(rounds).unwrap_or(u64::MAX).max(ROUNDS_LIVE_MIN);
+        Links { links, round: 0, was_late: false, rounds_live, timing }
     }
 
     /// A heartbeat arrived.
@@ -73,7 +79,7 @@ impl Links {
         standing: Standing,
         now: Tick,
     ) -> bool {
-        let fresh = round <= self.round && self.round - round < ROUNDS_LIVE;
+        let fresh = round <= self.round && self.round - round < self.rounds_live;
         let Some(link) = self.links.get_mut(&from).filter(|_| fresh) else { return false };
         link.answering.heard(now, &self.timing);
         link.tells(standing, now);

@@ -31,7 +31,15 @@ pub(crate) struct Proposer {
     backlog: BTreeMap<Slot, Decree>,
     in_flight: BTreeMap<Slot, Tally>,
     bytes: usize,
+    /// How long a slot has taken of late, from its accept to its quorum (a moving average).
+    usual: Duration,
 }
+
+/// A slot is said again when it takes this many times as long as usual.
+const PATIENCE_FACTOR: u32 = 4;
+
+/// The weight, one in so many, of the last slot in what is usual.
+const USUAL_WEIGHT: u32 = 8;
 
 /// The votes for one slot at the ballot of the reign.
 #[derive(Debug)]
@@ -40,6 +48,8 @@ struct Tally {
     voters: BTreeSet<NodeId>,
     spoken_at: Tick,
     patience: Duration,
+    /// Whether it was said again: then nobody knows which of the two was answered.
+    again: bool,
 }
 
 impl Proposer {
@@ -56,6 +66,7 @@ impl Proposer {
             backlog: legacy.adopted,
             in_flight: BTreeMap::new(),
             bytes: 0,
+            usual: Duration::ZERO,
         }
     }
 
@@ -87,10 +98,13 @@ impl Proposer {
         slot
     }
 
-    /// The decree is on its way at the ballot of this reign.
-    pub(crate) fn spoken(&mut self, slot: Slot, decree: Decree, now: Tick, patience: Duration) {
+    /// The decree is on its way at the ballot of this reign. It is said again when no quorum has
+    /// voted for it in several times the usual span, or in `patience_min`, whichever is longer.
+    pub(crate) fn spoken(&mut self, slot: Slot, decree: Decree, now: Tick, patience_min: Duration) {
         self.bytes += decree.bytes();
-        let tally = Tally { decree, voters: BTreeSet::new(), spoken_at: now, patience };
+        let patience = patience_min.max(self.usual * PATIENCE_FACTOR);
+        let voters = BTreeSet::new();
+        let tally = Tally { decree, voters, spoken_at: now, patience, again: false };
         let earlier = self.in_flight.insert(slot, tally);
         assert!(earlier.is_none(), "slot {slot} was given out twice at {}", self.ballot);
     }
@@ -102,12 +116,17 @@ impl Proposer {
         voter: NodeId,
         spans: &[Span],
         quorum: usize,
+        now: Tick,
     ) -> Vec<(Slot, Decree)> {
         let mut chosen = Vec::new();
         for span in spans.iter().filter(|span| span.first <= span.last) {
             for (slot, tally) in self.in_flight.range_mut(span.first..=span.last) {
                 tally.voters.insert(voter);
                 if tally.voters.len() >= quorum {
+                    if !tally.again {
+                        let took = now.since(tally.spoken_at);
+                        self.usual = (self.usual * (USUAL_WEIGHT - 1) + took) / USUAL_WEIGHT;
+                    }
                     chosen.push((*slot, tally.decree.clone()));
                 }
             }
@@ -153,6 +172,7 @@ impl Proposer {
                 continue;
             }
             tally.spoken_at = now;
+            tally.again = true;
             tally.patience = (tally.patience * 2).min(patience_max);
             bytes += tally.decree.bytes();
             again.push((*slot, tally.decree.clone(), tally.voters.clone()));
@@ -193,9 +213,9 @@ mod tests {
         let mut proposer = proposer(0);
         speak(&mut proposer, 3);
         let run = |first, last| Span { first: Slot::new(first), last: Slot::new(last) };
-        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 2)], 2), []);
-        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 3), run(9, 4)], 2), []);
-        let chosen = proposer.count(NodeId::new(2), &[run(2, u64::MAX)], 2);
+        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 2)], 2, Tick::ZERO), []);
+        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 3), run(9, 4)], 2, Tick::ZERO), []);
+        let chosen = proposer.count(NodeId::new(2), &[run(2, u64::MAX)], 2, Tick::ZERO);
         assert_eq!(chosen, [(Slot::new(2), Decree::Noop), (Slot::new(3), Decree::Noop)]);
     }
 
@@ -210,5 +230,24 @@ mod tests {
         assert_eq!(proposer.overdue(at(11), PATIENCE_MAX).len(), 5, "the rest");
         assert_eq!(proposer.overdue(at(29), PATIENCE_MAX).len(), 0, "patience doubled");
         assert_eq!(proposer.overdue(at(31), PATIENCE_MAX).len(), RESEND_SLOTS_MAX);
+    }
+
+    /// Where a slot usually takes long, a retry waits for longer than that.
+    #[test]
+    fn patience_follows_what_is_usual() {
+        let mut proposer = proposer(0);
+        let at = |millis: u64| Tick::from_micros(millis * 1_000);
+        for slot in 1..=100 {
+            let spoken_at = at(slot * 1_000);
+            let place = proposer.next_slot();
+            proposer.spoken(place, Decree::Noop, spoken_at, PATIENCE);
+            let run = Span { first: place, last: place };
+            let chosen = proposer.count(NodeId::new(1), &[run], 1, at(slot * 1_000 + 200));
+            assert!(chosen.iter().all(|(slot, decree)| proposer.agrees(*slot, decree)));
+        }
+        let place = proposer.next_slot();
+        proposer.spoken(place, Decree::Noop, at(0), PATIENCE);
+        assert_eq!(proposer.overdue(at(790), PATIENCE_MAX).len(), 0);
+        assert_eq!(proposer.overdue(at(800), PATIENCE_MAX).len(), 1);
     }
 }

@@ -222,6 +222,23 @@ fn a_learned_decree_is_no_vote() {
     assert_eq!(stage.sync().to(3), [&promise(ballot(1, 3), 0, vec![(2, report)])]);
 }
 
+/// Nobody votes in a slot it knows to be chosen: it says what was chosen instead, or, where that is
+/// far below, how far it knows.
+#[test]
+fn no_vote_is_cast_where_a_decree_is_known_to_be_chosen() {
+    let mut stage = Stage::new(3);
+    let decrees = vec![(slot(1), value("a")), (slot(3), value("c"))];
+    let learned = Message::Learned { decrees: decrees.clone(), chosen_upto: slot(1) };
+    stage.hear(2, learned);
+    let spoken = stage.hear(3, accept(ballot(1, 3), 3, "other", 0));
+    let told = Message::Learned { decrees: decrees[1..].to_vec(), chosen_upto: slot(1) };
+    assert_eq!((spoken.to(3), &spoken.writes[..]), (vec![&told], &[][..]));
+    let spoken = stage.hear(3, accept(ballot(1, 3), 1, "other", 0));
+    let hint = Message::Accepted { ballot: ballot(1, 3), slots: vec![], chosen_upto: slot(1) };
+    assert_eq!((spoken.to(3), &spoken.writes[..]), (vec![&hint], &[][..]));
+    assert!(stage.sync().to(3).is_empty());
+}
+
 /// A slot chosen with another decree than its leader proposed shows that a higher ballot was here: the
 /// leader is deposed, and no watermark of its reign covers that slot. (With five acceptors a follower
 /// that voted for the leader's decree at the leader's ballot would otherwise take it for chosen.)

@@ -159,7 +159,8 @@ impl Peer {
     pub(super) fn yield_to(&mut self, now: Tick, ballot: Ballot, out: &mut Output) {
         self.round_heard = self.round_heard.max(ballot.round());
         if ballot.owner() != self.voice.life() {
-            self.election.wait_for_others(now, self.config.timing.suspect_min);
+            // A round trip and a sync, and the word that it leads.
+            self.election.wait_for_others(now, self.config.timing.suspect_min * 2);
         }
         if self.reign_ballot().is_some_and(|own| own < ballot) {
             self.follow(now, out);

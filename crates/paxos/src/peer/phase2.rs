@@ -62,6 +62,7 @@ impl Peer {
         if ballot < self.acceptor.promised() {
             return self.refuse(ballot, out);
         }
+        let newer = ballot > self.acceptor.promised();
         let chosen_upto = self.learner.upto();
         if slot <= chosen_upto {
             // Chosen already: nothing to vote on. A leader that knows less is told to ask.
@@ -71,7 +72,9 @@ impl Peer {
             let decrees = vec![(slot, decree.clone())];
             self.voice.say(out, leader, Message::Learned { decrees, chosen_upto });
         } else if self.acceptor.accept(slot, vote, chosen_upto, out) {
-            self.yield_to(now, ballot, out);
+            if newer {
+                self.yield_to(now, ballot, out);
+            }
             self.seal_accepted(ballot, slot, out);
         }
         self.on_watermark(now, ballot, upto, out);
@@ -97,7 +100,7 @@ impl Peer {
         if proposer.ballot != ballot {
             return;
         }
-        for (slot, decree) in proposer.count(from, slots, quorum) {
+        for (slot, decree) in proposer.count(from, slots, quorum, now) {
             self.learn(now, slot, decree, out);
         }
         self.go_on(now, out);
