@@ -227,8 +227,8 @@ mod tests {
         assert_eq!(acceptor.promised(), ballot(4));
     }
 
-    /// Votes above the watermark are bounded in slots and bytes; one vote in place of another counts
-    /// its own bytes only.
+    /// Votes above the watermark are bounded in slots and bytes; one vote in place of another
+    /// counts its own bytes only.
     #[test]
     fn votes_are_bounded() {
         let mut acceptor = Acceptor::new(Ballot::ZERO);

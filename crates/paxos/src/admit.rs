@@ -6,8 +6,8 @@ use crate::{
 /// The door: whether a word may reach a handler. What does not is dropped and counted; a lost word
 /// is something every peer must live with anyway.
 ///
-/// A word counts only from a voter in its present life, in our epoch, about ballots that its speaker
-/// may speak for, and about slots and rounds that an honest cluster can have reached.
+/// A word counts only from a voter in its present life, in our epoch, about ballots that its
+/// speaker may speak for, and about slots and rounds that an honest cluster can have reached.
 pub(crate) fn admits(envelope: &Envelope, me: Life, members: &Members) -> bool {
     let ours = envelope.to == me.node && envelope.epoch == Epoch::FIRST;
     ours && members.contains(envelope.from)

@@ -71,8 +71,8 @@ impl Campaign {
         }
     }
 
-    /// Takes in one page of `member`'s promise. False when it brings nothing: it leaves a gap to the
-    /// pages before, came already, or speaks of slots that nobody can have voted in.
+    /// Takes in one page of `member`'s promise. False when it brings nothing: it leaves a gap to
+    /// the pages before, came already, or speaks of slots that nobody can have voted in.
     pub(crate) fn report(&mut self, member: NodeId, page: &Page, acceptor: &Acceptor) -> bool {
         let Some(wanted) = self.wants_of(member) else { return false };
         let fits = page.first <= wanted && page.upto.is_none_or(|upto| upto >= wanted);
@@ -119,8 +119,8 @@ impl Campaign {
     ///
     /// A slot is settled when it is known to be chosen, or when a promise quorum gave a *clean*
     /// answer for it: then the vote at the highest ballot is adopted, or, if there is none, the gap
-    /// is filled with a no-op. A faulty answer may hide the vote at the highest ballot, so it counts
-    /// neither as a vote nor as its absence.
+    /// is filled with a no-op. A faulty answer may hide the vote at the highest ballot, so it
+    /// counts neither as a vote nor as its absence.
     pub(crate) fn settle(&self, quorum: usize, learner: &Learner) -> Option<Legacy> {
         let whole: BTreeSet<NodeId> = self
             .progress
@@ -175,8 +175,8 @@ mod tests {
         }
     }
 
-    /// A held vote stands for the campaigner's own vote at that very ballot; of another ballot it says
-    /// nothing that can be used, and is no clean answer.
+    /// A held vote stands for the campaigner's own vote at that very ballot; of another ballot it
+    /// says nothing that can be used, and is no clean answer.
     #[test]
     fn a_held_report_stands_for_the_own_vote_at_that_ballot_only() {
         let mut own = Acceptor::new(Ballot::ZERO);

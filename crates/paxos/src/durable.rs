@@ -69,8 +69,8 @@ pub struct Durable {
 
 /// Facts to sync, and the words that rely on them, sealed.
 ///
-/// [`Durably::synced`] consumes the batch, so nothing inside can leave before the disk has it. It is
-/// called in two places only: the node's disk thread and the simulated disk.
+/// [`Durably::synced`] consumes the batch, so nothing inside can leave before the disk has it. It
+/// is called in two places only: the node's disk thread and the simulated disk.
 #[must_use = "facts that are not written and words that are not spoken are lost"]
 #[derive(Debug, Default)]
 pub struct Durably {
@@ -113,8 +113,9 @@ impl Durably {
         self.then.push(envelope);
     }
 
-    /// Adds a word; votes go into the `Accepted` to the same leader that this batch holds already, if
-    /// it does. That word then relies on later facts too, and so it may: the batch opens as a whole.
+    /// Adds a word; votes go into the `Accepted` to the same leader that this batch holds already,
+    /// if it does. That word then relies on later facts too, and so it may: the batch opens as a
+    /// whole.
     pub(crate) fn then_accepted(&mut self, envelope: Envelope) {
         let Message::Accepted { ballot, slots, chosen_upto } = &envelope.message else {
             return self.then.push(envelope);

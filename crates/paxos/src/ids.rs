@@ -24,8 +24,8 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// Which life of a node's disk this is. A disk that was lost and formatted anew is another life, and
-/// nothing the former life promised is known to it.
+/// Which life of a node's disk this is. A disk that was lost and formatted anew is another life,
+/// and nothing the former life promised is known to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation(u64);
 
@@ -112,8 +112,8 @@ impl Slot {
         self.0
     }
 
-    /// The slot after this one. A log of 2^64 slots cannot be filled by honest peers, and slots from
-    /// the wire are bounded before they get here; overflow is our bug, so it stops us.
+    /// The slot after this one. A log of 2^64 slots cannot be filled by honest peers, and slots
+    /// from the wire are bounded before they get here; overflow is our bug, so it stops us.
     #[must_use]
     pub fn next(self) -> Slot {
         Slot(self.0.checked_add(1).expect("slot counter exhausted"))

@@ -1,23 +1,23 @@
 //! Multi-Paxos as a value: ballots, acceptor, campaign (phase 1), proposer (phase 2), learner,
 //! election and read barriers. It chooses one decree per slot, whatever fails.
 //!
-//! The one way in is [`Peer::step`]; the one way out is [`Output`]. There is no clock, file, socket,
-//! task or randomness here: the driver is the world.
+//! The one way in is [`Peer::step`]; the one way out is [`Output`]. There is no clock, file,
+//! socket, task or randomness here: the driver is the world.
 //!
 //! A [`Peer`] is an acceptor and a learner always, and besides either follows, campaigns or leads:
 //!
 //! | word | from → to | durable before it leaves | source |
 //! |---|---|---|---|
-//! | [`Prepare`](Message::Prepare) | campaigner → all | the campaigner's own ballot | PMS §2.2, 1a |
-//! | [`Promise`](Message::Promise) | acceptor → campaigner | the promise, and every vote reported | PMS §2.2, 1b |
-//! | [`Refused`](Message::Refused) | acceptor → proposer | the promise it names | PMS §2.4 |
-//! | [`Accept`](Message::Accept) | leader → all | nothing: it runs beside the leader's own disk | PMS §2.2, 2a |
-//! | [`Accepted`](Message::Accepted) | acceptor → leader | the votes, and the promise they imply | PMS §2.2, 2b |
-//! | [`Watermark`](Message::Watermark) | leader → all | nothing | PMS §2.3 |
-//! | [`Heartbeat`](Message::Heartbeat), [`Alive`](Message::Alive) | each → all, and back | nothing: hints | OmniPaxos |
-//! | [`Ask`](Message::Ask), [`Learned`](Message::Learned) | learner → any, and back | nothing: chosen is chosen | PMS §2.3 |
-//! | [`Confirm`](Message::Confirm), [`Confirmed`](Message::Confirmed) | leader → all, and back | nothing | Ongaro §6.4 |
-//! | [`Synced`](Message::Synced) | a node → itself | what was written with it | |
+//! | [`Prepare`] | campaigner → all | the campaigner's own ballot | PMS §2.2, 1a |
+//! | [`Promise`] | acceptor → campaigner | the promise, and every vote reported | PMS §2.2, 1b |
+//! | [`Refused`] | acceptor → proposer | the promise it names | PMS §2.4 |
+//! | [`Accept`] | leader → all | nothing: it runs beside the own disk | PMS §2.2, 2a |
+//! | [`Accepted`] | acceptor → leader | the votes, and the promise they imply | PMS §2.2, 2b |
+//! | [`Watermark`] | leader → all | nothing | PMS §2.3 |
+//! | [`Heartbeat`], [`Alive`] | each → all, and back | nothing: hints | OmniPaxos |
+//! | [`Ask`], [`Learned`] | learner → any, and back | nothing: chosen is chosen | PMS §2.3 |
+//! | [`Confirm`], [`Confirmed`] | leader → all, and back | nothing | Ongaro §6.4 |
+//! | [`Synced`] | a node → itself | what was written with it | |
 //!
 //! PMS is Lamport, *Paxos Made Simple*; PMMC van Renesse and Altinbuken, *Paxos Made Moderately
 //! Complex*; OmniPaxos Ng, Haridi and Carbone, EuroSys'23; Ongaro his thesis.
@@ -26,6 +26,20 @@
 //! their batches, also where a batch holds words and no write. It delivers words addressed to the
 //! node itself back through `step`, soon. It delivers no word whose sender is not who the transport
 //! says. And it answers each [`Fetch`] with a [`Fetched`], if need be an empty one.
+//!
+//! [`Prepare`]: Message::Prepare
+//! [`Promise`]: Message::Promise
+//! [`Refused`]: Message::Refused
+//! [`Accept`]: Message::Accept
+//! [`Accepted`]: Message::Accepted
+//! [`Watermark`]: Message::Watermark
+//! [`Heartbeat`]: Message::Heartbeat
+//! [`Alive`]: Message::Alive
+//! [`Ask`]: Message::Ask
+//! [`Learned`]: Message::Learned
+//! [`Confirm`]: Message::Confirm
+//! [`Confirmed`]: Message::Confirmed
+//! [`Synced`]: Message::Synced
 
 mod acceptor;
 mod admit;

@@ -136,8 +136,8 @@ pub struct Peer {
     catch_up: CatchUp,
     /// The highest round heard of: the next campaign goes above it.
     round_heard: u64,
-    /// The highest reign that told its watermark, and that watermark: it may come before the accepts
-    /// that it covers.
+    /// The highest reign that told its watermark, and that watermark: it may come before the
+    /// accepts that it covers.
     watermark: (Ballot, Slot),
     /// The last [`Write::ChosenUpto`].
     upto_written: Slot,
@@ -275,8 +275,8 @@ impl Peer {
         self.acceptor.promised()
     }
 
-    /// How many words were turned away at the door: from no voter, of another epoch, about another's
-    /// ballot, or of numbers that no honest cluster reaches.
+    /// How many words were turned away at the door: from no voter, of another epoch, about
+    /// another's ballot, or of numbers that no honest cluster reaches.
     pub fn turned_away(&self) -> u64 {
         self.turned_away
     }

@@ -109,8 +109,8 @@ impl Proposer {
         assert!(earlier.is_none(), "slot {slot} was given out twice at {}", self.ballot);
     }
 
-    /// Counts votes at this ballot, and only those (*Paxos Made Simple* §2.2): returns what a quorum
-    /// has accepted by now.
+    /// Counts votes at this ballot, and only those (*Paxos Made Simple* §2.2): returns what a
+    /// quorum has accepted by now.
     pub(crate) fn count(
         &mut self,
         voter: NodeId,

@@ -3,8 +3,8 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::{Barrier, BarrierId, NodeId, Slot, Tick};
 
 /// Linearizable reads without a log entry: all reads that wait share one question to the members,
-/// "have you promised anything above my ballot?" (Ongaro §6.4). An answer counts only for a question
-/// asked after the read arrived.
+/// "have you promised anything above my ballot?" (Ongaro §6.4). An answer counts only for a
+/// question asked after the read arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
     /// Reads that the next question will serve, each with the watermark at its arrival.
@@ -28,7 +28,8 @@ impl Reads {
         self.waiting.push(Barrier { id, upto });
     }
 
-    /// The round to ask now on behalf of all that wait; `None` while one is under way or none waits.
+    /// The round to ask now on behalf of all that wait; `None` while one is under way or none
+    /// waits.
     pub(crate) fn ask(&mut self, me: NodeId, now: Tick) -> Option<u64> {
         if self.asked.is_some() || self.waiting.is_empty() {
             return None;

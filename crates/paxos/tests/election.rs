@@ -224,8 +224,8 @@ fn a_leader_with_a_stalled_disk_abdicates() {
     }
 }
 
-/// Nodes whose disks stall are no part of a quorum, however well they answer: nobody leads until they
-/// are back.
+/// Nodes whose disks stall are no part of a quorum, however well they answer: nobody leads until
+/// they are back.
 #[test]
 fn a_quorum_is_made_of_living_disks() {
     let disk_stall = Timing::default().disk_stall;
@@ -301,7 +301,8 @@ fn a_node_that_overslept_suspects_nobody() {
     }
 }
 
-/// Two of three gone: nobody leads, nobody raises ballots for nothing; one returns: service resumes.
+/// Two of three gone: nobody leads, nobody raises ballots for nothing; one returns: service
+/// resumes.
 #[test]
 fn service_resumes_by_itself_when_the_quorum_is_back() {
     for seed in SEEDS {

@@ -179,8 +179,8 @@ fn a_follower_learns_from_the_watermark_of_the_reign_it_voted_in() {
     assert_eq!(spoken.choices(), [(1, value("first")), (2, value("second"))]);
 }
 
-/// A watermark says nothing of a vote at another ballot: that slot may be chosen with another decree,
-/// and the follower must ask.
+/// A watermark says nothing of a vote at another ballot: that slot may be chosen with another
+/// decree, and the follower must ask.
 #[test]
 fn a_watermark_does_not_choose_a_vote_of_another_ballot() {
     let mut stage = Stage::new(5);
@@ -239,9 +239,10 @@ fn no_vote_is_cast_where_a_decree_is_known_to_be_chosen() {
     assert!(stage.sync().to(3).is_empty());
 }
 
-/// A slot chosen with another decree than its leader proposed shows that a higher ballot was here: the
-/// leader is deposed, and no watermark of its reign covers that slot. (With five acceptors a follower
-/// that voted for the leader's decree at the leader's ballot would otherwise take it for chosen.)
+/// A slot chosen with another decree than its leader proposed shows that a higher ballot was here:
+/// the leader is deposed, and no watermark of its reign covers that slot. (With five acceptors a
+/// follower that voted for the leader's decree at the leader's ballot would otherwise take it for
+/// chosen.)
 #[test]
 fn a_leader_that_learns_another_decree_for_its_slot_stops_leading() {
     let mut stage = Stage::new(5);
@@ -272,8 +273,8 @@ fn a_leader_that_learns_of_a_slot_beyond_its_own_stops_leading() {
 
 // Progress (PMS §2.4).
 
-/// An acceptor that ignores a request because of a higher one informs the proposer, who then abandons
-/// its proposal; but it does not outbid: that is for the election.
+/// An acceptor that ignores a request because of a higher one informs the proposer, who then
+/// abandons its proposal; but it does not outbid: that is for the election.
 #[test]
 fn a_refused_leader_stops_at_once_and_does_not_outbid() {
     let mut stage = Stage::new(3);
@@ -304,8 +305,8 @@ fn a_leader_that_promises_higher_stops_at_once() {
 
 // Implementing a state machine (PMS §3).
 
-/// Phase 1 once for all slots: a single prepare, and a reply no longer than the votes above the first
-/// open slot.
+/// Phase 1 once for all slots: a single prepare, and a reply no longer than the votes above the
+/// first open slot.
 #[test]
 fn phase_1_runs_once_for_the_whole_open_suffix() {
     let records = vec![(slot(4), Record::Accepted { ballot: ballot(1, 2), decree: value("d") })];
@@ -322,8 +323,8 @@ fn phase_1_runs_once_for_the_whole_open_suffix() {
     assert!(stage.sync().to(2).is_empty(), "no second phase 1");
 }
 
-/// "Fill the gap by proposing, as commands, a special no-op command that leaves the state unchanged":
-/// only below the highest reported slot, and only where a full quorum reports nothing.
+/// "Fill the gap by proposing, as commands, a special no-op command that leaves the state
+/// unchanged": only below the highest reported slot, and only where a full quorum reports nothing.
 #[test]
 fn gaps_below_the_last_reported_slot_are_filled_with_no_ops() {
     let mut stage = Stage::new(5);
@@ -335,7 +336,8 @@ fn gaps_below_the_last_reported_slot_are_filled_with_no_ops() {
     assert_eq!(spoken.accepts(), expected);
 }
 
-/// No slot is filled because *one* acceptor reports it empty: whoever voted may not have spoken yet.
+/// No slot is filled because *one* acceptor reports it empty: whoever voted may not have spoken
+/// yet.
 #[test]
 fn one_empty_report_fills_no_gap() {
     let mut stage = Stage::new(5);
@@ -373,8 +375,8 @@ fn a_promise_counts_when_all_its_pages_are_there() {
     assert_eq!(spoken.accepts(), expected);
 }
 
-/// "A leader can get α commands ahead": proposals stop at the window above the chosen watermark, and
-/// go on as it rises.
+/// "A leader can get α commands ahead": proposals stop at the window above the chosen watermark,
+/// and go on as it rises.
 #[test]
 fn a_leader_gets_no_further_ahead_than_its_window() {
     let mut stage = Stage::with(3, Durable::default(), |config| config.window_slots = 2);
@@ -474,8 +476,8 @@ fn a_report_of_chosen_settles_a_slot_alone() {
     assert_eq!(spoken.choices(), [(1, value("x"))]);
 }
 
-// The five rules of durability (PMS §2.5: an acceptor records its intended response in stable storage
-// before actually sending it; and two different proposals never have one number).
+// The five rules of durability (PMS §2.5: an acceptor records its intended response in stable
+// storage before actually sending it; and two different proposals never have one number).
 
 /// Rule 1: a node's own ballot is durable before a `Prepare` of it leaves.
 #[test]

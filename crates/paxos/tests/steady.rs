@@ -83,8 +83,8 @@ fn a_node_that_was_away_learns_what_it_missed() {
     }
 }
 
-/// A node that knows nothing of a long log votes all the same, so that the cluster does not wait for
-/// its catching up; then it catches up.
+/// A node that knows nothing of a long log votes all the same, so that the cluster does not wait
+/// for its catching up; then it catches up.
 #[test]
 fn a_lagging_node_votes_while_it_catches_up() {
     let (mut world, leader, others) = led(3, 3);
@@ -180,8 +180,8 @@ fn a_large_open_suffix_is_promised_in_pages() {
     assert!(world.told("promise") - before >= 4, "twelve decrees, three to a page");
 }
 
-/// PMS §3 and Ongaro §6.4: a barrier names at least what the reign inherited and what was chosen when
-/// the read arrived, and costs one round.
+/// PMS §3 and Ongaro §6.4: a barrier names at least what the reign inherited and what was chosen
+/// when the read arrived, and costs one round.
 #[test]
 fn a_read_barrier_takes_one_round_and_covers_what_was_chosen() {
     let (mut world, leader, _) = led(3, 7);

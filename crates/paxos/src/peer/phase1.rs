@@ -95,8 +95,8 @@ impl Peer {
         self.settle_campaign(now, out);
     }
 
-    /// Asks for what is missing of one promise. Sealed like the first `Prepare`: a timer may well run
-    /// out before the own ballot is durable.
+    /// Asks for what is missing of one promise. Sealed like the first `Prepare`: a timer may well
+    /// run out before the own ballot is durable.
     fn prepare(&self, to: NodeId, ballot: Ballot, first: Slot, out: &mut Output) {
         let holds = self.acceptor.held(first);
         self.voice.seal(out, to, Message::Prepare { ballot, first, holds });

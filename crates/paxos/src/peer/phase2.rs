@@ -107,8 +107,8 @@ impl Peer {
     }
 
     /// After the watermark may have risen: the window may have room, and the followers want to hear
-    /// of it. With an accept on its way, or votes outstanding that will bring the next, the watermark
-    /// rides; with nothing in flight it goes alone, at once.
+    /// of it. With an accept on its way, or votes outstanding that will bring the next, the
+    /// watermark rides; with nothing in flight it goes alone, at once.
     pub(super) fn go_on(&mut self, now: Tick, out: &mut Output) {
         self.propose_adopted(now, out);
         let chosen_upto = self.learner.upto();
@@ -138,9 +138,9 @@ impl Peer {
         }
     }
 
-    /// A linearizable read waits. It is served once a quorum has confirmed this reign after now, from
-    /// a state that holds all this reign inherited and all it knows to be chosen now: whatever was
-    /// acknowledged to anyone before the read began is among it.
+    /// A linearizable read waits. It is served once a quorum has confirmed this reign after now,
+    /// from a state that holds all this reign inherited and all it knows to be chosen now: whatever
+    /// was acknowledged to anyone before the read began is among it.
     pub(super) fn read_barrier(&mut self, now: Tick, id: BarrierId, out: &mut Output) {
         let chosen_upto = self.learner.upto();
         let Reign::Leading(proposer) = &mut self.reign else {

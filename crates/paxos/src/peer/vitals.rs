@@ -155,7 +155,8 @@ impl Peer {
         }
     }
 
-    /// Ends a reign or a campaign, and tells at once, so that nobody waits for a leader that is none.
+    /// Ends a reign or a campaign, and tells at once, so that nobody waits for a leader that is
+    /// none.
     pub(super) fn follow(&mut self, now: Tick, out: &mut Output) {
         self.reign = Reign::Following;
         self.leader = None;

@@ -1,7 +1,7 @@
 //! The language of transcripts: one input a line, and what it brought below it.
 //!
 //! ```text
-//! voters 3                                    disk promised 3.n2 chosen 1 2=1.n2:b 3=faulty 4=chosen:d
+//! voters 3                                disk promised 3.n2 chosen 1 2=1.n2:b 3=faulty 4=chosen:d
 //! until campaigning                           n2: prepare 4.n2 from 1
 //! n2: promise 2.n1 from 1 chosen 0 1=1.n2:a   n2: accept 4.n2 1 x chosen 0
 //! n2: accepted 2.n1 1-3                       n2: watermark 4.n2 3
