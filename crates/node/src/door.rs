@@ -100,12 +100,12 @@ fn abort_needs(cause: &AbortCause) -> Needs<'_> {
 
 fn query_needs(query: &Query) -> Needs<'_> {
     match query {
-        Query::Verdicts { .. } => Needs::ReadOrParticipant,
+        // And who is registered under its own name, before it registers itself.
+        Query::Verdicts { .. } | Query::Participants => Needs::ReadOrParticipant,
         Query::Get { .. }
         | Query::List { .. }
         | Query::Txn { .. }
         | Query::Txns { .. }
-        | Query::Participants
         | Query::Sessions { .. }
         | Query::Request { .. }
         | Query::Audit

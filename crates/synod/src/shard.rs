@@ -5,6 +5,7 @@
 //! at the cluster that learns what owners leave behind.
 
 mod attendant;
+mod books;
 mod door;
 mod engine;
 mod error;
@@ -16,14 +17,15 @@ use std::{
     time::Duration,
 };
 
+use serde::Deserialize;
 use synod_client::{
-    Client, Config as ClientConfig,
-    machine::ParticipantName,
-    net::{Credentials, Role, Server, Who},
+    Config as ClientConfig,
+    machine::{ParticipantName, branch::Moment},
+    net::{Credentials, Role, Server, Who, settings},
 };
 
 pub(crate) use self::error::ShardError;
-use self::{attendant::Attendant, engine::Engine, store::Store};
+use self::{attendant::Attendant, books::Books, engine::Engine, store::Store};
 
 /// Everything a shard is told once.
 pub(crate) struct Config {
@@ -33,11 +35,27 @@ pub(crate) struct Config {
     data: PathBuf,
     listen: SocketAddr,
     in_doubt_grace: Duration,
+    /// The store that the cluster knows is lost for good, and this one takes its place.
+    replaces: bool,
+}
+
+/// What the file says beside what every client's says.
+#[derive(Deserialize)]
+struct Keys {
+    #[serde(default)]
+    shard: ShardKeys,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShardKeys {
+    #[serde(default)]
+    replaces_lost_store: bool,
 }
 
 impl Config {
     /// Reads the client configuration at `path`, whose certificate must be that of the participant
-    /// `name`.
+    /// `name`. It may say `replaces_lost_store = true` under `[shard]`.
     pub(crate) fn load(
         path: &Path,
         name: &str,
@@ -46,6 +64,7 @@ impl Config {
         in_doubt_grace: Duration,
     ) -> Result<Config, ShardError> {
         let client = ClientConfig::load(path)?;
+        let Keys { shard } = settings::read(path).map_err(synod_client::ConfigError::from)?;
         let files = &client.tls;
         let credentials = Credentials::load(&files.ca, &files.cert, &files.key)?;
         match &credentials.identity().who {
@@ -64,12 +83,13 @@ impl Config {
             data: data.to_path_buf(),
             listen,
             in_doubt_grace,
+            replaces: shard.replaces_lost_store,
         })
     }
 }
 
 /// Runs a shard until `shutdown` resolves or its disk fails. `ready` is told the address once the
-/// cluster knows it; owners are served from before that on.
+/// cluster knows it; owners are served from before that on, and whether there is a quorum or not.
 pub(crate) async fn run(
     config: Config,
     ready: impl FnOnce(SocketAddr),
@@ -77,23 +97,32 @@ pub(crate) async fn run(
 ) -> Result<(), ShardError> {
     let cluster_id = config.client.cluster_id;
     let (store, durable) = Store::open(&config.data, config.name.as_str(), cluster_id)?;
-    let incarnation = store.incarnation();
-    let (engine, news, mut gone) =
-        Engine::start(store, &durable, config.name.clone(), config.in_doubt_grace)?;
+    let (incarnation, path) = (store.incarnation(), store.path().to_path_buf());
+    let grace_ms = u64::try_from(config.in_doubt_grace.as_millis()).unwrap_or(u64::MAX);
+    let books = Books::open(store, &durable, config.name.clone(), grace_ms, Moment(0));
+    let started = Engine::start(books);
+    let (engine, news, mut running) =
+        started.map_err(|source| ShardError::Io { path: path.clone(), source })?;
     let (server, asked) = Server::open(config.listen, config.credentials, cluster_id).await?;
     let address = server.address();
+    tracing::info!(participant = %config.name, %address, "listening");
     let serving = tokio::spawn(door::serve(asked, engine.clone()));
     let attending = async {
-        let client = Client::connect(config.client).await?;
+        let client = attendant::connect(&config.client).await?;
         let participant = client.participant(config.name.as_str());
-        Attendant { engine, participant, incarnation, address }.keep(news, ready).await
+        let own = attendant::Own { incarnation, address, path, replaces: config.replaces };
+        own.introduce(&client, &participant).await?;
+        ready(address);
+        Attendant { engine, participant }.keep(news).await
     };
     let ended = tokio::select! {
         () = shutdown => Ok(()),
-        failed = &mut gone => Err(failed.unwrap_or(ShardError::EngineGone)),
+        failed = &mut running.failed => Err(failed.unwrap_or(ShardError::EngineGone)),
         failed = attending => failed,
     };
     serving.abort();
     server.close().await;
+    // The last way to the thread went with the two above; it ends with what it has in hand.
+    let _panicked = tokio::task::spawn_blocking(|| running.thread.join()).await;
     ended
 }

@@ -57,12 +57,13 @@ fn fence(cause: FenceCause, guard: Option<FenceGuard>) -> Command {
     Command::Fence { session: SessionId::new(1), cause, guard }
 }
 
-/// Security §3: reading is for readers and up; a participant asks for verdicts only.
+/// Security §3: reading is for readers and up; a participant asks for verdicts, and who is
+/// registered, only.
 #[test]
 fn reads_are_for_readers_and_verdicts_for_participants_too() {
     assert_eq!(may(read(Query::Get { key: key() })), "rwa");
     assert_eq!(may(read(Query::Verdicts { txns: vec![txn()] })), "rwap");
-    assert_eq!(may(read(Query::Participants)), "rwa");
+    assert_eq!(may(read(Query::Participants)), "rwap");
     assert_eq!(may(Call::Status), "rwap");
 }
 

@@ -1,10 +1,10 @@
-//! The shard's side towards the cluster: it makes itself known, tells what it has finished, asks how
-//! branches ended whose owner does not say, and asks the log to abort what has waited too long.
+//! The shard's side towards the cluster: it makes itself known, tells what it has finished, asks
+//! how branches ended whose owner does not say, and asks the log to abort what has waited too long.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use synod_client::{
-    Error, Participant,
+    Client, Config, Error, Participant, Refused,
     machine::{BranchIncarnation, Command, TxnId, Verdict},
 };
 use tokio::{
@@ -25,26 +25,71 @@ const ACKS_MAX: usize = 512;
 /// Acknowledgements gather for this long: nobody waits for them, and each entry costs a sync.
 const ACK_EVERY: Duration = Duration::from_millis(20);
 
+/// Connects, however long that takes: a shard answers its owners also while there is no cluster.
+pub(super) async fn connect(config: &Config) -> Result<Client, ShardError> {
+    loop {
+        match Client::connect(config.clone()).await {
+            Ok(client) => return Ok(client),
+            Err(Error::Connect(nodes)) if nodes.is_identity() => {
+                return Err(Error::Connect(nodes).into());
+            }
+            Err(error) => passing(error).await?,
+        }
+    }
+}
+
+/// Who the shard is to the cluster.
+pub(super) struct Own {
+    pub(super) incarnation: BranchIncarnation,
+    pub(super) address: SocketAddr,
+    pub(super) path: PathBuf,
+    pub(super) replaces: bool,
+}
+
+impl Own {
+    /// Registers, unless the cluster knows another store under this name: then somebody started
+    /// with the wrong directory, or the right one is lost with all that it had promised. Only a
+    /// person knows which.
+    pub(super) async fn introduce(
+        &self,
+        client: &Client,
+        participant: &Participant,
+    ) -> Result<(), ShardError> {
+        let known = loop {
+            match client.participants().await {
+                Ok(known) => break known,
+                Err(error) => passing(error).await?,
+            }
+        };
+        let before = known.into_iter().find(|view| view.name == *participant.name());
+        if let Some(before) = before.filter(|view| view.incarnation != self.incarnation)
+            && !self.replaces
+        {
+            return Err(ShardError::Replaced {
+                path: self.path.clone(),
+                name: before.name.to_string(),
+                known: before.incarnation.0,
+                found: self.incarnation.0,
+                unacknowledged: before.unacked,
+            });
+        }
+        let address = self.address.to_string();
+        while let Err(error) = participant.register(self.incarnation, address.clone()).await {
+            passing(error).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Who attends.
 pub(super) struct Attendant {
     pub(super) engine: Engine,
     pub(super) participant: Participant,
-    pub(super) incarnation: BranchIncarnation,
-    pub(super) address: SocketAddr,
 }
 
 impl Attendant {
-    /// Registers, tells `ready`, and attends for ever. Ends only when the cluster refuses for good.
-    pub(super) async fn keep(
-        self,
-        news: News,
-        ready: impl FnOnce(SocketAddr),
-    ) -> Result<(), ShardError> {
-        let address = self.address.to_string();
-        while let Err(error) = self.participant.register(self.incarnation, address.clone()).await {
-            passing(error).await?;
-        }
-        ready(self.address);
+    /// Attends for ever. Ends only when the cluster refuses for good.
+    pub(super) async fn keep(self, news: News) -> Result<(), ShardError> {
         tokio::select! {
             ended = self.acknowledge(news.finished) => ended,
             ended = self.ask_for_aborts(news.proposals) => ended,
@@ -70,7 +115,7 @@ impl Attendant {
             }
             self.engine.acknowledged(std::mem::take(&mut txns));
         }
-        Ok(())
+        Err(ShardError::EngineGone)
     }
 
     /// Asks the log to abort, one after the other; what comes back is the verdict, whichever.
@@ -86,7 +131,7 @@ impl Attendant {
                 Err(error) => passing(error).await?,
             }
         }
-        Ok(())
+        Err(ShardError::EngineGone)
     }
 
     /// Asks any node, all the time; anew when the branches in doubt are others.
@@ -121,10 +166,14 @@ impl Attendant {
     }
 }
 
-/// Waits a little after a failure that may pass; any other ends the shard.
+/// Waits a little after a failure that may pass; any other ends the shard. What the log rejects may
+/// pass: it rejects one command, not the participant.
 async fn passing(error: Error) -> Result<(), ShardError> {
     match error {
-        Error::Refused { .. } | Error::Misuse(_) | Error::WrongCluster { .. } => Err(error.into()),
+        Error::Refused { why: Refused::Door(_) }
+        | Error::Misuse(_)
+        | Error::Credentials(_)
+        | Error::WrongCluster { .. } => Err(error.into()),
         passing => {
             warn!(error = %passing, "the cluster does not answer; trying again");
             sleep(RETRY_AFTER).await;

@@ -1,27 +1,29 @@
-//! The thread that owns the shard: it takes everything that waits, steps it into one transaction of the
-//! file, syncs once, and only then lets the words go that rely on it.
+//! The thread that owns the shard: it takes everything that waits, has it stepped into one
+//! transaction of the file, and lets the words go that have become true by that.
 
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use synod_client::{
     machine::{
-        Command, ParticipantName, TxnId, Verdict,
-        branch::{self, Alarm, Asker, Branches, Durable, Durably, Input, Moment, Word},
+        Command, TxnId, Verdict,
+        branch::{Alarm, Asker, Input, Moment, Word},
         door::{self, NotApplied},
-        participant_door::{Call, Info, Said},
+        participant_door::{Call, Said},
     },
     net::Reply,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, warn};
 
-use super::{ShardError, store::Store};
+use super::{
+    ShardError,
+    books::{Books, as_step},
+};
 
 /// Orders that may wait; beyond it a caller is told to try again.
 const WAITING_MAX: usize = 4_096;
@@ -33,8 +35,6 @@ const RETRY_AFTER_MS: u32 = 20;
 const ATTEND_AFTER_MS: u64 = 100;
 /// How often the thread looks whether a branch has come of that age.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Bytes of one page of a scan.
-const PAGE_BYTES_MAX: usize = 1 << 20;
 
 /// What the thread is told.
 enum Order {
@@ -68,29 +68,22 @@ pub(super) struct Engine {
     orders: SyncSender<Order>,
 }
 
+/// The thread itself, and why it had to end, if it had to.
+pub(super) struct Running {
+    pub(super) failed: oneshot::Receiver<ShardError>,
+    pub(super) thread: JoinHandle<()>,
+}
+
 impl Engine {
-    /// Starts the thread. The receiver is told why it had to end.
-    pub(super) fn start(
-        store: Store,
-        durable: &Durable,
-        name: ParticipantName,
-        in_doubt_grace: Duration,
-    ) -> Result<(Engine, News, oneshot::Receiver<ShardError>), ShardError> {
+    /// Starts the thread.
+    pub(super) fn start(books: Books) -> std::io::Result<(Engine, News, Running)> {
         let (orders, inbox) = sync_channel(WAITING_MAX);
         let (finished, finished_out) = mpsc::unbounded_channel();
         let (proposals, proposals_out) = mpsc::unbounded_channel();
         let (attendance, attendance_out) = watch::channel(Attendance::default());
-        let (gone, gone_out) = oneshot::channel();
-        let path = store.path().to_path_buf();
-        let config = branch::Config {
-            name: name.clone(),
-            incarnation: store.incarnation(),
-            in_doubt_grace_ms: u64::try_from(in_doubt_grace.as_millis()).unwrap_or(u64::MAX),
-        };
-        let thread = Thread {
-            branches: Branches::recover(config, durable, Moment(0)),
-            store,
-            name,
+        let (gone, failed) = oneshot::channel();
+        let owner = Owner {
+            books,
             begun: Instant::now(),
             askers: BTreeMap::new(),
             next_asker: 0,
@@ -99,21 +92,18 @@ impl Engine {
             attendance,
         };
         let runtime = tokio::runtime::Handle::current();
-        std::thread::Builder::new()
-            .name("shard".to_owned())
-            .spawn(move || {
-                // Answers are sent from here, by tasks of the runtime.
-                let _entered = runtime.enter();
-                if let Err(error) = thread.run(&inbox) {
-                    error!(%error, "the shard stops");
-                    // Whoever waited for it has ended as well.
-                    let _ = gone.send(error);
-                }
-            })
-            .map_err(|source| ShardError::Io { path, source })?;
+        let thread = std::thread::Builder::new().name("shard".to_owned()).spawn(move || {
+            // Answers are sent from here, by tasks of the runtime.
+            let _entered = runtime.enter();
+            if let Err(error) = owner.run(&inbox) {
+                error!(%error, "the shard stops");
+                // Whoever waited for it has ended as well.
+                let _ = gone.send(error);
+            }
+        })?;
         let news =
             News { finished: finished_out, proposals: proposals_out, attendance: attendance_out };
-        Ok((Engine { orders }, news, gone_out))
+        Ok((Engine { orders }, news, Running { failed, thread }))
     }
 
     /// Hands over a caller's question; answered by the thread.
@@ -145,10 +135,8 @@ impl Engine {
     }
 }
 
-struct Thread {
-    branches: Branches,
-    store: Store,
-    name: ParticipantName,
+struct Owner {
+    books: Books,
     begun: Instant,
     askers: BTreeMap<Asker, Reply>,
     next_asker: u64,
@@ -157,7 +145,7 @@ struct Thread {
     attendance: watch::Sender<Attendance>,
 }
 
-impl Thread {
+impl Owner {
     fn run(mut self, inbox: &Receiver<Order>) -> Result<(), ShardError> {
         loop {
             let first = match inbox.recv_timeout(LOOK_EVERY) {
@@ -167,9 +155,9 @@ impl Thread {
             };
             let waiting = first.into_iter().chain(inbox.try_iter()).take(BATCH_MAX);
             let (steps, reads) = self.sort(waiting);
-            self.step_all(steps)?;
+            self.step(steps)?;
             for (call, reply) in reads {
-                answer(reply, &self.read(call)?);
+                answer(reply, &self.books.read(self.now(), &call)?);
             }
             self.publish();
         }
@@ -184,126 +172,56 @@ impl Thread {
         let (mut steps, mut reads) = (Vec::new(), Vec::new());
         for order in orders {
             match order {
-                Order::Ask { call: Call::Prepare { txn, work }, reply } => {
-                    steps.push(Input::Prepare { asker: self.seat(reply), txn, work });
-                }
-                Order::Ask { call: Call::Finish { txn, verdict }, reply } => {
-                    steps.push(Input::Finish { asker: Some(self.seat(reply)), txn, verdict });
-                }
-                Order::Ask { call, reply } => reads.push((call, reply)),
+                Order::Ask { call, reply } => match as_step(call, Asker(self.next_asker)) {
+                    Ok(step) => {
+                        steps.push(step);
+                        self.askers.insert(Asker(self.next_asker), reply);
+                        self.next_asker += 1;
+                    }
+                    Err(call) => reads.push((call, reply)),
+                },
                 Order::Finish { txn, verdict } => {
                     steps.push(Input::Finish { asker: None, txn, verdict });
                 }
                 Order::Acknowledged(txns) => steps.push(Input::Acknowledged(txns)),
             }
         }
-        if self.branches.wake_at().is_some_and(|moment| moment <= self.now()) {
+        if self.books.branches().wake_at().is_some_and(|moment| moment <= self.now()) {
             steps.push(Input::Wake);
         }
         (steps, reads)
     }
 
-    fn seat(&mut self, reply: Reply) -> Asker {
-        self.next_asker += 1;
-        self.askers.insert(Asker(self.next_asker), reply);
-        Asker(self.next_asker)
-    }
-
-    /// Steps everything into one transaction, syncs it, and opens what was sealed behind it.
-    fn step_all(&mut self, steps: Vec<Input>) -> Result<(), ShardError> {
-        if steps.is_empty() {
-            return Ok(());
-        }
-        let now = self.now();
-        let mut writing = self.store.write()?;
-        let mut durably = Durably::default();
-        let (mut at_once, mut alarms) = (Vec::new(), Vec::new());
-        for input in steps {
-            let failed = RefCell::new(None);
-            let read = |key: &Bytes| {
-                writing.key(key).unwrap_or_else(|error| {
-                    *failed.borrow_mut() = Some(error);
-                    None
-                })
-            };
-            let out = self.branches.step(now, input, read);
-            if let Some(error) = failed.into_inner() {
-                // What was concluded from a key that could not be read must not be believed.
-                return Err(error);
-            }
-            for fact in out.durably.writes() {
-                writing.put(fact)?;
-            }
-            durably.merge(out.durably);
-            at_once.extend(out.at_once);
-            alarms.extend(out.alarms);
-            for proposal in out.propose {
-                // Whoever proposes has ended, and so does this process.
-                let _ = self.proposals.send(proposal);
-            }
-        }
-        writing.sync()?;
-        for word in durably.synced() {
+    fn step(&mut self, steps: Vec<Input>) -> Result<(), ShardError> {
+        let outcome = self.books.step_all(self.now(), steps)?;
+        for word in outcome.words {
             match word {
-                Word::Said { to, said } => self.say(to, &said),
+                Word::Said { to, said } => {
+                    if let Some(reply) = self.askers.remove(&to) {
+                        answer(reply, &said);
+                    }
+                }
+                // Whoever acknowledges and proposes has ended, and so does this process.
                 Word::Acknowledge(txn) => drop(self.finished.send(txn)),
             }
         }
-        for (to, said) in at_once {
-            self.say(to, &said);
+        for proposal in outcome.proposals {
+            let _ = self.proposals.send(proposal);
         }
-        alarms.iter().for_each(tell_operator);
+        outcome.alarms.iter().for_each(tell_operator);
         Ok(())
-    }
-
-    fn say(&mut self, to: Asker, said: &Said) {
-        if let Some(reply) = self.askers.remove(&to) {
-            answer(reply, said);
-        }
-    }
-
-    fn read(&self, call: Call) -> Result<Said, ShardError> {
-        let revision = self.branches.revision();
-        Ok(match call {
-            Call::Get { key } => Said::Key { revision, entry: self.store.get(&key)? },
-            Call::Scan { prefix, after, limit } => {
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                let (entries, more) =
-                    self.store.scan(&prefix, after.as_deref(), limit, PAGE_BYTES_MAX)?;
-                Said::Keys { revision, entries, more }
-            }
-            Call::InDoubt => Said::InDoubt(self.branches.in_doubt(self.now())),
-            Call::Info => {
-                let counts = self.branches.counts();
-                Said::Info(Info {
-                    name: self.name.clone(),
-                    incarnation: self.store.incarnation(),
-                    revision,
-                    in_doubt: counts.in_doubt,
-                    held: counts.held,
-                    keys: self.store.count()?,
-                    committed: counts.committed,
-                    aborted: counts.aborted,
-                })
-            }
-            Call::Prepare { .. } | Call::Finish { .. } => {
-                unreachable!("these were sorted out: they step the branches")
-            }
-        })
     }
 
     /// Tells what to ask the cluster, when that has changed.
     fn publish(&self) {
-        let old_enough = |row: &synod_client::machine::participant_door::InDoubt| {
-            !row.held && row.waited_ms >= ATTEND_AFTER_MS
-        };
-        let in_doubt = self.branches.in_doubt(self.now());
-        let in_doubt = in_doubt.iter().filter(|row| old_enough(row)).map(|row| row.txn).collect();
-        let finished = match self.branches.attend() {
+        let branches = self.books.branches();
+        let waiting = branches.in_doubt(self.now());
+        let overdue = waiting.iter().filter(|row| !row.held && row.waited_ms >= ATTEND_AFTER_MS);
+        let finished = match branches.attend() {
             door::Call::Attend { finished, .. } => finished,
             _ => Vec::new(),
         };
-        let now = Attendance { in_doubt, finished };
+        let now = Attendance { in_doubt: overdue.map(|row| row.txn).collect(), finished };
         self.attendance.send_if_modified(|before| {
             // What is finished changes with every commit and is news to nobody who waits.
             let changed = before.in_doubt != now.in_doubt;

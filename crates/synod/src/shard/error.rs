@@ -51,6 +51,24 @@ pub(crate) enum ShardError {
         /// What was found.
         what: String,
     },
+    /// Written by a newer build. Nothing was changed on disk.
+    #[error(
+        "{}: format {found}, this build reads up to {known}; start the newer build", .path.display()
+    )]
+    FormatTooNew {
+        /// Where.
+        path: PathBuf,
+        /// The format found.
+        found: u8,
+        /// The newest one known.
+        known: u8,
+    },
+    /// The disk is full. What was being written is not there, and nobody was told that it is.
+    #[error("{}: the disk is full; free some space and start it again", .path.display())]
+    DiskFull {
+        /// Where.
+        path: PathBuf,
+    },
     /// The disk failed; what it holds is unknown, so the process ends and reads it anew.
     #[error("{}: write failed ({what}); stop this shard and check the medium", .path.display())]
     Disk {
@@ -73,6 +91,26 @@ pub(crate) enum ShardError {
     /// The cluster refuses it.
     #[error(transparent)]
     Cluster(#[from] synod_client::Error),
+    /// The cluster knows another store under this name. What that one has promised, this one does
+    /// not know.
+    #[error(
+        "{}: the cluster knows shard {name} by another store ({known:016x}, which has \
+         {unacknowledged} commits to acknowledge), and this is {found:016x}; start it with the \
+         directory of that store (--data), or, if that is lost for good, write \
+         `replaces_lost_store = true` under [shard] in its configuration", .path.display()
+    )]
+    Replaced {
+        /// Where.
+        path: PathBuf,
+        /// Which participant.
+        name: String,
+        /// The store that is registered.
+        known: u64,
+        /// The store that was opened.
+        found: u64,
+        /// Commits of the registered one that wait for it.
+        unacknowledged: u64,
+    },
     /// The disk thread ended without a word: a bug of ours.
     #[error("the disk thread is gone; this is a bug")]
     EngineGone,

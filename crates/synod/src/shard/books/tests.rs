@@ -1,0 +1,209 @@
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use synod_client::machine::{
+    Entry, Mutation, SessionId, TxnId, Verdict,
+    branch::Work,
+    participant_door::{NoReason, Vote},
+};
+
+use super::{disk::Disk, *};
+
+const DISK: &str = "(a disk in memory)";
+const CLUSTER: u64 = 7;
+const GRACE_MS: u64 = 1_000;
+const NOW: Moment = Moment(0);
+/// Transactions of the script below.
+const TXNS: u64 = 6;
+
+fn formatted() -> Disk {
+    let disk = Disk::default();
+    Store::format_on(disk.clone(), Path::new(DISK), "east", CLUSTER).unwrap();
+    disk
+}
+
+fn open(disk: &Disk) -> Result<Books, ShardError> {
+    let path = PathBuf::from(DISK);
+    let (store, durable) = Store::open_on(disk.clone(), path, "east", CLUSTER)?;
+    Ok(Books::open(store, &durable, ParticipantName::new("east"), GRACE_MS, NOW))
+}
+
+fn txn(n: u64) -> TxnId {
+    TxnId { session: SessionId::new(1), n }
+}
+
+/// Two keys that belong together.
+fn work(n: u64) -> Work {
+    let put = |half: &str| Mutation::Put {
+        key: format!("{n}/{half}").into(),
+        value: format!("value of {n}").into(),
+    };
+    Work { guards: Vec::new(), mutations: vec![put("left"), put("right")] }
+}
+
+fn prepare(n: u64) -> Input {
+    Input::Prepare { asker: Asker(n), txn: txn(n), work: work(n) }
+}
+
+fn finish(n: u64, verdict: Verdict) -> Input {
+    Input::Finish { asker: Some(Asker(n)), txn: txn(n), verdict }
+}
+
+fn said(outcome: Outcome) -> Vec<(u64, Said)> {
+    let said = |word| match word {
+        Word::Said { to, said } => Some((to.0, said)),
+        Word::Acknowledge(_) => None,
+    };
+    outcome.words.into_iter().filter_map(said).collect()
+}
+
+fn key(books: &Books, key: &str) -> Option<Entry> {
+    match books.read(NOW, &Call::Get { key: key.to_owned().into() }).unwrap() {
+        Said::Key { entry, .. } => entry,
+        other => panic!("{other:?} is no key"),
+    }
+}
+
+fn in_doubt(books: &Books) -> Vec<u64> {
+    books.branches().in_doubt(NOW).iter().map(|row| row.txn.n).collect()
+}
+
+fn is_yes(said: &Said) -> bool {
+    matches!(said, Said::Vote(Vote::Yes { .. }))
+}
+
+/// A branch that voted keeps its locks over a restart, until its verdict comes.
+#[test]
+fn a_restart_keeps_what_is_prepared_and_its_locks() {
+    let disk = formatted();
+    let mut books = open(&disk).unwrap();
+    assert!(is_yes(&said(books.step_all(NOW, vec![prepare(1)]).unwrap())[0].1));
+    drop(books);
+    let mut books = open(&disk).unwrap();
+    assert_eq!(in_doubt(&books), [1]);
+    let rival = Input::Prepare { asker: Asker(2), txn: txn(2), work: work(1) };
+    let refused = said(books.step_all(NOW, vec![rival.clone()]).unwrap());
+    let locked = |by, key: &str| NoReason::Locked { by, key: key.to_owned().into() };
+    let reason = locked(txn(1), "1/left");
+    assert_eq!(refused, [(2, Said::Vote(Vote::No { reason }))]);
+    let done = said(books.step_all(NOW, vec![finish(1, Verdict::Committed)]).unwrap());
+    assert_eq!(done, [(1, Said::Finished)]);
+    assert!(key(&books, "1/left").is_some());
+    drop(books);
+    let mut books = open(&disk).unwrap();
+    assert_eq!(in_doubt(&books), [0u64; 0]);
+    let again = Input::Prepare { asker: Asker(3), txn: txn(3), work: work(1) };
+    assert!(is_yes(&said(books.step_all(NOW, vec![again]).unwrap())[0].1));
+}
+
+/// Many votes, one sync: as many operations of the disk as for one vote.
+#[test]
+fn votes_that_gather_share_a_sync() {
+    let syncs_of = |votes: std::ops::Range<u64>| {
+        let disk = formatted();
+        let mut books = open(&disk).unwrap();
+        let before = disk.syncs();
+        let outcome = books.step_all(NOW, votes.clone().map(prepare).collect()).unwrap();
+        assert_eq!(said(outcome).len() as u64, votes.end - votes.start);
+        disk.syncs() - before
+    };
+    assert_eq!(syncs_of(1..2), syncs_of(1..101));
+}
+
+/// What was said by the time that the disk failed.
+#[derive(Default)]
+struct Promised {
+    yes: Vec<u64>,
+    finished: Vec<u64>,
+}
+
+/// Prepares and ends branches, several at once, until the disk fails.
+fn script(disk: &Disk, promised: &mut Promised) -> Result<(), ShardError> {
+    let mut books = open(disk)?;
+    let mut step = |steps| {
+        for (asker, said) in said(books.step_all(NOW, steps)?) {
+            match said {
+                Said::Vote(Vote::Yes { .. }) => promised.yes.push(asker),
+                Said::Finished => promised.finished.push(asker),
+                other => panic!("{other:?} in a script without conflicts"),
+            }
+        }
+        Ok::<(), ShardError>(())
+    };
+    step(vec![prepare(1), prepare(2)])?;
+    step(vec![finish(1, Verdict::Committed), prepare(3), prepare(4)])?;
+    step(vec![finish(2, Verdict::Aborted), prepare(5)])?;
+    step(vec![finish(3, Verdict::Committed), finish(4, Verdict::Committed), prepare(6)])
+}
+
+/// After a crash: every vote that was spoken stands with its locks, unless its verdict was carried
+/// out; what was said to be finished is; and no transaction is half there.
+fn check(disk: &Disk, promised: &Promised, context: &str) {
+    let books = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let prepared = in_doubt(&books);
+    for n in 1..=TXNS {
+        let halves = [key(&books, &format!("{n}/left")), key(&books, &format!("{n}/right"))];
+        let there = halves.iter().flatten().count();
+        assert!(there == 0 || there == 2, "{context}: half of {n} is there");
+        let committed = there == 2;
+        assert!(!(committed && prepared.contains(&n)), "{context}: {n} is both");
+        if promised.yes.contains(&n) {
+            let ended = committed || n == 2;
+            assert!(prepared.contains(&n) || ended, "{context}: the vote of {n} is forgotten");
+        }
+        if promised.finished.contains(&n) {
+            assert_eq!(committed, n != 2, "{context}: the end of {n} is forgotten");
+            assert!(!prepared.contains(&n), "{context}: {n} is prepared again");
+        }
+    }
+}
+
+/// Wherever the power goes, and whatever the disk keeps of what was not synced.
+#[test]
+fn no_vote_and_no_end_is_forgotten_wherever_the_power_goes() {
+    let whole = formatted();
+    let first = whole.operations() + 1;
+    script(&whole, &mut Promised::default()).unwrap();
+    let mut cut_short = 0;
+    for operation in first..=whole.operations() {
+        let disk = formatted();
+        disk.fails_at(operation, ErrorKind::Other);
+        let mut promised = Promised::default();
+        // The last operations are those of closing: by then everything has been said.
+        cut_short += u64::from(script(&disk, &mut promised).is_err());
+        for remains in [0, u64::MAX, 0x5555_5555_5555_5555, 0xAAAA_AAAA_AAAA_AAAA] {
+            let context = format!("operation {operation}, remains {remains:x}");
+            check(&disk.crash(remains), &promised, &context);
+        }
+    }
+    assert!(cut_short > 20, "{cut_short} operations only");
+}
+
+/// A full disk is named, and nothing that was said before is lost.
+#[test]
+fn a_full_disk_ends_the_shard_by_name() {
+    let whole = formatted();
+    drop(open(&whole).unwrap());
+    let disk = formatted();
+    disk.fails_at(whole.operations() + 1, ErrorKind::StorageFull);
+    let mut promised = Promised::default();
+    let error = script(&disk, &mut promised).unwrap_err();
+    assert!(matches!(error, ShardError::DiskFull { .. }), "{error}");
+    check(&disk.crash(u64::MAX), &promised, "full");
+}
+
+/// A bit flipped in a stopped shard's promise is found and named, and nothing is served.
+#[test]
+fn a_damaged_promise_is_named_and_nothing_is_served() {
+    let disk = formatted();
+    open(&disk).unwrap().step_all(NOW, vec![prepare(1)]).unwrap();
+    let places = disk.find(b"value of 1");
+    assert!(!places.is_empty());
+    for place in places {
+        disk.flip(place * 8);
+    }
+    let Err(error) = open(&disk) else { panic!("a damaged promise was believed") };
+    assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
+}

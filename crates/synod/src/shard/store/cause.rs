@@ -1,0 +1,52 @@
+//! Why something failed, before it is known in whose file.
+
+use std::{io, path::Path};
+
+use super::{super::ShardError, record::FORMAT};
+
+/// What the code between redb and the store finds.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// redb said so.
+    Redb(Box<redb::Error>),
+    /// This row is not what was written there.
+    Damaged(String),
+    /// A newer build wrote it.
+    TooNew(u8),
+}
+
+impl<E: Into<redb::Error>> From<E> for Cause {
+    fn from(error: E) -> Cause {
+        Cause::Redb(Box::new(error.into()))
+    }
+}
+
+impl Cause {
+    /// The error to give out.
+    pub(super) fn explain(self, path: &Path) -> ShardError {
+        let path = path.to_path_buf();
+        let error = match self {
+            Cause::Damaged(what) => return ShardError::Damaged { path, what },
+            Cause::TooNew(found) => {
+                return ShardError::FormatTooNew { path, found, known: FORMAT };
+            }
+            Cause::Redb(error) => *error,
+        };
+        match error {
+            redb::Error::DatabaseAlreadyOpen => ShardError::InUse { path },
+            redb::Error::Io(error) => match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    ShardError::DiskFull { path }
+                }
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                    ShardError::Damaged { path, what: error.to_string() }
+                }
+                _ => ShardError::Disk { path, what: error.to_string() },
+            },
+            redb::Error::PreviousIo => {
+                ShardError::Disk { path, what: "operation before this one".to_owned() }
+            }
+            other => ShardError::Damaged { path, what: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,156 @@
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use synod_client::machine::branch::{Work, Write};
+
+use super::{place::FILE, *};
+
+const TXN: TxnId = TxnId { session: SessionId::new(3), n: 7 };
+
+fn open(dir: &Path) -> (Store, Durable) {
+    Store::open(dir, "east", 7).unwrap()
+}
+
+fn entry(value: &str) -> Entry {
+    let at = Revision::new(5);
+    Entry { value: value.to_owned().into(), create: at, modified: at, version: 1 }
+}
+
+#[test]
+fn what_was_synced_is_there_after_a_restart_and_what_was_not_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, before) = open(dir.path());
+    assert_eq!(before, Durable::default());
+    let facts = [
+        Write::Prepared { txn: TXN, work: Work::default() },
+        Write::Key { key: "a".into(), entry: Some(entry("1")) },
+        Write::Revision(Revision::new(5)),
+        Write::Run { session: TXN.session, first: 1, last: Some(6) },
+        Write::Floor { session: TXN.session, below: Some(1) },
+        Write::SessionsBelow(SessionId::new(2)),
+    ];
+    let mut expected = Durable::default();
+    let mut writing = store.write().unwrap();
+    for fact in &facts {
+        writing.put(fact).unwrap();
+        expected.write(fact);
+    }
+    assert_eq!(writing.key(b"a").unwrap(), Some(entry("1")), "read inside the transaction");
+    writing.sync().unwrap();
+    let mut lost = store.write().unwrap();
+    lost.put(&Write::Ended { txn: TXN }).unwrap();
+    drop(lost);
+    drop(store);
+    let (store, after) = open(dir.path());
+    assert_eq!(after, expected);
+    assert_eq!(store.get(b"a").unwrap(), Some(entry("1")));
+}
+
+#[test]
+fn what_is_removed_is_gone_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let rows = |there: bool| {
+        let key = Write::Key { key: "a".into(), entry: there.then(|| entry("1")) };
+        let run = Write::Run { session: TXN.session, first: 1, last: there.then_some(6) };
+        let floor = Write::Floor { session: TXN.session, below: there.then_some(1) };
+        let branch = match there {
+            true => Write::Prepared { txn: TXN, work: Work::default() },
+            false => Write::Ended { txn: TXN },
+        };
+        [key, run, floor, branch]
+    };
+    for there in [true, false] {
+        let mut writing = store.write().unwrap();
+        rows(there).iter().for_each(|fact| writing.put(fact).unwrap());
+        writing.sync().unwrap();
+    }
+    drop(store);
+    let (store, after) = open(dir.path());
+    assert_eq!(after, Durable::default());
+    assert_eq!((store.get(b"a").unwrap(), store.count().unwrap()), (None, 0));
+}
+
+#[test]
+fn the_directory_of_another_shard_or_cluster_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    for (name, cluster) in [("west", 7), ("east", 8)] {
+        let error = Store::open(dir.path(), name, cluster).err().unwrap();
+        assert!(matches!(error, ShardError::Foreign { .. }), "{error}");
+    }
+    drop(open(dir.path()));
+}
+
+#[test]
+fn a_second_process_on_one_directory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    let error = Store::open(dir.path(), "east", 7).err().unwrap();
+    assert!(matches!(error, ShardError::InUse { .. }), "{error}");
+    drop(first);
+}
+
+#[test]
+fn what_is_made_is_for_its_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = dir.path().join("east");
+    drop(open(&made));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&made), 0o700);
+    assert_eq!(mode(&made.join(FILE)), 0o600);
+}
+
+/// A crash while the file was made leaves a file of another name, and the shard is made anew.
+#[test]
+fn an_interrupted_first_start_can_be_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("shard.redb.new"), b"half a header").unwrap();
+    drop(open(dir.path()));
+}
+
+/// A file that was cut to nothing is not taken for a shard that never was.
+#[test]
+fn an_empty_file_is_not_formatted_again() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    fs::write(dir.path().join(FILE), b"").unwrap();
+    let error = Store::open(dir.path(), "east", 7).err().unwrap();
+    assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn the_incarnation_stays_with_the_directory_and_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).0.incarnation();
+    assert_eq!(open(dir.path()).0.incarnation(), first);
+    fs::remove_file(dir.path().join(FILE)).unwrap();
+    assert_ne!(open(dir.path()).0.incarnation(), first);
+}
+
+#[test]
+fn a_scan_goes_through_pages_in_byte_order_within_its_prefix() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let mut writing = store.write().unwrap();
+    for key in ["a", "sat/1", "sat/2", "sat/3", "sau"] {
+        let key = Bytes::from_static(key.as_bytes());
+        writing.put(&Write::Key { key, entry: Some(entry("x")) }).unwrap();
+    }
+    writing.sync().unwrap();
+    let page = |after: Option<&[u8]>| {
+        let (found, more) = store.scan(b"sat/", after, 2, 1 << 20).unwrap();
+        (found.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), more)
+    };
+    assert_eq!(page(None), (vec!["sat/1".into(), "sat/2".into()], true));
+    assert_eq!(page(Some(b"sat/2")), (vec!["sat/3".into()], false));
+}
+
+#[test]
+fn a_file_that_is_no_store_is_called_damaged_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole: Vec<u8> = b"no store at all, ".repeat(1_000);
+    fs::write(dir.path().join(FILE), &whole).unwrap();
+    let error = Store::open(dir.path(), "east", 7).err().unwrap();
+    assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
+    assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), whole);
+}
