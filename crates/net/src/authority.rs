@@ -1,21 +1,29 @@
+//! The cluster's certificate authority, and the files it writes.
+
+mod leaf;
+
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256,
 };
 use time::{Duration, OffsetDateTime};
 
-use crate::{Identity, Name, Role, Who};
+pub use self::leaf::Leaf;
+use crate::{
+    Identity, Name,
+    credentials::{FILE_BYTES_MAX, OTHERS},
+    files::{self, Unread},
+};
 
-/// Years that a cluster's root lasts.
+/// How long a cluster's root lasts: ten years, for there is no changing it without touching every
+/// machine.
 const ROOT_DAYS: i64 = 3_650;
-/// Clocks of two machines may differ by this much when a certificate is new.
+/// The clocks of two machines may differ by this much when a certificate is new.
 const BACKDATE: Duration = Duration::minutes(5);
 
 /// The one certificate authority of a cluster, with its key. `Debug` prints nothing of it.
@@ -43,8 +51,19 @@ pub enum AuthorityError {
         /// Why.
         source: io::Error,
     },
+    /// The authority's key is open to others; whoever has read it can be anyone.
+    #[error(
+        "{}: readable by group or others (mode {mode:04o}): chmod 600 {}", .path.display(),
+        .path.display()
+    )]
+    KeyExposed {
+        /// Which.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// The files of an authority are none.
-    #[error("{}: {what}", .path.display())]
+    #[error("{}: no authority's certificate with its key: {what}", .path.display())]
     NotAnAuthority {
         /// Which.
         path: PathBuf,
@@ -63,15 +82,23 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// Draws a new authority for `cluster`.
+    /// Days that a leaf lasts where nobody says otherwise.
+    pub const LEAF_DAYS: u32 = 90;
+
+    /// Draws a new authority for `cluster`, with a key on P-256.
     pub fn create(cluster: &Name) -> Result<Authority, AuthorityError> {
-        let key = KeyPair::generate().map_err(signing)?;
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(signing)?;
         let key_pem = key.serialize_pem();
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, format!("{cluster} root"));
+        // Two authorities of one cluster's name must not be taken for each other: then a foreign
+        // certificate would seem to have a broken signature.
+        let root = format!("{cluster} root {:08x}", fastrand::u32(..));
+        params.distinguished_name.push(DnType::CommonName, root);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        set_days(&mut params, ROOT_DAYS);
+        let now = OffsetDateTime::now_utc();
+        params.not_before = now - BACKDATE;
+        params.not_after = now + Duration::days(ROOT_DAYS);
         let cert_pem = params.self_signed(&key).map_err(signing)?.pem();
         Authority::from_pem(cert_pem, key_pem)
     }
@@ -84,21 +111,22 @@ impl Authority {
 
     /// Reads one that [`Authority::save`] wrote.
     pub fn load(cert: &Path, key: &Path) -> Result<Authority, AuthorityError> {
-        let read = |path: &Path| {
-            fs::read_to_string(path)
-                .map_err(|source| AuthorityError::Io { path: path.to_path_buf(), source })
-        };
-        let (cert_pem, key_pem) = (read(cert)?, read(key)?);
-        Authority::from_pem(cert_pem, key_pem).map_err(|error| AuthorityError::NotAnAuthority {
-            path: cert.to_path_buf(),
-            what: error.to_string(),
-        })
+        let (cert_pem, _mode) = read(cert)?;
+        let (key_pem, mode) = read(key)?;
+        if mode & OTHERS != 0 {
+            return Err(AuthorityError::KeyExposed { path: key.to_path_buf(), mode });
+        }
+        let authority = Authority::from_pem(cert_pem, key_pem);
+        let authority = authority.map_err(|error| none(cert, error.to_string()))?;
+        if !leaf::is_root_of(&authority.cert_pem, authority.issuer.key()) {
+            return Err(none(cert, format!("{} is not its key", key.display())));
+        }
+        Ok(authority)
     }
 
     /// Writes certificate and key; the key with `O_EXCL` and mode 0600. Refuses to overwrite.
     pub fn save(&self, cert: &Path, key: &Path) -> Result<(), AuthorityError> {
-        write_new(key, 0o600, &self.key_pem)?;
-        write_new(cert, 0o644, &self.cert_pem)
+        write_pair(cert, &self.cert_pem, key, &self.key_pem)
     }
 
     /// Issues a leaf for `identity` that ends in `days`, and writes it beside its key. Refuses to
@@ -110,60 +138,54 @@ impl Authority {
         cert: &Path,
         key: &Path,
     ) -> Result<(), AuthorityError> {
-        let mut params = leaf(&[&identity.to_string()], &identity.who)?;
-        set_days(&mut params, i64::from(days));
-        let (cert_pem, key_pem) = self.sign(&params)?;
-        write_new(key, 0o600, &key_pem)?;
-        write_new(cert, 0o644, &cert_pem)
+        self.issue_leaf(&Leaf::of(identity, days), cert, key)
     }
 
-    /// Signs whatever it is told to, and draws its key.
-    pub(crate) fn sign(
-        &self,
-        params: &CertificateParams,
-    ) -> Result<(String, String), AuthorityError> {
-        let key = KeyPair::generate().map_err(signing)?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(signing)?;
-        Ok((certificate.pem(), key.serialize_pem()))
+    /// Issues whatever leaf it is told to, also one that nobody will accept: tests need those.
+    pub fn issue_leaf(&self, leaf: &Leaf, cert: &Path, key: &Path) -> Result<(), AuthorityError> {
+        let (cert_pem, key_pem) = leaf.sign(&self.issuer)?;
+        write_pair(cert, &cert_pem, key, &key_pem)
     }
-}
-
-/// A leaf with these URI names, for the uses that `who` has: nodes and participants answer and ask,
-/// other clients only ask.
-pub(crate) fn leaf(uris: &[&str], who: &Who) -> Result<CertificateParams, AuthorityError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, who.to_string());
-    params.use_authority_key_identifier_extension = true;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = match who {
-        Who::Node(_) | Who::Client { role: Role::Participant, .. } => {
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth]
-        }
-        Who::Client { .. } => vec![ExtendedKeyUsagePurpose::ClientAuth],
-    };
-    for uri in uris {
-        let uri = (*uri).try_into().map_err(signing)?;
-        params.subject_alt_names.push(SanType::URI(uri));
-    }
-    Ok(params)
-}
-
-fn set_days(params: &mut CertificateParams, days: i64) {
-    let now = OffsetDateTime::now_utc();
-    params.not_before = now - BACKDATE;
-    params.not_after = now + Duration::days(days);
 }
 
 fn signing(error: impl std::fmt::Display) -> AuthorityError {
     AuthorityError::Signing(error.to_string())
 }
 
+/// Writes both or none: an orphaned key would be in the way of the next attempt.
+fn write_pair(
+    cert: &Path,
+    cert_pem: &str,
+    key: &Path,
+    key_pem: &str,
+) -> Result<(), AuthorityError> {
+    write_new(key, 0o600, key_pem)?;
+    write_new(cert, 0o644, cert_pem).inspect_err(|_| {
+        // Ours, made a moment ago; if even removing fails, the error above tells of the disk.
+        let _still_there = fs::remove_file(key);
+    })
+}
+
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), AuthorityError> {
-    let failed = |source: io::Error| match source.kind() {
+    files::write_new(path, mode, text).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => AuthorityError::Exists { path: path.to_path_buf() },
         _ => AuthorityError::Io { path: path.to_path_buf(), source },
-    };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    })
 }
+
+fn read(path: &Path) -> Result<(String, u32), AuthorityError> {
+    let (bytes, mode) = files::read(path, FILE_BYTES_MAX).map_err(|unread| match unread {
+        Unread::NotAFile => none(path, "not a regular file".to_owned()),
+        Unread::TooLarge => none(path, format!("more than {FILE_BYTES_MAX} bytes")),
+        Unread::Io(source) => AuthorityError::Io { path: path.to_path_buf(), source },
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| none(path, "not text".to_owned()))?;
+    Ok((text, mode))
+}
+
+fn none(path: &Path, what: String) -> AuthorityError {
+    AuthorityError::NotAnAuthority { path: path.to_path_buf(), what }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,41 +1,50 @@
-use std::{net::SocketAddr, time::Duration};
+//! Asking: a connection to one who answers, and one stream a question.
 
-use bytes::{Bytes, BytesMut};
-use quinn::{Connection, Endpoint};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use quinn::{Connection, Endpoint, ReadError, SendStream, WriteError};
+use tokio::time::timeout;
 
 use crate::{
     Credentials, Identity, NetError, Who,
     bye::Bye,
-    frame::{self, FrameError, Kind},
-    tls::{self, Pace},
+    call::{self, Call},
+    frame::{self, FRAME_BYTES_MAX, FrameError, Frames, Kind},
+    hello::Hello,
+    tls, transport,
 };
 
 /// A connection that does not stand by then is given up; the caller tries another node.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
-/// The name that TLS wants and nobody reads: identities are URI names, not host names.
-const SERVER_NAME: &str = "synod";
+/// An answer that has begun may stand still for this long.
+const STALL_MAX: Duration = Duration::from_secs(10);
 
 /// Opens channels to nodes and participants.
 #[derive(Clone, Debug)]
 pub struct Dialer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     endpoint: Endpoint,
     credentials: Credentials,
-    cluster_id: u64,
+    hello: Hello,
 }
 
 /// A connection on which many questions can be asked at once, each on a stream of its own.
 #[derive(Clone, Debug)]
 pub struct Channel {
     connection: Connection,
-    peer: Identity,
-    cluster_id: u64,
+    peer: Arc<Identity>,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// No connection: nothing was sent.
+    /// No connection, or no room for the question on the other side: nobody has heard it.
     #[error("cannot connect to {address}: {why}")]
     Connect {
         /// Where.
@@ -53,89 +62,112 @@ pub enum AskError {
         /// Whether the other side refused the identity after all: trying again is useless.
         identity: bool,
     },
+    /// No frame carries this; it was not sent, and will never be.
+    #[error("a question of {bytes} bytes; 1 to {FRAME_BYTES_MAX} can be sent")]
+    Length {
+        /// Its length.
+        bytes: usize,
+    },
 }
 
 impl Dialer {
     /// A dialer with these credentials, on a port that the system chooses.
     pub fn new(credentials: Credentials, cluster_id: u64) -> Result<Dialer, NetError> {
-        let any = SocketAddr::from(([0, 0, 0, 0], 0));
-        let endpoint =
-            Endpoint::client(any).map_err(|source| NetError::Listen { address: any, source })?;
-        Ok(Dialer { endpoint, credentials, cluster_id })
+        let hello = Hello { cluster_id, identity: credentials.identity().clone() };
+        Ok(Dialer { shared: Arc::new(Shared { endpoint: endpoint()?, credentials, hello }) })
     }
 
-    /// Connects to `address` (`host:port`), where exactly `expect` of the own cluster must answer.
+    /// Connects to `address` (`host:port`), where exactly `expect` of the own cluster must answer,
+    /// and let us in.
     pub async fn connect(&self, address: &str, expect: &Who) -> Result<Channel, AskError> {
-        let alpn = match expect {
+        let connecting = self.connect_any(address, expect);
+        timeout(CONNECT_MAX, connecting).await.unwrap_or_else(|_| {
+            let why = format!("nothing was heard on UDP in {CONNECT_MAX:?}");
+            Err(call::connect(address, why, false))
+        })
+    }
+
+    /// Tries each address of the name in turn, with an equal part of the time.
+    async fn connect_any(&self, address: &str, expect: &Who) -> Result<Channel, AskError> {
+        let cluster = self.shared.credentials.identity().cluster.clone();
+        let peer = Arc::new(Identity { cluster, who: expect.clone() });
+        let all = call::resolve(address, &self.shared.endpoint).await?;
+        let patience = CONNECT_MAX / u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let mut last = None;
+        for at in all {
+            match timeout(patience, self.connect_one(at, &peer)).await {
+                Ok(Ok(connection)) => return Ok(Channel { connection, peer }),
+                Ok(Err(error)) => last = Some(error),
+                Err(_late) => {}
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            call::connect(address, "nothing was heard on UDP".to_owned(), false)
+        }))
+    }
+
+    async fn connect_one(&self, at: SocketAddr, peer: &Identity) -> Result<Connection, AskError> {
+        let Shared { endpoint, credentials, hello } = &*self.shared;
+        let alpn = match &peer.who {
             Who::Node(_) => tls::ALPN_CLIENT,
             Who::Client { .. } => tls::ALPN_PARTICIPANT,
         };
-        let peer =
-            Identity { cluster: self.credentials.identity().cluster.clone(), who: expect.clone() };
-        let dialled = dial(&self.endpoint, &self.credentials, alpn, &peer, address, &Pace::CLIENT);
-        let connection = match tokio::time::timeout(CONNECT_MAX, dialled).await {
-            Ok(dialled) => dialled?,
-            Err(_) => {
-                return Err(AskError::Connect {
-                    address: address.to_owned(),
-                    why: format!("no answer in {CONNECT_MAX:?} on UDP"),
-                    identity: false,
-                });
-            }
-        };
-        Ok(Channel { connection, peer, cluster_id: self.cluster_id })
+        let transport = transport::client();
+        let call = Call::ring(endpoint, credentials, alpn, peer.clone(), at, transport).await?;
+        call.greet(hello, CONNECT_MAX).await
     }
 }
 
-/// One attempt to connect, with everything that can go wrong in words.
-pub(crate) async fn dial(
-    endpoint: &Endpoint,
-    credentials: &Credentials,
-    alpn: &[u8],
-    expect: &Identity,
-    address: &str,
-    pace: &Pace,
-) -> Result<Connection, AskError> {
-    let failed =
-        |why: String, identity| AskError::Connect { address: address.to_owned(), why, identity };
-    let resolved = tokio::net::lookup_host(address)
-        .await
-        .map_err(|error| failed(error.to_string(), false))?
-        .next()
-        .ok_or_else(|| failed("the name has no address".to_owned(), false))?;
-    let (config, refusal) = tls::client(credentials, alpn, expect.clone(), pace)
-        .map_err(|error| failed(error.to_string(), true))?;
-    let connecting = endpoint
-        .connect_with(config, resolved, SERVER_NAME)
-        .map_err(|error| failed(error.to_string(), false))?;
-    connecting.await.map_err(|error| match refusal.take() {
-        Some(why) => failed(why, true),
-        None => failed(Bye::words(&error), Bye::is_identity(&error)),
-    })
+/// For both families where the machine has both.
+fn endpoint() -> Result<Endpoint, NetError> {
+    let v6 = SocketAddr::from(([0_u16; 8], 0));
+    let v4 = SocketAddr::from(([0_u8; 4], 0));
+    Endpoint::client(v6)
+        .or_else(|_no_v6: io::Error| Endpoint::client(v4))
+        .map_err(|source| NetError::Listen { address: v4, source })
 }
 
 impl Channel {
     /// Asks, and waits for the answer. Dropping the future abandons the question and nothing else.
     pub async fn ask(&self, body: Bytes) -> Result<Bytes, AskError> {
-        let (mut stream, mut answers) = self.connection.open_bi().await.map_err(|error| {
-            // No stream was opened, so nothing of this question was sent.
-            let why = Bye::words(&error);
-            let address = self.connection.remote_address().to_string();
-            AskError::Connect { address, why, identity: Bye::is_identity(&error) }
-        })?;
-        let mut out = BytesMut::with_capacity(frame::PREAMBLE_BYTES + 4 + body.len());
-        out.extend_from_slice(&frame::preamble(Kind::Ask, self.cluster_id));
-        frame::put(&mut out, &body);
-        if stream.write_chunk(out.freeze()).await.is_err() {
-            return Err(self.lost("the question was cut off"));
+        if !Kind::Ask.fits(body.len()) {
+            return Err(AskError::Length { bytes: body.len() });
         }
-        // Finishing fails only where the stream was stopped, which the answer will tell.
-        let _ = stream.finish();
-        match frame::read(&mut answers, Kind::Ask.bytes_max()).await {
+        // While no stream is open, nothing of this question was sent.
+        let (stream, answers) =
+            self.connection.open_bi().await.map_err(|error| self.unsent(&error))?;
+        let mut question = Question { stream, whole: false };
+        let mut answers = Frames::new(answers, STALL_MAX);
+        match question.send(&body).await {
+            Ok(()) => {}
+            // Turned away before all of it was read. The answer's end says why.
+            Err(WriteError::Stopped(_)) => {}
+            Err(_gone) => return Err(self.lost("the question was cut off")),
+        }
+        match answers.next(Kind::Answer).await {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) | Err(FrameError::Gone(_)) => Err(self.lost("no answer came")),
+            Ok(None) => Err(self.lost("no answer came")),
+            Err(FrameError::Gone(ReadError::Reset(code))) => Err(self.reset(code)),
+            Err(FrameError::Gone(_)) => Err(self.lost("no answer came")),
             Err(error) => Err(self.lost(&error.to_string())),
         }
+    }
+
+    fn unsent(&self, error: &quinn::ConnectionError) -> AskError {
+        let address = self.connection.remote_address().to_string();
+        call::connect(&address, Bye::words(error), Bye::is_identity(error))
+    }
+
+    fn reset(&self, code: quinn::VarInt) -> AskError {
+        if code == Bye::Busy.code() {
+            let address = self.connection.remote_address().to_string();
+            let why = "it has no room for another question".to_owned();
+            return call::connect(&address, why, false);
+        }
+        if code == Bye::Malformed.code() {
+            return self.lost("it could not read the question");
+        }
+        self.lost("it gave no answer")
     }
 
     fn lost(&self, what: &str) -> AskError {
@@ -161,5 +193,31 @@ impl Channel {
     /// Who answered.
     pub fn peer(&self) -> &Identity {
         &self.peer
+    }
+}
+
+/// A question on its way. One that is abandoned half sent is reset: ended in the ordinary way it
+/// would look like a broken frame.
+struct Question {
+    stream: SendStream,
+    whole: bool,
+}
+
+impl Question {
+    async fn send(&mut self, body: &Bytes) -> Result<(), WriteError> {
+        self.stream.write_all_chunks(&mut frame::chunks(Kind::Ask, body)).await?;
+        self.whole = true;
+        // It fails only where the other side has cut the stream off, and then the answer's end tells.
+        let _cut_off = self.stream.finish();
+        Ok(())
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if !self.whole {
+            // It fails only where the stream has ended anyway.
+            let _ended = self.stream.reset(Bye::Stopping.code());
+        }
     }
 }

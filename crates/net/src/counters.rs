@@ -1,39 +1,94 @@
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+//! What is counted, and how seldom it is told.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 /// What a mesh has counted since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Frames that broke the format and cost their stream.
     pub frames_malformed: u64,
-    /// Frames that were dropped because a peer's queue was full.
+    /// Frames that were dropped because no connection stood or a peer's queue was full.
     pub frames_dropped: u64,
-    /// Handshakes that failed.
+    /// Frames that stood still, half read, and cost their stream.
+    pub frames_stalled: u64,
+    /// Questions turned away because too much was waiting.
+    pub questions_refused: u64,
+    /// Handshakes that failed or took too long.
     pub handshakes_failed: u64,
-    /// Connections refused by a limit or for who they came from.
+    /// Connections refused by a limit, or for who they came from.
     pub connections_refused: u64,
+}
+
+/// A log that tells of every stranger's every mistake is a way to fill a disk.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// A count that is told about once a minute.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    total: AtomicU64,
+    told_at: Mutex<Option<Instant>>,
+}
+
+impl Count {
+    pub(crate) fn add(&self, more: u64) {
+        self.total.fetch_add(more, Relaxed);
+    }
+
+    /// Counts one; the total, when it is time to tell it.
+    pub(crate) fn one(&self) -> Option<u64> {
+        let total = self.total.fetch_add(1, Relaxed) + 1;
+        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if told_at.is_some_and(|at| at.elapsed() < TOLD_EVERY) {
+            return None;
+        }
+        *told_at = Some(Instant::now());
+        Some(total)
+    }
+
+    fn read(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
 }
 
 /// The counters while they are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) frames_malformed: AtomicU64,
-    pub(crate) frames_dropped: AtomicU64,
-    pub(crate) handshakes_failed: AtomicU64,
-    pub(crate) connections_refused: AtomicU64,
+    pub(crate) frames_malformed: Count,
+    pub(crate) frames_dropped: Count,
+    pub(crate) frames_stalled: Count,
+    pub(crate) questions_refused: Count,
+    pub(crate) handshakes_failed: Count,
+    pub(crate) connections_refused: Count,
 }
 
 impl Tally {
     pub(crate) fn read(&self) -> Counters {
         Counters {
-            frames_malformed: self.frames_malformed.load(Relaxed),
-            frames_dropped: self.frames_dropped.load(Relaxed),
-            handshakes_failed: self.handshakes_failed.load(Relaxed),
-            connections_refused: self.connections_refused.load(Relaxed),
+            frames_malformed: self.frames_malformed.read(),
+            frames_dropped: self.frames_dropped.read(),
+            frames_stalled: self.frames_stalled.read(),
+            questions_refused: self.questions_refused.read(),
+            handshakes_failed: self.handshakes_failed.read(),
+            connections_refused: self.connections_refused.read(),
         }
     }
+}
 
-    /// Counts one; whether it is one that should be told (the first, and then ever fewer).
-    pub(crate) fn count(counter: &AtomicU64) -> bool {
-        (counter.fetch_add(1, Relaxed) + 1).is_power_of_two()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_whole_and_told_once() {
+        let count = Count::default();
+        let told = (0..1_000).filter_map(|_| count.one()).collect::<Vec<_>>();
+        assert_eq!(told, [1]);
+        assert_eq!(count.read(), 1_000);
     }
 }

@@ -1,23 +1,33 @@
+//! Proofs of identity, read from files and checked before anything is started with them.
+
+mod error;
+
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt, MetadataExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use rustls::{
-    RootCertStore,
+    Error, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
+use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::{Identity, IdentityError, identity, tls};
+pub use self::error::CredentialsError;
+use crate::{
+    Identity, IdentityError, Role, Who, expect,
+    files::{self, Unread},
+    identity,
+    reset::ResetKey,
+    tls,
+};
 
 /// A certificate or key file larger than this is none.
-const FILE_BYTES_MAX: u64 = 64 << 10;
+pub(crate) const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Permission bits of group and others.
-const OTHERS: u32 = 0o077;
+pub(crate) const OTHERS: u32 = 0o077;
 
 /// What somebody proves its identity with: roots to trust, a certificate chain, a key. `Debug`
 /// prints nothing of the key.
@@ -25,6 +35,7 @@ const OTHERS: u32 = 0o077;
 pub struct Credentials {
     roots: Arc<RootCertStore>,
     certified: Arc<CertifiedKey>,
+    reset_key: ResetKey,
     identity: Identity,
     ends_at: i64,
 }
@@ -35,128 +46,65 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// Why files are no credentials.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CredentialsError {
-    /// It cannot be read.
-    #[error("{}: {source}", .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A directory, a pipe, a device.
-    #[error("{}: not a regular file", .path.display())]
-    NotAFile {
-        /// Which.
-        path: PathBuf,
-    },
-    /// Too large to be what it should be.
-    #[error("{}: {bytes} bytes; at most {FILE_BYTES_MAX} are read", .path.display())]
-    TooLarge {
-        /// Which.
-        path: PathBuf,
-        /// How large.
-        bytes: u64,
-    },
-    /// The key's file is open to others; whoever has read it can be this node.
-    #[error(
-        "{}: readable by group or others (mode {mode:04o}): chmod 600 {}", .path.display(),
-        .path.display()
-    )]
-    KeyExposed {
-        /// Which.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// No PEM of the kind that is needed.
-    #[error("{}: holds no {kind} in PEM form ({what})", .path.display())]
-    NotPem {
-        /// Which.
-        path: PathBuf,
-        /// Of what kind.
-        kind: &'static str,
-        /// What the reader said.
-        what: String,
-    },
-    /// The key belongs to another certificate.
-    #[error("{}: is not the key of {}", .key.display(), .cert.display())]
-    KeyMismatch {
-        /// The key.
-        key: PathBuf,
-        /// The certificate.
-        cert: PathBuf,
-    },
-    /// The certificate names nobody.
-    #[error("{}: {source}", .path.display())]
-    Identity {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: IdentityError,
-    },
-    /// Its time is over.
-    #[error("{}: expired {} days ago; issue a new one", .path.display(), .days)]
-    Expired {
-        /// Which.
-        path: PathBuf,
-        /// Since when.
-        days: i64,
-    },
-    /// Its time has not come.
-    #[error(
-        "{}: not valid for another {seconds} s; is this machine's clock right?", .path.display()
-    )]
-    NotYetValid {
-        /// Which.
-        path: PathBuf,
-        /// How long.
-        seconds: i64,
-    },
-    /// The root did not sign the certificate.
-    #[error("{}: not signed by {}: {what}", .cert.display(), .ca.display())]
-    ForeignRoot {
-        /// The certificate.
-        cert: PathBuf,
-        /// The root.
-        ca: PathBuf,
-        /// What the verifier said.
-        what: String,
-    },
-}
-
 impl Credentials {
     /// Reads and checks: the key's mode, that the key fits the certificate, that the certificate
-    /// names exactly one identity, that the root signed it and that its time is now.
+    /// names exactly one identity and may be used as it, that its time is now, and that the root
+    /// signed it.
     pub fn load(ca: &Path, cert: &Path, key: &Path) -> Result<Credentials, CredentialsError> {
-        let root = certificates(ca)?;
-        let chain = certificates(cert)?;
-        let secret = secret(key)?;
-        let mut roots = RootCertStore::empty();
-        for root in root {
-            roots.add(root).map_err(|error| not_pem(ca, "certificate", &error))?;
-        }
-        let Some(leaf) = chain.first().cloned() else {
+        let credentials = Credentials::read(ca, cert, key)?;
+        let [leaf, ..] = &credentials.certified.cert[..] else {
             return Err(not_pem(cert, "certificate", &"the file is empty"));
         };
-        let named = |source| CredentialsError::Identity { path: cert.to_path_buf(), source };
-        let identity = identity::of_certificate(&leaf).map_err(named)?;
-        let ends_at = check_dates(cert, &leaf)?;
-        let certified = CertifiedKey::from_der(chain, secret, &tls::provider()).map_err(|_| {
-            CredentialsError::KeyMismatch { key: key.to_path_buf(), cert: cert.to_path_buf() }
-        })?;
-        let roots = Arc::new(roots);
-        tls::check_chain(&roots, &certified.cert).map_err(|error| {
+        check_leaf(cert, leaf, &credentials.identity.who)?;
+        let chain = &credentials.certified.cert;
+        tls::check_chain(credentials.roots(), chain).map_err(|error| {
             CredentialsError::ForeignRoot {
                 cert: cert.to_path_buf(),
                 ca: ca.to_path_buf(),
-                what: error.to_string(),
+                what: expect::words(&error),
             }
         })?;
-        Ok(Credentials { roots, certified: Arc::new(certified), identity, ends_at })
+        Ok(credentials)
+    }
+
+    /// Reads without asking what time it is or who signed.
+    fn read(ca: &Path, cert: &Path, key: &Path) -> Result<Credentials, CredentialsError> {
+        let mut roots = RootCertStore::empty();
+        for root in certificates(ca)? {
+            roots.add(root).map_err(|error| not_pem(ca, "certificate", &error))?;
+        }
+        let chain = certificates(cert)?;
+        let Some(leaf) = chain.first() else {
+            return Err(not_pem(cert, "certificate", &"the file is empty"));
+        };
+        let parsed = parse(cert, leaf)?;
+        let identity = identity::of_certificate(leaf).map_err(|source| named(cert, source))?;
+        let ends_at = parsed.validity().not_after.timestamp();
+        let secret = secret(key)?;
+        let reset_key = ResetKey::draw(secret.secret_der());
+        let certified = CertifiedKey::from_der(chain, secret, &tls::provider());
+        let certified = certified.map_err(|error| match error {
+            Error::InconsistentKeys(_) => {
+                CredentialsError::KeyMismatch { key: key.to_path_buf(), cert: cert.to_path_buf() }
+            }
+            other => not_pem(key, "private key", &other),
+        })?;
+        let (roots, certified) = (Arc::new(roots), Arc::new(certified));
+        Ok(Credentials { roots, certified, reset_key, identity, ends_at })
+    }
+
+    /// Credentials that [`Credentials::load`] refuses, to see what others say to them: the chain and
+    /// key of these files, whatever they name, and `identity` to be claimed with them.
+    #[cfg(test)]
+    pub(crate) fn forged(ca: &Path, cert: &Path, key: &Path, identity: Identity) -> Credentials {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates(ca).unwrap());
+        let secret = secret(key).unwrap();
+        let reset_key = ResetKey::draw(secret.secret_der());
+        let chain = certificates(cert).unwrap();
+        let certified = CertifiedKey::from_der(chain, secret, &tls::provider()).unwrap();
+        let (roots, certified) = (Arc::new(roots), Arc::new(certified));
+        Credentials { roots, certified, reset_key, identity, ends_at: 0 }
     }
 
     /// Who they prove.
@@ -176,61 +124,101 @@ impl Credentials {
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified)
     }
+
+    pub(crate) fn reset_key(&self) -> &ResetKey {
+        &self.reset_key
+    }
 }
 
-fn file(path: &Path) -> Result<fs::Metadata, CredentialsError> {
-    let failed = |source| CredentialsError::Read { path: path.to_path_buf(), source };
-    let found = fs::metadata(path).map_err(failed)?;
-    let kind = found.file_type();
-    if !found.is_file() || kind.is_fifo() || kind.is_socket() {
-        return Err(CredentialsError::NotAFile { path: path.to_path_buf() });
-    }
-    if found.len() > FILE_BYTES_MAX {
-        return Err(CredentialsError::TooLarge { path: path.to_path_buf(), bytes: found.len() });
-    }
-    Ok(found)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
-    file(path)?;
-    fs::read(path).map_err(|source| CredentialsError::Read { path: path.to_path_buf(), source })
+fn read(path: &Path) -> Result<(Vec<u8>, u32), CredentialsError> {
+    files::read(path, FILE_BYTES_MAX).map_err(|unread| {
+        let path = path.to_path_buf();
+        match unread {
+            Unread::NotAFile => CredentialsError::NotAFile { path },
+            Unread::TooLarge => CredentialsError::TooLarge { path },
+            Unread::Io(source) => CredentialsError::Read { path, source },
+        }
+    })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    let (bytes, _mode) = read(path)?;
+    if bytes.is_empty() {
+        return Err(not_pem(path, "certificate", &"the file is empty"));
+    }
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(not_pem(path, "certificate", &"none was found")),
+        Ok(_) => Err(not_pem(path, "certificate", &"no -----BEGIN CERTIFICATE-----")),
         Err(error) => Err(not_pem(path, "certificate", &error)),
     }
 }
 
 fn secret(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialsError> {
-    let mode = file(path)?.mode() & 0o7777;
+    let (bytes, mode) = read(path)?;
     if mode & OTHERS != 0 {
         return Err(CredentialsError::KeyExposed { path: path.to_path_buf(), mode });
     }
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| not_pem(path, "key", &error))
+    let refused = |what: &dyn std::fmt::Display| Err(not_pem(path, "private key", what));
+    if bytes.is_empty() {
+        return refused(&"the file is empty");
+    }
+    if bytes.windows(11).any(|window| window == b"BEGIN ENCRY") {
+        return refused(&"it is encrypted; a key is protected by its file's mode alone");
+    }
+    PrivateKeyDer::from_pem_slice(&bytes)
+        .or_else(|_| refused(&"no -----BEGIN PRIVATE KEY----- with a key behind it"))
+}
+
+fn parse<'a>(
+    path: &Path,
+    leaf: &'a CertificateDer<'_>,
+) -> Result<X509Certificate<'a>, CredentialsError> {
+    let parsed = X509Certificate::from_der(leaf);
+    parsed.map(|(_, parsed)| parsed).map_err(|error| not_pem(path, "certificate", &error))
+}
+
+/// Whether it is the leaf's time, and whether it may do what its identity does: who serves, serves
+/// and calls; the others only call.
+fn check_leaf(path: &Path, leaf: &CertificateDer<'_>, who: &Who) -> Result<(), CredentialsError> {
+    let leaf = parse(path, leaf)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let validity = leaf.validity();
+    let (begins, ends) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    if now > ends {
+        let seconds = now.saturating_sub(ends);
+        return Err(CredentialsError::Expired { path: path.to_path_buf(), seconds });
+    }
+    if now < begins {
+        let seconds = begins.saturating_sub(now);
+        return Err(CredentialsError::NotYetValid { path: path.to_path_buf(), seconds });
+    }
+    let usage = leaf.extended_key_usage();
+    let usage = usage.map_err(|error| not_pem(path, "certificate", &error))?;
+    let may = |granted: fn(&x509_parser::extensions::ExtendedKeyUsage<'_>) -> bool| {
+        usage.as_ref().is_some_and(|usage| granted(usage.value))
+    };
+    let serves = match who {
+        Who::Node(_) | Who::Client { role: Role::Participant, .. } => true,
+        Who::Client { role: Role::Read | Role::Write | Role::Admin, .. } => false,
+    };
+    if !may(|usage| usage.client_auth) {
+        return Err(named(path, IdentityError::Usage("client")));
+    }
+    if serves && !may(|usage| usage.server_auth) {
+        return Err(named(path, IdentityError::Usage("server")));
+    }
+    Ok(())
+}
+
+fn named(path: &Path, source: IdentityError) -> CredentialsError {
+    CredentialsError::Identity { path: path.to_path_buf(), source }
 }
 
 fn not_pem(path: &Path, kind: &'static str, what: &dyn std::fmt::Display) -> CredentialsError {
     CredentialsError::NotPem { path: path.to_path_buf(), kind, what: what.to_string() }
 }
 
-fn check_dates(path: &Path, leaf: &CertificateDer<'_>) -> Result<i64, CredentialsError> {
-    use x509_parser::prelude::{FromDer, X509Certificate};
-    let (_, certificate) =
-        X509Certificate::from_der(leaf).map_err(|error| not_pem(path, "certificate", &error))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let validity = certificate.validity();
-    let (begins, ends) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-    let path = path.to_path_buf();
-    if now > ends {
-        return Err(CredentialsError::Expired { path, days: (now - ends) / 86_400 });
-    }
-    if now < begins {
-        return Err(CredentialsError::NotYetValid { path, seconds: begins - now });
-    }
-    Ok(ends)
-}
+#[cfg(test)]
+mod tests;

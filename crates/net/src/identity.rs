@@ -113,7 +113,8 @@ impl FromStr for Identity {
     fn from_str(uri: &str) -> Result<Identity, IdentityError> {
         let malformed = || IdentityError::Malformed(uri.chars().take(200).collect());
         let rest = uri.strip_prefix("synod://").ok_or_else(|| {
-            IdentityError::Scheme(uri.split(':').next().unwrap_or_default().to_owned())
+            let scheme = uri.split(':').next().unwrap_or_default();
+            IdentityError::Scheme(scheme.chars().take(NAME_BYTES_MAX).collect())
         })?;
         if rest.contains('%') {
             return Err(IdentityError::Encoded);
@@ -188,14 +189,15 @@ pub(crate) fn of_certificate(der: &[u8]) -> Result<Identity, IdentityError> {
         return Err(unreadable(&"bytes follow it"));
     }
     let names = certificate.subject_alternative_name().map_err(|error| unreadable(&error))?;
-    let uris: Vec<&str> = names
-        .iter()
-        .flat_map(|extension| &extension.value.general_names)
-        .filter_map(|name| match name {
-            GeneralName::URI(uri) => Some(*uri),
-            _ => None,
-        })
-        .collect();
+    let mut uris = Vec::new();
+    for name in names.iter().flat_map(|extension| &extension.value.general_names) {
+        match name {
+            GeneralName::URI(uri) => uris.push(*uri),
+            // It may have been meant as a second URI; who can tell.
+            GeneralName::Invalid(..) => return Err(unreadable(&"a name in it is malformed")),
+            _ => {}
+        }
+    }
     match uris[..] {
         [] => Err(IdentityError::NoUri),
         [uri] => uri.parse(),

@@ -3,25 +3,40 @@
 
 mod authority;
 mod bye;
+mod call;
 mod channel;
 mod counters;
 mod credentials;
+mod dialling;
+mod expect;
+mod files;
 mod frame;
+mod guests;
+mod hello;
 mod identity;
+mod limits;
 mod link;
 mod listener;
 mod mesh;
+mod penalty;
 mod queue;
 mod relay;
+mod reply;
+mod reset;
 mod server;
 pub mod settings;
+mod strikes;
+#[cfg(test)]
+mod tests;
 mod tls;
+mod transport;
 
-pub use authority::{Authority, AuthorityError};
+pub use authority::{Authority, AuthorityError, Leaf};
 pub use channel::{AskError, Channel, Dialer};
 pub use counters::Counters;
 pub use credentials::{Credentials, CredentialsError};
 pub use identity::{Identity, IdentityError, Name, Role, Who};
 pub use mesh::{Event, Lane, Mesh, MeshConfig, PeerAddress};
 pub use relay::{Conditions, Relay};
-pub use server::{Asked, NetError, Reply, Server};
+pub use reply::Reply;
+pub use server::{Asked, NetError, Server};

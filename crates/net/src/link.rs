@@ -1,200 +1,238 @@
-//! One node's tie to one peer: what waits to be sent, and the connection that stands at the moment.
+//! One node's tie to one peer: the connection that stands at the moment, and what waits to be sent
+//! on it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use quinn::{Connection, RecvStream, SendStream};
+use bytes::Bytes;
+use quinn::{Connection, RecvStream, SendStream, WriteError};
 use tokio::{sync::mpsc, task::JoinSet};
-use tracing::{info, warn};
+use tracing::{debug, error, info};
 
 use crate::{
-    Event, Lane, Name,
+    Event, Identity, Lane, Name,
     bye::Bye,
-    counters::Tally,
-    frame::{self, FrameError, Kind},
-    queue::Queue,
+    frame::{FrameError, Frames, Kind, Parcel},
+    listener::House,
+    queue::{Queue, WhenFull},
+    strikes::Strikes,
+    transport,
 };
 
-/// Bytes that may wait for one peer on each lane.
+/// Bytes that may wait for one peer on each lane: seconds of heartbeats; a whole window of slots; a
+/// few pages of catch-up, which is fetched again when it is lost.
 const CONTROL_BYTES_MAX: usize = 1 << 20;
-const LOG_BYTES_MAX: usize = 32 << 20;
-const BULK_BYTES_MAX: usize = 16 << 20;
-/// Frames are written together up to about this size.
-const WRITE_BYTES: usize = 64 << 10;
-/// A peer that sent nonsense is not heard again for this long.
-const PENALTY: Duration = Duration::from_secs(1);
+const LOG_BYTES_MAX: usize = 16 << 20;
+const BULK_BYTES_MAX: usize = 8 << 20;
+/// Frames are written together up to about this size: a few datagrams' worth.
+const PARCEL_BYTES: usize = 64 << 10;
+
+const LANES: [Lane; 3] = [Lane::Control, Lane::Log, Lane::Bulk];
+
+impl Lane {
+    const fn kind(self) -> Kind {
+        match self {
+            Lane::Control => Kind::Control,
+            Lane::Log => Kind::Log,
+            Lane::Bulk => Kind::Bulk,
+        }
+    }
+
+    /// The higher goes first where both have something to send.
+    const fn priority(self) -> i32 {
+        match self {
+            Lane::Control => 2,
+            Lane::Log => 1,
+            Lane::Bulk => 0,
+        }
+    }
+
+    fn of(kind: Kind) -> Option<Lane> {
+        LANES.into_iter().find(|lane| lane.kind() == kind)
+    }
+}
 
 /// The tie.
 #[derive(Debug)]
 pub(crate) struct Link {
+    pub(crate) identity: Identity,
     pub(crate) name: Name,
-    lanes: [Queue; 3],
-    current: Mutex<Option<Connection>>,
+    standing: Mutex<Option<Arc<Standing>>>,
 }
 
-const LANES: [(Lane, Kind, i32); 3] =
-    [(Lane::Control, Kind::Control, 2), (Lane::Log, Kind::Log, 1), (Lane::Bulk, Kind::Bulk, 0)];
+/// A connection that stands, with what waits for it. What was not sent goes with it.
+#[derive(Debug)]
+struct Standing {
+    connection: Connection,
+    control: Queue,
+    log: Queue,
+    bulk: Queue,
+}
 
-impl Link {
-    pub(crate) fn new(name: Name) -> Link {
-        let lanes = [
-            Queue::new(CONTROL_BYTES_MAX, true),
-            Queue::new(LOG_BYTES_MAX, false),
-            Queue::new(BULK_BYTES_MAX, false),
-        ];
-        Link { name, lanes, current: Mutex::new(None) }
+impl Standing {
+    fn new(connection: Connection) -> Standing {
+        Standing {
+            connection,
+            control: Queue::new(CONTROL_BYTES_MAX, WhenFull::DropOldest),
+            log: Queue::new(LOG_BYTES_MAX, WhenFull::DropNewest),
+            bulk: Queue::new(BULK_BYTES_MAX, WhenFull::DropNewest),
+        }
     }
 
-    /// Queues a frame while a connection stands; otherwise it is dropped like any lost datagram:
-    /// the protocol says again what still matters.
-    pub(crate) fn send(&self, lane: Lane, body: Bytes, tally: &Tally) {
-        let fits = (1..=kind(lane).bytes_max()).contains(&body.len());
-        let dropped = match fits && self.lock().is_some() {
-            true => self.lanes[place(lane)].push(body),
-            false => 1,
+    fn queue(&self, lane: Lane) -> &Queue {
+        match lane {
+            Lane::Control => &self.control,
+            Lane::Log => &self.log,
+            Lane::Bulk => &self.bulk,
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(identity: Identity, name: Name) -> Link {
+        Link { identity, name, standing: Mutex::new(None) }
+    }
+
+    /// Queues a frame while a connection stands; otherwise it is dropped like any lost datagram: the
+    /// protocol says again what still matters.
+    pub(crate) fn send(&self, lane: Lane, body: Bytes, house: &House) {
+        if !lane.kind().fits(body.len()) {
+            // Our own fault, and not one to go down for: a frame may always be lost.
+            error!(peer = %self.name, ?lane, bytes = body.len(), "no frame carries this");
+            return house.tally.frames_dropped.add(1);
+        }
+        let dropped = match &*self.lock() {
+            Some(standing) => standing.queue(lane).push(body),
+            None => 1,
         };
-        tally.frames_dropped.fetch_add(dropped, Relaxed);
+        house.tally.frames_dropped.add(dropped);
     }
 
     pub(crate) fn rtt(&self) -> Option<Duration> {
-        self.lock().as_ref().map(Connection::rtt)
+        self.lock().as_ref().map(|standing| standing.connection.rtt())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Standing>>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes `connection` the one that stands; one that stood before is closed, for the peer that
     /// dialled anew has forgotten it.
-    fn install(&self, connection: &Connection) {
-        for queue in &self.lanes {
-            queue.clear();
+    fn install(&self, connection: Connection) -> Arc<Standing> {
+        let standing = Arc::new(Standing::new(connection));
+        if let Some(former) = self.lock().replace(Arc::clone(&standing)) {
+            Bye::Replaced.say(&former.connection, "a newer connection took its place");
         }
-        if let Some(former) = self.lock().replace(connection.clone()) {
-            Bye::Replaced.say(&former, "a newer connection took its place");
-        }
+        standing
     }
 
-    /// Whether `connection` stood until now; it stands no more.
-    fn remove(&self, connection: &Connection) -> bool {
-        let mut current = self.lock();
-        let own = current.as_ref().is_some_and(|c| c.stable_id() == connection.stable_id());
+    /// Whether it stood until now; it stands no more.
+    fn remove(&self, ended: &Arc<Standing>) -> bool {
+        let mut standing = self.lock();
+        let own = standing.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended));
         if own {
-            *current = None;
+            *standing = None;
         }
         own
     }
 
     /// Carries frames both ways for as long as the connection stands.
     pub(crate) async fn serve(
-        self: &Arc<Link>,
+        &self,
         connection: Connection,
-        cluster_id: u64,
+        house: &Arc<House>,
         events: &mpsc::Sender<Event>,
-        tally: &Arc<Tally>,
     ) {
-        self.install(&connection);
+        transport::for_peer(&connection);
+        let standing = self.install(connection.clone());
         info!(peer = %self.name, "connected");
         // A closed channel means that the mesh is going down with its owner.
-        let _ = events.send(Event::Up(self.name.clone())).await;
+        let _going_down = events.send(Event::Up(self.name.clone())).await;
+        let strikes = Strikes::new(Arc::clone(house), connection.clone(), self.identity.clone());
+        let ear = Arc::new(Ear { name: self.name.clone(), strikes, events: events.clone() });
         let mut tasks = JoinSet::new();
-        for (lane, kind, priority) in LANES {
-            let (link, connection) = (Arc::clone(self), connection.clone());
-            tasks.spawn(async move {
-                let Ok(mut stream) = connection.open_uni().await else { return };
-                // It fails only on a stream that is closed already, and then writing fails too.
-                let _ = stream.set_priority(priority);
-                let preamble = frame::preamble(kind, cluster_id);
-                if stream.write_all(&preamble).await.is_ok() {
-                    write(&link.lanes[place(lane)], &mut stream).await;
-                }
-            });
+        for lane in LANES {
+            tasks.spawn(speak(Arc::clone(&standing), lane));
         }
         while let Ok(stream) = connection.accept_uni().await {
-            let (link, connection) = (Arc::clone(self), connection.clone());
-            let (events, tally) = (events.clone(), Arc::clone(tally));
-            tasks.spawn(async move {
-                if let Err(error) = read(stream, cluster_id, &link.name, &events).await {
-                    link.punish(&connection, &error, &tally).await;
-                }
-            });
+            tasks.spawn(Arc::clone(&ear).listen(stream));
+            while tasks.try_join_next().is_some() {}
         }
         tasks.shutdown().await;
-        if self.remove(&connection) {
+        if self.remove(&standing) {
             let why = connection.close_reason().map(|error| Bye::words(&error));
             info!(peer = %self.name, why = why.as_deref().unwrap_or_default(), "disconnected");
-            let _ = events.send(Event::Down(self.name.clone())).await;
+            let _going_down = events.send(Event::Down(self.name.clone())).await;
         }
-    }
-
-    /// A peer that sends what is no frame loses its connection after a while, in which it is not
-    /// heard; it never stops us.
-    async fn punish(&self, connection: &Connection, error: &FrameError, tally: &Tally) {
-        if matches!(error, FrameError::Gone(_)) {
-            return;
-        }
-        if Tally::count(&tally.frames_malformed) {
-            warn!(peer = %self.name, %error, "malformed frame");
-        }
-        tokio::time::sleep(PENALTY).await;
-        let bye = match error {
-            FrameError::Cluster { .. } => Bye::WrongCluster,
-            _ => Bye::Malformed,
-        };
-        bye.say(connection, &error.to_string());
     }
 }
 
-const fn kind(lane: Lane) -> Kind {
-    match lane {
-        Lane::Control => Kind::Control,
-        Lane::Log => Kind::Log,
-        Lane::Bulk => Kind::Bulk,
+/// Sends what one lane's queue has, on one stream; on another, when the peer cut it off.
+async fn speak(standing: Arc<Standing>, lane: Lane) {
+    while let Ok(mut stream) = standing.connection.open_uni().await {
+        // It fails only on a stream that is closed already, and then writing fails too.
+        let _closed = stream.set_priority(lane.priority());
+        match pump(standing.queue(lane), lane.kind(), &mut stream).await {
+            WriteError::Stopped(code) => {
+                debug!(peer = %standing.connection.remote_address(), ?lane, %code, "cut off");
+            }
+            WriteError::ConnectionLost(_)
+            | WriteError::ClosedStream
+            | WriteError::ZeroRttRejected => return,
+        }
     }
 }
 
-const fn place(lane: Lane) -> usize {
-    match lane {
-        Lane::Control => 0,
-        Lane::Log => 1,
-        Lane::Bulk => 2,
-    }
-}
-
-/// Writes what the queue has, many small frames in one go.
-async fn write(queue: &Queue, stream: &mut SendStream) {
+/// Writes until it fails, many small frames in one go.
+async fn pump(queue: &Queue, kind: Kind, stream: &mut SendStream) -> WriteError {
     loop {
-        let mut out = BytesMut::new();
-        for body in queue.take().await {
-            frame::put(&mut out, &body);
-            if out.len() >= WRITE_BYTES && stream.write_chunk(out.split().freeze()).await.is_err() {
-                return;
+        let mut parcel = Parcel::default();
+        for body in queue.take(PARCEL_BYTES).await {
+            parcel.put(kind, &body);
+        }
+        if let Err(error) = stream.write_all_chunks(&mut parcel.chunks()).await {
+            return error;
+        }
+    }
+}
+
+/// What hears one peer.
+struct Ear {
+    name: Name,
+    strikes: Strikes,
+    events: mpsc::Sender<Event>,
+}
+
+impl Ear {
+    async fn listen(self: Arc<Ear>, stream: RecvStream) {
+        let mut frames = Frames::new(stream, self.strikes.house().limits.stall);
+        if let Err(error) = self.hear(&mut frames).await {
+            frames.stop(self.strikes.strike(&error));
+        }
+    }
+
+    /// Takes frames to the end of the stream; the first one says of which lane they are.
+    async fn hear(&self, frames: &mut Frames) -> Result<(), FrameError> {
+        let mut lane = None;
+        while let Some((kind, bytes)) = frames.head().await? {
+            let lane = match lane {
+                None => *lane.insert(
+                    Lane::of(kind)
+                        .ok_or(FrameError::Misplaced { found: kind, expected: Kind::Control })?,
+                ),
+                Some(lane) if Lane::of(kind) == Some(lane) => lane,
+                Some(lane) => {
+                    return Err(FrameError::Misplaced { found: kind, expected: lane.kind() });
+                }
+            };
+            let body = frames.body(bytes).await?;
+            let event = Event::Frame { from: self.name.clone(), lane, body };
+            if self.events.send(event).await.is_err() {
+                return Ok(());
             }
         }
-        if !out.is_empty() && stream.write_chunk(out.freeze()).await.is_err() {
-            return;
-        }
+        Ok(())
     }
-}
-
-/// Reads one lane to its end.
-async fn read(
-    mut stream: RecvStream,
-    cluster_id: u64,
-    from: &Name,
-    events: &mpsc::Sender<Event>,
-) -> Result<(), FrameError> {
-    let kind = frame::read_preamble(&mut stream, cluster_id).await?;
-    let lane = LANES.iter().find(|(_, own, _)| *own == kind).map(|(lane, _, _)| *lane);
-    let lane = lane.ok_or(FrameError::Kind(kind as u8))?;
-    while let Some(body) = frame::read(&mut stream, kind.bytes_max()).await? {
-        let event = Event::Frame { from: from.clone(), lane, body };
-        if events.send(event).await.is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
 }

@@ -1,43 +1,89 @@
-//! Incoming connections of every kind, from the first datagram to an identity.
+//! Incoming connections of every kind, from the first datagram to a hello that was accepted.
 
 use std::{
-    collections::BTreeMap,
-    io,
+    fmt, io,
     net::{SocketAddr, UdpSocket},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::Instant,
 };
 
-use quinn::{Connection, Endpoint, EndpointConfig, Incoming, crypto::rustls::HandshakeData};
+use quinn::{Connection, Endpoint, Incoming, SendStream, crypto::rustls::HandshakeData};
 use rustls::pki_types::CertificateDer;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::{Credentials, Identity, NetError, bye::Bye, counters::Tally, identity, tls};
+use crate::{
+    Credentials, Identity, IdentityError, NetError,
+    bye::Bye,
+    counters::Tally,
+    hello::{Hello, HelloError},
+    identity,
+    limits::Limits,
+    penalty::Penalties,
+    tls,
+};
 
-/// A handshake that takes longer is given up.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
-/// Handshakes under way, beyond which a caller must first prove its address (QUIC Retry).
-const HALF_OPEN_MAX: usize = 256;
-/// Connections of clients, all together and under one name.
-const CLIENTS_MAX: usize = 2_000;
-const CLIENTS_PER_NAME_MAX: usize = 256;
+/// Goodbyes have this long to be heard.
+const GOODBYE_MAX: std::time::Duration = std::time::Duration::from_millis(300);
 
-/// A connection with whose it is.
+/// What everything that serves a connection needs to know of the house.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) hello: Hello,
+    pub(crate) limits: Limits,
+    pub(crate) tally: Tally,
+    pub(crate) penalties: Penalties,
+}
+
+impl House {
+    pub(crate) fn new(credentials: &Credentials, cluster_id: u64, limits: Limits) -> House {
+        House {
+            hello: Hello { cluster_id, identity: credentials.identity().clone() },
+            limits,
+            tally: Tally::default(),
+            penalties: Penalties::new(limits),
+        }
+    }
+
+    /// Closes a connection that may not be here, and counts it.
+    pub(crate) fn refuse(&self, connection: &Connection, bye: Bye, why: &str) {
+        if let Some(total) = self.tally.connections_refused.one() {
+            warn!(from = %connection.remote_address(), why, total, "connection refused");
+        }
+        bye.say(connection, why);
+    }
+}
+
+/// A connection of somebody of our cluster, who waits to hear whether it may come in.
 pub(crate) struct Arrived {
     pub(crate) connection: Connection,
     pub(crate) identity: Identity,
     pub(crate) alpn: Vec<u8>,
+    answer: SendStream,
+}
+
+impl Arrived {
+    /// Lets it in.
+    pub(crate) async fn welcome(self, house: &House) -> Option<Connection> {
+        let answered = house.hello.answer(self.answer).await;
+        answered.ok().map(|()| self.connection)
+    }
 }
 
 /// An endpoint that accepts.
 pub(crate) struct Listener {
     pub(crate) endpoint: Endpoint,
-    cluster: crate::Name,
-    half_open: Arc<AtomicUsize>,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) house: Arc<House>,
+    address: SocketAddr,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Listener {
@@ -45,7 +91,7 @@ impl Listener {
         listen: SocketAddr,
         credentials: &Credentials,
         alpns: &[&[u8]],
-        tally: Arc<Tally>,
+        house: Arc<House>,
     ) -> Result<Listener, NetError> {
         let other = |source| NetError::Listen { address: listen, source };
         let config = tls::server(credentials, alpns).map_err(|e| other(io::Error::other(e)))?;
@@ -53,58 +99,87 @@ impl Listener {
             io::ErrorKind::AddrInUse => NetError::PortTaken { address: listen },
             _ => other(source),
         })?;
-        let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
-            .map_err(other)?;
-        Ok(Listener {
-            endpoint,
-            cluster: credentials.identity().cluster.clone(),
-            half_open: Arc::default(),
-            tally,
-        })
+        let address = socket.local_addr().map_err(other)?;
+        let (ours, runtime) = (credentials.reset_key().endpoint(), Arc::new(quinn::TokioRuntime));
+        let endpoint = Endpoint::new(ours, Some(config), socket, runtime).map_err(other)?;
+        Ok(Listener { endpoint, house, address })
     }
 
-    pub(crate) fn address(&self) -> Result<SocketAddr, NetError> {
-        self.endpoint.local_addr().map_err(|source| NetError::Listen {
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            source,
-        })
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// Accepts until the endpoint is closed; each connection that has an identity of our cluster is
+    /// Accepts until the endpoint is closed; each connection with an identity of our cluster is
     /// handed to `serve` in a task of its own.
     pub(crate) async fn accept<F>(&self, serve: impl Fn(Arrived) -> F + Clone + Send + 'static)
     where
         F: Future<Output = ()> + Send,
     {
+        let half_open = Arc::new(AtomicUsize::new(0));
         while let Some(incoming) = self.endpoint.accept().await {
-            let busy = self.half_open.load(Relaxed) >= HALF_OPEN_MAX;
-            if busy && !incoming.remote_address_validated() {
-                // Retry costs us no state; a flood from forged addresses ends here.
-                if incoming.may_retry() {
-                    let _ = incoming.retry();
-                }
+            let limits = &self.house.limits;
+            let now = half_open.load(Relaxed);
+            if now >= limits.half_open_max {
+                incoming.refuse();
                 continue;
             }
-            let (half_open, tally) = (Arc::clone(&self.half_open), Arc::clone(&self.tally));
-            let (cluster, serve) = (self.cluster.clone(), serve.clone());
-            half_open.fetch_add(1, Relaxed);
+            if now >= limits.half_open && incoming.may_retry() {
+                // Retry costs us no state; a flood from forged addresses ends here.
+                let _gone = incoming.retry();
+                continue;
+            }
+            let (house, serve) = (Arc::clone(&self.house), serve.clone());
+            let place = Place::among(&half_open);
             tokio::spawn(async move {
-                let arrived = shake(incoming, &cluster, &tally).await;
-                half_open.fetch_sub(1, Relaxed);
+                let arrived = arrive(incoming, &house).await;
+                drop(place);
                 if let Some(arrived) = arrived {
                     serve(arrived).await;
                 }
             });
         }
     }
+
+    /// Closes every connection and gives the goodbyes a moment to be heard.
+    pub(crate) async fn goodbye(&self) {
+        self.close();
+        // Past the moment the others find out by silence.
+        let _late = timeout(GOODBYE_MAX, self.endpoint.wait_idle()).await;
+    }
+
+    pub(crate) fn close(&self) {
+        self.endpoint.close(Bye::Stopping.code(), b"it is stopping");
+    }
 }
 
-async fn shake(incoming: Incoming, cluster: &crate::Name, tally: &Tally) -> Option<Arrived> {
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// One handshake under way.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn among(half_open: &Arc<AtomicUsize>) -> Place {
+        half_open.fetch_add(1, Relaxed);
+        Place(Arc::clone(half_open))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Handshake, identity, penalty, hello: each can end it.
+async fn arrive(incoming: Incoming, house: &House) -> Option<Arrived> {
     let from = incoming.remote_address();
-    let failed = |why: &dyn std::fmt::Display| {
-        if Tally::count(&tally.handshakes_failed) {
-            debug!(%from, %why, "handshake failed");
+    let failed = |why: &dyn fmt::Display| {
+        if let Some(total) = house.tally.handshakes_failed.one() {
+            debug!(%from, %why, total, "handshake failed");
         }
         None
     };
@@ -112,85 +187,68 @@ async fn shake(incoming: Incoming, cluster: &crate::Name, tally: &Tally) -> Opti
         Ok(connecting) => connecting,
         Err(error) => return failed(&error),
     };
-    let connection = match tokio::time::timeout(HANDSHAKE_MAX, connecting).await {
+    let connection = match timeout(house.limits.handshake, connecting).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return failed(&error),
-        Err(_) => return failed(&"too slow"),
+        Ok(Err(error)) => return failed(&Bye::words(&error)),
+        Err(_) => return failed(&"it took too long"),
     };
-    match identity_of(&connection) {
-        Ok((identity, alpn)) if identity.cluster == *cluster => {
-            Some(Arrived { connection, identity, alpn })
-        }
-        Ok((identity, _)) => {
-            let why = format!("this is cluster {cluster}; your certificate is of {identity}");
-            refuse(tally, &connection, Bye::WrongCluster, &why);
-            None
-        }
+    let (identity, alpn) = match identity_of(&connection) {
+        Ok(found) => found,
         Err(error) => {
-            refuse(tally, &connection, Bye::WrongIdentity, &error.to_string());
+            house.refuse(&connection, Bye::WrongIdentity, &format!("your certificate: {error}"));
+            return None;
+        }
+    };
+    let ours = &house.hello.identity.cluster;
+    if identity.cluster != *ours {
+        let why =
+            format!("this is cluster {ours}, and your certificate is of {}", identity.cluster);
+        house.refuse(&connection, Bye::WrongCluster, &why);
+        return None;
+    }
+    if let Some(left) = house.penalties.left(&identity, Instant::now()) {
+        let why = format!("too many malformed frames; come back in {left:.0?}");
+        house.refuse(&connection, Bye::Penalty, &why);
+        return None;
+    }
+    match house.hello.hear(&connection, &identity, house.limits.hello).await {
+        Ok(answer) => Some(Arrived { connection, identity, alpn, answer }),
+        Err(error) => {
+            deny(house, &connection, &identity, &error);
             None
         }
     }
 }
 
-/// Closes a connection that may not be here, and counts it.
-pub(crate) fn refuse(tally: &Tally, connection: &Connection, bye: Bye, why: &str) {
-    if Tally::count(&tally.connections_refused) {
-        warn!(from = %connection.remote_address(), why, "connection refused");
+/// What a hello that is not accepted leads to.
+fn deny(house: &House, connection: &Connection, identity: &Identity, error: &HelloError) {
+    let why = error.to_string();
+    match error {
+        HelloError::Cluster { .. } => house.refuse(connection, Bye::WrongCluster, &why),
+        HelloError::Forged { .. } => house.refuse(connection, Bye::WrongIdentity, &why),
+        // Dialling again while an attempt is under way, the dialler drops the slower one.
+        HelloError::Connection(_) => Bye::Stopping.say(connection, "gone"),
+        HelloError::Late(_) => house.refuse(connection, Bye::Busy, &why),
+        HelloError::Frame(frame) if frame.is_malformed() => {
+            if let Some(total) = house.tally.frames_malformed.one() {
+                warn!(%identity, %error, total, "malformed hello");
+            }
+            Bye::Malformed.say(connection, &why);
+        }
+        HelloError::Frame(_) => Bye::Stopping.say(connection, &why),
     }
-    bye.say(connection, why);
 }
 
 /// Whose connection it is, and for what it was opened.
-fn identity_of(connection: &Connection) -> Result<(Identity, Vec<u8>), crate::IdentityError> {
+fn identity_of(connection: &Connection) -> Result<(Identity, Vec<u8>), IdentityError> {
     let chain = connection
         .peer_identity()
         .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let leaf = chain.as_ref().and_then(|chain| chain.first());
-    let identity = match leaf {
-        Some(leaf) => identity::of_certificate(leaf)?,
-        None => return Err(crate::IdentityError::NoUri),
-    };
+    let leaf = chain.as_ref().and_then(|chain| chain.first()).ok_or(IdentityError::NoUri)?;
     let alpn = connection
         .handshake_data()
         .and_then(|any| any.downcast::<HandshakeData>().ok())
         .and_then(|shaken| shaken.protocol)
         .unwrap_or_default();
-    Ok((identity, alpn))
-}
-
-/// How many connections clients have open.
-#[derive(Debug, Default)]
-pub(crate) struct Guests(Mutex<BTreeMap<Identity, usize>>);
-
-/// One connection's place among the guests; given back when dropped.
-pub(crate) struct Seat {
-    guests: Arc<Guests>,
-    identity: Identity,
-}
-
-impl Guests {
-    /// A place for one more connection, unless a limit says no.
-    pub(crate) fn seat(self: &Arc<Guests>, identity: &Identity) -> Option<Seat> {
-        let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let total: usize = guests.values().sum();
-        let own = guests.entry(identity.clone()).or_default();
-        if total >= CLIENTS_MAX || *own >= CLIENTS_PER_NAME_MAX {
-            return None;
-        }
-        *own += 1;
-        Some(Seat { guests: Arc::clone(self), identity: identity.clone() })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut guests = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = guests.get_mut(&self.identity) {
-            *own -= 1;
-            if *own == 0 {
-                guests.remove(&self.identity);
-            }
-        }
-    }
+    Ok((identity::of_certificate(leaf)?, alpn))
 }

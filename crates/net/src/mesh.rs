@@ -1,29 +1,27 @@
-use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{sync::mpsc, task::JoinSet};
-use tracing::debug;
 
 use crate::{
-    AskError, Asked, Counters, Credentials, Identity, Name, NetError, Who,
+    Asked, Counters, Credentials, Identity, Name, NetError, Who,
     bye::Bye,
-    channel,
-    counters::Tally,
+    dialling::Dialling,
+    guests::Guests,
+    limits::Limits,
     link::Link,
-    listener::{self, Arrived, Guests, Listener},
-    server,
-    tls::{self, Pace},
+    listener::{Arrived, House, Listener},
+    server, tls,
 };
 
 /// Events that may wait for the mesh's owner; beyond it, QUIC's flow control holds the senders.
 const EVENTS_MAX: usize = 1_024;
-/// The first wait after a failed attempt to connect; it doubles, with jitter, up to the last.
-const BACKOFF_MIN: Duration = Duration::from_millis(15);
-const BACKOFF_MAX: Duration = Duration::from_millis(500);
-/// An attempt may take this long at first, and more after each failure: quick where a peer is being
-/// restarted next door, patient across an ocean.
-const ATTEMPT_MIN: Duration = Duration::from_millis(250);
-const ATTEMPT_MAX: Duration = Duration::from_secs(5);
 
 /// How urgent a frame is. Lanes never wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,76 +85,81 @@ pub struct Mesh {
 struct Shared {
     links: BTreeMap<Name, Arc<Link>>,
     listener: Arc<Listener>,
-    address: SocketAddr,
-    tally: Arc<Tally>,
     // Held: dropping it ends them.
-    _tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mesh").field("address", &self.shared.address).finish_non_exhaustive()
+        f.debug_struct("Mesh").field("address", &self.address()).finish_non_exhaustive()
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.listener.endpoint.close(Bye::Stopping.code(), b"stopping");
+        self.listener.close();
     }
 }
 
 impl Mesh {
     /// Listens, and dials those peers that this node has to dial, for as long as the mesh lives.
     pub async fn open(config: MeshConfig) -> Result<(Mesh, mpsc::Receiver<Event>), NetError> {
-        let tally = Arc::new(Tally::default());
+        Mesh::open_with(config, Limits::DEFAULT)
+    }
+
+    pub(crate) fn open_with(
+        config: MeshConfig,
+        limits: Limits,
+    ) -> Result<(Mesh, mpsc::Receiver<Event>), NetError> {
+        let MeshConfig { credentials, cluster_id, listen, peers } = config;
+        let house = Arc::new(House::new(&credentials, cluster_id, limits));
         let alpns = [tls::ALPN_PEER, tls::ALPN_CLIENT];
-        let listener =
-            Listener::open(config.listen, &config.credentials, &alpns, Arc::clone(&tally))?;
-        let (listener, address) = (Arc::new(listener), config.listen);
-        let address = listener.address().unwrap_or(address);
+        let listener = Listener::open(listen, &credentials, &alpns, Arc::clone(&house))?;
+        let listener = Arc::new(listener);
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
-        let links: BTreeMap<_, _> = config
-            .peers
+        let cluster = &credentials.identity().cluster;
+        let links: BTreeMap<_, _> = peers
             .iter()
-            .map(|peer| (peer.name.clone(), Arc::new(Link::new(peer.name.clone()))))
+            .map(|peer| (peer.name.clone(), Arc::new(link(cluster, &peer.name))))
             .collect();
         let mut tasks = JoinSet::new();
         let port = Port {
             links: links.clone(),
-            own: own_name(&config.credentials),
-            cluster_id: config.cluster_id,
-            guests: Arc::default(),
+            own: own_name(&credentials),
+            guests: Arc::new(Guests::new(limits)),
+            turnstile: Arc::default(),
+            house: Arc::clone(&house),
             events: events.clone(),
-            tally: Arc::clone(&tally),
         };
         let accepting = Arc::clone(&listener);
         tasks.spawn(async move {
             accepting.accept(move |arrived| port.clone().receive(arrived)).await;
         });
-        for peer in &config.peers {
+        for peer in peers {
             let Some(link) = links.get(&peer.name) else { continue };
-            if own_name(&config.credentials).is_some_and(|own| own < peer.name) {
+            if own_name(&credentials).is_some_and(|own| own < peer.name) {
                 let dialling = Dialling {
                     link: Arc::clone(link),
-                    address: peer.address.clone(),
+                    address: peer.address,
                     endpoint: listener.endpoint.clone(),
-                    credentials: config.credentials.clone(),
-                    cluster_id: config.cluster_id,
+                    credentials: credentials.clone(),
+                    house: Arc::clone(&house),
                     events: events.clone(),
-                    tally: Arc::clone(&tally),
                 };
                 tasks.spawn(dialling.forever());
             }
         }
-        let shared = Shared { links, listener, address, tally, _tasks: tasks };
-        Ok((Mesh { shared: Arc::new(shared) }, receiver))
+        Ok((
+            Mesh { shared: Arc::new(Shared { links, listener, tasks: Mutex::new(tasks) }) },
+            receiver,
+        ))
     }
 
-    /// Queues a frame; never waits. What does not fit the peer's queue, or cannot be sent because no
-    /// connection stands, is dropped and counted.
+    /// Queues a frame of at least one byte; never waits. What does not fit the peer's queue, or
+    /// cannot be sent because no connection stands, is dropped and counted.
     pub fn send(&self, to: &Name, lane: Lane, body: Bytes) {
         if let Some(link) = self.shared.links.get(to) {
-            link.send(lane, body, &self.shared.tally);
+            link.send(lane, body, &self.shared.listener.house);
         }
     }
 
@@ -167,18 +170,24 @@ impl Mesh {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.shared.address
+        self.shared.listener.address()
     }
 
     /// What it has counted.
     pub fn counters(&self) -> Counters {
-        self.shared.tally.read()
+        self.shared.listener.house.tally.read()
     }
 
-    /// Says goodbye to every connection and stops.
+    /// Says goodbye to every connection and stops; nobody is dialled again.
     pub async fn close(&self) {
-        server::goodbye(&self.shared.listener).await;
+        self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.shared.listener.goodbye().await;
     }
+}
+
+fn link(cluster: &Name, name: &Name) -> Link {
+    let identity = Identity { cluster: cluster.clone(), who: Who::Node(name.clone()) };
+    Link::new(identity, name.clone())
 }
 
 fn own_name(credentials: &Credentials) -> Option<Name> {
@@ -193,10 +202,12 @@ fn own_name(credentials: &Credentials) -> Option<Name> {
 struct Port {
     links: BTreeMap<Name, Arc<Link>>,
     own: Option<Name>,
-    cluster_id: u64,
     guests: Arc<Guests>,
+    /// Of all questions only one at a time stands in line with the peers' frames, so that a crowd
+    /// of clients cannot hold up a heartbeat.
+    turnstile: Arc<tokio::sync::Mutex<()>>,
+    house: Arc<House>,
     events: mpsc::Sender<Event>,
-    tally: Arc<Tally>,
 }
 
 impl Port {
@@ -204,84 +215,40 @@ impl Port {
         if arrived.alpn == tls::ALPN_PEER {
             return self.receive_peer(arrived).await;
         }
-        let events = self.events.clone();
+        let Port { house, guests, events, turnstile, .. } = self;
         let hand_over = move |asked| {
-            let events = events.clone();
-            // A closed channel means that the node stops: the asker sees it end.
-            async move { drop(events.send(Event::Asked(asked)).await) }
+            let (events, turnstile) = (events.clone(), Arc::clone(&turnstile));
+            async move {
+                let _turn = turnstile.lock().await;
+                // A closed channel means that the node stops: the asker sees it end.
+                let _stops = events.send(Event::Asked(asked)).await;
+            }
         };
-        server::serve_client(arrived, self.cluster_id, &self.guests, self.tally, hand_over).await;
+        server::serve_client(arrived, &house, &guests, hand_over).await;
     }
 
     async fn receive_peer(self, arrived: Arrived) {
-        let Arrived { connection, identity, .. } = arrived;
-        let refused = |why: &str| {
-            let why = format!("{identity}: {why}");
-            listener::refuse(&self.tally, &connection, Bye::WrongIdentity, &why);
-        };
-        let Who::Node(name) = &identity.who else {
-            return refused("a client may not open a connection between nodes");
-        };
-        let Some(link) = self.links.get(name) else {
-            return refused("no node of this cluster");
-        };
-        if self.own.as_ref().is_none_or(|own| own <= name) {
-            return refused("of two nodes the one whose name sorts lower dials");
-        }
-        link.serve(connection, self.cluster_id, &self.events, &self.tally).await;
-    }
-}
-
-/// Keeps a connection to one peer.
-struct Dialling {
-    link: Arc<Link>,
-    address: String,
-    endpoint: quinn::Endpoint,
-    credentials: Credentials,
-    cluster_id: u64,
-    events: mpsc::Sender<Event>,
-    tally: Arc<Tally>,
-}
-
-impl Dialling {
-    async fn forever(self) {
-        let mut failures = 0;
-        loop {
-            let patience = ATTEMPT_MIN.saturating_mul(1 << failures.min(5)).min(ATTEMPT_MAX);
-            match tokio::time::timeout(patience, self.dial()).await {
-                Ok(Ok(connection)) => {
-                    failures = 0;
-                    self.link.serve(connection, self.cluster_id, &self.events, &self.tally).await;
-                }
-                Ok(Err(error)) => {
-                    failures += 1;
-                    debug!(peer = %self.link.name, %error, "cannot connect");
-                }
-                Err(_) => failures += 1,
+        let link = match self.link_of(&arrived.identity) {
+            Ok(link) => link,
+            Err(why) => {
+                return self.house.refuse(&arrived.connection, Bye::WrongIdentity, &why);
             }
-            tokio::time::sleep(backoff(failures)).await;
+        };
+        if let Some(connection) = arrived.welcome(&self.house).await {
+            link.serve(connection, &self.house, &self.events).await;
         }
     }
 
-    async fn dial(&self) -> Result<quinn::Connection, AskError> {
-        let peer = Identity {
-            cluster: self.credentials.identity().cluster.clone(),
-            who: Who::Node(self.link.name.clone()),
+    /// The tie to one who may open a connection between nodes.
+    fn link_of(&self, identity: &Identity) -> Result<Arc<Link>, String> {
+        let Who::Node(name) = &identity.who else {
+            return Err(format!("{} may not act as a node", identity.who));
         };
-        channel::dial(
-            &self.endpoint,
-            &self.credentials,
-            tls::ALPN_PEER,
-            &peer,
-            &self.address,
-            &Pace::PEER,
-        )
-        .await
+        let link = self.links.get(name);
+        let link = link.ok_or_else(|| format!("{} is no peer of this node", identity.who))?;
+        if self.own.as_ref().is_none_or(|own| own <= name) {
+            return Err("of two nodes the one whose name sorts lower dials".to_owned());
+        }
+        Ok(Arc::clone(link))
     }
-}
-
-/// Exponential, with up to half of it by chance, so that two nodes do not knock in step.
-fn backoff(failures: u32) -> Duration {
-    let full = BACKOFF_MIN.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
-    full.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

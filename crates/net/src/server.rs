@@ -1,24 +1,30 @@
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+//! The door for those who ask: one stream a question, answered whenever the owner of the door likes.
 
-use bytes::{Bytes, BytesMut};
-use quinn::{Connection, RecvStream, SendStream, VarInt};
-use tokio::{sync::mpsc, task::AbortHandle};
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+    time::timeout,
+};
+use tracing::warn;
 
 use crate::{
     Credentials, Identity, Who,
     bye::Bye,
-    counters::Tally,
-    frame::{self, FrameError, Kind},
-    listener::{self, Arrived, Guests, Listener},
+    frame::{FrameError, Frames, Kind},
+    guests::{Guests, Room, Seat},
+    limits::Limits,
+    listener::{Arrived, House, Listener},
+    reply::Reply,
+    strikes::Strikes,
     tls,
 };
 
-/// A question must be whole by then, from the opening of its stream.
-const QUESTION_MAX: Duration = Duration::from_secs(10);
-/// Questions of one connection that may wait to be taken.
+/// Questions that may wait to be taken; beyond it their streams wait, each within its own limits.
 const WAITING_MAX: usize = 1_024;
-/// Connections that say goodbye have this long to hear it.
-const GOODBYE_MAX: Duration = Duration::from_millis(200);
 
 /// Why a listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -51,88 +57,15 @@ pub struct Asked {
     pub reply: Reply,
 }
 
-/// The way back to one caller.
-#[derive(Debug)]
-pub struct Reply {
-    stream: SendStream,
-}
-
-impl Reply {
-    /// Sends the answer; a caller that is gone is no error.
-    pub fn send(mut self, body: Bytes) {
-        tokio::spawn(async move {
-            let mut out = BytesMut::with_capacity(body.len() + 4);
-            frame::put(&mut out, &body);
-            // Whoever asked and went away will ask again, or not.
-            if self.stream.write_chunk(out.freeze()).await.is_ok() {
-                let _ = self.stream.finish();
-            }
-        });
-    }
-
-    /// Resolves when the caller has gone away without waiting for the answer.
-    pub async fn gone(&mut self) {
-        // An error means that the whole connection is gone, which is the same to us.
-        let _ = self.stream.stopped().await;
-    }
-}
-
-/// Takes every question of one connection; ends with it.
-pub(crate) async fn answer<F>(
-    connection: Connection,
-    from: Identity,
-    cluster_id: u64,
-    tally: Arc<Tally>,
-    hand_over: impl Fn(Asked) -> F + Clone + Send + 'static,
-) where
-    F: Future<Output = ()> + Send,
-{
-    while let Ok((stream, questions)) = connection.accept_bi().await {
-        let (connection, from) = (connection.clone(), from.clone());
-        let (tally, hand_over) = (Arc::clone(&tally), hand_over.clone());
-        tokio::spawn(async move {
-            let read = tokio::time::timeout(QUESTION_MAX, question(questions, cluster_id)).await;
-            match read {
-                Ok(Ok(body)) => {
-                    hand_over(Asked { from, body, reply: Reply { stream } }).await;
-                }
-                Ok(Err(FrameError::Gone(_))) => {}
-                Ok(Err(error @ FrameError::Cluster { .. })) => {
-                    listener::refuse(&tally, &connection, Bye::WrongCluster, &error.to_string());
-                }
-                Ok(Err(error)) => malformed(&tally, stream, &error.to_string()),
-                Err(_) => malformed(&tally, stream, "a question that takes too long"),
-            }
-        });
-    }
-}
-
-async fn question(mut stream: RecvStream, cluster_id: u64) -> Result<Bytes, FrameError> {
-    let kind = frame::read_preamble(&mut stream, cluster_id).await?;
-    if kind != Kind::Ask {
-        return Err(FrameError::Kind(kind as u8));
-    }
-    frame::read(&mut stream, kind.bytes_max()).await?.ok_or(FrameError::Truncated)
-}
-
-fn malformed(tally: &Tally, mut stream: SendStream, why: &str) {
-    if Tally::count(&tally.frames_malformed) {
-        tracing::warn!(why, "malformed question");
-    }
-    // The stream is reset; a stream that is closed already needs no reset.
-    let _ = stream.reset(VarInt::from_u32(Bye::Malformed as u32));
-}
-
-/// A listener for askers alone: a participant's door.
+/// A listener for askers alone: a participant's door. It ends when it is dropped.
 pub struct Server {
     listener: Arc<Listener>,
-    address: SocketAddr,
     accepting: AbortHandle,
 }
 
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address()).finish_non_exhaustive()
     }
 }
 
@@ -143,73 +76,157 @@ impl Server {
         credentials: Credentials,
         cluster_id: u64,
     ) -> Result<(Server, mpsc::Receiver<Asked>), NetError> {
-        let tally = Arc::new(Tally::default());
+        Server::open_with(listen, &credentials, cluster_id, Limits::DEFAULT)
+    }
+
+    pub(crate) fn open_with(
+        listen: SocketAddr,
+        credentials: &Credentials,
+        cluster_id: u64,
+        limits: Limits,
+    ) -> Result<(Server, mpsc::Receiver<Asked>), NetError> {
+        let house = Arc::new(House::new(credentials, cluster_id, limits));
         let alpns = [tls::ALPN_PARTICIPANT];
-        let listener = Listener::open(listen, &credentials, &alpns, Arc::clone(&tally))?;
+        let listener = Listener::open(listen, credentials, &alpns, Arc::clone(&house))?;
         let listener = Arc::new(listener);
-        let address = listener.address()?;
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        let guests = Arc::new(Guests::default());
+        let guests = Arc::new(Guests::new(limits));
         let serve = move |arrived| {
-            let (sender, guests, tally) = (sender.clone(), Arc::clone(&guests), Arc::clone(&tally));
+            let (sender, guests, house) = (sender.clone(), Arc::clone(&guests), Arc::clone(&house));
             async move {
                 let hand_over = move |asked| {
                     let sender = sender.clone();
                     // A closed channel means that the server stops: the asker sees it end.
                     async move { drop(sender.send(asked).await) }
                 };
-                serve_client(arrived, cluster_id, &guests, tally, hand_over).await;
+                serve_client(arrived, &house, &guests, hand_over).await;
             }
         };
         let accepting = Arc::clone(&listener);
         let accepting = tokio::spawn(async move { accepting.accept(serve).await }).abort_handle();
-        Ok((Server { listener, address, accepting }, receiver))
+        Ok((Server { listener, accepting }, receiver))
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// Says goodbye and stops.
     pub async fn close(&self) {
-        goodbye(&self.listener).await;
+        self.listener.goodbye().await;
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
-        self.listener.endpoint.close(Bye::Stopping.code(), b"stopping");
+        self.listener.close();
     }
 }
 
 /// Serves one client's connection, if clients may come and there is a place for it.
 pub(crate) async fn serve_client<F>(
     arrived: Arrived,
-    cluster_id: u64,
+    house: &Arc<House>,
     guests: &Arc<Guests>,
-    tally: Arc<Tally>,
     hand_over: impl Fn(Asked) -> F + Clone + Send + 'static,
 ) where
     F: Future<Output = ()> + Send,
 {
-    let Arrived { connection, identity, .. } = arrived;
+    let identity = arrived.identity.clone();
     if !matches!(identity.who, Who::Client { .. }) {
-        let why = format!("{identity} is no client");
-        return listener::refuse(&tally, &connection, Bye::WrongIdentity, &why);
+        let why = format!("{} may not act as a client", identity.who);
+        return house.refuse(&arrived.connection, Bye::WrongIdentity, &why);
     }
-    match guests.seat(&identity) {
-        Some(_seat) => answer(connection, identity, cluster_id, tally, hand_over).await,
-        None => {
-            listener::refuse(&tally, &connection, Bye::TooMany, "too many connections");
-        }
+    let Some(seat) = guests.seat(&identity) else {
+        return house.refuse(&arrived.connection, Bye::Busy, "too many connections");
+    };
+    if let Some(connection) = arrived.welcome(house).await {
+        let door = Door {
+            strikes: Strikes::new(Arc::clone(house), connection.clone(), identity),
+            connection,
+            seat,
+        };
+        Arc::new(door).open(hand_over).await;
     }
 }
 
-/// Closes every connection and gives them a moment to hear it.
-pub(crate) async fn goodbye(listener: &Listener) {
-    listener.endpoint.close(Bye::Stopping.code(), b"stopping");
-    // Past the moment the others find out by silence.
-    let _ = tokio::time::timeout(GOODBYE_MAX, listener.endpoint.wait_idle()).await;
+/// One client's connection.
+struct Door {
+    connection: Connection,
+    seat: Seat,
+    strikes: Strikes,
+}
+
+impl Door {
+    /// Takes every question of the connection; ends with it.
+    async fn open<F>(self: Arc<Door>, hand_over: impl Fn(Asked) -> F + Clone + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let mut questions = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.connection.accept_bi() => {
+                    let Ok((answer, question)) = accepted else { return };
+                    let (door, hand_over) = (Arc::clone(&self), hand_over.clone());
+                    questions.spawn(async move { door.take(question, answer, hand_over).await });
+                }
+                Some(_done) = questions.join_next() => {}
+            }
+        }
+    }
+
+    /// Takes one question and hands it over.
+    async fn take<F>(
+        &self,
+        question: RecvStream,
+        answer: SendStream,
+        hand_over: impl Fn(Asked) -> F,
+    ) where
+        F: Future<Output = ()>,
+    {
+        let limits = &self.strikes.house().limits;
+        let mut frames = Frames::new(question, limits.stall);
+        let read = timeout(limits.question, self.question(&mut frames)).await;
+        match read.unwrap_or(Err(FrameError::Stalled(limits.question))) {
+            Ok(Some((body, room))) => {
+                let from = self.strikes.identity().clone();
+                let reply = Reply::new(answer, room);
+                hand_over(Asked { from, body, reply }).await;
+            }
+            Ok(None) => self.turn_away(&mut frames, answer),
+            Err(error) => {
+                let code = self.strikes.strike(&error);
+                frames.stop(code);
+                reset(answer, code);
+            }
+        }
+    }
+
+    /// A question with its room; `None` when there was no room for it.
+    async fn question(&self, frames: &mut Frames) -> Result<Option<(Bytes, Room)>, FrameError> {
+        let (kind, bytes) = frames.head().await?.ok_or(FrameError::Truncated)?;
+        if kind != Kind::Ask {
+            return Err(FrameError::Misplaced { found: kind, expected: Kind::Ask });
+        }
+        match self.seat.room(bytes).await {
+            Some(room) => Ok(Some((frames.body(bytes).await?, room))),
+            None => Ok(None),
+        }
+    }
+
+    fn turn_away(&self, frames: &mut Frames, answer: SendStream) {
+        if let Some(total) = self.strikes.house().tally.questions_refused.one() {
+            warn!(from = %self.strikes.identity(), total, "too many questions are waiting");
+        }
+        frames.stop(Bye::Busy.code());
+        reset(answer, Bye::Busy.code());
+    }
+}
+
+fn reset(mut answer: SendStream, code: quinn::VarInt) {
+    // It fails only where the stream has ended anyway.
+    let _ended = answer.reset(code);
 }

@@ -2,12 +2,13 @@
 //! where and what was probably meant, and the files that prove an identity.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::files::{self, Unread};
 
 /// A configuration file larger than this is not one: the largest cluster's has a few kilobytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -111,18 +112,15 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Settings
 }
 
 fn text(path: &Path) -> Result<String, SettingsError> {
-    let failed = |source| SettingsError::Read { path: path.to_path_buf(), source };
     let not_text = |what| SettingsError::NotText { path: path.to_path_buf(), what };
-    // Before it is opened: opening a pipe waits for somebody to write.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(SettingsError::NotAFile { path: path.to_path_buf() });
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(SettingsError::TooLarge { path: path.to_path_buf() });
-    }
+    let (bytes, _mode) = files::read(path, FILE_BYTES_MAX).map_err(|unread| {
+        let path = path.to_path_buf();
+        match unread {
+            Unread::NotAFile => SettingsError::NotAFile { path },
+            Unread::TooLarge => SettingsError::TooLarge { path },
+            Unread::Io(source) => SettingsError::Read { path, source },
+        }
+    })?;
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(not_text("it begins with a byte order mark; save it without one"));
     }

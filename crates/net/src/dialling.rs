@@ -1,0 +1,134 @@
+//! Keeping a connection to one peer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use quinn::{Connection, Endpoint};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tracing::{debug, warn};
+
+use crate::{
+    AskError, Credentials, Event,
+    call::{self, Call},
+    counters::Count,
+    link::Link,
+    listener::House,
+    tls, transport,
+};
+
+/// The first wait before another attempt; it doubles, with jitter, up to the last. A peer that is
+/// back is reached within the last, at worst.
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_millis(200);
+/// A handshake may take this long: two round trips, far across an ocean, with a loss.
+const ATTEMPT_MAX: Duration = Duration::from_secs(3);
+/// Attempts under way at once.
+const ATTEMPTS_MAX: usize = 16;
+/// A connection that stood this long was a good one.
+const GOOD_AFTER: Duration = Duration::from_secs(1);
+
+pub(crate) struct Dialling {
+    pub(crate) link: Arc<Link>,
+    pub(crate) address: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) credentials: Credentials,
+    pub(crate) house: Arc<House>,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+impl Dialling {
+    /// Dials, serves, dials again. A life without a good connection makes it more patient.
+    pub(crate) async fn forever(self) {
+        let this = Arc::new(self);
+        let failed = Count::default();
+        let mut failures = 0;
+        loop {
+            if let Some(left) = this.house.penalties.left(&this.link.identity, Instant::now()) {
+                sleep(left).await;
+            }
+            match this.reach(&mut failures).await {
+                Ok(connection) => {
+                    let since = Instant::now();
+                    this.link.serve(connection, &this.house, &this.events).await;
+                    failures = if since.elapsed() >= GOOD_AFTER { 0 } else { failures + 1 };
+                }
+                Err(error) => {
+                    failures += 1;
+                    this.tell(&failed, &error);
+                }
+            }
+            sleep(backoff(failures)).await;
+        }
+    }
+
+    /// A connection that was let in. Handshakes overlap, each begun a while after the one before: a
+    /// datagram to a peer that is just starting is lost without a word, and QUIC would wait ever
+    /// longer before it sends another. Only one of them says hello, so the peer serves only one.
+    async fn reach(self: &Arc<Self>, failures: &mut u32) -> Result<Connection, AskError> {
+        let mut attempts = JoinSet::new();
+        let call = loop {
+            if attempts.len() < ATTEMPTS_MAX {
+                let (this, nth) = (Arc::clone(self), *failures);
+                attempts.spawn(async move { timeout(ATTEMPT_MAX, this.attempt(nth)).await });
+            }
+            tokio::select! {
+                Some(done) = attempts.join_next() => match done {
+                    Ok(Ok(Ok(call))) => break call,
+                    Ok(Ok(Err(error))) => return Err(error),
+                    // Too slow, or cancelled with everything: the next attempt is under way.
+                    Ok(Err(_)) | Err(_) => {}
+                },
+                () = sleep(backoff(*failures)) => *failures += 1,
+            }
+        };
+        attempts.abort_all();
+        call.greet(&self.house.hello, self.house.limits.hello).await
+    }
+
+    async fn attempt(&self, nth: u32) -> Result<Call, AskError> {
+        let all = call::resolve(&self.address, &self.endpoint).await?;
+        let address = all[nth as usize % all.len()];
+        let expect = self.link.identity.clone();
+        let transport = transport::peer();
+        Call::ring(&self.endpoint, &self.credentials, tls::ALPN_PEER, expect, address, transport)
+            .await
+    }
+
+    fn tell(&self, failed: &Count, error: &AskError) {
+        let peer = &self.link.name;
+        match (error, failed.one()) {
+            (AskError::Connect { identity: true, .. }, Some(attempts)) => {
+                warn!(%peer, %error, attempts, "refused");
+            }
+            _ => debug!(%peer, %error, "cannot connect"),
+        }
+    }
+}
+
+/// Exponential, with up to half of it by chance, so that two nodes do not knock in step.
+fn backoff(failures: u32) -> Duration {
+    let full = BACKOFF_MIN.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
+    full.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_their_last_and_differ() {
+        for failures in [0, 1, 3, 10, u32::MAX] {
+            let full = BACKOFF_MIN.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
+            for _ in 0..100 {
+                let wait = backoff(failures);
+                assert!(full / 2 <= wait && wait <= full, "{failures}: {wait:?}");
+            }
+        }
+    }
+}

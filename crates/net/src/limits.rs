@@ -1,0 +1,54 @@
+//! Every limit on strangers and guests, with its reason. A test can make them small.
+
+use std::time::Duration;
+
+/// What nobody outside may exceed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A handshake that takes longer is given up: it holds memory and proves nothing.
+    pub(crate) handshake: Duration,
+    /// From the handshake to the hello, and to its answer.
+    pub(crate) hello: Duration,
+    /// A frame that has begun may stand still for this long.
+    pub(crate) stall: Duration,
+    /// A question must be whole by then, however steadily it drips.
+    pub(crate) question: Duration,
+    /// A question waits this long for room in the budgets below, and is then turned away unheard.
+    pub(crate) room: Duration,
+    /// Handshakes under way, beyond which a caller must first prove its address (QUIC Retry,
+    /// RFC 9000 §8.1.2).
+    pub(crate) half_open: usize,
+    /// Handshakes under way, beyond which callers are refused.
+    pub(crate) half_open_max: usize,
+    /// Client connections, all together and of one identity.
+    pub(crate) clients: usize,
+    pub(crate) clients_per_name: usize,
+    /// Bytes of questions that were read in part or whole and are not answered yet: those of one
+    /// connection, and all together. One guest can take its own budget, not the house's.
+    pub(crate) unanswered_bytes: usize,
+    pub(crate) unanswered_bytes_all: usize,
+    /// Broken or stalled frames on one connection, before it is closed and its identity has to wait.
+    pub(crate) strikes: u32,
+    /// The first wait after that; it doubles with each repetition up to the last.
+    pub(crate) penalty_min: Duration,
+    pub(crate) penalty_max: Duration,
+}
+
+impl Limits {
+    pub(crate) const DEFAULT: Limits = Limits {
+        handshake: Duration::from_secs(5),
+        hello: Duration::from_secs(5),
+        stall: Duration::from_secs(10),
+        question: Duration::from_secs(10),
+        room: Duration::from_secs(2),
+        half_open: 256,
+        half_open_max: 1_024,
+        clients: 2_000,
+        clients_per_name: 256,
+        unanswered_bytes: 16 << 20,
+        unanswered_bytes_all: 64 << 20,
+        strikes: 3,
+        penalty_min: Duration::from_secs(1),
+        penalty_max: Duration::from_secs(60),
+    };
+}
