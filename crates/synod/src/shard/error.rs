@@ -69,6 +69,19 @@ pub(crate) enum ShardError {
         /// Where.
         path: PathBuf,
     },
+    /// It is not what this shard left there: votes that it gave since are missing.
+    #[error(
+        "{}: an older copy ({commits} commits, and there were {known}); restore the newest one: \
+         what was promised since is not known here", .path.display()
+    )]
+    Older {
+        /// Where.
+        path: PathBuf,
+        /// Commits that the mark beside it knows of.
+        known: u64,
+        /// Commits that it has.
+        commits: u64,
+    },
     /// The disk failed; what it holds is unknown, so the process ends and reads it anew.
     #[error("{}: write failed ({what}); stop this shard and check the medium", .path.display())]
     Disk {

@@ -1,6 +1,7 @@
 //! The shard's redb file: keys, promises, and what has ended.
 
 mod cause;
+mod mark;
 mod place;
 mod record;
 #[cfg(test)]
@@ -8,6 +9,7 @@ mod tests;
 mod writing;
 
 use std::{
+    cell::Cell,
     fs::File,
     path::{Path, PathBuf},
 };
@@ -22,7 +24,7 @@ use synod_client::machine::{
     BranchIncarnation, Entry, Revision, SessionId, TxnId, branch::Durable,
 };
 
-use self::{cause::Cause, record::Place};
+use self::{cause::Cause, mark::Mark, record::Place};
 use super::ShardError;
 
 pub(super) use self::writing::Writing;
@@ -55,6 +57,7 @@ const FLOORS: Definition = Definition::new("floors");
 const NUMBERS: Definition = Definition::new("numbers");
 
 const OWN: &[u8] = b"own";
+const COMMITS: &[u8] = b"commits";
 const REVISION: &[u8] = b"revision";
 const SESSIONS_BELOW: &[u8] = b"sessions_below";
 
@@ -71,6 +74,10 @@ pub(super) struct Store {
     path: PathBuf,
     database: Database,
     incarnation: BranchIncarnation,
+    /// How many commits the file has had.
+    commits: Cell<u64>,
+    /// Where that is written down a second time, if the file has a place.
+    mark: Option<Mark>,
     /// Held until the store is dropped.
     _lock: Option<File>,
 }
@@ -88,6 +95,12 @@ impl Store {
         let path = dir.join(place::FILE);
         let (mut store, durable) = Store::open_on(place::open(&path)?, path, name, cluster)?;
         store._lock = Some(lock);
+        let (mark, known) = Mark::open(dir)?;
+        let commits = store.commits.get();
+        if commits < known {
+            return Err(ShardError::Older { path: store.path, known, commits });
+        }
+        store.mark = Some(mark);
         Ok((store, durable))
     }
 
@@ -112,10 +125,10 @@ impl Store {
     ) -> Result<(Store, Durable), ShardError> {
         let opened = database_on(backend).and_then(|database| {
             let identity = identity(&database)?;
-            let durable = recover(&database)?;
-            Ok((database, identity, durable))
+            let (durable, commits) = recover(&database)?;
+            Ok((database, identity, durable, commits))
         });
-        let (database, found, durable) = opened.map_err(|cause| cause.explain(&path))?;
+        let (database, found, durable, commits) = opened.map_err(|cause| cause.explain(&path))?;
         if (found.cluster, found.name.as_str()) != (cluster, name) {
             return Err(ShardError::Foreign {
                 path,
@@ -126,7 +139,8 @@ impl Store {
             });
         }
         let incarnation = BranchIncarnation(found.incarnation);
-        Ok((Store { path, database, incarnation, _lock: None }, durable))
+        let commits = Cell::new(commits);
+        Ok((Store { path, database, incarnation, commits, mark: None, _lock: None }, durable))
     }
 
     /// The store that votes are cast from.
@@ -191,6 +205,17 @@ impl Store {
         count.map_err(|cause| self.explain(cause))
     }
 
+    /// Puts a row under a key that stands for nothing, as a stray write might.
+    #[cfg(test)]
+    pub(super) fn spoil(&self, key: &[u8]) {
+        let spoil = || {
+            let write = writing::begin(&self.database)?;
+            write.open_table(KEYS.table)?.insert(key, &b"nothing"[..])?;
+            Ok::<(), Cause>(write.commit()?)
+        };
+        spoil().unwrap();
+    }
+
     fn reading(&self, definition: Definition) -> Result<Rows, Cause> {
         Ok(self.database.begin_read()?.open_table(definition.table)?)
     }
@@ -229,8 +254,8 @@ fn identity(database: &Database) -> Result<Identity, Cause> {
     value(&read.open_table(IDENTITY.table)?, IDENTITY, OWN)?.ok_or_else(nobody)
 }
 
-/// Everything beside the keys.
-fn recover(database: &Database) -> Result<Durable, Cause> {
+/// Everything beside the keys, and how many commits there were.
+fn recover(database: &Database) -> Result<(Durable, u64), Cause> {
     let read = database.begin_read()?;
     let numbers = read.open_table(NUMBERS.table)?;
     let number = |name| value::<u64>(&numbers, NUMBERS, name).map(Option::unwrap_or_default);
@@ -253,7 +278,7 @@ fn recover(database: &Database) -> Result<Durable, Cause> {
         durable.floors.insert(session_of(key)?, below);
         Some(())
     })?;
-    Ok(durable)
+    Ok((durable, number(COMMITS)?))
 }
 
 type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;

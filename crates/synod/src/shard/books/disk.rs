@@ -64,6 +64,13 @@ impl Disk {
         platter.synced[bit / 8] ^= 1 << (bit % 8);
     }
 
+    /// Where two disks differ.
+    pub(super) fn differences(&self, other: &Disk) -> Vec<usize> {
+        let (one, other) = (self.platter(), other.platter());
+        let pairs = one.seen.iter().zip(&other.seen).enumerate();
+        pairs.filter(|(_, (one, other))| one != other).map(|(place, _)| place).collect()
+    }
+
     pub(super) fn find(&self, bytes: &[u8]) -> Vec<usize> {
         let platter = self.platter();
         let windows = platter.seen.windows(bytes.len()).enumerate();

@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path) -> Result<FileBackend, ShardError> {
     FileBackend::new(file).map_err(|error| Cause::from(error).explain(path))
 }
 
-fn options() -> OpenOptions {
+pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options

@@ -100,12 +100,84 @@ fn what_is_made_is_for_its_owner_alone() {
     assert_eq!(mode(&made.join(FILE)), 0o600);
 }
 
+/// Two first starts at once must not make two shards of one directory.
+#[test]
+fn the_directory_is_locked_before_anything_is_made_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = place::lock(dir.path()).unwrap();
+    let error = Store::open(dir.path(), "east", 7).err().unwrap();
+    assert!(matches!(error, ShardError::InUse { .. }), "{error}");
+    assert!(!dir.path().join(FILE).exists());
+    drop(lock);
+    drop(open(dir.path()));
+}
+
+#[test]
+fn a_file_that_could_not_be_made_whole_has_no_name_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = || ShardError::DiskFull { path: dir.path().to_path_buf() };
+    let error = place::make(dir.path(), |_, _| Err(full())).unwrap_err();
+    assert!(matches!(error, ShardError::DiskFull { .. }), "{error}");
+    assert!(!dir.path().join(FILE).exists());
+    drop(open(dir.path()));
+}
+
 /// A crash while the file was made leaves a file of another name, and the shard is made anew.
 #[test]
 fn an_interrupted_first_start_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("shard.redb.new"), b"half a header").unwrap();
     drop(open(dir.path()));
+}
+
+fn promise(store: &Store, n: u64) {
+    let txn = TxnId { n, ..TXN };
+    let mut writing = store.write().unwrap();
+    writing.put(&Write::Prepared { txn, work: Work::default() }).unwrap();
+    writing.sync().unwrap();
+}
+
+/// A shard that forgets what it promised breaks its transactions: it must not start from an older
+/// copy of its file, be it a backup or what one changed bit makes of it.
+#[test]
+fn an_older_copy_of_the_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(FILE);
+    let store = open(dir.path()).0;
+    promise(&store, 1);
+    drop(store);
+    let backup = fs::read(&file).unwrap();
+    let store = open(dir.path()).0;
+    promise(&store, 2);
+    // As a kill leaves it, with its choice between the two newest commits in the tenth byte.
+    let mut killed = fs::read(&file).unwrap();
+    drop(store);
+    let newest = fs::read(&file).unwrap();
+    killed[9] ^= 1;
+    for older in [&backup, &killed] {
+        fs::write(&file, older).unwrap();
+        let error = Store::open(dir.path(), "east", 7).err().unwrap();
+        assert!(matches!(error, ShardError::Older { .. }), "{error}");
+    }
+    fs::write(&file, &newest).unwrap();
+    assert_eq!(open(dir.path()).1.prepared.len(), 2);
+}
+
+/// The mark is no part of the truth: torn or gone, the file stands for itself.
+#[test]
+fn a_torn_or_missing_mark_keeps_nobody_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().join("newest");
+    for torn in [None, Some(&b"torn"[..]), Some(&[0xFF; 64])] {
+        let store = open(dir.path()).0;
+        promise(&store, 1);
+        drop(store);
+        match torn {
+            Some(bytes) => fs::write(&mark, bytes).unwrap(),
+            None => fs::remove_file(&mark).unwrap(),
+        }
+        assert_eq!(open(dir.path()).1.prepared.len(), 1);
+    }
 }
 
 /// A file that was cut to nothing is not taken for a shard that never was.

@@ -5,8 +5,8 @@ use serde::Serialize;
 use synod_client::machine::{Entry, TxnId, branch::Write};
 
 use super::{
-    super::ShardError, Definition, FLOORS, KEYS, NUMBERS, PREPARED, REVISION, RUNS, SESSIONS_BELOW,
-    Store, cause::Cause, session_key, txn_key,
+    super::ShardError, COMMITS, Definition, FLOORS, KEYS, NUMBERS, PREPARED, REVISION, RUNS,
+    SESSIONS_BELOW, Store, cause::Cause, session_key, txn_key,
 };
 
 /// Facts that become durable together, or not at all.
@@ -46,11 +46,16 @@ impl<'a> Writing<'a> {
 
     /// Makes every fact durable. After an error nothing is known of them, and the process must end.
     pub(in super::super) fn sync(self) -> Result<(), ShardError> {
-        let ended = match self.facts {
-            0 => self.write.abort().map_err(Cause::from),
-            _ => self.write.commit().map_err(Cause::from),
-        };
-        ended.map_err(|cause| self.store.explain(cause))
+        let store = self.store;
+        if self.facts == 0 {
+            return self.write.abort().map_err(|error| store.explain(error.into()));
+        }
+        let commits = store.commits.get().saturating_add(1);
+        let counted = self.set(NUMBERS, COMMITS, Some(&commits));
+        let committed = counted.and_then(|()| Ok(self.write.commit()?));
+        committed.map_err(|cause| store.explain(cause))?;
+        store.commits.set(commits);
+        store.mark.as_ref().map_or(Ok(()), |mark| mark.put(commits))
     }
 
     fn find(&self, key: &[u8]) -> Result<Option<Entry>, Cause> {
