@@ -37,8 +37,9 @@ pub(crate) struct Core {
     /// Who opens sessions, for people to read.
     owner: String,
     session_ttl: Duration,
+    session: Mutex<Option<Arc<Session>>>,
     /// Held while one is opened, so that many callers open one.
-    session: tokio::sync::Mutex<Option<Arc<Session>>>,
+    opening: tokio::sync::Mutex<()>,
     fates: Mutex<Fates>,
     pub(crate) closed: watch::Sender<bool>,
     /// Where what a dropped value leaves behind is finished.
@@ -54,7 +55,8 @@ impl Core {
             directory: Directory::default(),
             owner,
             session_ttl,
-            session: tokio::sync::Mutex::default(),
+            session: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
             fates: Mutex::default(),
             closed: watch::Sender::new(false),
             runtime: Handle::current(),
@@ -75,23 +77,30 @@ impl Core {
         deadline: Deadline,
     ) -> Result<Arc<Session>, Error> {
         self.check_open()?;
-        let Ok(mut slot) = timeout_at(deadline.at(), self.session.lock()).await else {
+        if let Some(session) = self.open_one() {
+            return Ok(session);
+        }
+        let Ok(_opening) = timeout_at(deadline.at(), self.opening.lock()).await else {
             return Err(self.route.nothing_done(Why::NoLeader));
         };
-        if let Some(session) = slot.as_ref().filter(|session| !session.has_ended()) {
-            return Ok(Arc::clone(session));
+        // Somebody else may have opened it meanwhile.
+        if let Some(session) = self.open_one() {
+            return Ok(session);
         }
         let session = Arc::new(Session::new(self.open_session(deadline).await?));
         tracing::debug!(session = %session.id(), "session opened");
-        *slot = Some(Arc::clone(&session));
+        *self.held() = Some(Arc::clone(&session));
         tokio::spawn(keep_alive(Arc::clone(self), Arc::clone(&session)));
         Ok(session)
     }
 
     /// The session, if one is open.
-    pub(crate) async fn open_one(&self) -> Option<Arc<Session>> {
-        let slot = self.session.lock().await;
-        slot.as_ref().filter(|session| !session.has_ended()).cloned()
+    fn open_one(&self) -> Option<Arc<Session>> {
+        self.held().as_ref().filter(|session| !session.has_ended()).cloned()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
+        self.session.lock().expect("nothing panics while it is held")
     }
 
     /// Does what may safely be done twice: it needs no session and no name.
@@ -161,7 +170,7 @@ impl Core {
     pub(crate) async fn close(self: &Arc<Self>, deadline: Deadline) {
         let mut finishing = self.finishing.subscribe();
         let _in_time = timeout_at(deadline.at(), finishing.wait_for(|count| *count == 0)).await;
-        if let Ok(Some(session)) = timeout_at(deadline.at(), self.open_one()).await {
+        if let Some(session) = self.open_one() {
             // A session that nobody ends so ends by itself; no need to insist.
             let patience = deadline.or_after(CLOSE_PATIENCE);
             let _ended = self.submit_in(&session, Command::CloseSession, patience).await;

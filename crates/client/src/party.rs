@@ -1,4 +1,7 @@
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use synod_net::{AskError, Who};
@@ -25,27 +28,30 @@ pub(crate) struct Party {
     /// What it is asked first. In TLS 1.3 the side that dials is done before the other has looked at
     /// its certificate, so only an answer proves that one is welcome.
     greeting: Bytes,
+    /// The connection, when there is one.
+    line: Mutex<Option<Arc<Line>>>,
     /// Held while connecting, so that many callers make one connection.
-    slot: tokio::sync::Mutex<Slot>,
+    dialling: tokio::sync::Mutex<Dialling>,
     /// The last failure since the last success.
     trouble: Mutex<Option<Unreached>>,
 }
 
-struct Slot {
-    line: Option<Line>,
+/// When to knock again.
+struct Dialling {
     rest: Backoff,
     resting_until: Option<Instant>,
 }
 
 impl Party {
     pub(crate) fn new(name: &str, address: &str, who: Who, greeting: Bytes) -> Party {
-        let slot = Slot { line: None, rest: Party::rest(), resting_until: None };
+        let dialling = Dialling { rest: Party::rest(), resting_until: None };
         Party {
             name: name.to_owned(),
             address: address.to_owned(),
             who,
             greeting,
-            slot: tokio::sync::Mutex::new(slot),
+            line: Mutex::new(None),
+            dialling: tokio::sync::Mutex::new(dialling),
             trouble: Mutex::new(None),
         }
     }
@@ -59,38 +65,41 @@ impl Party {
     }
 
     /// The connection; made when there is none. Fails at once while a failure is fresh.
-    pub(crate) async fn line(&self, wire: &Wire) -> Result<Line, Unreached> {
-        let mut slot = self.slot.lock().await;
-        if let Some(line) = slot.line.as_ref().filter(|line| !line.is_closed()) {
-            return Ok(line.clone());
+    pub(crate) async fn line(&self, wire: &Wire) -> Result<Arc<Line>, Unreached> {
+        if let Some(line) = self.standing() {
+            return Ok(line);
         }
-        slot.line = None;
-        if let (Some(until), Some(trouble)) = (slot.resting_until, self.trouble())
+        let mut dialling = self.dialling.lock().await;
+        // Somebody else may have made it meanwhile.
+        if let Some(line) = self.standing() {
+            return Ok(line);
+        }
+        if let (Some(until), Some(trouble)) = (dialling.resting_until, self.trouble())
             && Instant::now() < until
         {
             return Err(trouble);
         }
         match timeout(CONNECT_PATIENCE, self.connect(wire)).await {
             Ok(Ok(line)) => {
-                slot.line = Some(line.clone());
-                slot.rest = Party::rest();
-                slot.resting_until = None;
+                let line = Arc::new(line);
+                *self.held() = Some(Arc::clone(&line));
+                *dialling = Dialling { rest: Party::rest(), resting_until: None };
                 self.set_trouble(None);
                 Ok(line)
             }
-            Ok(Err(error)) => Err(self.failed(&mut slot, &error)),
+            Ok(Err(error)) => Err(self.failed(&mut dialling, &error)),
             Err(_) => {
                 let why = format!("no answer in {} s", CONNECT_PATIENCE.as_secs());
                 let address = self.address.clone();
                 let silent = AskError::Connect { address, why, identity: false };
-                Err(self.failed(&mut slot, &silent))
+                Err(self.failed(&mut dialling, &silent))
             }
         }
     }
 
     /// Lets go of the connection, which does not answer any more. Questions on it go on.
-    pub(crate) async fn hang_up(&self) {
-        self.slot.lock().await.line = None;
+    pub(crate) fn hang_up(&self) {
+        *self.held() = None;
     }
 
     /// Why it cannot be reached, as far as is known.
@@ -108,9 +117,9 @@ impl Party {
         })
     }
 
-    /// The round trip, when connected and not just connecting.
+    /// The round trip, when connected.
     pub(crate) fn rtt(&self) -> Option<Duration> {
-        self.slot.try_lock().ok()?.line.as_ref().map(Line::rtt)
+        self.standing().map(|line| line.rtt())
     }
 
     /// The pauses between attempts to reach somebody.
@@ -124,13 +133,21 @@ impl Party {
         Ok(line)
     }
 
-    fn failed(&self, slot: &mut Slot, error: &AskError) -> Unreached {
+    fn failed(&self, dialling: &mut Dialling, error: &AskError) -> Unreached {
         let unreached = Unreached::new(&self.name, &self.address, error);
         tracing::debug!(peer = %self.name, address = %self.address, why = %unreached.why,
             "not connected");
-        slot.resting_until = Some(Instant::now() + slot.rest.next());
+        dialling.resting_until = Some(Instant::now() + dialling.rest.next());
         self.set_trouble(Some(unreached.clone()));
         unreached
+    }
+
+    fn standing(&self) -> Option<Arc<Line>> {
+        self.held().as_ref().filter(|line| !line.is_closed()).cloned()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<Line>>> {
+        self.line.lock().expect("nothing panics while it is held")
     }
 
     fn set_trouble(&self, trouble: Option<Unreached>) {

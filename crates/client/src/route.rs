@@ -168,3 +168,27 @@ impl Route {
         of_leader.or_else(|| self.nodes.iter().filter_map(Party::rtt).min())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NODES, Stage};
+
+    /// Many requests are told at once that a node does not lead; the last to be told must not undo
+    /// what the first has found out since.
+    #[tokio::test]
+    async fn a_hint_from_a_node_that_nobody_believes_in_changes_nothing() {
+        let who = |name: &str| synod_net::Who::Node(synod_net::Name::new(name).unwrap());
+        let nodes = NODES.iter().map(|name| Party::new(name, "", who(name), "".into()));
+        let route = Route::new(Wire::Scripted(Stage::new()), "stage", nodes.collect());
+        let now = Deadline::after(Duration::ZERO);
+        assert!(!route.not_leading(0, Some("n2")), "nobody was believed in");
+        route.believe(2);
+        assert!(route.not_leading(0, Some("n2")));
+        assert_eq!(route.leader(now).await, Some(2));
+        assert!(route.not_leading(2, Some("n2")));
+        assert_eq!(route.leader(now).await, Some(1));
+        assert!(!route.not_leading(1, Some("n2")), "a node that points at itself says nothing");
+        assert_eq!(route.leader(now).await, None);
+    }
+}

@@ -73,10 +73,7 @@ async fn status_in_time(route: &Route, place: Place, deadline: Deadline) -> Opti
     match timeout_at(deadline.at(), status(route, place, deadline)).await {
         Ok(status) => status,
         Err(_) => {
-            // Nothing to hang up when it is still being dialled, by us or by another.
-            let hung_up =
-                timeout_at(Deadline::after(Duration::ZERO).at(), route.node(place).hang_up());
-            let _connecting = hung_up.await;
+            route.node(place).hang_up();
             None
         }
     }

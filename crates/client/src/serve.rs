@@ -3,6 +3,8 @@
 
 mod attend;
 mod door;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -30,6 +30,8 @@ pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
 pub(crate) const SHARDS: [&str; 2] = ["east", "west"];
 /// How long a session lives in silence. The machine on stage ends none by itself.
 pub(crate) const TTL: Duration = Duration::from_secs(9);
+/// How often a node on stage looks for news.
+const NEWS_EVERY: Duration = Duration::from_millis(50);
 /// How long a call takes at most.
 pub(crate) const WITHIN: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,8 @@ pub(crate) struct Stage(Arc<Mutex<Play>>);
 struct Play {
     machine: Machine,
     leader: Option<&'static str>,
+    /// Says that it leads, and does not.
+    pretender: Option<&'static str>,
     /// Who is reachable, by address, and in which life.
     lives: BTreeMap<String, watch::Sender<Life>>,
     twists: BTreeMap<Kind, VecDeque<Twist>>,
@@ -83,6 +87,7 @@ impl Stage {
         let mut play = Play {
             machine: Machine::new(),
             leader: Some(NODES[0]),
+            pretender: None,
             lives: names.map(|name| (address(name), life())).collect(),
             twists: BTreeMap::new(),
             heard: Vec::new(),
@@ -124,6 +129,11 @@ impl Stage {
 
     pub(crate) fn lead(&self, leader: Option<&'static str>) {
         self.play().leader = leader;
+    }
+
+    /// From here on this node says that it leads, whoever does.
+    pub(crate) fn pretend(&self, pretender: &'static str) {
+        self.play().pretender = Some(pretender);
     }
 
     /// Ends a process: its connections are lost, and nobody reaches it.
@@ -174,7 +184,11 @@ impl Stage {
 
     /// Does something behind the client's back.
     pub(crate) fn apply(&self, command: Command) -> Reply {
-        self.play().apply(Request { id: None, acked: Seq::ZERO, command })
+        self.apply_request(Request { id: None, acked: Seq::ZERO, command })
+    }
+
+    pub(crate) fn apply_request(&self, request: Request) -> Reply {
+        self.play().apply(request)
     }
 
     pub(crate) fn query(&self, query: &synod_machine::Query) -> synod_machine::Answer {
@@ -183,21 +197,16 @@ impl Stage {
 
     pub(crate) async fn connect(&self, address: &str) -> Result<Booth, AskError> {
         yield_now().await;
-        let refused = |why: &str, identity| AskError::Connect {
-            address: address.to_owned(),
-            why: why.to_owned(),
-            identity,
-        };
         let life = *self.life(address).borrow();
         if !life.up {
-            return Err(refused("nobody there", false));
+            return Err(AskError::Connect {
+                address: address.to_owned(),
+                why: "nobody there".to_owned(),
+                identity: false,
+            });
         }
         yield_now().await;
-        let booth = Booth { stage: self.clone(), address: address.to_owned(), life };
-        if life.refuses {
-            return Err(refused("certificate expired", true));
-        }
-        Ok(booth)
+        Ok(Booth { stage: self.clone(), address: address.to_owned(), life })
     }
 
     fn life(&self, address: &str) -> watch::Receiver<Life> {
@@ -225,10 +234,33 @@ impl Booth {
                 identity: false,
             });
         }
+        if mine.refuses {
+            // As in TLS 1.3: the one who dials is done before the other looks at its certificate.
+            return Err(AskError::Lost { why: "certificate expired".to_owned(), identity: true });
+        }
         tokio::select! {
             _ = life.wait_for(other) => Err(lost()),
             said = self.answer(body) => said.ok_or_else(lost),
         }
+    }
+
+    /// Who attends waits for news, as long as it said.
+    async fn heard(&self, kind: Kind, body: &Bytes) -> Bytes {
+        let said = self.stage.play().hear(&self.address, kind, body);
+        if kind != Kind::Attend {
+            return said;
+        }
+        let ask: door::Ask = decode(body).unwrap();
+        let mut waited = Duration::ZERO;
+        let mut said = said;
+        while decode(&said) == Some(door::Said::Verdicts(Vec::new()))
+            && waited < Duration::from_millis(ask.within_ms.into())
+        {
+            tokio::time::sleep(NEWS_EVERY).await;
+            waited += NEWS_EVERY;
+            said = self.stage.play().hear(&self.address, kind, body);
+        }
+        said
     }
 
     /// `None`: the answer is lost.
@@ -244,7 +276,7 @@ impl Booth {
             Twist::Say(ref said) => encode(&**said),
             Twist::Garbage => Bytes::from_static(&[0xff; 3]),
             Twist::None | Twist::Late(_) | Twist::DoneAndLost | Twist::DoneAndSilence => {
-                self.stage.play().hear(&self.address, kind, &body)
+                self.heard(kind, &body).await
             }
         };
         yield_now().await;

@@ -19,7 +19,6 @@ pub(crate) enum Wire {
 }
 
 /// A connection on which many questions can be asked at once.
-#[derive(Clone)]
 pub(crate) enum Line {
     Quic(Channel),
     #[cfg(test)]

@@ -75,12 +75,14 @@ impl<R: ResourceManager> Attendance<R> {
         let in_doubt = &in_doubt[..in_doubt.len().min(TXNS_MAX)];
         let finished = self.unacknowledged();
         let participant = self.post.participant.within(ATTEND);
+        let began = Instant::now();
         let news = tokio::select! {
             news = participant.attend(in_doubt, &finished) => news,
             () = self.post.finished.notified() => return true,
         };
         let Ok(news) = news else { return false };
-        let mut well = true;
+        // A node that has nothing to say and does not wait is not asked again at once.
+        let mut well = !news.is_empty() || began.elapsed() >= ATTEND / 2;
         for (txn, verdict) in news {
             well &= self.obey(txn, verdict).await;
         }

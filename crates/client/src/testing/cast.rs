@@ -155,7 +155,8 @@ impl Play {
     }
 
     fn status(&self, name: &str) -> NodeStatus {
-        let role = if self.leader == Some(name) { "leader" } else { "follower" };
+        let claims = [self.leader, self.pretender].contains(&Some(name));
+        let role = if claims { "leader" } else { "follower" };
         NodeStatus {
             cluster: "stage".to_owned(),
             node: name.to_owned(),

@@ -91,7 +91,22 @@ async fn a_request_survives_the_death_of_the_leader_that_heard_it() {
     assert_eq!(client.kv().get("a").await.unwrap().unwrap().version, 2);
 }
 
-/// A leader that was cut off still says that it leads, and answers nothing that matters.
+/// A leader that was cut off still says that it leads, at first, and answers nothing that matters.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_was_cut_off_is_left_for_its_successor() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    stage.pretend("n1");
+    stage.lead(Some("n2"));
+    for _ in 0..3 {
+        stage.next(Kind::Submit, Twist::Silence);
+        let began = tokio::time::Instant::now();
+        client.kv().put("a", "2").await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(1), "after {:?}", began.elapsed());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_leader_is_left_for_one_that_answers() {
     let stage = Stage::new();

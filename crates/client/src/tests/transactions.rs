@@ -235,6 +235,7 @@ async fn the_answer_does_not_wait_for_phase_2() {
     let id = prepared.id();
     stage.kill("east");
     assert!(matches!(prepared.decide().await.unwrap(), Outcome::Committed { .. }));
+    tokio::time::sleep(Duration::from_secs(1)).await;
     stage.start("east");
     finished(&client).await;
     assert_eq!(told(&stage, id), [Some(Verdict::Committed); 2]);

@@ -1,0 +1,199 @@
+use std::time::Duration;
+
+use synod_machine::{
+    Answer, Command, FenceCause, Part, ParticipantName, Proposal, Query, Request, RequestId, Seq,
+    SessionId,
+};
+use tokio::task::yield_now;
+
+use super::*;
+use crate::testing::Stage;
+
+/// Remembers what it was told, and notices when two calls about one transaction overlap.
+#[derive(Default)]
+struct Memory {
+    prepared: Mutex<BTreeSet<TxnId>>,
+    ended: Mutex<Vec<(TxnId, Outcome)>>,
+    busy: Mutex<BTreeSet<TxnId>>,
+    /// So many times it cannot finish.
+    again: Mutex<usize>,
+}
+
+impl Memory {
+    async fn alone(&self, txn: TxnId) {
+        assert!(self.busy.lock().unwrap().insert(txn), "two calls about {txn} overlap");
+        yield_now().await;
+        self.busy.lock().unwrap().remove(&txn);
+    }
+}
+
+impl ResourceManager for Memory {
+    fn incarnation(&self) -> BranchIncarnation {
+        BranchIncarnation(1)
+    }
+
+    async fn vote(&self, txn: TxnId, _work: Work) -> Result<Share, NoReason> {
+        self.alone(txn).await;
+        self.prepared.lock().unwrap().insert(txn);
+        Ok(Share::Prepared)
+    }
+
+    async fn finish(&self, txn: TxnId, outcome: Outcome) -> Result<(), Again> {
+        self.alone(txn).await;
+        {
+            let mut again = self.again.lock().unwrap();
+            if *again > 0 {
+                *again -= 1;
+                return Err(Again("the disk is busy".to_owned()));
+            }
+        }
+        self.prepared.lock().unwrap().remove(&txn);
+        self.ended.lock().unwrap().push((txn, outcome));
+        Ok(())
+    }
+
+    async fn in_doubt(&self) -> Result<Vec<TxnId>, Again> {
+        Ok(self.prepared.lock().unwrap().iter().copied().collect())
+    }
+}
+
+/// An owner's session on stage, whose requests are numbered from here.
+struct Owner {
+    stage: Stage,
+    session: SessionId,
+}
+
+impl Owner {
+    fn new(stage: &Stage) -> Owner {
+        let open = Command::OpenSession { owner: "owner".to_owned(), ttl_ms: 1_000 };
+        let synod_machine::Reply::Session(session) = stage.apply(open) else {
+            panic!("no session")
+        };
+        Owner { stage: stage.clone(), session }
+    }
+
+    fn txn(&self, n: u64) -> TxnId {
+        TxnId { session: self.session, n }
+    }
+
+    fn commit(&self, n: u64) {
+        let participant = ParticipantName::new("east");
+        let parts = vec![Part { participant, incarnation: BranchIncarnation(1) }];
+        let outcome = Proposal::Commit { parts, multi: None };
+        let command = Command::Decide { txn: self.txn(n), outcome };
+        let id = Some(RequestId { session: self.session, seq: Seq::new(n) });
+        self.stage.apply_request(Request { id, acked: Seq::ZERO, command });
+    }
+
+    fn die(&self) {
+        let (session, cause) = (self.session, FenceCause::Expired);
+        self.stage.apply(Command::Fence { session, cause, guard: None });
+    }
+}
+
+async fn post(stage: &Stage) -> Arc<Post<Memory>> {
+    Arc::new(Post {
+        manager: Memory::default(),
+        participant: stage.client().await.participant("east"),
+        turns: Turns::default(),
+        state: Mutex::default(),
+        finished: Notify::new(),
+    })
+}
+
+fn ended(post: &Post<Memory>) -> Vec<(TxnId, Outcome)> {
+    post.manager.ended.lock().unwrap().clone()
+}
+
+fn unacknowledged(stage: &Stage) -> u64 {
+    let Answer::Census(census) = stage.query(&Query::Census) else { panic!("no census") };
+    census.commits_unacked
+}
+
+/// *Transactions* §5, "Abort overtakes Prepare": no lock is taken.
+#[tokio::test(start_paused = true)]
+async fn a_prepare_that_comes_after_the_abort_is_refused() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    post.finish(owner.txn(1), Verdict::Aborted).await.unwrap().unwrap();
+    assert_eq!(post.vote(owner.txn(1), Work::default()).await, Err(NoReason::Ended));
+    assert_eq!(post.vote(owner.txn(2), Work::default()).await, Ok(Share::Prepared));
+}
+
+/// C7: `InProgress` is never the reason for an action; nor is `Retired`.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_finished_without_a_verdict() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    post.vote(owner.txn(1), Work::default()).await.unwrap();
+    for verdict in [Verdict::InProgress, Verdict::Retired] {
+        assert_eq!(post.finish(owner.txn(1), verdict).await, None);
+    }
+    assert_eq!(ended(&post), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_about_one_transaction_wait_for_each_other() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    let mut calls = JoinSet::new();
+    for n in [1, 1, 2, 1, 2] {
+        let (post, txn) = (Arc::clone(&post), owner.txn(n));
+        calls.spawn(async move { post.vote(txn, Work::default()).await });
+    }
+    for voted in calls.join_all().await {
+        assert_eq!(voted, Ok(Share::Prepared));
+    }
+}
+
+/// *Transactions* §5, "owner dies after Decide(Commit)": the participant finds out and acknowledges,
+/// and is asked again for what it could not do.
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_nobody_told_is_found_finished_and_acknowledged() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    let txn = owner.txn(1);
+    post.vote(txn, Work::default()).await.unwrap();
+    *post.manager.again.lock().unwrap() = 2;
+    owner.commit(1);
+    owner.die();
+    assert_eq!(unacknowledged(&stage), 1);
+    let attending = tokio::spawn(attend::keep(Arc::clone(&post)));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    attending.abort();
+    assert_eq!(ended(&post), [(txn, Outcome::Committed)]);
+    assert_eq!(unacknowledged(&stage), 0);
+}
+
+/// *Transactions* §5, "owner dies before Decide": its session ends, and the branch with it.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_its_owners_session_ends_a_branch() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    post.vote(owner.txn(1), Work::default()).await.unwrap();
+    owner.die();
+    let attending = tokio::spawn(attend::keep(Arc::clone(&post)));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    attending.abort();
+    assert_eq!(ended(&post), [(owner.txn(1), Outcome::Aborted)]);
+}
+
+/// *Transactions* §5, "participant restarts with prepared branch": after its grace it asks for an
+/// abort, through the log, and not before.
+#[tokio::test(start_paused = true)]
+async fn a_branch_in_doubt_for_longer_than_its_grace_asks_the_log_to_abort() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    let txn = owner.txn(1);
+    post.vote(txn, Work::default()).await.unwrap();
+    let attending = tokio::spawn(attend::keep(Arc::clone(&post)));
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(ended(&post), [], "its owner may still commit");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    attending.abort();
+    assert_eq!(ended(&post), [(txn, Outcome::Aborted)]);
+    let Answer::Verdicts(log) = stage.query(&Query::Verdicts { txns: vec![txn] }) else {
+        panic!("no verdicts")
+    };
+    assert_eq!(log, [Verdict::Aborted]);
+}
