@@ -2,6 +2,8 @@
 
 mod ask;
 mod dialler_refuses;
+mod frames;
+mod limits;
 mod listener_refuses;
 mod mesh;
 mod world;

@@ -1,0 +1,86 @@
+//! How much of a node a crowd can take.
+
+use std::time::Duration;
+
+use super::world::*;
+use crate::{Event, Mesh, Role, bye::Bye, limits::Limits, tls};
+
+#[tokio::test]
+async fn connections_of_one_name_and_in_all_are_limited_and_a_place_is_given_back() {
+    let world = World::new();
+    let limits = Limits { clients_per_name: 2, clients: 3, ..Limits::DEFAULT };
+    let mesh = world.alone_with("n1", limits).await;
+    let at = mesh.address();
+    let (first, _second) =
+        (world.channel(app(), at).await.unwrap(), world.channel(app(), at).await.unwrap());
+    assert_put_off(world.channel(app(), at).await, "too many connections");
+    let other = client("other", Role::Read);
+    let _third = world.channel(other.clone(), at).await.unwrap();
+    assert_put_off(world.channel(other.clone(), at).await, "too many connections");
+    assert_eq!(mesh.counters().connections_refused, 2);
+    drop(first);
+    while world.channel(other.clone(), at).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_hello_is_closed() {
+    let world = World::new();
+    let limits = Limits { hello: Duration::from_millis(50), ..Limits::DEFAULT };
+    let mesh = world.alone_with("n1", limits).await;
+    let credentials = world.credentials(app());
+    let rung = world.ring(&credentials, tls::ALPN_CLIENT, mesh.address(), "n1").await;
+    let (_endpoint, call) = rung.unwrap();
+    let ended = call.connection.closed().await;
+    assert!(Bye::Busy.was_said(&ended), "{ended}");
+    assert_eq!(Bye::words(&ended), "no hello in 50ms");
+    world.assert_serves(mesh.address()).await;
+}
+
+/// With a limit of nothing everyone has to prove its address first, and the honest do.
+#[tokio::test]
+async fn in_a_flood_of_handshakes_callers_prove_their_address_and_come_in() {
+    let world = World::new();
+    let limits = Limits { half_open: 0, ..Limits::DEFAULT };
+    let mesh = world.alone_with("n1", limits).await;
+    world.assert_serves(mesh.address()).await;
+    let limits = Limits { half_open_max: 0, ..Limits::DEFAULT };
+    let full = world.alone_with("n1", limits).await;
+    assert!(world.channel(app(), full.address()).await.is_err());
+}
+
+/// The first question is not answered yet, and takes all the room that one connection has.
+#[tokio::test]
+async fn questions_that_are_not_answered_have_a_budget_and_one_connection_cannot_take_anothers() {
+    let world = World::new();
+    let limits = Limits {
+        unanswered_bytes: 64 << 10,
+        unanswered_bytes_all: 128 << 10,
+        room: Duration::from_millis(50),
+        ..Limits::DEFAULT
+    };
+    let (mesh, mut events) = Mesh::open_with(world.config("n1", ANY, &[]), limits).unwrap();
+    let greedy = world.channel(app(), mesh.address()).await.unwrap();
+    let modest = world.channel(client("modest", Role::Write), mesh.address()).await.unwrap();
+    let large = bytes::Bytes::from(vec![1; 60 << 10]);
+    let first = tokio::spawn({
+        let (greedy, large) = (greedy.clone(), large.clone());
+        async move { greedy.ask(large).await }
+    });
+    let Some(Event::Asked(waiting)) = events.recv().await else { panic!("no question") };
+    assert_put_off(greedy.ask(large.clone()).await, "no room for another question");
+    assert_eq!(mesh.counters().questions_refused, 1);
+    let (answer, ()) = tokio::join!(modest.ask(large.clone()), async {
+        let Some(Event::Asked(asked)) = events.recv().await else { panic!("no question") };
+        asked.reply.send("served".into());
+    });
+    assert_eq!(answer.unwrap(), &b"served"[..]);
+    waiting.reply.send("at last".into());
+    assert_eq!(first.await.unwrap().unwrap(), &b"at last"[..]);
+    let (answer, ()) = tokio::join!(greedy.ask(large), async {
+        let Some(Event::Asked(asked)) = events.recv().await else { panic!("no question") };
+        asked.reply.send("again".into());
+    });
+    assert_eq!(answer.unwrap(), &b"again"[..]);
+}
