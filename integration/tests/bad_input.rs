@@ -100,7 +100,7 @@ fn a_lost_store_is_refused_and_never_formatted_again_in_silence() {
     let cluster = Cluster::init(&lone());
     fs::remove_dir_all(cluster.path("c/n1")).unwrap();
     says(&refused(&cluster, "n1", 2), &["no store", "replaced"]);
-    assert!(!cluster.path("c/n1").join("synod.redb").exists());
+    assert!(!cluster.path("c/n1").join("log.redb").exists());
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_bit_flipped_at_rest_is_named_or_harmless_but_never_served() {
         let _ = cluster.tool(&["kv", "put", &format!("k{i}"), &format!("value-{i}")]).expect(0);
     }
     cluster.kill("n1");
-    let store = cluster.path("c/n1/synod.redb");
+    let store = cluster.path("c/n1/log.redb");
     let whole = fs::read(&store).unwrap();
     let mut chance = fastrand::Rng::with_seed(11);
     let mut noticed = 0;
@@ -265,7 +265,7 @@ fn a_truncated_store_is_named_and_refused() {
     cluster.start_node("n1");
     let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
     cluster.kill("n1");
-    let store = cluster.path("c/n1/synod.redb");
+    let store = cluster.path("c/n1/log.redb");
     let whole = fs::read(&store).unwrap();
     for length in [0, 1, 100, whole.len() / 2] {
         fs::write(&store, &whole[..length]).unwrap();
