@@ -108,8 +108,8 @@ impl Route {
         self.ask_around(call, deadline, ANY_PATIENCE).await
     }
 
-    /// Asks what any node may take until the deadline to answer. `Perhaps` means that a node heard it
-    /// and had nothing to say.
+    /// Asks what any node may take until the deadline to answer. `Perhaps` means that a node heard
+    /// it and had nothing to say.
     pub(crate) async fn ask_any_patiently(
         &self,
         call: impl Fn() -> Call,

@@ -1,5 +1,5 @@
 //! The bytes of a batch outlive the process that wrote them. They are described in
-//! `docs/format-machine.md`.
+//! `docs/format.md`.
 
 use bytes::Bytes;
 use synod_machine::{

@@ -1,4 +1,4 @@
-//! The bytes of every record, described in `docs/format-store.md` and pinned by the tests.
+//! The bytes of every record, described in `docs/format.md` and pinned by the tests.
 
 use bytes::Bytes;
 use synod_paxos::{Ballot, Decree, Incarnation, Life, NodeId, Slot};

@@ -1,4 +1,4 @@
-//! The bytes of a journal, described in `docs/format-store.md`.
+//! The bytes of a journal, described in `docs/format.md`.
 
 use std::io;
 
