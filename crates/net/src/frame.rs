@@ -1,4 +1,4 @@
-//! Frames on a stream, as `docs/format-wire.md` describes them: a header of six bytes and a body. The
+//! Frames on a stream, as `docs/format.md` describes them: a header of six bytes and a body. The
 //! length is refused before anything is allocated for it, and memory is taken as bytes arrive, so
 //! that a claim costs nothing.
 
@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use quinn::{ReadError, RecvStream};
 use tokio::time::timeout;
 
-/// The version of everything in `docs/format-wire.md`.
+/// The version of everything in `docs/format.md`.
 pub(crate) const VERSION: u8 = 1;
 /// Bytes of a header: version, kind, length.
 pub(crate) const HEADER_BYTES: usize = 6;

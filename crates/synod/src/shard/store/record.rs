@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::cause::Cause;
 
-/// The version of every row; `docs/format-shard.md` describes it.
+/// The version of every row; `docs/format.md` describes it.
 pub(super) const FORMAT: u8 = 1;
 
 const CRC_BYTES: usize = 4;
