@@ -238,12 +238,9 @@ fn same_hashes(statuses: &[NodeStatus]) -> bool {
     let mut same = statuses.iter().all(|status| status.hashes_differed == 0);
     let mut compared = 0;
     for (slot, hash) in hashes {
-        match seen.insert(*slot, *hash) {
-            Some(other) => {
-                compared += 1;
-                same &= other == *hash;
-            }
-            None => {}
+        if let Some(other) = seen.insert(*slot, *hash) {
+            compared += 1;
+            same &= other == *hash;
         }
     }
     same && (compared > 0 || statuses.len() == 1)
@@ -256,7 +253,7 @@ async fn floor_us(client: &Client, statuses: &[NodeStatus]) -> u64 {
     let mut peers: Vec<_> = leader.peers.iter().filter_map(|peer| peer.rtt_us).collect();
     peers.sort_unstable();
     // The leader is one of the quorum; the slowest that it must wait for is this one.
-    let quorum_rtt = match (leader.peers.len() + 1) / 2 {
+    let quorum_rtt = match leader.peers.len().div_ceil(2) {
         0 => 0,
         others => peers.get(others - 1).copied().unwrap_or_default(),
     };

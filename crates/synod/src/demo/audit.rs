@@ -13,8 +13,11 @@ pub(crate) struct Audit {
     pub(crate) complaints: Vec<String>,
 }
 
-/// Holds what the catalogs hold against what there is. `catalogs` are (catalog's name, records).
-pub(crate) fn audit(catalogs: &[(String, Vec<(Vec<u8>, Vec<u8>)>)]) -> Audit {
+/// Keys and records of one catalog.
+pub(crate) type Records = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Holds what the catalogs hold, by name, against what there is.
+pub(crate) fn audit(catalogs: &[(String, Records)]) -> Audit {
     let truth = catalog::satellites();
     let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut audit = Audit::default();
@@ -49,8 +52,6 @@ pub(crate) fn audit(catalogs: &[(String, Vec<(Vec<u8>, Vec<u8>)>)]) -> Audit {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    type Records = Vec<(Vec<u8>, Vec<u8>)>;
 
     fn halves() -> (Records, Records) {
         let all = catalog::satellites().into_iter();
