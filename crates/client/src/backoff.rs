@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 
-/// Pauses between attempts: each twice the one before, up to a limit, and each anywhere between half
-/// and the whole of it, so that many clients do not knock at the same moment.
+/// Pauses between attempts: each twice the one before, up to a limit, and each anywhere between
+/// half and the whole of it, so that many clients do not knock at the same moment.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     next: Duration,

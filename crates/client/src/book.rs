@@ -4,8 +4,8 @@ use synod_machine::Seq;
 
 /// The numbers of a session's requests: which are open, and below which none is.
 ///
-/// The cluster keeps the reply of every request that is not below [`Book::acked`]. Invariant: a number
-/// below it is never sent again, and its fate is known here or it certainly has none.
+/// The cluster keeps the reply of every request that is not below [`Book::acked`]. Invariant: a
+/// number below it is never sent again, and its fate is known here or it certainly has none.
 #[derive(Debug)]
 pub(crate) struct Book {
     next: Seq,
@@ -19,8 +19,8 @@ enum Held {
     Open,
     /// As `Open`, and its caller was told `Unknown`.
     Told,
-    /// Its caller was told `Unknown`. The fate is known here by now; it is still kept in the cluster,
-    /// as long as there is room, for whoever else was handed the id.
+    /// Its caller was told `Unknown`. The fate is known here by now; it is still kept in the
+    /// cluster, as long as there is room, for whoever else was handed the id.
     Settled,
 }
 

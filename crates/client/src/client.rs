@@ -31,8 +31,8 @@ const LEADER_PATIENCE: Duration = Duration::from_secs(1);
 /// A handle on a cluster: cheap to clone, to be shared by all tasks of an application.
 ///
 /// Connections are made and remade in the background. A session is opened when the first call needs
-/// one: reads do not. When the last handle is dropped, the background ends; [`Client::close`] does so
-/// in good order.
+/// one: reads do not. When the last handle is dropped, the background ends; [`Client::close`] does
+/// so in good order.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) core: Arc<Core>,
@@ -56,8 +56,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Checks the credentials and reaches a node, trying for as long as a call may take. Fails at once
-    /// when every node refuses the identity.
+    /// Checks the credentials and reaches a node, trying for as long as a call may take. Fails at
+    /// once when every node refuses the identity.
     pub async fn connect(config: Config) -> Result<Client, Error> {
         let files = &config.tls;
         let credentials = Credentials::load(&files.ca, &files.cert, &files.key)?;

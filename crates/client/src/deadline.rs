@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A node is given so much less time than is left, so that its own "not applied, the deadline passed"
-/// arrives before the caller has to give up without knowing.
+/// A node is given so much less time than is left, so that its own "not applied, the deadline
+/// passed" arrives before the caller has to give up without knowing.
 const MARGIN_MAX: Duration = Duration::from_millis(100);
 /// And this part of what is left at most.
 const MARGIN_PART: u32 = 8;

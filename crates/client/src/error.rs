@@ -7,8 +7,9 @@ use synod_machine::{
 };
 use synod_net::{AskError, CredentialsError, NetError};
 
-/// Why a call has no answer. Only [`Error::Unknown`] and [`Error::TxnUnknown`] leave it open whether
-/// something happened, and both can be asked about; after any other nothing has happened.
+/// Why a call has no answer. Only [`Error::Unknown`] and [`Error::TxnUnknown`] leave it open
+/// whether something happened, and both can be asked about. After any other nothing has happened,
+/// or nothing that it would matter to do twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

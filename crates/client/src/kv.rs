@@ -84,7 +84,8 @@ impl Kv {
         }
     }
 
-    /// Up to `limit` keys that begin with `prefix` and come after `after`, as they are at one moment.
+    /// Up to `limit` keys that begin with `prefix` and come after `after`, as they are at one
+    /// moment.
     pub async fn page(
         &self,
         prefix: impl Into<Bytes>,

@@ -15,13 +15,13 @@
 //! # }
 //! ```
 //!
-//! - **`Ok` means chosen by a quorum.** A "no" ([`Cas::Mismatch`], [`Outcome::Aborted`]) is a value;
-//!   an [`Error`] is only "could not find out" or "could not be done".
-//! - **Two failures, never one.** [`Error::NotApplied`]: repeat freely. [`Error::Unknown`]: it may have
-//!   happened; [`Client::settle`] answers for good.
-//! - **One deadline a call**, set by default; [`Client::within`] gives a handle with another. Until then
-//!   the client finds the leader, reconnects and repeats by itself, each request under one name, so
-//!   that it takes effect once.
+//! - **`Ok` means chosen by a quorum.** A "no" ([`Cas::Mismatch`], [`Outcome::Aborted`]) is a
+//!   value; an [`Error`] is only "could not find out" or "could not be done".
+//! - **Two failures, never one.** [`Error::NotApplied`]: repeat freely. [`Error::Unknown`]: it may
+//!   have happened; [`Client::settle`] answers for good.
+//! - **One deadline a call**, set by default; [`Client::within`] gives a handle with another. Until
+//!   then the client finds the leader, reconnects and repeats by itself, each request under one
+//!   name, so that it takes effect once.
 //! - **Any future may be dropped at any moment.** What was already sent goes on in the background
 //!   until its fate is known; nothing else is lost, blocked or half done.
 //!

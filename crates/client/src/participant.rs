@@ -13,8 +13,8 @@ use crate::{
 /// The participant's side of the log: what a process does that votes.
 ///
 /// The order that keeps transactions atomic: [`register`](Participant::register) before the first
-/// vote; vote only what is durable; finish only what [`attend`](Participant::attend) or an owner tells
-/// as `Committed` or `Aborted`; [`ack`](Participant::ack) only what is finished durably.
+/// vote; vote only what is durable; finish only what [`attend`](Participant::attend) or an owner
+/// tells as `Committed` or `Aborted`; [`ack`](Participant::ack) only what is finished durably.
 #[derive(Clone, Debug)]
 pub struct Participant {
     pub(crate) client: Client,
@@ -50,8 +50,8 @@ impl Participant {
     }
 
     /// Waits for news: verdicts of branches in doubt, and commits that it has to finish and are not
-    /// among `finished`. Empty when the deadline passed without any; then ask again. Any node answers,
-    /// also without a quorum: a verdict never changes.
+    /// among `finished`. Empty when the deadline passed without any; then ask again. Any node
+    /// answers, also without a quorum: a verdict never changes.
     pub async fn attend(
         &self,
         in_doubt: &[TxnId],

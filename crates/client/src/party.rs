@@ -25,8 +25,8 @@ pub(crate) struct Party {
     name: String,
     address: String,
     who: Who,
-    /// What it is asked first. In TLS 1.3 the side that dials is done before the other has looked at
-    /// its certificate, so only an answer proves that one is welcome.
+    /// What it is asked first. In TLS 1.3 the side that dials is done before the other has looked
+    /// at its certificate, so only an answer proves that one is welcome.
     greeting: Bytes,
     /// The connection, when there is one.
     line: Mutex<Option<Arc<Line>>>,

@@ -1,5 +1,5 @@
-//! Finds the leader when somebody lost faith in it: looks at every node again and again, each at its
-//! own pace, until one says of itself that it leads.
+//! Finds the leader when somebody lost faith in it: looks at every node again and again, each at
+//! its own pace, until one says of itself that it leads.
 
 use std::{sync::Arc, time::Duration};
 

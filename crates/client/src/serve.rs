@@ -1,5 +1,5 @@
-//! A participant made of anything that can promise: the door where owners ask it, and the attendance
-//! that finds the verdicts owners left behind.
+//! A participant made of anything that can promise: the door where owners ask it, and the
+//! attendance that finds the verdicts owners left behind.
 
 mod attend;
 mod door;
@@ -35,12 +35,13 @@ pub trait ResourceManager: Send + Sync + 'static {
     /// The store it promises from: drawn when the store is made, the same for its whole life.
     fn incarnation(&self) -> BranchIncarnation;
 
-    /// Makes a share of a transaction durable and locks what it touches, or refuses. Asked again with
-    /// the same id it answers the same. Once `Prepared` was said, only [`finish`](Self::finish) ends it.
+    /// Makes a share of a transaction durable and locks what it touches, or refuses. Asked again
+    /// with the same id it answers the same. Once `Prepared` was said, only
+    /// [`finish`](Self::finish) ends it.
     fn vote(&self, txn: TxnId, work: Work) -> impl Future<Output = Result<Share, NoReason>> + Send;
 
-    /// Applies or undoes, durably. May come several times, and `Aborted` for what was never prepared.
-    /// `Ok` lets the cluster forget.
+    /// Applies or undoes, durably. May come several times, and `Aborted` for what was never
+    /// prepared. `Ok` lets the cluster forget.
     fn finish(
         &self,
         txn: TxnId,
@@ -109,8 +110,8 @@ struct State {
 }
 
 impl Participant {
-    /// Listens at `listen` and takes part with `manager`, until the returned value is dropped. Owners
-    /// find it at the address on which it listens.
+    /// Listens at `listen` and takes part with `manager`, until the returned value is dropped.
+    /// Owners find it at the address on which it listens.
     pub async fn serve<R: ResourceManager>(
         self,
         manager: R,

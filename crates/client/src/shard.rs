@@ -17,8 +17,8 @@ use crate::{
     wire::{decode, encode},
 };
 
-/// A participant as others see it. Reading it sees every transaction that it has finished, and needs
-/// neither leader nor quorum once its address is known.
+/// A participant as others see it. Reading it sees every transaction that it has finished, and
+/// needs neither leader nor quorum once its address is known.
 #[derive(Clone, Debug)]
 pub struct Shard {
     client: Client,

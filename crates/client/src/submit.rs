@@ -1,8 +1,9 @@
 //! The life of a request that must take effect at most once.
 //!
-//! From the moment it has a number it belongs to a task of its own, and its caller only waits for that
-//! task's word. So a caller may stop waiting at any await: before the number there is nothing to
-//! account for, and afterwards the task sees to it that the number is closed, or its fate found out.
+//! From the moment it has a number it belongs to a task of its own, and its caller only waits for
+//! that task's word. So a caller may stop waiting at any await: before the number there is nothing
+//! to account for, and afterwards the task sees to it that the number is closed, or its fate found
+//! out.
 
 use std::{sync::Arc, time::Duration};
 

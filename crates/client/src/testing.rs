@@ -1,5 +1,5 @@
-//! A stage instead of a network: nodes that share the real machine, and participants that vote as they
-//! are told. Every word passes several awaits, any of which the audience may use to leave.
+//! A stage instead of a network: nodes that share the real machine, and participants that vote as
+//! they are told. Every word passes several awaits, any of which the audience may use to leave.
 
 mod cast;
 

@@ -140,20 +140,22 @@ impl TxnBuilder {
         self
     }
 
-    /// Its name, for whoever may have to ask later how it ended: known before anything of it is sent
-    /// to a participant. Opens a session if there is none.
+    /// Its name, for whoever may have to ask later how it ended: known before anything of it is
+    /// sent to a participant. Opens a session if there is none.
     pub async fn id(&mut self) -> Result<TxnId, Error> {
         self.name(self.client.deadline()).await
     }
 
     /// Phase 1: asks every participant, all at once, to make its share durable and lock it. What is
-    /// prepared waits for [`Prepared::decide`]; when that is dropped instead, everything is aborted.
+    /// prepared waits for [`Prepared::decide`]; when that is dropped instead, everything is
+    /// aborted.
     pub async fn prepare(self) -> Result<Prepared, Error> {
         let deadline = self.client.deadline();
         self.prepare_by(deadline).await
     }
 
-    /// Both phases with one deadline: prepares, decides, and tells the participants in the background.
+    /// Both phases with one deadline: prepares, decides, and tells the participants in the
+    /// background.
     pub async fn commit(self) -> Result<Outcome, Error> {
         let deadline = self.client.deadline();
         let prepared = self.prepare_by(deadline).await?;

@@ -1,8 +1,8 @@
 //! A transaction from its first prepare to its verdict.
 //!
 //! It is owned by one value at a time, and that value ends it whatever happens: dropped before its
-//! commit is proposed, the owner gives up and tells everyone who was asked; afterwards a task of its
-//! own waits for the log's verdict and tells that.
+//! commit is proposed, the owner gives up and tells everyone who was asked; afterwards a task of
+//! its own waits for the log's verdict and tells that.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -263,8 +263,8 @@ struct Soliciting {
 }
 
 impl Soliciting {
-    /// Asks; once more where the log says that it is now, when no answer came. A participant that is
-    /// asked twice answers the same.
+    /// Asks; once more where the log says that it is now, when no answer came. A participant that
+    /// is asked twice answers the same.
     async fn run(self, party: Arc<Party>) -> (ParticipantName, Arc<Party>, Cast) {
         let mut party = party;
         let mut heard = self.solicit(&party).await;

@@ -1,4 +1,5 @@
-//! Finds out the verdicts of branches that no owner came back for, and tells the log what is finished.
+//! Finds out the verdicts of branches that no owner came back for, and tells the log what is
+//! finished.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -8,11 +9,11 @@ use tokio::time::{Instant, sleep};
 use super::{Post, ResourceManager};
 use crate::backoff::Backoff;
 
-/// How long a node keeps the participant waiting when there is no news. New branches are asked about
-/// after it at the latest; there is no hurry, for their owner has just prepared them.
+/// How long a node keeps the participant waiting when there is no news. New branches are asked
+/// about after it at the latest; there is no hurry, for their owner has just prepared them.
 const ATTEND: Duration = Duration::from_secs(2);
-/// A branch that is in doubt for longer asks for an abort, through the log. Longer than an election,
-/// and than any owner that is alive takes.
+/// A branch that is in doubt for longer asks for an abort, through the log. Longer than an
+/// election, and than any owner that is alive takes.
 const GRACE: Duration = Duration::from_secs(10);
 /// The first pause after something could not be done.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -146,8 +146,8 @@ async fn calls_about_one_transaction_wait_for_each_other() {
     }
 }
 
-/// *Transactions* §5, "owner dies after Decide(Commit)": the participant finds out and acknowledges,
-/// and is asked again for what it could not do.
+/// *Transactions* §5, "owner dies after Decide(Commit)": the participant finds out and
+/// acknowledges, and is asked again for what it could not do.
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_nobody_told_is_found_finished_and_acknowledged() {
     let stage = Stage::new();

@@ -1,5 +1,5 @@
-//! Any future may be dropped at any await: what follows is as if it had been heard or had not, and the
-//! session goes on.
+//! Any future may be dropped at any await: what follows is as if it had been heard or had not, and
+//! the session goes on.
 //!
 //! Every call is polled to its k-th await, for every k there is, and dropped there.
 
@@ -21,8 +21,8 @@ use crate::{
 /// More awaits than any call here has.
 const POLLS_MAX: usize = 500;
 
-/// Polls a future so many times, letting everything else take a step in between, and the clock every
-/// other time; `None` when it was dropped.
+/// Polls a future so many times, letting everything else take a step in between, and the clock
+/// every other time; `None` when it was dropped.
 async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     for poll in 0..polls {
@@ -138,8 +138,8 @@ async fn connecting_may_be_left_at_every_await() {
     .await;
 }
 
-/// *Transactions* §5, "owner dies": whatever moment the owner leaves at, every participant hears one
-/// verdict, and it is the log's.
+/// *Transactions* §5, "owner dies": whatever moment the owner leaves at, every participant hears
+/// one verdict, and it is the log's.
 #[tokio::test(start_paused = true)]
 async fn a_transaction_may_be_left_at_every_await() {
     at_every_await(async |polls| {
