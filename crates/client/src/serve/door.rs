@@ -53,7 +53,7 @@ async fn answer<R: ResourceManager>(post: &Post<R>, asked: &Asked) -> Said {
 }
 
 /// Only whoever may write may have work done, or say how it ended.
-fn refuse(who: &Who, call: &Call) -> Option<Refusal> {
+pub(super) fn refuse(who: &Who, call: &Call) -> Option<Refusal> {
     let has = match who {
         Who::Client { role: Role::Write | Role::Admin, .. } => return None,
         Who::Client { role, .. } => format!("{role:?}").to_lowercase(),

@@ -132,6 +132,29 @@ async fn nothing_is_finished_without_a_verdict() {
     assert_eq!(ended(&post), []);
 }
 
+/// Only whoever may write may have work done, or say how it ended; anybody may look.
+#[test]
+fn the_door_lets_nobody_decide_who_may_not_write() {
+    use synod_machine::participant_door::Call;
+    use synod_net::{Name, Role, Who};
+    let name = || Name::new("somebody").unwrap();
+    let txn = TxnId { session: SessionId::new(1), n: 1 };
+    let prepare = Call::Prepare { txn, work: Work::default() };
+    let finish = Call::Finish { txn, verdict: Verdict::Committed };
+    let client = |role| Who::Client { name: name(), role };
+    for (who, may) in [
+        (Who::Node(name()), false),
+        (client(Role::Read), false),
+        (client(Role::Participant), false),
+        (client(Role::Write), true),
+        (client(Role::Admin), true),
+    ] {
+        assert_eq!(door::refuse(&who, &prepare).is_none(), may, "{who:?}");
+        assert_eq!(door::refuse(&who, &finish).is_none(), may, "{who:?}");
+        assert_eq!(door::refuse(&who, &Call::InDoubt), None, "{who:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn calls_about_one_transaction_wait_for_each_other() {
     let stage = Stage::new();
