@@ -30,8 +30,9 @@ const BACKOFF_MAX: Duration = Duration::from_millis(200);
 const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 /// Attempts under way at once.
 const ATTEMPTS_MAX: usize = 16;
-/// A connection that stood this long was a good one.
-const GOOD_AFTER: Duration = Duration::from_secs(1);
+/// A connection that stood this long was a good one: when it ends, the peer is dialled with fresh
+/// patience. One that is taken away at once, again and again, is dialled ever less often.
+const GOOD_AFTER: Duration = Duration::from_millis(100);
 
 pub(crate) struct Dialling {
     pub(crate) link: Arc<Link>,
@@ -43,7 +44,7 @@ pub(crate) struct Dialling {
 }
 
 impl Dialling {
-    /// Dials, serves, dials again. A life without a good connection makes it more patient.
+    /// Dials, serves, dials again.
     pub(crate) async fn forever(self) {
         let this = Arc::new(self);
         let failed = Count::default();
