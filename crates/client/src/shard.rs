@@ -112,7 +112,10 @@ impl Shard {
     async fn ask(&self, call: Call) -> Result<Said, Error> {
         let (core, deadline) = (&self.client.core, self.client.deadline());
         let party = core.find(&self.name, deadline).await?;
-        let mut heard = core.ask_participant(&party, &call, deadline).await;
+        // Where it was, nobody may answer any more, and silence takes time: half of it is kept for
+        // where it is now.
+        let first = deadline.or_after(deadline.left() / 2);
+        let mut heard = core.ask_participant(&party, &call, first).await;
         if matches!(heard, Heard::Unsent(_) | Heard::Lost) {
             let party = core.find_anew(&self.name, deadline).await?;
             heard = core.ask_participant(&party, &call, deadline).await;
