@@ -1,8 +1,8 @@
 //! Load and latency, against the floor measured in the same run.
 //!
-//! A figure on a shared machine means little alone. Every measurement here is taken beside its floor
-//! (a client's round trip, a quorum's round trip, a sync in the very directory), interleaved with
-//! the load, and reported as a ratio of medians.
+//! A figure on a shared machine means little alone. Every measurement here is taken beside its
+//! floor (a client's round trip, a quorum's round trip, a sync in the very directory), interleaved
+//! with the load, and reported as a ratio of medians.
 
 pub mod floor;
 pub mod load;

@@ -1,4 +1,5 @@
-//! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real processes.
+//! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real
+//! processes.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 

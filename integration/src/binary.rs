@@ -6,8 +6,8 @@ use std::{
 
 /// The path of the `synod` binary, built from this very source in the profile of the tests.
 ///
-/// Cargo hands the path of a binary only to tests of its own package, so this asks cargo again; when
-/// nothing changed that costs a fraction of a second, once per test program.
+/// Cargo hands the path of a binary only to tests of its own package, so this asks cargo again;
+/// when nothing changed that costs a fraction of a second, once per test program.
 pub fn synod() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! Bad input gets a clear error (what, where, whose fault, what to do), nothing half done, and the next
-//! honest request is served. Real processes, real files.
+//! Bad input gets a clear error (what, where, whose fault, what to do), nothing half done, and the
+//! next honest request is served. Real processes, real files.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

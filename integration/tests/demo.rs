@@ -1,5 +1,5 @@
-//! The demo as a newcomer runs it: real processes, four kinds of kill, every satellite accounted for, and
-//! nothing left behind.
+//! The demo as a newcomer runs it: real processes, four kinds of kill, every satellite accounted
+//! for, and nothing left behind.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -25,7 +25,8 @@ fn shard_args(cluster: &Cluster) -> Vec<String> {
 }
 
 /// Another store under a shard's name has promised nothing of what the shard has: somebody lost a
-/// disk, or mistyped a directory. It is refused with both ways out, and let in when a person says so.
+/// disk, or mistyped a directory. It is refused with both ways out, and let in when a person says
+/// so.
 #[test]
 fn a_shard_on_another_store_is_refused_until_a_person_says_so() {
     let mut cluster = one_node_and_east();
@@ -43,8 +44,9 @@ fn a_shard_on_another_store_is_refused_until_a_person_says_so() {
     cluster.start_shard("east");
 }
 
-/// *Transactions* §5, "participant restarts with prepared branch": a vote outlives its shard and the
-/// whole cluster; the shard answers while there is no quorum; and the branch ends by its verdict.
+/// *Transactions* §5, "participant restarts with prepared branch": a vote outlives its shard and
+/// the whole cluster; the shard answers while there is no quorum; and the branch ends by its
+/// verdict.
 #[test]
 fn a_vote_outlives_the_shard_and_the_cluster() {
     let mut cluster = one_node_and_east();

@@ -1,5 +1,5 @@
-//! What a frame and a question cost: round trips one at a time, and how many fit side by side; and how
-//! soon a node that was killed hears its peer again, once it is back.
+//! What a frame and a question cost: round trips one at a time, and how many fit side by side; and
+//! how soon a node that was killed hears its peer again, once it is back.
 //!
 //! `cargo run --release -p synod-net --example ping [-- SECONDS]`
 //!
@@ -139,8 +139,8 @@ async fn asks(channel: &Channel, askers: usize, span: Duration) -> Res<Vec<Durat
     Ok(all)
 }
 
-/// Kills the other node, waits for `away`, starts it again: how long until its peer has it back. The
-/// peer sends a frame every ten milliseconds, as a node does.
+/// Kills the other node, waits for `away`, starts it again: how long until its peer has it back.
+/// The peer sends a frame every ten milliseconds, as a node does.
 async fn restart(
     other: Other,
     config: &MeshConfig,
@@ -238,7 +238,8 @@ fn main() -> Res<()> {
             let (median, last) = (took[took.len() / 2], took[took.len() - 1]);
             writeln!(
                 std::io::stdout(),
-                "killed, {away_ms} ms away: connected {median:.1?} after its start, at most {last:.1?}"
+                "killed, {away_ms} ms away: connected {median:.1?} after its start, \
+                 at most {last:.1?}"
             )?;
         }
         mesh.close().await;

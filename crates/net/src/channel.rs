@@ -207,7 +207,8 @@ impl Question {
     async fn send(&mut self, body: &Bytes) -> Result<(), WriteError> {
         self.stream.write_all_chunks(&mut frame::chunks(Kind::Ask, body)).await?;
         self.whole = true;
-        // It fails only where the other side has cut the stream off, and then the answer's end tells.
+        // It fails only where the other side has cut the stream off, and then the answer's end
+        // tells.
         let _cut_off = self.stream.finish();
         Ok(())
     }

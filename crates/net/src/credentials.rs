@@ -93,8 +93,8 @@ impl Credentials {
         Ok(Credentials { roots, certified, reset_key, identity, ends_at })
     }
 
-    /// Credentials that [`Credentials::load`] refuses, to see what others say to them: the chain and
-    /// key of these files, whatever they name, and `identity` to be claimed with them.
+    /// Credentials that [`Credentials::load`] refuses, to see what others say to them: the chain
+    /// and key of these files, whatever they name, and `identity` to be claimed with them.
     #[cfg(test)]
     pub(crate) fn forged(ca: &Path, cert: &Path, key: &Path, identity: Identity) -> Credentials {
         let mut roots = RootCertStore::empty();

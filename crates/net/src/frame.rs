@@ -66,7 +66,10 @@ pub(crate) enum FrameError {
     Kind { found: u8 },
     #[error("a frame of kind {found:?} where {expected:?} was expected")]
     Misplaced { found: Kind, expected: Kind },
-    #[error("a frame of kind {kind:?} claims {claimed} bytes; 1 to {} are allowed", .kind.bytes_max())]
+    #[error(
+        "a frame of kind {kind:?} claims {claimed} bytes; 1 to {} are allowed",
+        .kind.bytes_max()
+    )]
     Length { kind: Kind, claimed: u32 },
     #[error("the stream ended inside a frame")]
     Truncated,

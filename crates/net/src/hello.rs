@@ -1,6 +1,6 @@
 //! The first words on a connection, in both directions: which cluster, and who. TLS has proved the
-//! certificate; the hello binds it to this cluster's number, and its answer tells the dialler that it
-//! was let in, before anything else is said.
+//! certificate; the hello binds it to this cluster's number, and its answer tells the dialler that
+//! it was let in, before anything else is said.
 
 use std::time::Duration;
 

@@ -27,7 +27,8 @@ pub(crate) struct Limits {
     /// connection, and all together. One guest can take its own budget, not the house's.
     pub(crate) unanswered_bytes: usize,
     pub(crate) unanswered_bytes_all: usize,
-    /// Broken or stalled frames on one connection, before it is closed and its identity has to wait.
+    /// Broken or stalled frames on one connection, before it is closed and its identity has to
+    /// wait.
     pub(crate) strikes: u32,
     /// The first wait after that; it doubles with each repetition up to the last.
     pub(crate) penalty_min: Duration,

@@ -95,8 +95,8 @@ impl Link {
         Link { identity, name, standing: Mutex::new(None) }
     }
 
-    /// Queues a frame while a connection stands; otherwise it is dropped like any lost datagram: the
-    /// protocol says again what still matters.
+    /// Queues a frame while a connection stands; otherwise it is dropped like any lost datagram:
+    /// the protocol says again what still matters.
     pub(crate) fn send(&self, lane: Lane, body: Bytes, house: &House) {
         if !lane.kind().fits(body.len()) {
             // Our own fault, and not one to go down for: a frame may always be lost.

@@ -1,5 +1,5 @@
-//! What waits to be sent to one peer on one lane: bounded in bytes, so that a slow peer costs its own
-//! budget and never another's.
+//! What waits to be sent to one peer on one lane: bounded in bytes, so that a slow peer costs its
+//! own budget and never another's.
 
 use std::{
     collections::VecDeque,

@@ -1,7 +1,7 @@
-//! Stateless resets (RFC 9000 §10.3) that outlive a process. A node that was killed and comes back on
-//! its port cannot know the connections of its former life; with a key drawn from its own private key
-//! it can still tell their other ends, on their next datagram, that it has forgotten them. Without it
-//! they would learn it by silence.
+//! Stateless resets (RFC 9000 §10.3) that outlive a process. A node that was killed and comes back
+//! on its port cannot know the connections of its former life; with a key drawn from its own
+//! private key it can still tell their other ends, on their next datagram, that it has forgotten
+//! them. Without it they would learn it by silence.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -23,8 +23,8 @@ const PURPOSE: &[u8] = b"synod stateless reset, version 1";
 const TAG_BYTES: usize = 32;
 /// Bytes of a connection id: enough that nobody guesses one.
 const ID_BYTES: usize = 8;
-/// quinn sends at most one reset in 20 ms, which is long where hundreds of clients wait for theirs. A
-/// reset is smaller than what it answers, so nobody gains by provoking it.
+/// quinn sends at most one reset in 20 ms, which is long where hundreds of clients wait for theirs.
+/// A reset is smaller than what it answers, so nobody gains by provoking it.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
 /// The key of one identity's resets; the same in each of its lives. `Debug` prints nothing of it.

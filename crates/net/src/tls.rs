@@ -79,8 +79,8 @@ pub(crate) fn client(
 ) -> Result<(quinn::ClientConfig, Refusal), Error> {
     let refusal = Refusal::default();
     let verifier = ExpectIdentity::new(credentials.roots(), expect, refusal.clone());
-    // "Dangerous" is rustls' word for any verifier of one's own; this one checks what webpki checks,
-    // and compares the URI name instead of a DNS name.
+    // "Dangerous" is rustls' word for any verifier of one's own; this one checks what webpki
+    // checks, and compares the URI name instead of a DNS name.
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()

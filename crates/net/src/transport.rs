@@ -1,8 +1,8 @@
 //! How QUIC is set for three kinds of connection. quinn's defaults are for the open internet.
 //!
-//! What `examples/ping.rs` says of them, 128 bytes over loopback, 64 in flight, against all as below:
-//! without segmentation offload 35 % fewer frames and questions a second; an acknowledgement for
-//! every tenth packet instead of every second, and streams served in the order of their writes
+//! What `examples/ping.rs` says of them, 128 bytes over loopback, 64 in flight, against all as
+//! below: without segmentation offload 35 % fewer frames and questions a second; an acknowledgement
+//! for every tenth packet instead of every second, and streams served in the order of their writes
 //! instead of in turn: nothing that the noise does not cover, hence quinn's defaults. Windows and
 //! the initial round trip show on a long way only.
 

@@ -62,8 +62,8 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Starts the thread that owns `store` from here on; it ends when the `Disk` is dropped. The last
-    /// receiver resolves when the store is closed.
+    /// Starts the thread that owns `store` from here on; it ends when the `Disk` is dropped. The
+    /// last receiver resolves when the store is closed.
     pub(crate) fn start(
         store: Store,
     ) -> std::io::Result<(Disk, mpsc::UnboundedReceiver<Done>, oneshot::Receiver<()>)> {

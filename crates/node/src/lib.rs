@@ -1,7 +1,7 @@
 //! Runs a replica: one owner, one select loop, one disk thread; health and metrics over HTTP.
 //!
-//! A [`Node`] is started from a [`Config`] and runs on the caller's runtime; one thread is enough. It
-//! knows no rule of the protocol: it carries bytes between the mesh, the replica and the disk.
+//! A [`Node`] is started from a [`Config`] and runs on the caller's runtime; one thread is enough.
+//! It knows no rule of the protocol: it carries bytes between the mesh, the replica and the disk.
 
 mod calls;
 mod clock;

@@ -1,6 +1,6 @@
 //! Removes one line at a time from a copy of the workspace and lets the simulator find it:
-//! `cargo run --release -p synod-sim --example planted [WORD OF A NAME]`. The output is the table of
-//! `docs/planted-bugs.md`.
+//! `cargo run --release -p synod-sim --example planted [WORD OF A NAME]`. The output is the table
+//! of `docs/planted-bugs.md`.
 
 #![allow(clippy::print_stdout, reason = "a program whose output is its purpose")]
 

@@ -1,5 +1,5 @@
-//! One seed, one universe: n replicas, a network that loses, doubles, delays and reorders, disks that
-//! forget what was not synced, and checks that watch every step.
+//! One seed, one universe: n replicas, a network that loses, doubles, delays and reorders, disks
+//! that forget what was not synced, and checks that watch every step.
 //!
 //! It runs the real replica and the real store (or, for most universes, a model of it with the same
 //! seam) in one thread and virtual time. The same seed gives the same universe on every machine.

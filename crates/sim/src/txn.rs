@@ -1,5 +1,5 @@
-//! Atomic commit in a universe: owners that move money between participants, over the real halves of
-//! `synod_machine`, each with devices and deaths of its own.
+//! Atomic commit in a universe: owners that move money between participants, over the real halves
+//! of `synod_machine`, each with devices and deaths of its own.
 
 mod owner;
 mod participant;

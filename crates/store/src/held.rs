@@ -31,8 +31,8 @@ impl Held {
         Ok(Held { operations: Vec::new(), blocks: BTreeMap::new(), length })
     }
 
-    /// Asks it all of `storage`, syncs included: a crash meanwhile leaves what a crash of the direct
-    /// way would leave.
+    /// Asks it all of `storage`, syncs included: a crash meanwhile leaves what a crash of the
+    /// direct way would leave.
     pub(crate) fn release(self, storage: &dyn StorageBackend) -> io::Result<()> {
         for operation in self.operations {
             match operation {

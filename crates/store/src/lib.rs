@@ -3,9 +3,9 @@
 //! A store knows no message and no time. [`Store::write`] returns when the disk has the facts. Any
 //! error of it but a full disk is final, and the process must end.
 //!
-//! Every record carries a CRC that is bound to its place (slot and ballot), and the header of a slot
-//! lies apart from its payload, so that damage is named and never served: a record that cannot be
-//! read is *faulty*, neither a vote nor the absence of one (Alagappan et al., *Protocol-Aware
+//! Every record carries a CRC that is bound to its place (slot and ballot), and the header of a
+//! slot lies apart from its payload, so that damage is named and never served: a record that cannot
+//! be read is *faulty*, neither a vote nor the absence of one (Alagappan et al., *Protocol-Aware
 //! Recovery*, FAST '18).
 //!
 //! ```

@@ -1,5 +1,5 @@
-//! What lies between redb and the bytes: it holds writes back until they are wanted, remembers why an
-//! operation failed, and notices when a block does not come back as it went out.
+//! What lies between redb and the bytes: it holds writes back until they are wanted, remembers why
+//! an operation failed, and notices when a block does not come back as it went out.
 
 use std::{
     io::{self, ErrorKind},

@@ -148,8 +148,8 @@ impl Store {
     }
 
     /// What a failed write means. A full disk fails before anything is synced, so that the batch is
-    /// not there and never will be; but redb takes no more after any error, so the database is to be
-    /// opened anew.
+    /// not there and never will be; but redb takes no more after any error, so the database is to
+    /// be opened anew.
     fn after(&mut self, cause: Cause) -> StoreError {
         self.database = None;
         if self.medium.fault() != Some(Fault::Full { in_header: false }) {

@@ -1,8 +1,8 @@
 //! `synod shard`: a catalog shard, a native participant of atomic commit as a process of its own.
 //!
-//! The rules are the machine's ([`Branches`](synod_client::machine::branch::Branches)); this is their
-//! world: a redb file, a thread that syncs once for all that waits, a door for owners, and a session
-//! at the cluster that learns what owners leave behind.
+//! The rules are the machine's ([`Branches`](synod_client::machine::branch::Branches)); this is
+//! their world: a redb file, a thread that syncs once for all that waits, a door for owners, and a
+//! session at the cluster that learns what owners leave behind.
 
 mod attendant;
 mod books;

@@ -1,5 +1,5 @@
-//! ARCHITECTURE.md walks one command and one transaction through the crates and names the functions.
-//! A name that no longer exists would send the reader nowhere.
+//! ARCHITECTURE.md walks one command and one transaction through the crates and names the
+//! functions. A name that no longer exists would send the reader nowhere.
 
 use std::fs;
 

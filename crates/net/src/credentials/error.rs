@@ -22,7 +22,10 @@ pub enum CredentialsError {
         path: PathBuf,
     },
     /// Too large to be what it should be.
-    #[error("{}: more than {FILE_BYTES_MAX} bytes, which no certificate or key has", .path.display())]
+    #[error(
+        "{}: more than {FILE_BYTES_MAX} bytes, which no certificate or key has",
+        .path.display()
+    )]
     TooLarge {
         /// Which.
         path: PathBuf,
@@ -49,7 +52,10 @@ pub enum CredentialsError {
         what: String,
     },
     /// The key belongs to another certificate.
-    #[error("{}: is not the key of {}; they must be issued together", .key.display(), .cert.display())]
+    #[error(
+        "{}: is not the key of {}; they must be issued together",
+        .key.display(), .cert.display()
+    )]
     KeyMismatch {
         /// The key.
         key: PathBuf,

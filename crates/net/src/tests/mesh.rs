@@ -210,7 +210,10 @@ async fn a_node_in_its_next_life_resets_the_connections_of_the_last() {
     let ended = loop {
         tokio::select! {
             ended = connection.closed() => break ended,
-            _ = clock.tick() => drop(connection.open_bi().await.map(|(mut s, _)| s.reset(0_u32.into()))),
+            _ = clock.tick() => {
+                let opened = connection.open_bi().await;
+                drop(opened.map(|(mut stream, _)| stream.reset(0_u32.into())));
+            }
         }
     };
     assert!(matches!(ended, ConnectionError::Reset), "{ended}");

@@ -76,7 +76,10 @@ pub enum ConfigError {
         listed: Vec<u16>,
     },
     /// This node's entry among the voters has another name.
-    #[error("{}: node.name = {own}, but the [[peer]] with id {id} is named {listed}", .path.display())]
+    #[error(
+        "{}: node.name = {own}, but the [[peer]] with id {id} is named {listed}",
+        .path.display()
+    )]
     OwnNameDiffers {
         /// Which file.
         path: PathBuf,

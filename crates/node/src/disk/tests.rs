@@ -95,8 +95,8 @@ fn a_full_disk_keeps_words_sealed_until_there_is_room() {
     assert!(!bench.disk.is_full() && bench.disk.is_idle());
 }
 
-/// Consensus §11.2: facts become durable in the order in which they were given, also those that found
-/// no room at first.
+/// Consensus §11.2: facts become durable in the order in which they were given, also those that
+/// found no room at first.
 #[test]
 fn facts_that_found_no_room_stay_before_later_ones() {
     let mut bench = bench();

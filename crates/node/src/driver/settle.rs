@@ -9,7 +9,8 @@ use tracing::warn;
 use super::Driver;
 
 impl Driver {
-    /// Sends, syncs, reads and answers; steps in what this node says to itself and what time brings.
+    /// Sends, syncs, reads and answers; steps in what this node says to itself and what time
+    /// brings.
     pub(super) fn settle(&mut self) {
         loop {
             let wake_at = self.replica.wake_at();

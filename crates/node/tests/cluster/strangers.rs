@@ -60,8 +60,8 @@ async fn counted(world: &World, counter: &str, count: u64) {
     }
 }
 
-/// Security §2 and §5: the sender of a word is its certificate's node, the receiver is this node, and
-/// the bytes are one word. All else is counted and changes nothing.
+/// Security §2 and §5: the sender of a word is its certificate's node, the receiver is this node,
+/// and the bytes are one word. All else is counted and changes nothing.
 #[tokio::test]
 async fn words_that_are_forged_misdirected_or_malformed_are_counted_and_dropped() {
     let mut world = World::prepared(3);

@@ -113,8 +113,8 @@ impl Participant {
         self.life
     }
 
-    /// What an owner sees that looks now; nothing while the participant is off. Only what is durable
-    /// is shown: a revision that a crash takes back is given out again, to another value.
+    /// What an owner sees that looks now; nothing while the participant is off. Only what is
+    /// durable is shown: a revision that a crash takes back is given out again, to another value.
     pub(crate) fn look(&self) -> Option<&BTreeMap<Bytes, Entry>> {
         self.up.as_ref().map(|_| &self.durable.keys)
     }

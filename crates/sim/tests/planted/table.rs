@@ -109,7 +109,8 @@ pub(crate) const TABLE: &[Planted] = &[
                 "                fresh(self.refuse_late(&request.command))",
                 "                match request.command {\n                    \
                  Command::Decide { .. } => fresh(self.execute(Some(id), request.command)),\n\
-                 \x20                   other => fresh(self.refuse_late(&other)),\n                }",
+                 \x20                   other => fresh(self.refuse_late(&other)),\n\
+                 \x20               }",
             ),
         ],
     },

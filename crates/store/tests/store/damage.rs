@@ -156,8 +156,8 @@ const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
 const HEADERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("headers");
 const PAYLOADS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("payloads");
 
-/// The stopped store, with its tables changed as redb allows: page checksums are right, so that only
-/// the records' own seals can tell.
+/// The stopped store, with its tables changed as redb allows: page checksums are right, so that
+/// only the records' own seals can tell.
 fn with_tables_changed(change: impl FnOnce(&WriteTransaction)) -> Disk {
     let disk = Disk::with(stopped().0);
     let database = redb::Builder::new().create_with_backend(disk.clone()).unwrap();

@@ -27,8 +27,8 @@ fn batch() -> [Write; 2] {
     [promised(2), accepted(2, 2, value(&"long".repeat(20_000)))]
 }
 
-/// Whichever operation fails, the write fails; nothing works afterwards in this life of the process,
-/// and the next life finds all or nothing of it.
+/// Whichever operation fails, the write fails; nothing works afterwards in this life of the
+/// process, and the next life finds all or nothing of it.
 #[test]
 fn a_failed_operation_is_final() {
     for way in Way::BOTH {

@@ -1,5 +1,5 @@
-//! The demo's transaction owner: a process of its own that moves satellites between the catalogs, many
-//! at once, and may be killed at any moment.
+//! The demo's transaction owner: a process of its own that moves satellites between the catalogs,
+//! many at once, and may be killed at any moment.
 
 use std::{
     collections::BTreeMap,

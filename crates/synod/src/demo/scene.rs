@@ -1,4 +1,5 @@
-//! The demo's stage: a cluster's directory on free ports, its processes, and the links between them.
+//! The demo's stage: a cluster's directory on free ports, its processes, and the links between
+//! them.
 
 use std::{
     collections::BTreeMap,

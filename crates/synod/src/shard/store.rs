@@ -159,8 +159,8 @@ impl Store {
         Writing::new(self).map_err(|cause| self.explain(cause))
     }
 
-    /// Keys in byte order, as of the last sync: at most `limit` of them and about `bytes_max` bytes;
-    /// and whether there are more.
+    /// Keys in byte order, as of the last sync: at most `limit` of them and about `bytes_max`
+    /// bytes; and whether there are more.
     pub(super) fn scan(
         &self,
         prefix: &[u8],

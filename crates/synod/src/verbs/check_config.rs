@@ -1,4 +1,5 @@
-//! `synod check-config`: parse nodes' configuration, hold several against each other, touch nothing.
+//! `synod check-config`: parse nodes' configuration, hold several against each other, touch
+//! nothing.
 
 use crate::{
     cli::{CheckConfigArgs, Common},

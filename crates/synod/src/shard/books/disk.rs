@@ -1,4 +1,5 @@
-//! A disk in memory that fails at a given operation, and keeps what it likes of what was not synced.
+//! A disk in memory that fails at a given operation, and keeps what it likes of what was not
+//! synced.
 
 use std::{
     io,
