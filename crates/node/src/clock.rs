@@ -27,7 +27,7 @@ impl Clock {
     }
 
     /// The wall clock, for batch stamps. One set before 1970 reads as 1970: the machine takes the
-    /// largest stamp it has seen for now, so a wrong clock only delays expiry.
+    /// largest stamp it has seen as the time, so a wrong clock only delays expiry.
     pub(crate) fn wall(self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
