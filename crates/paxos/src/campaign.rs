@@ -33,6 +33,8 @@ enum Progress {
 /// What acceptors reported of one slot.
 #[derive(Debug, Default)]
 struct Evidence {
+    /// What somebody knows to be chosen there.
+    chosen: Option<Decree>,
     /// The vote at the highest ballot (*Paxos Made Simple* §2.2, P2c).
     highest: Option<(Ballot, Decree)>,
     /// Who cannot read what it wrote there.
@@ -107,8 +109,12 @@ impl Campaign {
                 evidence.faulty.insert(member);
                 return;
             }
-            // The peer has learned it by now.
-            Report::Chosen { .. } => return,
+            // Who knows it chosen may have forgotten its vote. The peer learns it too, unless the
+            // slot is too far ahead of it: then this report is all that is left.
+            Report::Chosen { decree } => {
+                evidence.chosen = Some(decree.clone());
+                return;
+            }
         };
         if evidence.highest.as_ref().is_none_or(|(highest, _)| ballot > *highest) {
             evidence.highest = Some((ballot, decree));
@@ -117,7 +123,7 @@ impl Campaign {
 
     /// What the reign begins with, once a quorum of promises is whole and every slot is settled.
     ///
-    /// A slot is settled when it is known to be chosen, or when a promise quorum gave a *clean*
+    /// A slot is settled when anybody knows it to be chosen, or when a promise quorum gave a *clean*
     /// answer for it: then the vote at the highest ballot is adopted, or, if there is none, the gap
     /// is filled with a no-op. A faulty answer may hide the vote at the highest ballot, so it
     /// counts neither as a vote nor as its absence.
@@ -148,6 +154,9 @@ impl Campaign {
 
     fn settle_slot(&self, slot: Slot, whole: &BTreeSet<NodeId>, quorum: usize) -> Option<Decree> {
         let Some(evidence) = self.evidence.get(&slot) else { return Some(Decree::Noop) };
+        if let Some(chosen) = &evidence.chosen {
+            return Some(chosen.clone());
+        }
         let clean = whole.difference(&evidence.faulty).count();
         if clean < quorum {
             return None;
@@ -191,6 +200,26 @@ mod tests {
             let settled = legacy.and_then(|legacy| legacy.adopted.get(&Slot::new(1)).cloned());
             assert_eq!(settled, adopted, "held at {held}");
         }
+    }
+
+    /// Who knows a slot to be chosen has forgotten its vote there. A campaigner so far behind that
+    /// it cannot keep what it is told must not take that for an empty slot: it once filled it with
+    /// a no-op beside the chosen decree.
+    #[test]
+    fn a_chosen_report_settles_a_slot_too_far_ahead_to_be_learned() {
+        let own = Acceptor::new(Ballot::ZERO);
+        let mut learner = Learner::new(Slot::ZERO);
+        let upto = Slot::new(AHEAD_SLOTS_MAX);
+        let slot = upto.plus(2);
+        let chosen = Decree::Value("chosen".into());
+        assert!(!learner.learn(slot, chosen.clone()), "too far ahead");
+        let report = Report::Chosen { decree: chosen.clone() };
+        let page = Page { chosen_upto: upto, ..page(vec![(slot.get(), report)]) };
+        let mut campaign = Campaign::new(ballot(3), Slot::new(1), Tick::ZERO);
+        assert!(campaign.report(NodeId::new(2), &page, &own));
+        let adopted = campaign.settle(1, &learner).map(|legacy| legacy.adopted).unwrap();
+        assert_eq!(adopted.get(&slot), Some(&chosen));
+        assert_eq!(adopted.get(&upto.next()), Some(&Decree::Noop), "a gap below it");
     }
 
     /// A promise that reports votes further ahead than any acceptor votes is noise.
