@@ -1,9 +1,11 @@
 mod answer;
 mod decide;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
+pub use snapshot::Snapshot;
 
 use crate::audit::Audit;
 use crate::keys::Keys;
@@ -15,6 +17,13 @@ use crate::{
     Batch, Command, FenceCause, ParticipantName, Reign, Rejection, Reply, Request, RequestId,
     Revision, SessionId, Timestamp, TxnId, Verdict,
 };
+
+// The seeds of the tables' digests.
+const KEYS: u64 = 0x10;
+const SESSIONS: u64 = 0x20;
+const PARTICIPANTS: u64 = 0x30;
+const TRANSACTIONS: u64 = 0x40;
+const AUDIT: u64 = 0x50;
 
 /// A digest of everything the machine holds; equal states have equal digests on every machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,11 +69,11 @@ impl Machine {
             now: Timestamp::default(),
             revision: Revision::ZERO,
             reign: Reign::default(),
-            keys: Keys::new(0x10),
-            sessions: Sessions::new(0x20),
-            participants: Participants::new(0x30),
-            transactions: Transactions::new(0x40),
-            audit: Audit::new(0x50),
+            keys: Keys::new(KEYS),
+            sessions: Sessions::new(SESSIONS),
+            participants: Participants::new(PARTICIPANTS),
+            transactions: Transactions::new(TRANSACTIONS),
+            audit: Audit::new(AUDIT),
         }
     }
 

@@ -1,12 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::runs::Runs;
 use crate::sessions::Standing;
 use crate::table::{Digesting, Table};
 use crate::{
-    AbortCause, Counted, Part, ParticipantName, Rejection, SessionId, Timestamp, TxnId, Verdict,
+    AbortCause, Counted, Part, ParticipantName, Rejection, RestoreError, SessionId, Timestamp,
+    TxnId, Verdict,
+    coding::{Decoder, Encoder},
 };
 
 /// What an ended session committed is known for thirty days: longer than any backup of a
@@ -47,13 +49,13 @@ pub(crate) struct Transactions {
 }
 
 /// A decision that is kept.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) at: Timestamp,
     pub(crate) decision: Decision,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Decision {
     /// With whether each part has acknowledged.
     Committed(Vec<(ParticipantName, bool)>),
@@ -61,7 +63,7 @@ pub(crate) enum Decision {
 }
 
 /// What is known of the transactions of one session beside the decisions.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Marks {
     /// Below it nothing can commit any more.
     lwm: u64,
@@ -254,6 +256,50 @@ impl Transactions {
         (tables, runs, self.runs_forgotten, self.sessions_retired)
     }
 
+    /// The same without what follows from the rest: cheap, and enough to encode.
+    pub(crate) fn rows(&self) -> Transactions {
+        Transactions {
+            records: self.records.clone(),
+            committed: self.committed.clone(),
+            marks: self.marks.clone(),
+            retired: self.retired.clone(),
+            runs_forgotten: self.runs_forgotten,
+            sessions_retired: self.sessions_retired,
+            unacked: BTreeMap::new(),
+            queue: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        to.put(&(self.runs_forgotten, self.sessions_retired))?;
+        self.records.encode(to)?;
+        self.committed.encode(to)?;
+        self.marks.encode(to)?;
+        self.retired.encode(to)
+    }
+
+    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Transactions, RestoreError> {
+        let mut transactions = Transactions::new(seed);
+        (transactions.runs_forgotten, transactions.sessions_retired) = from.take()?;
+        transactions.records = Table::restore(seed, from)?;
+        transactions.committed = Runs::decode(seed.wrapping_add(1), from)?;
+        transactions.marks = Table::restore(seed.wrapping_add(2), from)?;
+        transactions.retired = Runs::decode(seed.wrapping_add(3), from)?;
+        transactions.follow();
+        Ok(transactions)
+    }
+
+    /// Finds what follows from the rows.
+    fn follow(&mut self) {
+        for (txn, record) in self.records.iter() {
+            for participant in record.decision.waits_for() {
+                self.unacked.entry(participant.clone()).or_default().insert(*txn);
+            }
+        }
+        let sessions: Vec<SessionId> = self.marks.iter().map(|(session, _)| *session).collect();
+        sessions.into_iter().for_each(|session| self.enqueue(session));
+    }
+
     /// A decision on record is never past the horizon: some part may still need it, and no other
     /// answer may be given while it does.
     fn past_horizon(&self, txn: TxnId) -> bool {
@@ -354,6 +400,15 @@ impl Decision {
             Decision::Committed(_) => Verdict::Committed,
             Decision::Aborted(_) => Verdict::Aborted,
         }
+    }
+
+    /// The parts of a commit that have not acknowledged it.
+    fn waits_for(&self) -> impl Iterator<Item = &ParticipantName> {
+        let parts = match self {
+            Decision::Committed(parts) => parts.as_slice(),
+            Decision::Aborted(_) => &[],
+        };
+        parts.iter().filter(|(_, acked)| !acked).map(|(participant, _)| participant)
     }
 
     /// Notes an acknowledgement; whether it was the last one of a commit.
