@@ -144,8 +144,8 @@ impl Machine {
                 fresh(reply)
             }
             Admission::Repeat(reply) => Applied { reply, repeated: true },
-            Admission::Refused(Rejection::SessionEnded) => {
-                fresh(self.refuse_late(&request.command))
+            Admission::Refused(late @ (Rejection::SessionEnded | Rejection::Forgotten)) => {
+                fresh(self.refuse_late(&request.command, late))
             }
             Admission::Refused(rejection) => fresh(Reply::Rejected(rejection)),
             Admission::Overrun => {
@@ -155,15 +155,15 @@ impl Machine {
         }
     }
 
-    /// An owner that was replaced and resumes must learn what became of its transaction: its
-    /// commit meets the fence and is told what stands.
-    fn refuse_late(&self, command: &Command) -> Reply {
+    /// An owner that was replaced and resumes, however late, must learn what became of its
+    /// transaction: its commit meets the fence and is told what stands.
+    fn refuse_late(&self, command: &Command, late: Rejection) -> Reply {
         match command {
             Command::Decide { txn, .. } => match self.verdict(*txn) {
-                Verdict::InProgress => Reply::Rejected(Rejection::SessionEnded),
+                Verdict::InProgress => Reply::Rejected(late),
                 verdict => Reply::Verdict(verdict),
             },
-            _ => Reply::Rejected(Rejection::SessionEnded),
+            _ => Reply::Rejected(late),
         }
     }
 
