@@ -16,10 +16,10 @@ pub(super) const BUGS: &[Bug] = &[
             // The door before it: a session that has ended is asked no further.
             edit(
                 "machine/src/machine.rs",
-                "fresh(self.refuse_late(&request.command))",
+                "fresh(self.refuse_late(&request.command, late))",
                 "match request.command {\n\
                  Command::Decide { .. } => fresh(self.execute(Some(id), request.command)),\n\
-                 other => fresh(self.refuse_late(&other)),\n\
+                 other => fresh(self.refuse_late(&other, late)),\n\
                  }",
             ),
         ],
