@@ -1,5 +1,5 @@
 //! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real
-//! processes.
+//! processes; with the argument `takeover`, the deaths of leaders alone.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 
@@ -18,7 +18,14 @@ const SETTLE: Duration = Duration::from_secs(3);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match measure().await {
+    let measured = match std::env::args().nth(1).as_deref() {
+        None => measure().await,
+        Some("takeover") => takeovers_alone().await,
+        Some(other) => {
+            Err(BenchError::Cluster(format!("no such part: {other}; `takeover` is one")))
+        }
+    };
+    match measured {
         Ok(report) => {
             use std::io::Write;
             // A reader that has gone away does not want the rest.
@@ -61,6 +68,15 @@ async fn measure() -> Result<serde_json::Value, BenchError> {
         "loaded_rss_kib": loaded,
         "takeovers": takeovers,
     }))
+}
+
+async fn takeovers_alone() -> Result<serde_json::Value, BenchError> {
+    let mut stage = Stage::open(&synod()?, NODES)?;
+    tokio::time::sleep(SETTLE).await;
+    let takeovers = takeover::takeovers(&mut stage, KILLS).await?;
+    Ok(
+        serde_json::json!({ "schema": "synod.bench.takeover/1", "nodes": NODES, "takeovers": takeovers }),
+    )
 }
 
 /// The `synod` binary beside this one.

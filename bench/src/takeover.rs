@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Takeovers {
     /// From SIGKILL to the next acknowledged put.
     pub outage_ms: Vec<u64>,
+    /// The part of each in which the next leader was at work, from missing the last to serving: the
+    /// rest is detection, and the client's search.
+    pub election_ms: Vec<u64>,
     /// The one in the middle.
     pub median_ms: u64,
 }
@@ -21,21 +24,24 @@ pub struct Takeovers {
 /// Kills the leader `kills` times under a client that puts without pause.
 pub async fn takeovers(stage: &mut Stage, kills: usize) -> Result<Takeovers, BenchError> {
     let client = load::connect(&stage.client()).await?.within(PATIENCE);
-    let mut outage_ms = Vec::new();
+    let mut spans = Vec::new();
     for round in 0..kills {
         let leader = client.leader().await?;
         client.kv().put("bench/takeover", format!("before {round}").into_bytes()).await?;
         stage.kill(&leader);
         let killed = Instant::now();
         client.kv().put("bench/takeover", format!("after {round}").into_bytes()).await?;
-        outage_ms.push(u64::try_from(killed.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let outage_ms = u64::try_from(killed.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let next = client.leader().await?;
+        spans.push((outage_ms, client.status(&next).await?.takeover_us / 1_000));
         stage.start(&leader)?;
         level(&client, &leader).await?;
     }
     client.close().await;
-    outage_ms.sort_unstable();
+    spans.sort_unstable();
+    let (outage_ms, election_ms): (Vec<u64>, Vec<u64>) = spans.into_iter().unzip();
     let median_ms = outage_ms.get(outage_ms.len() / 2).copied().unwrap_or_default();
-    Ok(Takeovers { outage_ms, median_ms })
+    Ok(Takeovers { outage_ms, election_ms, median_ms })
 }
 
 /// Waits until `node` knows all that is chosen, so that the next kill meets a whole cluster.
