@@ -1,7 +1,6 @@
 //! The client against a scripted cluster whose nodes share the real machine.
 
 mod dropping;
-mod honesty;
 mod requests;
 mod routes;
 mod sessions;

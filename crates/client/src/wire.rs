@@ -88,10 +88,7 @@ pub(crate) fn encode(question: &impl Serialize) -> Bytes {
         .into()
 }
 
-/// What the bytes say; `None` when they say nothing, or something and then more.
+/// An answer; `None` when the bytes are none.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &Bytes) -> Option<T> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((said, [])) => Some(said),
-        Ok((_, _)) | Err(_) => None,
-    }
+    postcard::from_bytes(bytes).ok()
 }

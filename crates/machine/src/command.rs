@@ -194,8 +194,7 @@ pub enum FenceCause {
     Expired,
     /// Its owner closed it.
     Closed,
-    /// It went on asking after it was refused for having too many requests open, or left more
-    /// aborts on record than are kept.
+    /// It went on asking after it was refused for having too many requests open.
     Overrun,
     /// A person decided.
     Operator,

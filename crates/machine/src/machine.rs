@@ -1,11 +1,9 @@
 mod answer;
 mod decide;
-mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
-pub use snapshot::Snapshot;
 
 use crate::audit::Audit;
 use crate::keys::Keys;
@@ -17,13 +15,6 @@ use crate::{
     Batch, Command, FenceCause, ParticipantName, Reign, Rejection, Reply, Request, RequestId,
     Revision, SessionId, Timestamp, TxnId, Verdict,
 };
-
-// The seeds of the tables' digests.
-const KEYS: u64 = 0x10;
-const SESSIONS: u64 = 0x20;
-const PARTICIPANTS: u64 = 0x30;
-const TRANSACTIONS: u64 = 0x40;
-const AUDIT: u64 = 0x50;
 
 /// A digest of everything the machine holds; equal states have equal digests on every machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,11 +60,11 @@ impl Machine {
             now: Timestamp::default(),
             revision: Revision::ZERO,
             reign: Reign::default(),
-            keys: Keys::new(KEYS),
-            sessions: Sessions::new(SESSIONS),
-            participants: Participants::new(PARTICIPANTS),
-            transactions: Transactions::new(TRANSACTIONS),
-            audit: Audit::new(AUDIT),
+            keys: Keys::new(0x10),
+            sessions: Sessions::new(0x20),
+            participants: Participants::new(0x30),
+            transactions: Transactions::new(0x40),
+            audit: Audit::new(0x50),
         }
     }
 
@@ -144,8 +135,8 @@ impl Machine {
                 fresh(reply)
             }
             Admission::Repeat(reply) => Applied { reply, repeated: true },
-            Admission::Refused(late @ (Rejection::SessionEnded | Rejection::Forgotten)) => {
-                fresh(self.refuse_late(&request.command, late))
+            Admission::Refused(Rejection::SessionEnded) => {
+                fresh(self.refuse_late(&request.command))
             }
             Admission::Refused(rejection) => fresh(Reply::Rejected(rejection)),
             Admission::Overrun => {
@@ -155,15 +146,15 @@ impl Machine {
         }
     }
 
-    /// An owner that was replaced and resumes, however late, must learn what became of its
-    /// transaction: its commit meets the fence and is told what stands.
-    fn refuse_late(&self, command: &Command, late: Rejection) -> Reply {
+    /// An owner that was replaced and resumes must learn what became of its transaction: its
+    /// commit meets the fence and is told what stands.
+    fn refuse_late(&self, command: &Command) -> Reply {
         match command {
             Command::Decide { txn, .. } => match self.verdict(*txn) {
-                Verdict::InProgress => Reply::Rejected(late),
+                Verdict::InProgress => Reply::Rejected(Rejection::SessionEnded),
                 verdict => Reply::Verdict(verdict),
             },
-            _ => Reply::Rejected(late),
+            _ => Reply::Rejected(Rejection::SessionEnded),
         }
     }
 

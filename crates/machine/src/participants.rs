@@ -1,8 +1,5 @@
 use crate::table::{Digesting, Table};
-use crate::{
-    BranchIncarnation, Counted, Part, ParticipantName, Rejection, RestoreError,
-    coding::{Decoder, Encoder},
-};
+use crate::{BranchIncarnation, Counted, Part, ParticipantName, Rejection};
 
 /// Names are few: each is a process that somebody runs.
 pub(crate) const PARTICIPANTS_MAX: u64 = 1_024;
@@ -54,13 +51,5 @@ impl Participants {
 
     pub(crate) fn digest(&self, how: Digesting) -> u64 {
         self.rows.digest(how)
-    }
-
-    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
-        self.rows.encode(to)
-    }
-
-    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Participants, RestoreError> {
-        Ok(Participants { rows: Table::restore(seed, from)? })
     }
 }

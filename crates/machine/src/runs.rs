@@ -1,8 +1,5 @@
 use crate::table::{Digesting, Table};
-use crate::{
-    RestoreError, SessionId, TxnId,
-    coding::{Decoder, Encoder},
-};
+use crate::{SessionId, TxnId};
 
 /// A set of transactions, kept as runs of consecutive numbers of one session: a session that
 /// commits one transaction after the other costs one row, however many there are.
@@ -91,14 +88,6 @@ impl Runs {
 
     pub(crate) fn digest(&self, how: Digesting) -> u64 {
         self.rows.digest(how)
-    }
-
-    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
-        self.rows.encode(to)
-    }
-
-    pub(crate) fn decode(seed: u64, from: &mut Decoder<'_>) -> Result<Runs, RestoreError> {
-        Ok(Runs { rows: Table::restore(seed, from)? })
     }
 
     fn at_or_before(&self, txn: TxnId) -> Option<(u64, u64)> {

@@ -53,8 +53,13 @@ const EWMA_FALL: i64 = 1_024;
 /// seconds is not therefore a clock.
 const DEVIATION_MIN_DIVISOR: u64 = 10;
 
-/// Until so many intervals are known, a peer is given the longest silence.
+/// Until so many intervals are known, a peer is a stranger.
 const SAMPLES_MIN: u64 = 8;
+
+/// How many times the floor a stranger may be silent. Seldom too short where a rhythm has still to
+/// be learned; the ceiling would be too long, for who has just come back then testifies to a leader
+/// that is dead, and holds back those who know better (`docs/detectors.md`).
+const STRANGER_FACTOR: u32 = 3;
 
 /// What one node knows of how regularly it hears one other.
 ///
@@ -112,6 +117,12 @@ impl Detector {
         if !self.spared && interval < self.max {
             self.intervals.learn(micros(interval));
         }
+        self.returned(now);
+    }
+
+    /// The peer was heard after an absence, which teaches nothing: its process began anew. What was
+    /// learned before stands, for machine, disk and line are the same.
+    pub fn returned(&mut self, now: Tick) {
         self.heard_at = self.heard_at.max(now);
         self.spared = false;
     }
@@ -130,7 +141,8 @@ impl Detector {
 
     /// The moment from which the peer is suspected unless it is heard before.
     pub fn suspect_at(&self) -> Tick {
-        let silence = self.intervals.silence().unwrap_or(self.max).clamp(self.min, self.max);
+        let silence = self.intervals.silence().unwrap_or(self.min * STRANGER_FACTOR);
+        let silence = silence.clamp(self.min, self.max);
         self.heard_at.after(silence).max(self.spared_until)
     }
 
@@ -255,13 +267,16 @@ mod tests {
         }
     }
 
-    /// A peer that was never heard, or seldom, has the longest silence to speak.
+    /// A peer that was never heard, or seldom, is given more than the floor and less than the
+    /// ceiling, unless the two are close.
     #[test]
-    fn a_peer_whose_rhythm_is_unknown_is_given_the_ceiling() {
+    fn a_stranger_is_given_three_times_the_floor() {
         for policy in [Policy::PhiAccrual, Policy::Ewma] {
-            assert_eq!(silence(&detector(policy)), MAX, "{policy:?}");
+            assert_eq!(silence(&detector(policy)), MIN * 3, "{policy:?}");
             let (few, _) = taught(policy, [ROUND; 7]);
-            assert_eq!(silence(&few), MAX, "{policy:?}");
+            assert_eq!(silence(&few), MIN * 3, "{policy:?}");
+            let close = Detector::new(policy, MIN, MIN * 2, Tick::ZERO);
+            assert_eq!(silence(&close), MIN * 2, "{policy:?}");
         }
     }
 
@@ -320,6 +335,39 @@ mod tests {
             let (mut detector, now) = taught(policy, [ROUND; 300]);
             detector.heard(at(now + 5_000_000));
             assert_eq!(silence(&detector), MIN, "{policy:?}");
+        }
+    }
+
+    /// A peer whose process began anew was away, however short: killed and back again and again, it
+    /// is detected as soon as ever.
+    #[test]
+    fn a_return_teaches_nothing_and_what_was_learned_stands() {
+        for policy in policies() {
+            for learned in [ROUND, 150_000] {
+                let (mut detector, mut now) = taught(policy, [learned; 300]);
+                let before = silence(&detector);
+                for away in [30_000, 300_000, 900_000] {
+                    now += away;
+                    detector.returned(at(now));
+                    assert_eq!(detector.heard_at(), at(now));
+                    assert_eq!(silence(&detector), before, "{policy:?}, away for {away}");
+                }
+            }
+        }
+    }
+
+    /// A stall that was taken for a crash is learned all the same: the next of its kind is not.
+    #[test]
+    fn a_wrong_suspicion_is_not_repeated() {
+        let (mut detector, mut now) = taught(Policy::default(), [ROUND; 300]);
+        for stall in 0..3 {
+            now += 250_000;
+            assert_eq!(detector.suspects(at(now)), stall == 0, "stall {stall}");
+            detector.heard(at(now));
+            for _ in 0..10 {
+                now += ROUND;
+                detector.heard(at(now));
+            }
         }
     }
 

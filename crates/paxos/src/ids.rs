@@ -76,6 +76,18 @@ impl fmt::Display for Life {
     }
 }
 
+/// Which process of a life speaks: a number drawn at every start, compared and never ordered. It
+/// tells a peer that was away from one that was slow. Safety never rests on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process(u64);
+
+impl Process {
+    /// The process that drew this number.
+    pub const fn new(number: u64) -> Process {
+        Process(number)
+    }
+}
+
 /// The number of a configuration of members. Static membership stays in the first.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

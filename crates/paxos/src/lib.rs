@@ -69,7 +69,7 @@ pub use config::{Config, ConfigError, Members, Timing};
 pub use decree::Decree;
 pub use detector::{Detector, EWMA_FACTOR, PHI, Policy, WINDOW_SAMPLES};
 pub use durable::{Durable, Durably, Record, Write};
-pub use ids::{Epoch, Incarnation, Life, NodeId, Slot};
+pub use ids::{Epoch, Incarnation, Life, NodeId, Process, Slot};
 pub use links::Heard;
 pub use message::{Envelope, Held, Lane, Message, Page, Report, Span, Standing};
 pub use peer::{Barrier, BarrierId, Chosen, Fetch, Fetched, Input, Output, Peer, Role};

@@ -1,7 +1,8 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::{
-    Ballot, Config, Detector, NodeId, Policy, Slot, Standing, Tick, Timing, limits::ROUNDS_LIVE_MIN,
+    Ballot, Config, Detector, NodeId, Policy, Process, Slot, Standing, Tick, Timing,
+    limits::ROUNDS_LIVE_MIN,
 };
 
 /// What a peer last told, for status and metrics.
@@ -17,7 +18,7 @@ pub struct Heard {
 
 /// The other members as this node hears them: one-way (their heartbeats reach us) and two-way (they
 /// answer ours). Quorum-connectedness (*OmniPaxos*, EuroSys'23 §5) is counted in answers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Links {
     links: BTreeMap<NodeId, Link>,
     /// The last round that this node opened.
@@ -29,7 +30,7 @@ pub(crate) struct Links {
     timing: Timing,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Link {
     /// Fed by its heartbeats: they reach us.
     hearing: Rhythm,
@@ -41,10 +42,12 @@ struct Link {
 }
 
 /// A detector from the first sign of life on; before that, nobody is there.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Rhythm {
     policy: Policy,
     detector: Option<Detector>,
+    /// Whose words came last.
+    process: Option<Process>,
 }
 
 impl Links {
@@ -52,7 +55,7 @@ impl Links {
         let others = config.members.iter().map(|member| member.node);
         let others = others.filter(|node| *node != config.life.node);
         let link = |node| {
-            let rhythm = || Rhythm { policy: config.detector, detector: None };
+            let rhythm = || Rhythm { policy: config.detector, detector: None, process: None };
             let (hearing, answering) = (rhythm(), rhythm());
             (node, Link { hearing, answering, told: None, chosen_upto: Slot::ZERO })
         };
@@ -67,7 +70,7 @@ impl Links {
     /// A heartbeat arrived.
     pub(crate) fn hears(&mut self, from: NodeId, standing: Standing, now: Tick) {
         let Some(link) = self.links.get_mut(&from) else { return };
-        link.hearing.heard(now, &self.timing);
+        link.hearing.heard(standing.process, now, &self.timing);
         link.tells(standing, now);
     }
 
@@ -81,7 +84,7 @@ impl Links {
     ) -> bool {
         let fresh = round <= self.round && self.round - round < self.rounds_live;
         let Some(link) = self.links.get_mut(&from).filter(|_| fresh) else { return false };
-        link.answering.heard(now, &self.timing);
+        link.answering.heard(standing.process, now, &self.timing);
         link.tells(standing, now);
         true
     }
@@ -192,9 +195,13 @@ impl Link {
 }
 
 impl Rhythm {
-    fn heard(&mut self, now: Tick, timing: &Timing) {
+    /// A silence that ends with the first word of another process was an absence, however short:
+    /// killed and back at once, a peer is not for that a slow one.
+    fn heard(&mut self, process: Process, now: Tick, timing: &Timing) {
+        let same = self.process.replace(process) == Some(process);
         match &mut self.detector {
-            Some(detector) => detector.heard(now),
+            Some(detector) if same => detector.heard(now),
+            Some(detector) => detector.returned(now),
             None => {
                 let (min, max) = (timing.suspect_min, timing.suspect_max);
                 self.detector = Some(Detector::new(self.policy, min, max, now));

@@ -3,14 +3,11 @@ mod phase1;
 mod phase2;
 mod vitals;
 
-use std::{
-    collections::BTreeMap,
-    hash::{Hash, Hasher},
-};
+use std::collections::BTreeMap;
 
 use crate::{
-    Ballot, Config, Decree, Durable, Durably, Envelope, Heard, Message, NodeId, Record, Slot, Tick,
-    Write,
+    Ballot, Config, Decree, Durable, Durably, Envelope, Heard, Message, NodeId, Process, Record,
+    Slot, Tick, Write,
     acceptor::{Acceptor, Vote},
     admit::admits,
     campaign::Campaign,
@@ -26,11 +23,11 @@ use crate::{
 };
 
 /// The caller's name for one linearizable read it waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BarrierId(pub u64);
 
 /// A finished read barrier: a read served from a state that has applied `upto` is linearizable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Barrier {
     /// Which.
     pub id: BarrierId,
@@ -126,9 +123,10 @@ pub enum Role {
 }
 
 /// One member of the cluster as one steppable value.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Peer {
     config: Config,
+    process: Process,
     voice: Voice,
     acceptor: Acceptor,
     learner: Learner,
@@ -152,7 +150,7 @@ pub struct Peer {
 }
 
 /// What this node does besides accepting and learning. What only a phase needs lives in it.
-#[derive(Clone, Debug, Hash)]
+#[derive(Debug)]
 enum Reign {
     Following,
     Campaigning(Campaign),
@@ -160,7 +158,8 @@ enum Reign {
 }
 
 impl Peer {
-    /// The peer that `durable` remembers. `seed` feeds timer jitter only; safety never rests on it.
+    /// The peer that `durable` remembers. `seed` feeds timer jitter, and by it others tell this
+    /// process from the one before: another at every start. Safety never rests on it.
     pub fn recover(config: Config, durable: Durable, seed: u64) -> Peer {
         let mut acceptor = Acceptor::new(durable.promised.unwrap_or(Ballot::ZERO));
         let mut learner = Learner::new(durable.chosen_upto);
@@ -177,6 +176,7 @@ impl Peer {
         // Nodes given one seed still differ.
         let chance = Chance::new(seed ^ (u64::from(life.node.get()) << 48));
         Peer {
+            process: Process::new(seed),
             voice: Voice::new(life, &config.members),
             round_heard: acceptor.promised().round(),
             acceptor,
@@ -342,19 +342,5 @@ impl Peer {
 
     fn window_has_bytes(&self, proposer: &Proposer) -> bool {
         proposer.bytes() + self.learner.above_bytes() < self.config.window_bytes
-    }
-}
-
-/// What safety rests on: what is promised, voted for and known to be chosen, and the campaign or
-/// reign. Moments are left out, and with them the links, the election and all that says *when*
-/// something is done: peers with equal hashes answer one word alike, but may campaign at other
-/// times.
-impl Hash for Peer {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Peer { config: _, disk: _, links: _, election: _, catch_up: _, serving: _, .. } = self;
-        let Peer { leader: _, turned_away: _, voice, acceptor, learner, reign, .. } = self;
-        let Peer { round_heard, watermark, upto_written, .. } = self;
-        (voice.life(), acceptor, learner, reign).hash(state);
-        (round_heard, watermark, upto_written).hash(state);
     }
 }

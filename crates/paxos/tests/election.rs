@@ -61,6 +61,44 @@ fn a_crashed_leader_is_replaced() {
     }
 }
 
+/// A leader that was killed and came back within a second was away, not slow: killed again and
+/// again, every leader is missed as soon as the first.
+#[test]
+fn leaders_killed_and_back_within_a_second_are_missed_no_later_each_time() {
+    for seed in SEEDS {
+        for away in [50, 300, 800] {
+            let (mut world, mut leader, _) = at_rest(3, seed);
+            for kill in 0..6 {
+                world.crash(leader);
+                let chosen = world.chooses_within(four_periods() / 2);
+                assert!(chosen, "seed {seed}, away for {away} ms, kill {kill}");
+                world.run_for(ms(away));
+                world.restart(leader);
+                world.run_for(ms(1_000));
+                leader = world.leader().unwrap();
+            }
+        }
+    }
+}
+
+/// A node that has just come back knows nobody's rhythm, and must not hold the others back for long
+/// when the leader dies just then.
+#[test]
+fn a_newcomer_holds_nobody_back_from_replacing_the_leader() {
+    for seed in SEEDS {
+        for known in [5, 20, 45, 90, 150, 250] {
+            let (mut world, leader, others) = at_rest(3, seed);
+            world.crash(others[0]);
+            world.run_for(ms(500));
+            world.restart(others[0]);
+            world.run_for(ms(known));
+            world.crash(leader);
+            let chosen = world.chooses_within(four_periods());
+            assert!(chosen, "seed {seed}, known for {known} ms");
+        }
+    }
+}
+
 /// Quorum loss: the leader keeps one link, to a hub that everyone else still reaches. The others
 /// have no quorum; the hub hears its leader, so it must see that the leader has none either.
 #[test]

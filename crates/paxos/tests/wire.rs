@@ -64,9 +64,12 @@ fn a_page() -> impl Strategy<Value = Page> {
 
 fn a_standing() -> impl Strategy<Value = Standing> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (a_ballot(), option::of(a_ballot()), flags, number(), a_slot()).prop_map(
-        |(promised, reign, (quorum, sees_leader, disk_alive), disk_sequence, chosen_upto)| {
+    let process = number().prop_map(Process::new);
+    (process, a_ballot(), option::of(a_ballot()), flags, number(), a_slot()).prop_map(
+        |(process, promised, reign, flags, disk_sequence, chosen_upto)| {
+            let (quorum, sees_leader, disk_alive) = flags;
             Standing {
+                process,
                 promised,
                 reign,
                 quorum,

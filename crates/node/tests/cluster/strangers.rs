@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use synod_net::{Event, Lane, Mesh, MeshConfig, PeerAddress, Role};
-use synod_paxos::{Ballot, Envelope, Epoch, Incarnation, Life, Message, NodeId, Slot, Standing};
+use synod_paxos::{
+    Ballot, Envelope, Epoch, Incarnation, Life, Message, NodeId, Process, Slot, Standing,
+};
 use synod_replica::Word;
 use tokio::time::{Instant, timeout};
 
@@ -28,6 +30,7 @@ async fn impostor(world: &mut World) -> Mesh {
 
 fn heartbeat(from: u16, to: u16, reign: Option<Ballot>) -> Vec<u8> {
     let standing = Standing {
+        process: Process::new(1),
         promised: reign.unwrap_or(Ballot::ZERO),
         reign,
         quorum: true,

@@ -46,6 +46,7 @@ impl Peer {
             Reign::Following | Reign::Campaigning(_) => (None, self.is_connected_to_quorum(now)),
         };
         Standing {
+            process: self.process,
             promised: self.acceptor.promised(),
             reign,
             quorum,

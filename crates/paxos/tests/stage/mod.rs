@@ -151,6 +151,7 @@ impl Stage {
     /// `promised` would.
     pub(crate) fn answer_heartbeat(&mut self, promised: Ballot) {
         let standing = Standing {
+            process: Process::new(1),
             promised,
             reign: None,
             quorum: true,
