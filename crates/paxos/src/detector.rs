@@ -56,9 +56,8 @@ const DEVIATION_MIN_DIVISOR: u64 = 10;
 /// Until so many intervals are known, a peer is a stranger.
 const SAMPLES_MIN: u64 = 8;
 
-/// How many times the floor a stranger may be silent. Seldom too short where a rhythm has still to
-/// be learned; the ceiling would be too long, for who has just come back then testifies to a leader
-/// that is dead, and holds back those who know better (`docs/detectors.md`).
+/// How many times the floor a stranger may be silent: hardly ever too short where a rhythm has still
+/// to be learned (`docs/detectors.md`), and much sooner over than the longest silence.
 const STRANGER_FACTOR: u32 = 3;
 
 /// What one node knows of how regularly it hears one other.
@@ -137,6 +136,13 @@ impl Detector {
     /// Whether the peer has been silent for too long.
     pub fn suspects(&self, now: Tick) -> bool {
         now >= self.suspect_at()
+    }
+
+    /// Whether one may tell others that the peer is there. A stranger is vouched for no longer than
+    /// the floor: who has just come back would hold back those who know its rhythm.
+    pub fn vouches(&self, now: Tick) -> bool {
+        let known = self.intervals.silence().is_some();
+        !self.suspects(now) && (known || now.since(self.heard_at) < self.min)
     }
 
     /// The moment from which the peer is suspected unless it is heard before.
@@ -277,6 +283,18 @@ mod tests {
             assert_eq!(silence(&few), MIN * 3, "{policy:?}");
             let close = Detector::new(policy, MIN, MIN * 2, Tick::ZERO);
             assert_eq!(silence(&close), MIN * 2, "{policy:?}");
+        }
+    }
+
+    /// A stranger is vouched for within the floor, others for as long as they are not suspected.
+    #[test]
+    fn nobody_vouches_for_a_stranger_beyond_the_floor() {
+        for (intervals, vouched) in [(7, MIN), (8, Duration::from_millis(300))] {
+            let (detector, now) = taught(Policy::Ewma, vec![150_000; intervals]);
+            assert_eq!(silence(&detector), Duration::from_millis(300));
+            let until = at(now).after(vouched);
+            assert!(detector.vouches(at(until.micros() - 1)), "{intervals} intervals");
+            assert!(!detector.vouches(until), "{intervals} intervals");
         }
     }
 

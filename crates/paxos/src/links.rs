@@ -137,11 +137,13 @@ impl Links {
 
     /// The leader that this node hears itself, if a quorum answers that leader.
     pub(crate) fn leader(&self, now: Tick) -> Option<NodeId> {
-        let leads = |link: &Link| {
-            let told = link.told.is_some_and(|(_, told)| told.reign.is_some() && told.quorum);
-            told && link.hearing.is_there(now)
-        };
-        self.links.iter().find(|(_, link)| leads(link)).map(|(node, _)| *node)
+        let mut leading = self.links.iter().filter(|(_, link)| link.leads());
+        leading.find(|(_, link)| link.hearing.is_there(now)).map(|(node, _)| *node)
+    }
+
+    /// Whether this node may tell others that it hears a leader that a quorum answers.
+    pub(crate) fn vouches_for_a_leader(&self, now: Tick) -> bool {
+        self.links.values().any(|link| link.leads() && link.hearing.vouches(now))
     }
 
     /// The moment from which `node` is taken for silent unless its heartbeat comes before.
@@ -188,6 +190,11 @@ impl Links {
 }
 
 impl Link {
+    /// Whether it said that it leads with a quorum.
+    fn leads(&self) -> bool {
+        self.told.is_some_and(|(_, told)| told.reign.is_some() && told.quorum)
+    }
+
     fn tells(&mut self, standing: Standing, now: Tick) {
         self.chosen_upto = standing.chosen_upto;
         self.told = Some((now, standing));
@@ -213,6 +220,10 @@ impl Rhythm {
         if let Some(detector) = &mut self.detector {
             detector.late(until);
         }
+    }
+
+    fn vouches(&self, now: Tick) -> bool {
+        self.detector.as_ref().is_some_and(|detector| detector.vouches(now))
     }
 
     fn is_there(&self, now: Tick) -> bool {

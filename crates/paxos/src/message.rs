@@ -188,7 +188,7 @@ pub struct Standing {
     pub reign: Option<Ballot>,
     /// Whether a quorum with working disks answers the speaker.
     pub quorum: bool,
-    /// Whether the speaker hears a leader, itself included, that a quorum answers.
+    /// Whether the speaker vouches for a leader, itself included, that a quorum answers.
     pub sees_leader: bool,
     /// Whether the speaker's disk completes its syncs.
     pub disk_alive: bool,

@@ -93,7 +93,7 @@ fn a_newcomer_holds_nobody_back_from_replacing_the_leader() {
             world.restart(others[0]);
             world.run_for(ms(known));
             world.crash(leader);
-            let chosen = world.chooses_within(four_periods());
+            let chosen = world.chooses_within(four_periods() / 2);
             assert!(chosen, "seed {seed}, known for {known} ms");
         }
     }

@@ -50,7 +50,7 @@ impl Peer {
             promised: self.acceptor.promised(),
             reign,
             quorum,
-            sees_leader: self.has_quorum() || self.links.leader(now).is_some(),
+            sees_leader: self.has_quorum() || self.links.vouches_for_a_leader(now),
             disk_alive,
             disk_sequence: self.disk.sequence(),
             chosen_upto: self.learner.upto(),
