@@ -103,12 +103,14 @@ impl Core {
         self.session.lock().expect("nothing panics while it is held")
     }
 
-    /// Does what may safely be done twice: it needs no session and no name.
-    pub(crate) async fn submit_unnamed(
+    /// Does what may safely be done twice: it needs no session and no name. `read` takes out of the
+    /// reply what was asked for, if it is there.
+    pub(crate) async fn submit_unnamed<T>(
         &self,
         command: Command,
+        read: impl FnOnce(Reply) -> Option<T>,
         deadline: Deadline,
-    ) -> Result<Reply, Error> {
+    ) -> Result<T, Error> {
         assert!(!command.must_be_named(), "a second copy of {command:?} would do harm");
         self.check_open()?;
         command.check()?;
@@ -118,8 +120,13 @@ impl Core {
         };
         match self.route.ask_leader(&mut Tries::new(), call, deadline).await {
             Ended::Said(Said::Reply(Reply::Rejected(why))) => Err(Error::log(why)),
-            Ended::Said(Said::Reply(reply)) => Ok(reply),
-            ended => Err(self.no_answer(ended)),
+            Ended::Said(Said::Reply(reply)) => {
+                read(reply).ok_or_else(|| Error::no_answer(Why::Nonsense))
+            }
+            Ended::Refused(why) => Err(Error::door(why)),
+            Ended::Nothing(why) => Err(self.route.nothing_done(why)),
+            Ended::Perhaps(why) => Err(Error::no_answer(why)),
+            Ended::Said(_) => Err(Error::no_answer(Why::Nonsense)),
         }
     }
 
@@ -159,11 +166,12 @@ impl Core {
         if let Some(settled) = self.fates().of(request) {
             return Ok(settled);
         }
-        match self.submit_unnamed(Command::Settle { request }, deadline).await? {
-            Reply::SettledApplied(reply) => Ok(Settled::Applied(*reply)),
-            Reply::SettledNever => Ok(Settled::Never),
-            _ => Err(Error::not_applied(Why::Nonsense)),
-        }
+        let settled = |reply| match reply {
+            Reply::SettledApplied(reply) => Some(Settled::Applied(*reply)),
+            Reply::SettledNever => Some(Settled::Never),
+            _ => None,
+        };
+        self.submit_unnamed(Command::Settle { request }, settled, deadline).await
     }
 
     /// Waits for what is being finished, ends the session, and then everything.
@@ -173,7 +181,7 @@ impl Core {
         if let Some(session) = self.open_one() {
             // A session that nobody ends so ends by itself; no need to insist.
             let patience = deadline.or_after(CLOSE_PATIENCE);
-            let _ended = self.submit_in(&session, Command::CloseSession, patience).await;
+            let _ended = self.submit_in(&session, Command::CloseSession, done, patience).await;
             session.end();
         }
         self.closed.send_replace(true);
@@ -183,7 +191,7 @@ impl Core {
         self.fates.lock().expect("nothing panics while it is held")
     }
 
-    /// What to say of a question that may be asked again, and had no answer that fits.
+    /// What to say of a question that changes nothing, and had no answer that fits.
     pub(crate) fn no_answer(&self, ended: Ended) -> Error {
         match ended {
             Ended::Refused(why) => Error::door(why),
@@ -199,11 +207,21 @@ impl Core {
     async fn open_session(&self, deadline: Deadline) -> Result<SessionId, Error> {
         let ttl_ms = u64::try_from(self.session_ttl.as_millis()).unwrap_or(u64::MAX);
         let command = Command::OpenSession { owner: self.owner.clone(), ttl_ms };
-        match self.submit_unnamed(command, deadline).await? {
-            Reply::Session(session) => Ok(session),
-            _ => Err(Error::not_applied(Why::Nonsense)),
-        }
+        let opened = |reply| match reply {
+            Reply::Session(session) => Some(session),
+            _ => None,
+        };
+        // A session that nobody uses ends by itself; what it was opened for has not been sent.
+        self.submit_unnamed(command, opened, deadline).await.map_err(|error| match error {
+            Error::NoAnswer { why } => Error::not_applied(why),
+            error => error,
+        })
     }
+}
+
+/// The reply to what is simply so from then on.
+pub(crate) fn done(reply: Reply) -> Option<()> {
+    matches!(reply, Reply::Done(_)).then_some(())
 }
 
 /// Tells the leader, again and again, that the session is in use.

@@ -8,8 +8,8 @@ use synod_machine::{
 use synod_net::{AskError, CredentialsError, NetError};
 
 /// Why a call has no answer. Only [`Error::Unknown`] and [`Error::TxnUnknown`] leave it open
-/// whether something happened, and both can be asked about. After any other nothing has happened,
-/// or nothing that it would matter to do twice.
+/// whether something happened that must not happen twice, and both can be asked about. After
+/// [`Error::NoAnswer`] the call is simply made again; after any other nothing has happened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -35,6 +35,13 @@ pub enum Error {
     TxnUnknown {
         /// What to ask about.
         txn: TxnId,
+    },
+    /// It was sent, and no answer came by the deadline, or one that does not fit. Whether it was
+    /// done makes no difference to doing it again: settling, acknowledging, asking for an abort.
+    #[error("no answer: {why}; to ask again does no harm")]
+    NoAnswer {
+        /// What happened instead.
+        why: Why,
     },
     /// It will not be done, however often it is asked.
     #[error("refused: {why}")]
@@ -88,7 +95,7 @@ pub enum Why {
     /// Somebody settled the request as never applied before it arrived.
     #[error("the request was settled as never applied")]
     Settled,
-    /// The answer of a read was lost, and the deadline passed before another came.
+    /// The answer was lost, and the deadline passed before another came.
     #[error("no answer came before the deadline")]
     NoAnswer,
     /// A node said something that is no answer to what was asked.
@@ -185,6 +192,10 @@ impl fmt::Display for Unreached {
 impl Error {
     pub(crate) fn not_applied(why: Why) -> Error {
         Error::NotApplied { why }
+    }
+
+    pub(crate) fn no_answer(why: Why) -> Error {
+        Error::NoAnswer { why }
     }
 
     pub(crate) fn log(rejection: Rejection) -> Error {

@@ -55,18 +55,21 @@ impl Kv {
         key: impl Into<Bytes>,
         value: impl Into<Bytes>,
     ) -> Result<Revision, Error> {
-        match self.submit(Command::Put { key: key.into(), value: value.into() }).await? {
-            Reply::Written(revision) => Ok(revision),
-            _ => Err(nonsense()),
-        }
+        let command = Command::Put { key: key.into(), value: value.into() };
+        let written = |reply| match reply {
+            Reply::Written(revision) => Some(revision),
+            _ => None,
+        };
+        self.submit(command, written).await
     }
 
     /// Removes a key; whether it was there.
     pub async fn delete(&self, key: impl Into<Bytes>) -> Result<bool, Error> {
-        match self.submit(Command::Delete { key: key.into() }).await? {
-            Reply::Deleted { existed, .. } => Ok(existed),
-            _ => Err(nonsense()),
-        }
+        let deleted = |reply| match reply {
+            Reply::Deleted { existed, .. } => Some(existed),
+            _ => None,
+        };
+        self.submit(Command::Delete { key: key.into() }, deleted).await
     }
 
     /// Sets a key if it is as expected.
@@ -77,11 +80,12 @@ impl Kv {
         value: impl Into<Bytes>,
     ) -> Result<Cas, Error> {
         let command = Command::Cas { key: key.into(), expect, value: value.into() };
-        match self.submit(command).await? {
-            Reply::Written(revision) => Ok(Cas::Done(revision)),
-            Reply::Mismatch(now) => Ok(Cas::Mismatch(now)),
-            _ => Err(nonsense()),
-        }
+        let compared = |reply| match reply {
+            Reply::Written(revision) => Some(Cas::Done(revision)),
+            Reply::Mismatch(now) => Some(Cas::Mismatch(now)),
+            _ => None,
+        };
+        self.submit(command, compared).await
     }
 
     /// Up to `limit` keys that begin with `prefix` and come after `after`, as they are at one
@@ -122,15 +126,20 @@ impl Kv {
 
     /// As [`Kv::multi`], of a request that was built already.
     pub async fn multi_request(&self, multi: synod_machine::Multi) -> Result<Multi, Error> {
-        match self.submit(Command::Multi(multi)).await? {
-            Reply::MultiDone { revision, reads } => Ok(Multi::Done { revision, reads }),
-            Reply::MultiRefused { failed, reads } => Ok(Multi::Refused { failed, reads }),
-            _ => Err(nonsense()),
-        }
+        let done = |reply| match reply {
+            Reply::MultiDone { revision, reads } => Some(Multi::Done { revision, reads }),
+            Reply::MultiRefused { failed, reads } => Some(Multi::Refused { failed, reads }),
+            _ => None,
+        };
+        self.submit(Command::Multi(multi), done).await
     }
 
-    async fn submit(&self, command: Command) -> Result<Reply, Error> {
-        self.client.core.submit(command, self.client.deadline()).await
+    async fn submit<T: Send + 'static>(
+        &self,
+        command: Command,
+        read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.client.core.submit(command, read, self.client.deadline()).await
     }
 }
 

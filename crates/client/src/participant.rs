@@ -1,14 +1,11 @@
 use std::time::Duration;
 
 use synod_machine::{
-    AbortCause, BranchIncarnation, Command, ParticipantName, Proposal, Reply, TxnId, Verdict,
+    AbortCause, BranchIncarnation, Command, ParticipantName, Proposal, TxnId, Verdict,
     door::{Call, Said},
 };
 
-use crate::{
-    client::{Client, nonsense},
-    error::Error,
-};
+use crate::{client::Client, core::done, error::Error, undecided::verdict};
 
 /// The participant's side of the log: what a process does that votes.
 ///
@@ -46,7 +43,7 @@ impl Participant {
     ) -> Result<(), Error> {
         let (name, address) = (self.name.clone(), address.into());
         let command = Command::RegisterParticipant { name, incarnation, address };
-        done(self.client.core.submit(command, self.client.deadline()).await?)
+        self.client.core.submit(command, done, self.client.deadline()).await
     }
 
     /// Waits for news: verdicts of branches in doubt, and commits that it has to finish and are not
@@ -75,7 +72,7 @@ impl Participant {
     /// participant's account. May be repeated.
     pub async fn ack(&self, txns: &[TxnId]) -> Result<(), Error> {
         let command = Command::Ack { participant: self.name.clone(), txns: txns.to_vec() };
-        done(self.client.core.submit_unnamed(command, self.client.deadline()).await?)
+        self.client.core.submit_unnamed(command, done, self.client.deadline()).await
     }
 
     /// A prepared branch has heard nothing for its grace: proposes to abort, through the log. The
@@ -83,16 +80,6 @@ impl Participant {
     pub async fn abort_in_doubt(&self, txn: TxnId) -> Result<Verdict, Error> {
         let cause = AbortCause::InDoubtGrace { participant: self.name.clone() };
         let command = Command::Decide { txn, outcome: Proposal::Abort { cause } };
-        match self.client.core.submit_unnamed(command, self.client.deadline()).await? {
-            Reply::Verdict(verdict) => Ok(verdict),
-            _ => Err(nonsense()),
-        }
-    }
-}
-
-fn done(reply: Reply) -> Result<(), Error> {
-    match reply {
-        Reply::Done(_) => Ok(()),
-        _ => Err(nonsense()),
+        self.client.core.submit_unnamed(command, verdict, self.client.deadline()).await
     }
 }

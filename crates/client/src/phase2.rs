@@ -7,7 +7,12 @@ use synod_machine::{ParticipantName, TxnId, Verdict, owner::Owner, participant_d
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    backoff::Backoff, core::Core, deadline::Deadline, party::Party, session::Session, shard::Heard,
+    backoff::Backoff,
+    core::{Core, done},
+    deadline::Deadline,
+    party::Party,
+    session::Session,
+    shard::Heard,
 };
 
 /// How long a participant is told again. One that is away for longer asks when it is back.
@@ -55,7 +60,8 @@ pub(crate) async fn finish(
     }
     // No commit of it is proposed any more, by anybody.
     if let Some(retire) = session.end_txn(owner.txn()) {
-        let _next_time = core.submit_in(session, retire, Deadline::after(RETIRE_PATIENCE)).await;
+        let patience = Deadline::after(RETIRE_PATIENCE);
+        let _next_time = core.submit_in(session, retire, done, patience).await;
     }
 }
 

@@ -38,44 +38,50 @@ struct Carried {
 }
 
 impl Core {
-    /// Does a command once, however often it has to be sent.
-    pub(crate) async fn submit(
+    /// Does a command once, however often it has to be sent. `read` takes out of the reply what was
+    /// asked for; where it is not there, a node of another version may have done anything, and it
+    /// is unknown what.
+    pub(crate) async fn submit<T: Send + 'static>(
         self: &Arc<Self>,
         command: Command,
+        read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
         deadline: Deadline,
-    ) -> Result<Reply, Error> {
+    ) -> Result<T, Error> {
         command.check()?;
         let session = self.session(deadline).await?;
-        self.submit_in(&session, command, deadline).await
+        let result = self.submit_in(&session, command, read, deadline).await;
+        if let Err(Error::Unknown { request }) = result {
+            session.tell(request);
+        }
+        result
     }
 
-    /// As [`Core::submit`], in this session and no other.
-    pub(crate) async fn submit_in(
+    /// As [`Core::submit`], in this session and no other, for a caller who tells nobody the
+    /// request's name.
+    pub(crate) async fn submit_in<T: Send + 'static>(
         self: &Arc<Self>,
         session: &Arc<Session>,
         command: Command,
+        read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
         deadline: Deadline,
-    ) -> Result<Reply, Error> {
+    ) -> Result<T, Error> {
         command.check()?;
         let id = session.name_request(deadline).await.map_err(Error::not_applied)?;
         let carried = Carried { core: Arc::clone(self), session: Arc::clone(session), id };
         let (tell, told) = oneshot::channel();
-        tokio::spawn(carried.carry(command, deadline, tell));
+        tokio::spawn(carried.carry(command, read, deadline, tell));
         // The task is gone without a word only when the whole runtime is shutting down.
-        let result = told.await.unwrap_or(Err(Error::Unknown { request: id }));
-        if matches!(result, Err(Error::Unknown { .. })) {
-            session.tell(id);
-        }
-        result
+        told.await.unwrap_or(Err(Error::Unknown { request: id }))
     }
 }
 
 impl Carried {
-    async fn carry(
+    async fn carry<T>(
         self,
         command: Command,
+        read: impl FnOnce(Reply) -> Option<T>,
         deadline: Deadline,
-        mut tell: oneshot::Sender<Result<Reply, Error>>,
+        mut tell: oneshot::Sender<Result<T, Error>>,
     ) {
         let mut tries = Tries::new();
         let call = || {
@@ -89,7 +95,7 @@ impl Carried {
         };
         // Nobody waits any more: stop repeating it, and find out what became of it, if anything.
         let ended = ended.unwrap_or_else(|| tries.give_up());
-        let result = self.conclude(ended);
+        let result = self.conclude(ended, read);
         let unknown = matches!(result, Err(Error::Unknown { .. }));
         let _nobody_waits = tell.send(result);
         if unknown {
@@ -98,10 +104,12 @@ impl Carried {
     }
 
     /// What the caller is told. Closes the number unless the fate of the request is not known.
-    fn conclude(&self, ended: Ended) -> Result<Reply, Error> {
+    fn conclude<T>(&self, ended: Ended, read: impl FnOnce(Reply) -> Option<T>) -> Result<T, Error> {
         let result = match ended {
             Ended::Said(Said::Reply(Reply::Rejected(why))) => Err(self.rejected(why)),
-            Ended::Said(Said::Reply(reply)) => Ok(reply),
+            Ended::Said(Said::Reply(reply)) => {
+                read(reply).ok_or(Error::Unknown { request: self.id })
+            }
             Ended::Refused(why) => Err(Error::door(why)),
             Ended::Nothing(why) => Err(self.core.route.nothing_done(why)),
             // Another answer than a reply leaves as much open as none.

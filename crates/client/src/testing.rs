@@ -275,6 +275,7 @@ impl Booth {
             Twist::Silence => std::future::pending().await,
             Twist::Say(ref said) => encode(&**said),
             Twist::Garbage => Bytes::from_static(&[0xff; 3]),
+            Twist::DoneAndSurplus => [&self.heard(kind, &body).await[..], &[0]].concat().into(),
             Twist::None | Twist::Late(_) | Twist::DoneAndLost | Twist::DoneAndSilence => {
                 self.heard(kind, &body).await
             }

@@ -1,6 +1,7 @@
 //! The client against a scripted cluster whose nodes share the real machine.
 
 mod dropping;
+mod honesty;
 mod requests;
 mod routes;
 mod sessions;

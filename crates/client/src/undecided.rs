@@ -16,7 +16,6 @@ use tokio::{sync::oneshot, task::JoinSet, time::sleep};
 
 use crate::{
     backoff::Backoff,
-    client::nonsense,
     core::Core,
     deadline::Deadline,
     error::{Error, Why},
@@ -195,17 +194,15 @@ impl Pending {
 
     async fn propose(&mut self, command: Command, deadline: Deadline) -> Result<Outcome, Error> {
         let txn = self.owner.txn();
-        let said = match self.core.submit_in(&self.session, command, deadline).await {
+        let said = match self.core.submit_in(&self.session, command, verdict, deadline).await {
             // The end of its session has aborted it, if nothing else had decided it before.
-            Err(Error::SessionEnded { .. }) => self.ask_the_log_once(deadline).await,
+            Err(Error::SessionEnded { .. }) => {
+                self.ask_the_log_once(deadline).await.map_err(|_| Error::TxnUnknown { txn })
+            }
+            Err(Error::Unknown { .. }) => Err(Error::TxnUnknown { txn }),
             said => said,
         };
-        match said {
-            Ok(Reply::Verdict(verdict)) => self.owner.learn(verdict),
-            Ok(_) => return Err(nonsense()),
-            Err(Error::Unknown { .. }) => return Err(Error::TxnUnknown { txn }),
-            Err(error) => return Err(error),
-        }
+        self.owner.learn(said?);
         match self.owner.phase() {
             Phase::Committed => Ok(Outcome::Committed { txn }),
             Phase::Aborted => Ok(Outcome::Aborted { txn, why: self.cause(deadline).await }),
@@ -228,10 +225,12 @@ impl Pending {
         while self.owner.phase() == Phase::Proposed {
             let txn = self.owner.txn();
             match self.ask_the_log_once(Deadline::after(ASK_PATIENCE)).await {
-                Ok(Reply::Verdict(verdict @ (Verdict::Committed | Verdict::Aborted))) => {
+                Ok(verdict @ (Verdict::Committed | Verdict::Aborted)) => {
                     self.owner.learn(verdict);
                 }
-                Ok(said) => return tracing::warn!(%txn, ?said, "the log gives no verdict"),
+                Ok(said @ (Verdict::InProgress | Verdict::Retired)) => {
+                    return tracing::warn!(%txn, ?said, "the log gives no verdict");
+                }
                 Err(Error::Refused { why }) => {
                     return tracing::warn!(%txn, %why, "the log gives no verdict");
                 }
@@ -241,15 +240,25 @@ impl Pending {
     }
 
     /// Proposes to abort: whatever was decided before stands, and is the answer.
-    async fn ask_the_log_once(&mut self, deadline: Deadline) -> Result<Reply, Error> {
+    async fn ask_the_log_once(&mut self, deadline: Deadline) -> Result<Verdict, Error> {
         match self.owner.give_up() {
-            GivenUp::AskTheLog(command) => self.core.submit_unnamed(command, deadline).await,
+            GivenUp::AskTheLog(command) => {
+                self.core.submit_unnamed(command, verdict, deadline).await
+            }
             GivenUp::Over => Err(Error::not_applied(Why::VotesMissing)),
         }
     }
 
     async fn finish(self, _finishing: Finishing) {
         phase2::finish(&self.core, &self.session, self.owner, &self.asked).await;
+    }
+}
+
+/// The reply to a proposal, whoever made it.
+pub(crate) fn verdict(reply: Reply) -> Option<Verdict> {
+    match reply {
+        Reply::Verdict(verdict) => Some(verdict),
+        _ => None,
     }
 }
 

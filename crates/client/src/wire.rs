@@ -88,7 +88,10 @@ pub(crate) fn encode(question: &impl Serialize) -> Bytes {
         .into()
 }
 
-/// An answer; `None` when the bytes are none.
+/// What the bytes say; `None` when they say nothing, or something and then more.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &Bytes) -> Option<T> {
-    postcard::from_bytes(bytes).ok()
+    match postcard::take_from_bytes(bytes) {
+        Ok((said, [])) => Some(said),
+        Ok((_, _)) | Err(_) => None,
+    }
 }

@@ -1,5 +1,8 @@
 use crate::table::{Digesting, Table};
-use crate::{Act, AuditEntry, Timestamp};
+use crate::{
+    Act, AuditEntry, RestoreError, Timestamp,
+    coding::{Decoder, Encoder},
+};
 
 /// A screenful of screens. What must be kept for longer is copied out; the numbers show a gap.
 const AUDIT_ENTRIES_MAX: u64 = 1_024;
@@ -35,5 +38,14 @@ impl Audit {
 
     pub(crate) fn digest(&self, how: Digesting) -> u64 {
         self.rows.digest(how)
+    }
+
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        to.put(&self.last)?;
+        self.rows.encode(to)
+    }
+
+    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Audit, RestoreError> {
+        Ok(Audit { last: from.take()?, rows: Table::restore(seed, from)? })
     }
 }

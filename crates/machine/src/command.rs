@@ -194,7 +194,8 @@ pub enum FenceCause {
     Expired,
     /// Its owner closed it.
     Closed,
-    /// It went on asking after it was refused for having too many requests open.
+    /// It went on asking after it was refused for having too many requests open, or left more
+    /// aborts on record than are kept.
     Overrun,
     /// A person decided.
     Operator,

@@ -4,7 +4,10 @@ use bytes::Bytes;
 
 use crate::limits::{Misuse, REPLY_BYTES_MAX};
 use crate::table::{Digesting, Table};
-use crate::{Entry, Expect, Guard, Multi, Mutation, Reply, Revision};
+use crate::{
+    Entry, Expect, Guard, Multi, Mutation, Reply, RestoreError, Revision,
+    coding::{Decoder, Encoder},
+};
 
 /// Bytes of an entry on the wire beside its key and value, at most: three numbers and two lengths.
 const ENTRY_BYTES: usize = 40;
@@ -95,6 +98,14 @@ impl Keys {
 
     pub(crate) fn digest(&self, how: Digesting) -> u64 {
         self.rows.digest(how)
+    }
+
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        self.rows.encode(to)
+    }
+
+    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Keys, RestoreError> {
+        Ok(Keys { rows: Table::restore(seed, from)? })
     }
 
     fn reads(&self, keys: &[Bytes]) -> Vec<Option<Entry>> {

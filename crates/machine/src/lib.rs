@@ -2,7 +2,8 @@
 //! sessions with exactly-once replies, and the transaction verdicts that atomic commit rests on.
 //!
 //! It does not know that Paxos exists, who leads or where it runs. [`Machine::apply`] is a function
-//! of the machine and the batch; two machines that applied the same batches are equal.
+//! of the machine and the batch; two machines that applied the same batches are equal. A
+//! [`Snapshot`] is the whole of it at one moment, and one state has one encoding.
 //!
 //! [`door`] says what a client and a node say to each other, [`participant_door`] what an owner and
 //! a participant do; [`branch`] and [`owner`] are the other
@@ -10,10 +11,12 @@
 
 mod audit;
 pub mod branch;
+mod coding;
 mod command;
 pub mod door;
 mod ids;
 mod keys;
+mod leaves;
 pub mod limits;
 mod machine;
 pub mod owner;
@@ -27,12 +30,13 @@ mod table;
 mod transactions;
 mod txn;
 
+pub use coding::RestoreError;
 pub use command::{
     AbortCause, Batch, Command, Expect, FenceCause, FenceGuard, Guard, Multi, Mutation, Part,
     Proposal, Reign, Request, Timestamp,
 };
 pub use ids::{BranchIncarnation, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId};
-pub use machine::{Applied, Machine, StateHash};
+pub use machine::{Applied, Machine, Snapshot, StateHash};
 pub use query::{
     Act, Answer, AuditEntry, Census, Entry, ParticipantView, Query, SessionView, TxnView,
 };

@@ -1,9 +1,11 @@
 mod answer;
 mod decide;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
+pub use snapshot::Snapshot;
 
 use crate::audit::Audit;
 use crate::keys::Keys;
@@ -15,6 +17,13 @@ use crate::{
     Batch, Command, FenceCause, ParticipantName, Reign, Rejection, Reply, Request, RequestId,
     Revision, SessionId, Timestamp, TxnId, Verdict,
 };
+
+// The seeds of the tables' digests.
+const KEYS: u64 = 0x10;
+const SESSIONS: u64 = 0x20;
+const PARTICIPANTS: u64 = 0x30;
+const TRANSACTIONS: u64 = 0x40;
+const AUDIT: u64 = 0x50;
 
 /// A digest of everything the machine holds; equal states have equal digests on every machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,11 +69,11 @@ impl Machine {
             now: Timestamp::default(),
             revision: Revision::ZERO,
             reign: Reign::default(),
-            keys: Keys::new(0x10),
-            sessions: Sessions::new(0x20),
-            participants: Participants::new(0x30),
-            transactions: Transactions::new(0x40),
-            audit: Audit::new(0x50),
+            keys: Keys::new(KEYS),
+            sessions: Sessions::new(SESSIONS),
+            participants: Participants::new(PARTICIPANTS),
+            transactions: Transactions::new(TRANSACTIONS),
+            audit: Audit::new(AUDIT),
         }
     }
 
@@ -135,8 +144,8 @@ impl Machine {
                 fresh(reply)
             }
             Admission::Repeat(reply) => Applied { reply, repeated: true },
-            Admission::Refused(Rejection::SessionEnded) => {
-                fresh(self.refuse_late(&request.command))
+            Admission::Refused(late @ (Rejection::SessionEnded | Rejection::Forgotten)) => {
+                fresh(self.refuse_late(&request.command, late))
             }
             Admission::Refused(rejection) => fresh(Reply::Rejected(rejection)),
             Admission::Overrun => {
@@ -146,15 +155,15 @@ impl Machine {
         }
     }
 
-    /// An owner that was replaced and resumes must learn what became of its transaction: its
-    /// commit meets the fence and is told what stands.
-    fn refuse_late(&self, command: &Command) -> Reply {
+    /// An owner that was replaced and resumes, however late, must learn what became of its
+    /// transaction: its commit meets the fence and is told what stands.
+    fn refuse_late(&self, command: &Command, late: Rejection) -> Reply {
         match command {
             Command::Decide { txn, .. } => match self.verdict(*txn) {
-                Verdict::InProgress => Reply::Rejected(Rejection::SessionEnded),
+                Verdict::InProgress => Reply::Rejected(late),
                 verdict => Reply::Verdict(verdict),
             },
-            _ => Reply::Rejected(Rejection::SessionEnded),
+            _ => Reply::Rejected(late),
         }
     }
 

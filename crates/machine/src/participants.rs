@@ -1,5 +1,8 @@
 use crate::table::{Digesting, Table};
-use crate::{BranchIncarnation, Counted, Part, ParticipantName, Rejection};
+use crate::{
+    BranchIncarnation, Counted, Part, ParticipantName, Rejection, RestoreError,
+    coding::{Decoder, Encoder},
+};
 
 /// Names are few: each is a process that somebody runs.
 pub(crate) const PARTICIPANTS_MAX: u64 = 1_024;
@@ -51,5 +54,13 @@ impl Participants {
 
     pub(crate) fn digest(&self, how: Digesting) -> u64 {
         self.rows.digest(how)
+    }
+
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        self.rows.encode(to)
+    }
+
+    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Participants, RestoreError> {
+        Ok(Participants { rows: Table::restore(seed, from)? })
     }
 }

@@ -55,8 +55,6 @@ pub enum Counted {
     Participants,
     /// Commits that some participant has not acknowledged.
     Commits,
-    /// Aborts of one session that are recorded because neither fence nor retire says the same.
-    Aborts,
 }
 
 impl std::fmt::Display for Counted {
@@ -65,7 +63,6 @@ impl std::fmt::Display for Counted {
             Counted::Sessions => "sessions",
             Counted::Participants => "participants",
             Counted::Commits => "unacknowledged commits",
-            Counted::Aborts => "recorded aborts of this session",
         })
     }
 }

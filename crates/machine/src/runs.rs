@@ -1,5 +1,8 @@
 use crate::table::{Digesting, Table};
-use crate::{SessionId, TxnId};
+use crate::{
+    RestoreError, SessionId, TxnId,
+    coding::{Decoder, Encoder},
+};
 
 /// A set of transactions, kept as runs of consecutive numbers of one session: a session that
 /// commits one transaction after the other costs one row, however many there are.
@@ -88,6 +91,14 @@ impl Runs {
 
     pub(crate) fn digest(&self, how: Digesting) -> u64 {
         self.rows.digest(how)
+    }
+
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        self.rows.encode(to)
+    }
+
+    pub(crate) fn decode(seed: u64, from: &mut Decoder<'_>) -> Result<Runs, RestoreError> {
+        Ok(Runs { rows: Table::restore(seed, from)? })
     }
 
     fn at_or_before(&self, txn: TxnId) -> Option<(u64, u64)> {

@@ -1,10 +1,13 @@
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::limits::REPLY_BYTES_MAX;
 use crate::table::{Digesting, Table};
-use crate::{Counted, FenceCause, Rejection, Reply, RequestId, Seq, SessionId, Timestamp};
+use crate::{
+    Counted, FenceCause, Rejection, Reply, RequestId, RestoreError, Seq, SessionId, Timestamp,
+    coding::{Decoder, Encoder},
+};
 
 /// Sessions that have not ended, of all clients together.
 pub(crate) const SESSIONS_MAX: u64 = 100_000;
@@ -38,7 +41,7 @@ pub(crate) struct Sessions {
 }
 
 /// A session that has not ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) owner: String,
     pub(crate) ttl_ms: u64,
@@ -47,7 +50,7 @@ pub(crate) struct Session {
 }
 
 /// What is remembered of a session's requests.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Held {
     /// Below it everything is forgotten.
     acked: Seq,
@@ -57,14 +60,14 @@ struct Held {
 }
 
 /// A session that has ended, while its replies are still known.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Ended {
     at: Timestamp,
     cause: FenceCause,
     held: Held,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Kept {
     Reply(Reply),
     /// It has not taken effect and never will.
@@ -249,6 +252,37 @@ impl Sessions {
     pub(crate) fn digest(&self, how: Digesting) -> impl Serialize + use<> {
         let tables = [self.live.digest(how), self.ended.digest(how), self.replies.digest(how)];
         (self.last, self.forgotten, tables)
+    }
+
+    /// The same without what follows from the rest: cheap, and enough to encode.
+    pub(crate) fn rows(&self) -> Sessions {
+        Sessions {
+            last: self.last,
+            live: self.live.clone(),
+            ended: self.ended.clone(),
+            replies: self.replies.clone(),
+            forgotten: self.forgotten,
+            queue: BTreeSet::new(),
+            ended_bytes: 0,
+        }
+    }
+
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        to.put(&(self.last, self.forgotten))?;
+        self.live.encode(to)?;
+        self.ended.encode(to)?;
+        self.replies.encode(to)
+    }
+
+    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Sessions, RestoreError> {
+        let (last, forgotten) = from.take()?;
+        let live = Table::restore(seed, from)?;
+        let ended: Table<SessionId, Ended> = Table::restore(seed.wrapping_add(1), from)?;
+        let replies = Table::restore(seed.wrapping_add(2), from)?;
+        let queue = ended.iter().map(|(session, ended)| (ended.at, *session)).collect();
+        let bytes = ended.iter().map(|(_, ended)| ended.held.bytes);
+        let ended_bytes = bytes.fold(0, u64::saturating_add);
+        Ok(Sessions { last, live, ended, replies, forgotten, queue, ended_bytes })
     }
 
     /// Takes note of a live session's word, and lets go of the replies that it has.

@@ -1,18 +1,24 @@
-use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::{
+    RestoreError,
+    coding::{Decoder, Encoder},
+    leaves::Leaves,
+};
 
 /// An ordered map that keeps a digest of what it holds as it changes.
 ///
 /// The digest is the wrapping sum of one hash per row, so it depends on the rows and not on the
 /// order in which they came, and a change costs one row. All state of the machine lives in such
-/// tables: there is no way to change it past its digest.
+/// tables: there is no way to change it past its digest. A clone shares its rows with the original
+/// until either changes them.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
     seed: u64,
-    rows: BTreeMap<K, Row<V>>,
+    rows: Leaves<K, Row<V>>,
     sum: u64,
 }
 
@@ -22,10 +28,10 @@ struct Row<V> {
     digest: u64,
 }
 
-impl<K: Ord + Serialize, V: Serialize> Table<K, V> {
+impl<K: Ord + Clone + Serialize, V: Clone + Serialize> Table<K, V> {
     /// An empty table. The seed tells equal rows of different tables apart.
     pub(crate) fn new(seed: u64) -> Table<K, V> {
-        Table { seed, rows: BTreeMap::new(), sum: 0 }
+        Table { seed, rows: Leaves::new(), sum: 0 }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -37,7 +43,7 @@ impl<K: Ord + Serialize, V: Serialize> Table<K, V> {
     }
 
     pub(crate) fn contains(&self, key: &K) -> bool {
-        self.rows.contains_key(key)
+        self.rows.get(key).is_some()
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
@@ -82,6 +88,32 @@ impl<K: Ord + Serialize, V: Serialize> Table<K, V> {
                 sum.wrapping_add(row_digest(self.seed, key, &row.value))
             }),
         }
+    }
+
+    /// Writes the number of rows and each in the order of keys.
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        to.put(&self.len())?;
+        self.iter().try_for_each(|row| to.put(&row))
+    }
+
+    /// The table that was written. One state has one encoding: rows stand in order, each key once.
+    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Table<K, V>, RestoreError>
+    where
+        K: DeserializeOwned,
+        V: DeserializeOwned,
+    {
+        let mut table = Table::new(seed);
+        let count: u64 = from.take()?;
+        let mut last: Option<K> = None;
+        for _ in 0..count {
+            let (key, value): (K, V) = from.take()?;
+            if last.is_some_and(|last| last >= key) {
+                return Err(RestoreError::Malformed { left: from.left() });
+            }
+            last = Some(key.clone());
+            table.insert(key, value);
+        }
+        Ok(table)
     }
 }
 

@@ -1,12 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::runs::Runs;
 use crate::sessions::Standing;
 use crate::table::{Digesting, Table};
 use crate::{
-    AbortCause, Counted, Part, ParticipantName, Rejection, SessionId, Timestamp, TxnId, Verdict,
+    AbortCause, Counted, Part, ParticipantName, Rejection, RestoreError, SessionId, Timestamp,
+    TxnId, Verdict,
+    coding::{Decoder, Encoder},
 };
 
 /// What an ended session committed is known for thirty days: longer than any backup of a
@@ -14,8 +16,11 @@ use crate::{
 pub(crate) const HORIZON_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// Commits that wait for an acknowledgement, of all sessions together.
 pub(crate) const COMMITS_MAX: u64 = 1 << 18;
-/// Aborts of one live session that stand on a record: its owner should have retired them.
-pub(crate) const ABORTS_MAX: u64 = 4_096;
+/// Aborts of one live session that stand on a record: its owner should have retired them. One more
+/// ends the session, for an abort must never be refused: a prepared branch waits for it.
+pub(crate) const ABORTS_OF_ONE_MAX: u64 = 4_096;
+/// The same for all sessions together.
+pub(crate) const ABORTS_MAX: u64 = 1 << 18;
 /// Runs of committed numbers of one session; each abort between commits splits one.
 pub(crate) const RUNS_OF_ONE_MAX: u64 = 1 << 16;
 /// Runs of committed numbers of all sessions together.
@@ -23,7 +28,7 @@ pub(crate) const RUNS_MAX: u64 = 1 << 20;
 /// Ended sessions whose commits are known.
 pub(crate) const ENDED_OWNERS_MAX: u64 = 1 << 16;
 /// Runs of sessions past the horizon.
-const RETIRED_RUNS_MAX: u64 = 1 << 16;
+pub(crate) const RETIRED_RUNS_MAX: u64 = 1 << 16;
 /// Verdicts in one answer to a waiting participant; it waits again for more.
 const NEWS_MAX: usize = 1_024;
 
@@ -39,6 +44,8 @@ pub(crate) struct Transactions {
     retired: Runs,
     runs_forgotten: u64,
     sessions_retired: u64,
+    /// Aborts on record. Follows from `marks`.
+    aborts: u64,
     /// Commits by the parts that they wait for. Follows from `records`.
     unacked: BTreeMap<ParticipantName, BTreeSet<TxnId>>,
     /// Ended sessions with nothing unacknowledged, the first to be retired first. Follows from
@@ -47,13 +54,13 @@ pub(crate) struct Transactions {
 }
 
 /// A decision that is kept.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) at: Timestamp,
     pub(crate) decision: Decision,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Decision {
     /// With whether each part has acknowledged.
     Committed(Vec<(ParticipantName, bool)>),
@@ -61,7 +68,7 @@ pub(crate) enum Decision {
 }
 
 /// What is known of the transactions of one session beside the decisions.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Marks {
     /// Below it nothing can commit any more.
     lwm: u64,
@@ -82,6 +89,7 @@ impl Transactions {
             retired: Runs::new(seed.wrapping_add(3)),
             runs_forgotten: 0,
             sessions_retired: 0,
+            aborts: 0,
             unacked: BTreeMap::new(),
             queue: BTreeSet::new(),
         }
@@ -123,21 +131,22 @@ impl Transactions {
     /// Records an abort of a transaction that is in progress.
     pub(crate) fn abort(&mut self, txn: TxnId, cause: AbortCause, now: Timestamp) {
         self.mark(txn.session, |marks| marks.aborts = marks.aborts.saturating_add(1));
+        self.aborts = self.aborts.saturating_add(1);
         self.records.insert(txn, Record { at: now, decision: Decision::Aborted(cause) });
     }
 
-    /// Whether a commit, or an abort, of this session may be recorded.
-    pub(crate) fn room(&self, session: SessionId, for_what: Counted) -> Result<(), Rejection> {
-        let marks = self.marks.get(&session).copied().unwrap_or_default();
-        let (held, limit) = match for_what {
-            Counted::Aborts => (marks.aborts, ABORTS_MAX),
-            Counted::Commits => (self.records.len(), COMMITS_MAX),
-            Counted::Sessions | Counted::Participants => (0, u64::MAX),
-        };
-        if held >= limit {
-            return Err(Rejection::TooMany { what: for_what, limit });
+    /// Whether a commit may be recorded.
+    pub(crate) fn has_room_for_a_commit(&self) -> Result<(), Rejection> {
+        if self.commits() >= COMMITS_MAX {
+            return Err(Rejection::TooMany { what: Counted::Commits, limit: COMMITS_MAX });
         }
         Ok(())
+    }
+
+    /// Whether an abort of this session may be recorded.
+    pub(crate) fn has_room_for_an_abort(&self, session: SessionId) -> bool {
+        let own = self.marks.get(&session).map_or(0, |marks| marks.aborts);
+        own < ABORTS_OF_ONE_MAX && self.aborts < ABORTS_MAX
     }
 
     /// A part has finished its branch; whether it was waited for. With the last one only the
@@ -235,8 +244,11 @@ impl Transactions {
 
     /// Commits that some participant has not acknowledged, recorded aborts.
     pub(crate) fn records_count(&self) -> (u64, u64) {
-        let aborts = self.marks.iter().map(|(_, marks)| marks.aborts).sum::<u64>();
-        (self.records.len().saturating_sub(aborts), aborts)
+        (self.commits(), self.aborts)
+    }
+
+    fn commits(&self) -> u64 {
+        self.records.len().saturating_sub(self.aborts)
     }
 
     pub(crate) fn runs_count(&self) -> u64 {
@@ -252,6 +264,52 @@ impl Transactions {
         let tables = [self.records.digest(how), self.marks.digest(how)];
         let runs = [self.committed.digest(how), self.retired.digest(how)];
         (tables, runs, self.runs_forgotten, self.sessions_retired)
+    }
+
+    /// The same without what follows from the rest: cheap, and enough to encode.
+    pub(crate) fn rows(&self) -> Transactions {
+        Transactions {
+            records: self.records.clone(),
+            committed: self.committed.clone(),
+            marks: self.marks.clone(),
+            retired: self.retired.clone(),
+            runs_forgotten: self.runs_forgotten,
+            sessions_retired: self.sessions_retired,
+            aborts: 0,
+            unacked: BTreeMap::new(),
+            queue: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        to.put(&(self.runs_forgotten, self.sessions_retired))?;
+        self.records.encode(to)?;
+        self.committed.encode(to)?;
+        self.marks.encode(to)?;
+        self.retired.encode(to)
+    }
+
+    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Transactions, RestoreError> {
+        let mut transactions = Transactions::new(seed);
+        (transactions.runs_forgotten, transactions.sessions_retired) = from.take()?;
+        transactions.records = Table::restore(seed, from)?;
+        transactions.committed = Runs::decode(seed.wrapping_add(1), from)?;
+        transactions.marks = Table::restore(seed.wrapping_add(2), from)?;
+        transactions.retired = Runs::decode(seed.wrapping_add(3), from)?;
+        transactions.follow();
+        Ok(transactions)
+    }
+
+    /// Finds what follows from the rows.
+    fn follow(&mut self) {
+        for (txn, record) in self.records.iter() {
+            for participant in record.decision.waits_for() {
+                self.unacked.entry(participant.clone()).or_default().insert(*txn);
+            }
+        }
+        self.aborts = self.marks.iter().map(|(_, marks)| marks.aborts).sum();
+        let sessions: Vec<SessionId> = self.marks.iter().map(|(session, _)| *session).collect();
+        sessions.into_iter().for_each(|session| self.enqueue(session));
     }
 
     /// A decision on record is never past the horizon: some part may still need it, and no other
@@ -304,6 +362,7 @@ impl Transactions {
             self.records.remove(txn);
         }
         let dropped = covered.len() as u64;
+        self.aborts = self.aborts.saturating_sub(dropped);
         self.mark(session, |marks| marks.aborts = marks.aborts.saturating_sub(dropped));
     }
 
@@ -322,14 +381,15 @@ impl Transactions {
     /// else. Sessions that may still commit, or whose commits are known, are left alone.
     fn join_lowest_retired(&mut self, lowest_live: Option<SessionId>) {
         let mut lowest = self.retired.of(SessionId::ZERO);
-        let (Some((_, end)), Some((next, _))) = (lowest.next(), lowest.next()) else { return };
+        let (Some((first, end)), Some((next, last))) = (lowest.next(), lowest.next()) else {
+            return;
+        };
         drop(lowest);
         let gap = SessionId::new(end)..SessionId::new(next);
         let live = lowest_live.is_some_and(|live| live < gap.end);
-        if !live && self.marks.range(gap.clone()).next().is_none() {
-            for session in gap.start.get()..gap.end.get() {
-                self.retired.insert(session_row(session));
-            }
+        if !live && self.marks.range(gap).next().is_none() {
+            self.retired.remove(SessionId::ZERO, next);
+            self.retired.restore(SessionId::ZERO, first, last);
         }
     }
 
@@ -354,6 +414,15 @@ impl Decision {
             Decision::Committed(_) => Verdict::Committed,
             Decision::Aborted(_) => Verdict::Aborted,
         }
+    }
+
+    /// The parts of a commit that have not acknowledged it.
+    fn waits_for(&self) -> impl Iterator<Item = &ParticipantName> {
+        let parts = match self {
+            Decision::Committed(parts) => parts.as_slice(),
+            Decision::Aborted(_) => &[],
+        };
+        parts.iter().filter(|(_, acked)| !acked).map(|(participant, _)| participant)
     }
 
     /// Notes an acknowledgement; whether it was the last one of a commit.

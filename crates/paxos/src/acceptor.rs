@@ -10,7 +10,7 @@ use crate::{
 ///
 /// Invariants: `promised` never falls; every vote's ballot is at most `promised`; a slot's vote is
 /// replaced only by one at a higher ballot; memory may be ahead of the disk, never behind a reply.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Acceptor {
     promised: Ballot,
     votes: BTreeMap<Slot, Vote>,
@@ -20,7 +20,7 @@ pub(crate) struct Acceptor {
 }
 
 /// A decree accepted at a ballot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Vote {
     pub(crate) ballot: Ballot,
     pub(crate) decree: Decree,

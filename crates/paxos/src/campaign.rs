@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{Hash, Hasher},
+};
 
 use crate::{
     Ballot, Decree, NodeId, Page, Report, Slot, Tick, acceptor::Acceptor, learner::Learner,
@@ -6,7 +9,7 @@ use crate::{
 };
 
 /// Phase 1 over the whole open suffix, once per reign.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Campaign {
     pub(crate) ballot: Ballot,
     /// When something last came in; a campaign that stands still gives up.
@@ -22,7 +25,7 @@ pub(crate) struct Campaign {
 }
 
 /// How much one acceptor has reported of its promise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Progress {
     /// The next page begins here.
     Upto(Slot),
@@ -31,7 +34,7 @@ enum Progress {
 }
 
 /// What acceptors reported of one slot.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Evidence {
     /// What somebody knows to be chosen there.
     chosen: Option<Decree>,
@@ -162,6 +165,15 @@ impl Campaign {
             return None;
         }
         Some(evidence.highest.as_ref().map_or(Decree::Noop, |(_, decree)| decree.clone()))
+    }
+}
+
+/// See the one of [`Peer`](crate::Peer).
+impl Hash for Campaign {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Campaign { progress_at: _, ask_again_at: _, ballot, first, .. } = self;
+        let Campaign { progress, evidence, chosen_upto, .. } = self;
+        (ballot, first, progress, evidence, chosen_upto).hash(state);
     }
 }
 

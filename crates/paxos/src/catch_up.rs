@@ -4,7 +4,7 @@ use crate::{NodeId, Slot, Tick, Timing};
 
 /// Fetching chosen decrees from whoever has them: one question at a time, another peer when the
 /// answer does not come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CatchUp {
     /// The watermark when last looked at, and since when it has been that.
     stands: (Slot, Tick),

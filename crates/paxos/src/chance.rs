@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// SplitMix64 (Steele, Lea & Flood, *Fast Splittable Pseudorandom Number Generators*, 2014): enough
 /// to break ties between timers, and a pure function of its seed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);
 
 impl Chance {

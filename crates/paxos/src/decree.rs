@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// What is proposed for a slot and chosen in it. Its bytes mean nothing to Paxos.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Decree {
     /// Nothing: fills a gap that a new leader must close.
     Noop,

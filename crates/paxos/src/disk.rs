@@ -4,7 +4,7 @@ use crate::{Message, Output, Tick, Write, voice::Voice};
 
 /// Watches the node's own disk: a mark is sealed behind a write, and a disk that does not give it
 /// back is not alive. At most one mark is under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disk {
     /// The mark under way, and since when.
     under_way: Option<(u64, Tick)>,

@@ -1,7 +1,7 @@
 use crate::{Ballot, Decree, Envelope, Message, Slot, Span};
 
 /// One fact for stable storage. A store applies them in the order given and adds no meaning.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
     /// No ballot below this one will be answered any more.
     Promised {
@@ -38,7 +38,7 @@ pub enum Write {
 }
 
 /// What stands in the store for one slot above the chosen watermark.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {
     /// A vote.
     Accepted {
@@ -57,7 +57,7 @@ pub enum Record {
 }
 
 /// What a node finds on its disk when it starts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Durable {
     /// The highest promise; `None` before the first.
     pub promised: Option<Ballot>,

@@ -4,7 +4,7 @@ use crate::{Tick, Timing, chance::Chance};
 
 /// When to campaign. Whether one *may* is a matter of links and disk; this is the patience between
 /// seeing that nobody leads and doing something about it, so that not all do it at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Election {
     timing: Timing,
     /// When the next heartbeat round is due; `None` before the first step.

@@ -78,7 +78,7 @@ impl fmt::Display for Life {
 
 /// Which process of a life speaks: a number drawn at every start, compared and never ordered. It
 /// tells a peer that was away from one that was slow. Safety never rests on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Process(u64);
 
 impl Process {

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    hash::{Hash, Hasher},
+};
 
 use crate::{
     Chosen, Decree, Output, Slot,
@@ -9,7 +12,7 @@ use crate::{
 ///
 /// Invariant: every slot up to `upto` was handed out once, in order, and nothing above it was; what
 /// is known above it waits for the gap to close.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Learner {
     upto: Slot,
     above: BTreeMap<Slot, Decree>,
@@ -105,6 +108,14 @@ impl Learner {
             let Some(oldest) = self.recent.pop_front() else { break };
             self.recent_bytes -= oldest.bytes();
         }
+    }
+}
+
+/// See the one of [`Peer`](crate::Peer). What is remembered of the prefix the store has too.
+impl Hash for Learner {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Learner { upto, above, above_bytes, recent: _, recent_bytes: _ } = self;
+        (upto, above, above_bytes).hash(state);
     }
 }
 

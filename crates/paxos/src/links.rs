@@ -18,7 +18,7 @@ pub struct Heard {
 
 /// The other members as this node hears them: one-way (their heartbeats reach us) and two-way (they
 /// answer ours). Quorum-connectedness (*OmniPaxos*, EuroSys'23 §5) is counted in answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Links {
     links: BTreeMap<NodeId, Link>,
     /// The last round that this node opened.
@@ -30,7 +30,7 @@ pub(crate) struct Links {
     timing: Timing,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Link {
     /// Fed by its heartbeats: they reach us.
     hearing: Rhythm,
@@ -42,7 +42,7 @@ struct Link {
 }
 
 /// A detector from the first sign of life on; before that, nobody is there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rhythm {
     policy: Policy,
     detector: Option<Detector>,

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Ballot, Decree, Epoch, Life, NodeId, Process, Slot};
 
 /// A word from one life to one node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Envelope {
     /// Who speaks.
     pub from: Life,
@@ -16,7 +16,7 @@ pub struct Envelope {
 }
 
 /// What peers say to each other. Any of them may be lost, doubled, or overtaken by any other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// Phase 1a (*Paxos Made Simple* §2.2): promise me `ballot`, and report your votes from `first`
     /// on. Spoken again with a later `first`, it asks for the next page.
@@ -120,7 +120,7 @@ pub enum Message {
 }
 
 /// Slots from `first` to `last`, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// The first.
     pub first: Slot,
@@ -130,7 +130,7 @@ pub struct Span {
 
 /// Votes at one ballot in a run of slots. A ballot has one decree per slot, so slot and ballot name
 /// the decree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Held {
     /// The slots.
     pub slots: Span,
@@ -140,7 +140,7 @@ pub struct Held {
 
 /// What an acceptor holds in a run of slots: one page of a promise. A slot of the run without a
 /// report is *empty*, cleanly.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Page {
     /// The run begins here.
     pub first: Slot,
@@ -153,7 +153,7 @@ pub struct Page {
 }
 
 /// What an acceptor holds in one slot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Report {
     /// A vote.
     Accepted {
@@ -178,7 +178,7 @@ pub enum Report {
 
 /// How a node stands, told with every heartbeat and every answer to one. Hints: nothing safe rests
 /// on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     /// The process that speaks.
     pub process: Process,

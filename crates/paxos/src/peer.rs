@@ -3,7 +3,10 @@ mod phase1;
 mod phase2;
 mod vitals;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+};
 
 use crate::{
     Ballot, Config, Decree, Durable, Durably, Envelope, Heard, Message, NodeId, Process, Record,
@@ -23,11 +26,11 @@ use crate::{
 };
 
 /// The caller's name for one linearizable read it waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BarrierId(pub u64);
 
 /// A finished read barrier: a read served from a state that has applied `upto` is linearizable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Barrier {
     /// Which.
     pub id: BarrierId,
@@ -123,7 +126,7 @@ pub enum Role {
 }
 
 /// One member of the cluster as one steppable value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     config: Config,
     process: Process,
@@ -150,7 +153,7 @@ pub struct Peer {
 }
 
 /// What this node does besides accepting and learning. What only a phase needs lives in it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Reign {
     Following,
     Campaigning(Campaign),
@@ -342,5 +345,19 @@ impl Peer {
 
     fn window_has_bytes(&self, proposer: &Proposer) -> bool {
         proposer.bytes() + self.learner.above_bytes() < self.config.window_bytes
+    }
+}
+
+/// What safety rests on: what is promised, voted for and known to be chosen, and the campaign or
+/// reign. Moments are left out, and with them the links, the election and all that says *when*
+/// something is done: peers with equal hashes answer one word alike, but may campaign at other
+/// times.
+impl Hash for Peer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Peer { config: _, disk: _, links: _, election: _, catch_up: _, serving: _, .. } = self;
+        let Peer { leader: _, turned_away: _, voice, acceptor, learner, reign, .. } = self;
+        let Peer { round_heard, watermark, upto_written, .. } = self;
+        (voice.life(), acceptor, learner, reign).hash(state);
+        (round_heard, watermark, upto_written).hash(state);
     }
 }

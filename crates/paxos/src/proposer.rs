@@ -1,5 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use crate::{
     Ballot, Decree, NodeId, Slot, Span, Tick,
@@ -11,7 +14,7 @@ use crate::{
 /// Phase 2 of one reign: slots are given out in order, voted on in any.
 ///
 /// Invariant: one decree per slot at this ballot, for a slot is given out once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Proposer {
     pub(crate) ballot: Ballot,
     /// The last slot that may have been touched before this reign.
@@ -42,7 +45,7 @@ const PATIENCE_FACTOR: u32 = 4;
 const USUAL_WEIGHT: u32 = 8;
 
 /// The votes for one slot at the ballot of the reign.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Tally {
     decree: Decree,
     voters: BTreeSet<NodeId>,
@@ -178,6 +181,24 @@ impl Proposer {
             again.push((*slot, tally.decree.clone(), tally.voters.clone()));
         }
         again
+    }
+}
+
+/// See the one of [`Peer`](crate::Peer).
+impl Hash for Proposer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Proposer { progress: _, usual: _, ballot, inherited, next, told, .. } = self;
+        let Proposer { lost_since, told_alone, reads, backlog, in_flight, bytes, .. } = self;
+        (ballot, inherited, next, told, told_alone, reads).hash(state);
+        (backlog, in_flight, bytes, lost_since.is_some()).hash(state);
+    }
+}
+
+/// See the one of [`Peer`](crate::Peer).
+impl Hash for Tally {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Tally { decree, voters, spoken_at: _, patience: _, again: _ } = self;
+        (decree, voters).hash(state);
     }
 }
 

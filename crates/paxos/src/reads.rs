@@ -1,11 +1,15 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use crate::{Barrier, BarrierId, NodeId, Slot, Tick};
 
 /// Linearizable reads without a log entry: all reads that wait share one question to the members,
 /// "have you promised anything above my ballot?" (Ongaro §6.4). An answer counts only for a
 /// question asked after the read arrived.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Reads {
     /// Reads that the next question will serve, each with the watermark at its arrival.
     waiting: Vec<Barrier>,
@@ -14,7 +18,7 @@ pub(crate) struct Reads {
 }
 
 /// A question under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Question {
     round: u64,
     reads: Vec<Barrier>,
@@ -65,6 +69,14 @@ impl Reads {
         let question = self.asked.as_mut().filter(|asked| now.since(asked.asked_at) >= patience)?;
         question.asked_at = now;
         Some((question.round, &question.answered))
+    }
+}
+
+/// See the one of [`Peer`](crate::Peer).
+impl Hash for Question {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Question { round, reads, answered, asked_at: _ } = self;
+        (round, reads, answered).hash(state);
     }
 }
 

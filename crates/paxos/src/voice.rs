@@ -1,7 +1,7 @@
 use crate::{Envelope, Epoch, Life, Members, Message, NodeId, Output};
 
 /// Puts this life's name on words and drops them into the right part of an [`Output`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Voice {
     life: Life,
     others: Vec<NodeId>,

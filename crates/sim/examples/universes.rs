@@ -25,7 +25,7 @@ fn main() {
 }
 
 fn go(first: u64, seeds: u64, go_on: bool) {
-    let summary = run(Run { first, seeds, plant: None, go_on }, |_| {});
+    let summary = run(&Run { first, seeds, go_on, ..Run::default() }, |_| {});
     for failure in &summary.failures {
         println!("seed {}: {}", failure.seed, failure.violation);
     }

@@ -6,10 +6,11 @@
 //!
 //! ```
 //! use synod_sim::{Run, run};
-//! let summary = run(Run { first: 1, seeds: 1, plant: None, go_on: false }, |_| {});
+//! let summary = run(&Run { seeds: 1, ..Run::default() }, |_| {});
 //! assert!(summary.failures.is_empty());
 //! ```
 
+mod abreast;
 mod checks;
 mod client;
 mod disk;
@@ -22,6 +23,7 @@ mod node;
 mod plan;
 mod planted;
 mod platter;
+mod progress;
 mod run;
 mod sights;
 mod story;
@@ -30,6 +32,7 @@ mod violation;
 mod world;
 
 pub use planted::Plant;
+pub use progress::Progress;
 pub use run::{Failure, Replay, Run, Summary, replay, run};
 pub use sights::Sights;
 pub use violation::Violation;

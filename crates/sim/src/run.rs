@@ -1,10 +1,11 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
+    abreast::side_by_side,
     planted::Plant,
     sights::Sights,
     violation::Violation,
@@ -18,6 +19,10 @@ pub struct Run {
     pub first: u64,
     /// How many seeds, from the first on.
     pub seeds: u64,
+    /// Begin no more seeds after this time.
+    pub within: Option<Duration>,
+    /// How many seeds run side by side; nothing that is found depends on it.
+    pub threads: usize,
     /// A bug to plant into each, to see it caught.
     pub plant: Option<Plant>,
     /// Whether to go on after a universe that failed.
@@ -35,6 +40,8 @@ pub struct Summary {
     pub sights: Sights,
     /// The time they took.
     pub took: Duration,
+    /// The digests of all of them, as one.
+    pub digest: u64,
     /// Universes in which a property did not hold.
     pub failures: Vec<Failure>,
 }
@@ -63,10 +70,34 @@ pub struct Replay {
     pub story: Vec<String>,
 }
 
+impl Default for Run {
+    /// Two hundred seeds on all cores, up to the first that fails.
+    fn default() -> Run {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Run { first: 1, seeds: 200, within: None, threads, plant: None, go_on: false }
+    }
+}
+
 impl Summary {
     /// Events for each second of the run.
     pub fn events_per_second(&self) -> f64 {
         self.events as f64 / self.took.as_secs_f64().max(f64::EPSILON)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.sights.named();
+        let seen = named.iter().filter(|(_, times)| *times > 0).count();
+        write!(
+            f,
+            "{} seeds, {} events, {:.0} events/s, {} violations, rare states seen {seen} of {}",
+            self.seeds,
+            self.events,
+            self.events_per_second(),
+            self.failures.len(),
+            named.len()
+        )
     }
 }
 
@@ -80,26 +111,30 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs universes one after the other. `progress` is told after each what there is so far.
-pub fn run(run: Run, mut progress: impl FnMut(&Summary)) -> Summary {
-    let began = Instant::now();
+/// Runs universes side by side, each in one thread. `progress` is told what there is after each, in
+/// the order of their seeds.
+pub fn run(run: &Run, mut progress: impl FnMut(&Summary)) -> Summary {
     let mut summary = Summary::default();
-    for seed in (0..run.seeds).map(|count| run.first.wrapping_add(count)) {
-        let outcome = universe(seed, run.plant, false);
-        summary.seeds += 1;
-        summary.events += outcome.events;
-        summary.sights += outcome.sights;
-        summary.took = began.elapsed();
+    side_by_side(run, |seed, took, outcome| {
+        summary.add(&outcome);
+        summary.took = took;
         if outcome.violation.is_some() {
             // The story is told only now: the seed tells the same one again.
             summary.failures.extend(replay_planted(seed, run.plant).failure);
         }
         progress(&summary);
-        if !run.go_on && !summary.failures.is_empty() {
-            break;
-        }
-    }
+        run.go_on || summary.failures.is_empty()
+    });
     summary
+}
+
+impl Summary {
+    fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        self.events += outcome.events;
+        self.sights += outcome.sights;
+        self.digest = self.digest.rotate_left(1) ^ outcome.digest;
+    }
 }
 
 /// Runs one universe with its story.
@@ -113,7 +148,7 @@ fn replay_planted(seed: u64, plant: Option<Plant>) -> Replay {
     Replay { events, digest, failure, story }
 }
 
-fn universe(seed: u64, plant: Option<Plant>, told: bool) -> Outcome {
+pub(crate) fn universe(seed: u64, plant: Option<Plant>, told: bool) -> Outcome {
     let mut world = match World::new(seed, plant, told) {
         Ok(world) => world,
         Err(violation) => {

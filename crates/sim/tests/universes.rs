@@ -12,7 +12,7 @@ const CAUGHT_WITHIN: u64 = 40;
 /// properties are about has happened.
 #[test]
 fn two_hundred_universes_keep_every_property() {
-    let summary = run(Run { first: 1, seeds: SEEDS, plant: None, go_on: false }, |_| {});
+    let summary = run(&Run { seeds: SEEDS, ..Run::default() }, |_| {});
     if let Some(failure) = summary.failures.first() {
         panic!("{failure}");
     }
@@ -40,8 +40,8 @@ fn every_planted_bug_of_the_devices_is_caught() {
         (Plant::BallotBeforeSync, "B3"),
         (Plant::VoteBeforeSync, "H2"),
     ] {
-        let summary =
-            run(Run { first: 1, seeds: CAUGHT_WITHIN, plant: Some(plant), go_on: false }, |_| {});
+        let planted = Run { seeds: CAUGHT_WITHIN, plant: Some(plant), ..Run::default() };
+        let summary = run(&planted, |_| {});
         let failure = summary.failures.first().unwrap_or_else(|| panic!("{plant:?} went unseen"));
         assert_eq!(failure.violation.invariant, invariant, "{plant:?}: {failure}");
     }

@@ -262,19 +262,25 @@ pub(crate) enum CertVerb {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SimVerb {
     /// Run seeds, each a universe with its own faults
-    Run {
-        /// The first seed.
-        #[arg(long, default_value_t = 1, value_name = "S")]
-        seed: u64,
-        /// How many.
-        #[arg(long, default_value_t = 200, value_name = "N")]
-        seeds: u64,
-    },
+    Run(SimRunArgs),
     /// Run one seed again and tell its story
     Replay {
         /// Which.
         seed: u64,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimRunArgs {
+    /// The first seed.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// How many.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub(crate) seeds: u64,
+    /// Begin no more seeds after this time.
+    #[arg(long, value_name = "M")]
+    pub(crate) minutes: Option<u16>,
 }
 
 #[derive(Debug, Args)]

@@ -42,6 +42,8 @@ pub(crate) enum Twist {
     Silence,
     /// It is done, and nothing comes back.
     DoneAndSilence,
+    /// It is done, and bytes follow the answer.
+    DoneAndSurplus,
     /// It is heard later, and answered.
     Late(Duration),
     /// It is not done, and this is said.

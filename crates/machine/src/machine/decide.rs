@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::Machine;
 use crate::sessions::Standing;
 use crate::{
-    AbortCause, Act, BranchIncarnation, Counted, FenceCause, FenceGuard, Multi, Part,
-    ParticipantName, Proposal, Rejection, Reply, RequestId, SessionId, TxnId, Verdict,
+    AbortCause, Act, BranchIncarnation, FenceCause, FenceGuard, Multi, Part, ParticipantName,
+    Proposal, Rejection, Reply, RequestId, SessionId, TxnId, Verdict,
 };
 
 impl Machine {
@@ -43,7 +43,7 @@ impl Machine {
         if self.keys.failing(&multi.guards).is_some() {
             return self.decide_abort(txn, AbortCause::Guard);
         }
-        if let Err(rejection) = self.transactions.room(txn.session, Counted::Commits) {
+        if let Err(rejection) = self.transactions.has_room_for_a_commit() {
             return Reply::Rejected(rejection);
         }
         // Guards held and there are no reads, so this cannot be refused.
@@ -52,15 +52,18 @@ impl Machine {
         Reply::Verdict(Verdict::Committed)
     }
 
+    /// Where no more aborts of a session can be recorded, its end says the same of all of them: a
+    /// prepared branch that asks is never left waiting for want of room.
     fn decide_abort(&mut self, txn: TxnId, cause: AbortCause) -> Reply {
-        if let Err(rejection) = self.transactions.room(txn.session, Counted::Aborts) {
-            return Reply::Rejected(rejection);
-        }
         if let AbortCause::Operator { actor, reason } = &cause {
             let (actor, reason) = (actor.clone(), reason.clone());
             self.audit.note(self.now, Act::Aborted { txn, actor, reason });
         }
-        self.transactions.abort(txn, cause, self.now);
+        if self.transactions.has_room_for_an_abort(txn.session) {
+            self.transactions.abort(txn, cause, self.now);
+        } else {
+            self.end(txn.session, FenceCause::Overrun);
+        }
         Reply::Verdict(Verdict::Aborted)
     }
 

@@ -65,6 +65,24 @@ proptest! {
         }
     }
 
+    /// A machine that was written and read back goes on as the original does, and is written with
+    /// the same bytes as one that never was.
+    #[test]
+    fn a_restored_machine_goes_on_as_the_original_does(history in batches(), at in 0usize..20) {
+        let mut machine = Machine::new();
+        let mut restored = None;
+        for (place, batch) in history.into_iter().enumerate() {
+            if place == at {
+                restored = Some(Machine::restore(&machine.snapshot().to_bytes()).unwrap());
+            }
+            let applied = machine.apply(batch.clone());
+            if let Some(restored) = &mut restored {
+                prop_assert_eq!(restored.apply(batch), applied);
+                prop_assert_eq!(restored.snapshot().to_bytes(), machine.snapshot().to_bytes());
+            }
+        }
+    }
+
     /// Whatever a batch holds, it is applied: one reply a request, no panic, no drift of the
     /// digest.
     #[test]

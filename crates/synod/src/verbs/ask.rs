@@ -51,8 +51,13 @@ pub(crate) fn config(common: &Common) -> Result<Config, Failure> {
 /// A client's error in the words of the command line.
 pub(crate) fn failure(error: Error) -> Failure {
     match error {
-        Error::NotApplied { .. } => Failure::new(Code::NotApplied, "SYN-ASK-001", error)
-            .hint("nothing was changed; it is safe to repeat"),
+        Error::NotApplied { .. } | Error::SessionEnded { .. } => {
+            Failure::new(Code::NotApplied, "SYN-ASK-001", error)
+                .hint("nothing was changed; it is safe to repeat")
+        }
+        Error::NoAnswer { .. } => {
+            Failure::new(Code::Unknown, "SYN-ASK-006", error).hint("ask the same again")
+        }
         Error::Unknown { request } => Failure::new(Code::Unknown, "SYN-ASK-002", error)
             .hint(format!("synod request settle {request}")),
         Error::TxnUnknown { txn } => {

@@ -1,53 +1,34 @@
 //! `synod sim`: the deterministic simulator from the command line.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
-use synod_sim::{Run, Summary};
+use synod_sim::{Progress, Run};
 
 use crate::{
-    cli::{Common, SimVerb},
+    cli::{Common, SimRunArgs, SimVerb},
     exit::{Code, Failure},
     print,
 };
 
-/// Without a terminal there is a line for each so many seeds.
-const LINE_EVERY_SEEDS: u64 = 1_000;
-
 /// Runs the verb. Exit 1 when a property did not hold.
 pub(crate) fn run(_common: &Common, verb: &SimVerb) -> Result<(), Failure> {
     match verb {
-        SimVerb::Run { seed, seeds } => many(*seed, *seeds),
+        SimVerb::Run(args) => many(args),
         SimVerb::Replay { seed } => one(*seed),
     }
 }
 
-fn many(first: u64, seeds: u64) -> Result<(), Failure> {
-    let terminal = std::io::stderr().is_terminal();
-    let summary = synod_sim::run(Run { first, seeds, plant: None, go_on: false }, |so_far| {
-        if terminal {
-            anstream::eprint!("\r{} of {seeds} seeds", so_far.seeds);
-        } else if so_far.seeds % LINE_EVERY_SEEDS == 0 {
-            anstream::eprintln!("{}", line(so_far));
-        }
-    });
-    if terminal {
-        anstream::eprintln!();
-    }
+fn many(args: &SimRunArgs) -> Result<(), Failure> {
+    let within = args.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
+    let run = Run { first: args.seed, seeds: args.seeds, within, ..Run::default() };
+    let progress = Progress::new(&run, std::io::stderr().is_terminal());
+    let summary = synod_sim::run(&run, |so_far| anstream::eprint!("{}", progress.after(so_far)));
+    anstream::eprint!("{}", progress.end());
     for failure in &summary.failures {
         print::lines(&failure.to_string())?;
     }
-    print::lines(&line(&summary))?;
+    print::lines(&summary.to_string())?;
     verdict(summary.failures.is_empty())
-}
-
-fn line(summary: &Summary) -> String {
-    format!(
-        "{} seeds, {} events, {:.0} events/s, {} violations",
-        summary.seeds,
-        summary.events,
-        summary.events_per_second(),
-        summary.failures.len()
-    )
 }
 
 fn one(seed: u64) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 use super::*;
-use crate::transactions::{ABORTS_MAX, HORIZON_MS, RUNS_OF_ONE_MAX};
-use crate::{Counted, FenceCause, Rejection, Verdict};
+use crate::sessions::ENDED_MS;
+use crate::transactions::{ABORTS_OF_ONE_MAX, HORIZON_MS, RETIRED_RUNS_MAX, RUNS_OF_ONE_MAX};
+use crate::{FenceCause, Rejection, Verdict};
 
 fn fence(of: Client) -> Command {
     Command::Fence { session: of.session, cause: FenceCause::Expired, guard: None }
@@ -83,19 +84,60 @@ fn a_session_without_commits_is_never_retired() {
     assert_eq!(log.machine.verdict(client.txn(1)), Verdict::Aborted);
 }
 
-/// Aborts on record are bounded; an owner that retires has room for more.
-#[test]
-fn aborts_on_record_are_bounded_until_the_owner_retires() {
-    let (mut log, mut client) = Log::with_shards();
-    let aborts = (1..=ABORTS_MAX).map(|n| abort(client.txn(n)));
+fn abort_many(log: &mut Log, client: Client, count: u64) {
+    let aborts = (1..=count).map(|n| abort(client.txn(n)));
     let requests = aborts.map(|command| Request { id: None, acked: Seq::ZERO, command }).collect();
     log.machine.apply(Batch { stamp: log.now, requests });
-    let next = client.txn(ABORTS_MAX + 1);
-    let full = Rejection::TooMany { what: Counted::Aborts, limit: ABORTS_MAX };
-    assert_eq!(log.unnamed(abort(next)), Reply::Rejected(full));
-    log.ask(&mut client, Command::Retire { below: ABORTS_MAX });
+}
+
+/// An owner that retires has room for as many aborts as it likes.
+#[test]
+fn aborts_that_their_owner_retires_cost_nothing() {
+    let (mut log, mut client) = Log::with_shards();
+    abort_many(&mut log, client, ABORTS_OF_ONE_MAX);
+    log.ask(&mut client, Command::Retire { below: ABORTS_OF_ONE_MAX });
+    let next = client.txn(ABORTS_OF_ONE_MAX + 1);
     assert_eq!(log.unnamed(abort(next)), Reply::Verdict(Verdict::Aborted));
     assert_eq!(log.machine.census().aborts, 2);
+    assert_eq!(log.machine.live_sessions().count(), 1);
+}
+
+/// Aborts on record are bounded, and yet none is refused: a branch that asked would hold its locks
+/// for as long as the owner lives. One too many ends the session, and that says the same of all.
+/// (It was refused once, and its branches were blocked by an owner that never retired.)
+#[test]
+fn an_abort_is_never_refused_for_want_of_room() {
+    let (mut log, mut client) = Log::with_shards();
+    log.commit(&mut client, ABORTS_OF_ONE_MAX + 2);
+    abort_many(&mut log, client, ABORTS_OF_ONE_MAX);
+    assert_eq!(log.machine.census().aborts, ABORTS_OF_ONE_MAX);
+    let next = client.txn(ABORTS_OF_ONE_MAX + 1);
+    assert_eq!(log.unnamed(abort(next)), Reply::Verdict(Verdict::Aborted));
+    assert_eq!(log.machine.live_sessions().count(), 0);
+    assert_eq!(log.machine.census().aborts, 0);
+    for n in [1, ABORTS_OF_ONE_MAX, ABORTS_OF_ONE_MAX + 1, ABORTS_OF_ONE_MAX + 3] {
+        assert_eq!(log.machine.verdict(client.txn(n)), Verdict::Aborted, "{n}");
+    }
+    let committed = client.txn(ABORTS_OF_ONE_MAX + 2);
+    assert_eq!(log.machine.verdict(committed), Verdict::Committed);
+}
+
+/// Sessions that were closed a day ago and more have no replies any more, but their transactions
+/// have verdicts: an owner that comes back so late is told, like one that comes back at once.
+#[test]
+fn an_owner_that_resumes_after_its_replies_were_forgotten_is_told_what_stands() {
+    let (mut log, mut client) = Log::with_shards();
+    log.commit(&mut client, 1);
+    log.unnamed(fence(client));
+    log.now.0 += ENDED_MS;
+    log.open();
+    assert_eq!(log.ask(&mut client, put("a", "1")), Reply::Rejected(Rejection::Forgotten));
+    assert_eq!(log.commit(&mut client, 1), Reply::Verdict(Verdict::Committed));
+    assert_eq!(log.commit(&mut client, 2), Reply::Verdict(Verdict::Aborted));
+    log.ack_all(client.txn(1));
+    log.now.0 += HORIZON_MS;
+    log.open();
+    assert_eq!(log.commit(&mut client, 2), Reply::Verdict(Verdict::Retired));
 }
 
 /// Runs are bounded: the oldest are answered with `Retired`, counted; what is on record below them
@@ -120,4 +162,33 @@ fn runs_past_the_limit_are_forgotten_but_no_record_is() {
     assert_eq!(log.machine.verdict(client.txn(4)), Verdict::InProgress);
     assert_eq!(log.machine.verdict(client.txn(5)), Verdict::Committed);
     assert_eq!(log.unnamed(abort(client.txn(2))), Reply::Verdict(Verdict::Retired));
+}
+
+/// Runs of retired sessions are bounded too: the two lowest are joined, whatever lies between. What
+/// lay there had committed nothing that is still known, so `Retired` says less and nothing false;
+/// and it costs no more for a wide gap than for a narrow one.
+#[test]
+fn retired_runs_past_their_limit_are_joined_from_below() {
+    let mut log = Log::new();
+    let request = |id, command| Request { id, acked: Seq::ZERO, command };
+    let open = || Command::OpenSession { owner: "test".to_owned(), ttl_ms: 10_000 };
+    let of = |session| Client { session: SessionId::new(session), seq: 0 };
+    for pair in 0..=RETIRED_RUNS_MAX {
+        let (with, without) = (of(2 * pair + 1), of(2 * pair + 2));
+        let requests = vec![
+            request(None, open()),
+            request(Some(with.id(1)), commit(with.txn(1), &[])),
+            request(None, fence(with)),
+            request(None, open()),
+            request(None, fence(without)),
+        ];
+        log.machine.apply(Batch { stamp: log.now, requests });
+    }
+    log.now.0 += HORIZON_MS;
+    log.open();
+    assert_eq!(log.machine.census().sessions_retired, RETIRED_RUNS_MAX + 1);
+    let verdict = |session| log.machine.verdict(of(session).txn(1));
+    let lowest = [1, 2, 3, 4, 5].map(verdict);
+    let (retired, aborted) = (Verdict::Retired, Verdict::Aborted);
+    assert_eq!(lowest, [retired, retired, retired, aborted, retired]);
 }

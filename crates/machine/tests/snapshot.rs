@@ -1,0 +1,182 @@
+//! A machine's state as bytes: one encoding for one state, pinned, and read back with doubt. It is
+//! described in `docs/format.md`.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use synod_machine::{
+    AbortCause, Batch, BranchIncarnation, Command, FenceCause, Machine, Multi, Mutation, Part,
+    ParticipantName, Proposal, Reign, Request, RequestId, RestoreError, Seq, SessionId, StateHash,
+    Timestamp, TxnId,
+};
+
+fn name(text: &str) -> ParticipantName {
+    ParticipantName::new(text)
+}
+
+fn txn(session: u64, n: u64) -> TxnId {
+    TxnId { session: SessionId::new(session), n }
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn commit(participants: &[&str]) -> Proposal {
+    let part = |text: &&str| Part { participant: name(text), incarnation: BranchIncarnation(7) };
+    Proposal::Commit { parts: participants.iter().map(part).collect(), multi: None }
+}
+
+/// A machine in which every table has a row, and every choice of a row's value was made.
+fn full() -> Machine {
+    let own = |session, seq, command| Request {
+        id: Some(RequestId { session: SessionId::new(session), seq: Seq::new(seq) }),
+        acked: Seq::ZERO,
+        command,
+    };
+    let nobody = |command| Request { id: None, acked: Seq::ZERO, command };
+    let open = || nobody(Command::OpenSession { owner: "app".into(), ttl_ms: 10_000 });
+    let register = |text: &str| Command::RegisterParticipant {
+        name: name(text),
+        incarnation: BranchIncarnation(7),
+        address: "h:1".into(),
+    };
+    let decide = |session, n, outcome| Command::Decide { txn: txn(session, n), outcome };
+    let operator = AbortCause::Operator { actor: "a".into(), reason: "b".into() };
+    let multi = Multi {
+        guards: vec![],
+        mutations: vec![Mutation::Put { key: bytes("k2"), value: bytes("v2") }],
+        reads: vec![bytes("k"), bytes("none")],
+    };
+    let settled = RequestId { session: SessionId::new(1), seq: Seq::new(90) };
+    let first = vec![
+        nobody(Command::LeaderStart { reign: Reign(7, 1, 2) }),
+        open(),
+        open(),
+        own(1, 1, register("east")),
+        own(1, 2, register("west")),
+        own(1, 3, Command::Put { key: bytes("k"), value: bytes("v") }),
+        own(1, 4, Command::Multi(multi)),
+        own(1, 5, Command::Settle { request: settled }),
+        own(1, 6, decide(1, 1, commit(&["east", "west"]))),
+        own(1, 7, Command::Ack { participant: name("east"), txns: vec![txn(1, 1)] }),
+        own(1, 8, decide(1, 2, commit(&["east"]))),
+        own(1, 9, Command::Ack { participant: name("east"), txns: vec![txn(1, 2)] }),
+        own(1, 10, decide(1, 3, Proposal::Abort { cause: operator })),
+        own(2, 1, decide(2, 1, commit(&["west"]))),
+        own(2, 2, Command::Ack { participant: name("west"), txns: vec![txn(2, 1)] }),
+        own(2, 3, Command::CloseSession),
+    ];
+    let fence =
+        Command::Fence { session: SessionId::new(3), cause: FenceCause::Operator, guard: None };
+    let mut machine = Machine::new();
+    machine.apply(Batch { stamp: Timestamp(1_000), requests: first });
+    machine.apply(Batch { stamp: Timestamp(1_001), requests: vec![open(), nobody(fence)] });
+    machine
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A state that was written years ago is read today. Who changes these bytes changes the version.
+#[test]
+fn a_state_has_golden_bytes() {
+    expect_test::expect_file!["snapshot.golden"].assert_eq(&hex(&full().snapshot().to_bytes()));
+}
+
+/// What is restored is equal, goes on equally, and is written with the same bytes.
+#[test]
+fn a_restored_machine_is_the_one_that_was_written() {
+    let mut machine = full();
+    let written = machine.snapshot().to_bytes();
+    let mut restored = Machine::restore(&written).unwrap();
+    assert_eq!(restored.hash(), machine.hash());
+    assert_eq!(restored.hash_anew(), machine.hash());
+    assert_eq!(restored.snapshot().to_bytes(), written);
+    assert_eq!(restored.census(), machine.census());
+    for participant in ["east", "west"].map(name) {
+        let news = machine.news_for(&participant, &[txn(1, 1), txn(1, 9)], &[]);
+        assert_eq!(restored.news_for(&participant, &[txn(1, 1), txn(1, 9)], &[]), news);
+    }
+    // A month later what was committed is forgotten: the queues of what ends were restored too.
+    let later = Batch { stamp: Timestamp(40 * 24 * 60 * 60 * 1_000), requests: vec![] };
+    machine.apply(later.clone());
+    restored.apply(later);
+    assert_eq!(restored.hash(), machine.hash());
+    assert_eq!(restored.census(), machine.census());
+}
+
+/// A snapshot is of one moment, whatever the machine does afterwards.
+#[test]
+fn a_snapshot_stands_still_while_its_machine_goes_on() {
+    let mut machine = full();
+    let (snapshot, then) = (machine.snapshot(), machine.snapshot().to_bytes());
+    let request = Request {
+        id: Some(RequestId { session: SessionId::new(1), seq: Seq::new(11) }),
+        acked: Seq::new(11),
+        command: Command::Delete { key: bytes("k") },
+    };
+    machine.apply(Batch { stamp: Timestamp(2_000), requests: vec![request] });
+    assert_ne!(machine.hash(), snapshot.hash());
+    assert_eq!(snapshot.to_bytes(), then);
+}
+
+/// A state cut short is none, at every length; nor is one with something behind it.
+#[test]
+fn a_state_cut_short_or_lengthened_is_refused() {
+    let written = full().snapshot().to_bytes();
+    for length in 0..written.len() {
+        let restored = Machine::restore(&written[..length]);
+        assert!(
+            matches!(restored, Err(RestoreError::Malformed { .. })),
+            "cut at {length}: {restored:?}"
+        );
+    }
+    let longer = [written.as_slice(), &[0]].concat();
+    assert_eq!(Machine::restore(&longer).unwrap_err(), RestoreError::Malformed { left: 1 });
+}
+
+/// A newer build's state is refused by its number.
+#[test]
+fn a_newer_state_is_refused_by_number() {
+    let mut written = full().snapshot().to_bytes();
+    written[0] = 2;
+    let refused = Machine::restore(&written).unwrap_err();
+    assert_eq!(refused, RestoreError::Version { found: 2, known: 1 });
+}
+
+/// The digest at the end is that of the state, or the state is another.
+#[test]
+fn another_state_than_was_written_is_refused() {
+    let empty = Machine::new();
+    let mut written = empty.snapshot().to_bytes();
+    // The clock, right behind the version: one millisecond later.
+    written[1] = 1;
+    match Machine::restore(&written) {
+        Err(RestoreError::OtherState { written, found }) => {
+            assert_eq!(written, empty.hash());
+            assert_ne!(found, StateHash::default());
+        }
+        other => panic!("accepted: {other:?}"),
+    }
+}
+
+proptest! {
+    /// Whatever the bytes are, they are a state or they are refused.
+    #[test]
+    fn damaged_states_are_refused_and_never_another(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let machine = full();
+        let written = machine.snapshot().to_bytes();
+        let mut damaged = written.clone();
+        for (place, byte) in damage {
+            let place = place.index(damaged.len());
+            damaged[place] = byte;
+        }
+        if let Ok(restored) = Machine::restore(&damaged) {
+            // Numbers may be spelled with more bytes than they need; the state is the same.
+            prop_assert_eq!(restored.hash(), machine.hash());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Bugs that are planted on purpose, to see the simulator catch each of them.
+//!
+//! `row` is what a bug is; the tables are `planted` (bugs that happened to somebody) and `review`
+//! (lines of the product, one after the other). `copy` makes one copy of the workspace in which all
+//! of them stand, each behind a switch, and builds it once; `hunt` runs universes in it.
+
+mod copy;
+pub(crate) mod hunt;
+mod planted;
+mod report;
+mod review;
+mod row;
+mod splice;
+
+use std::error::Error;
+
+use self::{hunt::Job, report::Report, row::Bug};
+
+/// Where the hunts for one bug begin: each table tells the median over these.
+const FIRST_SEEDS: [u64; 5] = [1, 1_000_001, 2_000_001, 3_000_001, 4_000_001];
+
+/// Plants every bug whose name or file holds all the words, and hunts it from every first seed, or
+/// from one if it is to be quick.
+pub(crate) fn catch_all(words: &[&str], quick: bool) -> Result<Report, Box<dyn Error>> {
+    let all: Vec<(usize, &Bug)> = planted::all().chain(review::all()).enumerate().collect();
+    let wanted = all.iter().filter(|(_, bug)| words.iter().all(|word| bug.is_about(word)));
+    let wanted: Vec<(usize, &Bug)> = wanted.copied().collect();
+    let program = copy::build(&all)?;
+    let firsts = if quick { &FIRST_SEEDS[..1] } else { &FIRST_SEEDS };
+    let jobs = firsts
+        .iter()
+        .flat_map(|first| wanted.iter().map(|(number, _)| Job { number: *number, first: *first }));
+    let mut report = Report::new(&wanted, firsts.len());
+    hunt::all(&program, jobs, |job, caught| {
+        if let Some(row) = report.heard(job, caught) {
+            eprintln!("{row}");
+        }
+    })?;
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Who changes a line of the tables, changes the table and has the simulator find it again.
+    #[test]
+    fn every_line_of_the_tables_stands_once_in_the_product() {
+        for bug in planted::all().chain(review::all()) {
+            for edit in bug.edits {
+                let text = fs::read_to_string(copy::top().join("crates").join(edit.file)).unwrap();
+                edit.place(&text).unwrap_or_else(|error| panic!("{}: {error}", bug.name));
+                assert_ne!(edit.line, edit.without, "{}", bug.name);
+            }
+        }
+    }
+
+    /// Two rows of one name cannot be told apart.
+    #[test]
+    fn every_bug_has_a_name_of_its_own() {
+        let mut names: Vec<&str> =
+            planted::all().chain(review::all()).map(|bug| bug.name).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(twice, None);
+    }
+
+    /// The switch stands in the copy and nowhere else: no build of the product can hold a planted
+    /// bug.
+    #[test]
+    fn no_source_of_the_product_knows_the_switch() {
+        let switch = splice::SWITCH.split("::").next().unwrap();
+        for name in fs::read_dir(copy::top().join("crates")).unwrap() {
+            for file in copy::sources(&name.unwrap().path().join("src")).unwrap() {
+                let ours = file.components().any(|part| part.as_os_str() == "bugs");
+                let text = fs::read_to_string(&file).unwrap();
+                assert!(ours || !text.contains(switch), "{}", file.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Bugs that happened to somebody, each as the product would have it.
+
+mod acceptor;
+mod campaign;
+mod machine;
+mod reign;
+mod transactions;
+
+use super::row::Bug;
+
+/// Every one of them.
+pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
+    [acceptor::BUGS, campaign::BUGS, reign::BUGS, machine::BUGS, transactions::BUGS]
+        .into_iter()
+        .flatten()
+}

@@ -1,0 +1,88 @@
+//! Acceptors and learners: what is promised, voted, learned and told.
+
+use super::super::row::{Bug, edit};
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "promise spoken before it is durable",
+        does: "`Promise` leaves beside the sync and not after it",
+        source: "",
+        edits: &[edit(
+            "paxos/src/peer/phase1.rs",
+            "self.voice.seal(out, to, Message::Promise { ballot, page });",
+            "self.voice.say(out, to, Message::Promise { ballot, page });",
+        )],
+    },
+    Bug {
+        name: "vote spoken before it is durable",
+        does: "`Accepted` leaves beside the sync and not after it",
+        source: "",
+        edits: &[edit(
+            "paxos/src/peer/phase2.rs",
+            "self.voice.seal_accepted(out, ballot.owner().node, accepted);",
+            "self.voice.say(out, ballot.owner().node, accepted);",
+        )],
+    },
+    Bug {
+        name: "promise lower after a restart",
+        does: "a restarted acceptor remembers its votes and not its promise",
+        source: "",
+        edits: &[edit(
+            "paxos/src/peer.rs",
+            "durable.promised.unwrap_or(Ballot::ZERO)",
+            "Ballot::ZERO",
+        )],
+    },
+    Bug {
+        name: "a vote does not raise the promise",
+        does: "an acceptor votes at a ballot and could still promise a lower one",
+        source: "",
+        edits: &[edit("paxos/src/acceptor.rs", "self.promise(vote.ballot, out);", "")],
+    },
+    Bug {
+        name: "vote below the promise",
+        does: "an accept that was buffered at an older ballot is voted for after a promise",
+        source: "",
+        edits: &[
+            edit("paxos/src/acceptor.rs", "vote.ballot < self.promised", "false"),
+            edit("paxos/src/acceptor.rs", "self.promise(vote.ballot, out);", ""),
+            edit(
+                "paxos/src/peer/phase2.rs",
+                "if ballot < self.acceptor.promised() {\n            return self.refuse(ballot, out);\n        }",
+                "",
+            ),
+        ],
+    },
+    Bug {
+        name: "watermark trusted at another ballot",
+        does: "a follower takes its vote for chosen, whatever its ballot, when the watermark covers it",
+        source: "",
+        edits: &[edit(
+            "paxos/src/acceptor.rs",
+            "filter(|(_, vote)| «vote.ballot == ballot»)",
+            "vote.ballot <= ballot",
+        )],
+    },
+    Bug {
+        name: "watermark applied past a gap",
+        does: "what is known to be chosen is handed out over a slot that is not",
+        source: "",
+        edits: &[edit(
+            "paxos/src/learner.rs",
+            "self.above.remove(&self.upto.next())",
+            "{ let first = self.above.first_key_value().map(|(slot, _)| *slot);\n\
+             if let Some(slot) = first { self.upto = Slot::new(slot.get() - 1); }\n\
+             self.above.remove(&self.upto.next()) }",
+        )],
+    },
+    Bug {
+        name: "learned decree reported with a made-up ballot",
+        does: "what was only learned is reported as a vote at the promised ballot",
+        source: "",
+        edits: &[edit(
+            "paxos/src/acceptor.rs",
+            "Report::Chosen { decree: decree.clone() }",
+            "Report::Accepted { ballot: self.promised, decree: decree.clone() }",
+        )],
+    },
+];

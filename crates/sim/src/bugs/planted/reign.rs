@@ -1,0 +1,74 @@
+//! Reigns: what a leader counts, tells, serves and answers.
+
+use super::super::row::{Bug, edit};
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "votes counted across ballots",
+        does: "a leader counts what it was told at an earlier ballot of its own",
+        source: "",
+        edits: &[edit(
+            "paxos/src/peer/phase2.rs",
+            "proposer.ballot != ballot",
+            "proposer.ballot < ballot",
+        )],
+    },
+    Bug {
+        name: "one acceptor counted twice",
+        does: "a vote that comes twice is two votes",
+        source: "",
+        edits: &[edit(
+            "paxos/src/proposer.rs",
+            "tally.voters.insert(voter);",
+            "if !tally.voters.insert(voter) { tally.voters.insert(NodeId::new(u16::MAX)); }",
+        )],
+    },
+    Bug {
+        name: "watermark over a slot chosen with another decree",
+        does: "a leader that learns such a slot goes on leading",
+        source: "",
+        edits: &[edit(
+            "paxos/src/peer/learning.rs",
+            "!proposer.agrees(slot, &decree)",
+            "{ proposer.agrees(slot, &decree); false }",
+        )],
+    },
+    Bug {
+        name: "serves before it has applied what it inherited",
+        does: "a leader serves as soon as its `LeaderStart` is proposed",
+        source: "",
+        edits: &[
+            edit("replica/src/replica/lead.rs", "start <= self.state.applied", "true"),
+            edit(
+                "replica/src/replica/lead.rs",
+                "assert!(inherited <= applied, \"serving at {applied}, having inherited {inherited}\");",
+                "",
+            ),
+        ],
+    },
+    Bug {
+        name: "read joins a round that is under way",
+        does: "a read is served by a round that was asked before it arrived",
+        source: "",
+        edits: &[edit(
+            "paxos/src/reads.rs",
+            "self.waiting.push(Barrier { id, upto });",
+            "match &mut self.asked {\n\
+             Some(question) => question.reads.push(Barrier { id, upto }),\n\
+             None => self.waiting.push(Barrier { id, upto }),\n\
+             };",
+        )],
+    },
+    Bug {
+        name: "answer to an older round counted",
+        does: "a read is confirmed by an answer to an earlier question",
+        source: "",
+        edits: &[edit("paxos/src/reads.rs", "question.round == round", "question.round >= round")],
+    },
+    Bug {
+        name: "read without a round",
+        does: "a leader answers reads without asking whether it still leads",
+        source: "",
+        edits: &[edit("paxos/src/reads.rs", "question.answered.len() >= quorum", "true")],
+    },
+];

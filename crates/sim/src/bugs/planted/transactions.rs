@@ -1,0 +1,166 @@
+//! Atomic commit: the rules of the log, owners, and participants.
+
+use super::super::row::{Bug, edit};
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "decide ignores the fence",
+        does: "an owner that was fenced commits",
+        source: "",
+        edits: &[
+            edit(
+                "machine/src/machine/decide.rs",
+                "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            stands",
+                "self.transactions.verdict(txn, Standing::Live)",
+            ),
+            // The door before it: a session that has ended is asked no further.
+            edit(
+                "machine/src/machine.rs",
+                "fresh(self.refuse_late(&request.command, late))",
+                "match request.command {\n\
+                 Command::Decide { .. } => fresh(self.execute(Some(id), request.command)),\n\
+                 other => fresh(self.refuse_late(&other, late)),\n\
+                 }",
+            ),
+        ],
+    },
+    Bug {
+        name: "decide accepted below the low-water mark",
+        does: "a transaction commits that its owner has retired",
+        source: "",
+        edits: &[edit("machine/src/transactions.rs", "txn.n < lwm", "false")],
+    },
+    Bug {
+        name: "second verdict overwrites the first",
+        does: "the last of decide, fence and retire is the verdict",
+        source: "",
+        edits: &[edit(
+            "machine/src/machine/decide.rs",
+            "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            stands",
+            "Verdict::InProgress",
+        )],
+    },
+    Bug {
+        name: "commit record dropped before every part acknowledged",
+        does: "the first acknowledgement drops the record",
+        source: "",
+        edits: &[edit(
+            "machine/src/transactions.rs",
+            "parts.iter().all(|(_, acked)| *acked)",
+            "parts.iter().any(|(_, acked)| *acked)",
+        )],
+    },
+    Bug {
+        name: "commit record dropped without its number",
+        does: "the last acknowledgement forgets the commit",
+        source: "",
+        edits: &[edit(
+            "machine/src/transactions.rs",
+            "self.records.remove(&txn);\n            self.acknowledged(txn);",
+            "self.records.remove(&txn);",
+        )],
+    },
+    Bug {
+        name: "forgotten read as aborted",
+        does: "past the horizon the answer is a guess",
+        source: "",
+        edits: &[edit(
+            "machine/src/transactions.rs",
+            "return Verdict::Retired;",
+            "return Verdict::Aborted;",
+        )],
+    },
+    Bug {
+        name: "in progress acted on",
+        does: "a branch rolls back when it hears that nothing is decided",
+        source: "",
+        edits: &[
+            edit("machine/src/transactions.rs", "*verdict != Verdict::InProgress", "true"),
+            edit(
+                "machine/src/branch/branches.rs",
+                "refuse(asker, &mut out)",
+                "self.roll_back(asker, txn, &mut out)",
+            ),
+        ],
+    },
+    Bug {
+        name: "owner aborts after it sent its commit",
+        does: "giving up is no question to the log, though a commit may be in it",
+        source: "",
+        edits: &[edit(
+            "machine/src/owner.rs",
+            "let outcome = Proposal::Abort { cause: AbortCause::Owner };\n                \
+             return GivenUp::AskTheLog(Command::Decide { txn: self.txn, outcome });",
+            "self.phase = Phase::Aborted;",
+        )],
+    },
+    Bug {
+        name: "phase 2 before the verdict is chosen",
+        does: "an owner tells its participants to commit when it has proposed to",
+        source: "",
+        edits: &[edit(
+            "machine/src/owner.rs",
+            "self.phase = Phase::Proposed;",
+            "self.phase = Phase::Committed;",
+        )],
+    },
+    Bug {
+        name: "votes before its prepare is durable",
+        does: "a participant says yes beside the sync and not after it",
+        source: "",
+        edits: &[edit(
+            "machine/src/branch/branches.rs",
+            "out.durably.then_say(asker, yes);\n        self.hold(now, txn, work);",
+            "out.at_once.push((asker, yes));\n        self.hold(now, txn, work);",
+        )],
+    },
+    Bug {
+        name: "participant forgets its locks at a restart",
+        does: "a restarted participant knows its branches and holds no locks for them",
+        source: "",
+        edits: &[edit(
+            "machine/src/branch/branches.rs",
+            "branches.hold(now, *txn, work.clone());",
+            "let asks_at = now.after_ms(branches.config.in_doubt_grace_ms);\n\
+             branches.asks.insert((asks_at, *txn));\n\
+             let branch = Branch { work: work.clone(), since: now, asks_at: Some(asks_at) };\n\
+             branches.prepared.insert(*txn, branch);",
+        )],
+    },
+    Bug {
+        name: "unknown vote counted as yes",
+        does: "a vote that never came is a vote for",
+        source: "",
+        edits: &[edit(
+            "machine/src/owner.rs",
+            "Vote::Unknown => «Stance::Unknown»",
+            "Stance::ReadOnly",
+        )],
+    },
+    Bug {
+        name: "stale leader's fence not guarded by its ballot",
+        does: "a fence of a leader that is none any more ends a session that lives",
+        source: "",
+        edits: &[edit("machine/src/machine/decide.rs", "guard.reign == self.reign", "true")],
+    },
+    Bug {
+        name: "branch rolls back by itself",
+        does: "a prepared branch whose grace is over does not ask the log",
+        source: "",
+        edits: &[edit(
+            "machine/src/branch/branches.rs",
+            "out.propose.push(Command::Decide { txn, outcome: Proposal::Abort { cause } });",
+            "drop(cause); self.roll_back(None, txn, out);",
+        )],
+    },
+    Bug {
+        name: "late prepare promised again",
+        does: "a prepare that comes again after its commit is prepared and done again",
+        source: "",
+        edits: &[edit(
+            "machine/src/branch/ended.rs",
+            "self.applied(txn) || txn.n < floor || txn.session < self.sessions_below",
+            "false",
+        )],
+    },
+];

@@ -1,0 +1,35 @@
+//! The simulator by itself: `cargo run --release -p synod-sim -- run|replay`. `synod sim` does the
+//! same. And the bugs that it must catch: `… -- planted`.
+
+#![allow(clippy::print_stdout, reason = "a program whose output is its purpose")]
+
+mod bugs;
+mod verbs;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: synod-sim run [--seed S] [--seeds N] [--minutes M] [--threads T] [--go-on]
+       synod-sim replay SEED
+       synod-sim planted [WORD] [--quick]
+       synod-sim hunt FIRST SEEDS (what `planted` runs in its copy)";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.split_first() {
+        Some((&"run", rest)) => verbs::run::run(rest),
+        Some((&"replay", rest)) => verbs::replay::replay(rest),
+        Some((&"planted", rest)) => verbs::planted::planted(rest),
+        Some((&"hunt", rest)) => verbs::planted::hunt(rest),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            println!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,23 @@
+use super::flags::Flags;
+use crate::bugs;
+
+/// Plants every bug that the words are about, hunts it, and prints the tables; false when one was
+/// not caught.
+pub(crate) fn planted(words: &[&str]) -> Result<bool, String> {
+    let mut flags = Flags::new(words);
+    let quick = flags.has("--quick");
+    let report = bugs::catch_all(&flags.rest()?, quick).map_err(|error| error.to_string())?;
+    print!("{report}");
+    Ok(report.survivors() == 0)
+}
+
+/// Runs universes until one fails; how it failed is said for [`planted`], in another process.
+pub(crate) fn hunt(words: &[&str]) -> Result<bool, String> {
+    let rest = Flags::new(words).rest()?;
+    let [first, seeds] = rest[..] else { return Err(crate::USAGE.to_owned()) };
+    let number = |word: &str| word.parse().map_err(|_| format!("{word}: seeds are numbers"));
+    if let Some(caught) = bugs::hunt::here(number(first)?, number(seeds)?) {
+        println!("{caught}");
+    }
+    Ok(true)
+}

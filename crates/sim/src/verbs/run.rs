@@ -1,0 +1,31 @@
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+use synod_sim::{Progress, Run};
+
+use super::flags::Flags;
+
+/// Runs seeds side by side.
+pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
+    let mut flags = Flags::new(words);
+    let mut run = Run::default();
+    run.first = flags.value("--seed")?.unwrap_or(run.first);
+    run.seeds = flags.value("--seeds")?.unwrap_or(run.seeds);
+    run.threads = flags.value("--threads")?.unwrap_or(run.threads);
+    run.within = flags.value("--minutes")?.map(|minutes: u32| Duration::from_secs(60) * minutes);
+    run.go_on = flags.has("--go-on");
+    flags.rest()?;
+    let progress = Progress::new(&run, std::io::stderr().is_terminal());
+    let summary = synod_sim::run(&run, |so_far| {
+        // Nobody reads what a closed standard error would have said.
+        let _ = std::io::stderr().write_all(progress.after(so_far).as_bytes());
+    });
+    let _ = std::io::stderr().write_all(progress.end().as_bytes());
+    for failure in &summary.failures {
+        println!("{failure}");
+    }
+    println!("{summary}");
+    Ok(summary.failures.is_empty())
+}
