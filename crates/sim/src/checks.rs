@@ -19,7 +19,11 @@ use self::{
     order::Order,
     transactions::Transactions,
 };
-use crate::{ghost::Ghost, sights::Sights, violation::Checked};
+use crate::{
+    ghost::Ghost,
+    sights::{Sight, Sights},
+    violation::Checked,
+};
 
 /// All checks of one universe, with the ghost state that they share.
 #[derive(Debug)]
@@ -85,9 +89,7 @@ impl Watch {
     ) -> Checked {
         let survived = acceptor::recovered(&mut self.ghost, life.node, in_flight, found)?;
         if !in_flight.is_empty() {
-            let count =
-                if survived.is_empty() { &mut self.seen.lost } else { &mut self.seen.survived };
-            *count += 1;
+            self.seen.see(if survived.is_empty() { Sight::Lost } else { Sight::Survived });
         }
         self.order.restarted(life.node);
         self.synced(life, survived)
@@ -127,20 +129,13 @@ impl Watch {
 
     /// How often rare things happened, as far as the checks have seen.
     pub(crate) fn sights(&self) -> Sights {
-        let (effects, repeats, nevers) = self.clients.counts();
-        let (noops, fences) = self.order.counts();
-        Sights {
-            reigns: self.leadership.reigns() as u64,
-            noops,
-            effects,
-            repeats,
-            nevers,
-            fences,
-            committed: self.transactions.count(Verdict::Committed),
-            aborted: self.transactions.count(Verdict::Aborted),
-            overtaken: self.transactions.overtaken(),
-            ..self.seen
+        let mut seen = self.seen;
+        for part in
+            [self.clients.seen, self.order.seen, self.leadership.seen, self.transactions.seen]
+        {
+            seen += part;
         }
+        seen
     }
 
     fn advance(&mut self) -> Checked {

@@ -34,5 +34,5 @@ mod world;
 pub use planted::Plant;
 pub use progress::Progress;
 pub use run::{Failure, Replay, Run, Summary, replay, run};
-pub use sights::Sights;
+pub use sights::{Sight, Sights};
 pub use violation::Violation;

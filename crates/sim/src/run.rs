@@ -7,7 +7,7 @@ use std::{
 use crate::{
     abreast::side_by_side,
     planted::Plant,
-    sights::Sights,
+    sights::{Sight, Sights},
     violation::Violation,
     world::{Outcome, World},
 };
@@ -87,16 +87,15 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = self.sights.named();
-        let seen = named.iter().filter(|(_, times)| *times > 0).count();
         write!(
             f,
-            "{} seeds, {} events, {:.0} events/s, {} violations, rare states seen {seen} of {}",
+            "{} seeds, {} events, {:.0} events/s, {} violations, rare states seen {} of {}",
             self.seeds,
             self.events,
             self.events_per_second(),
             self.failures.len(),
-            named.len()
+            self.sights.kinds_seen(),
+            Sight::ALL.len()
         )
     }
 }

@@ -1,72 +1,100 @@
 use std::ops::AddAssign;
 
-/// How often rare things happened. Checks that hold in universes where nothing happens say nothing:
-/// a run that never saw one of these was no test.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sights {
-    /// Nodes that lost their power.
-    pub crashes: u64,
-    /// Batches on their way to a disk that were there after a crash.
-    pub survived: u64,
-    /// Batches on their way to a disk that a crash lost.
-    pub lost: u64,
-    /// Ballots at which a node led.
-    pub reigns: u64,
-    /// No-ops that were chosen.
-    pub noops: u64,
-    /// Requests that took effect.
-    pub effects: u64,
-    /// Requests that came again after they took effect.
-    pub repeats: u64,
-    /// Requests that were settled as never.
-    pub nevers: u64,
-    /// Sessions that were fenced.
-    pub fences: u64,
-    /// Transactions committed.
-    pub committed: u64,
-    /// Transactions aborted.
-    pub aborted: u64,
-    /// Commits that met a verdict of abort in the log.
-    pub overtaken: u64,
-    /// Owners and participants that died.
-    pub deaths: u64,
+macro_rules! sights {
+    ($($name:ident = $told:literal,)+) => {
+        /// A rare thing that happens in universes. Checks that hold where nothing happens say
+        /// nothing: a run that never saw one of these was no test.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Sight {
+            $(#[doc = $told] $name,)+
+        }
+
+        impl Sight {
+            /// Every one of them.
+            pub const ALL: [Sight; [$(Sight::$name),+].len()] = [$(Sight::$name),+];
+
+            /// What it is, in words.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Sight::$name => $told,)+
+                }
+            }
+        }
+    };
 }
 
+sights! {
+    Crash = "a node loses its power",
+    Survived = "a batch on its way to the disk is there after a crash",
+    Lost = "a crash loses a batch on its way to the disk",
+    Reign = "a node leads at a new ballot",
+    Noop = "a no-op is chosen",
+    Effect = "a request takes effect",
+    Repeat = "a request comes again after it took effect",
+    Never = "a request is settled as never",
+    Fence = "a session is fenced",
+    Committed = "a transaction commits",
+    Aborted = "a transaction aborts",
+    Overtaken = "a commit meets an abort that was decided before it",
+    Death = "an owner or a participant dies",
+}
+
+/// How often each was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sights([u64; Sight::ALL.len()]);
+
 impl Sights {
-    /// Each with its name.
-    pub fn named(&self) -> [(&'static str, u64); 13] {
-        [
-            ("crashes", self.crashes),
-            ("survived", self.survived),
-            ("lost", self.lost),
-            ("reigns", self.reigns),
-            ("noops", self.noops),
-            ("effects", self.effects),
-            ("repeats", self.repeats),
-            ("nevers", self.nevers),
-            ("fences", self.fences),
-            ("committed", self.committed),
-            ("aborted", self.aborted),
-            ("overtaken", self.overtaken),
-            ("deaths", self.deaths),
-        ]
+    /// How often this one was.
+    pub fn times(&self, sight: Sight) -> u64 {
+        self.0[sight as usize]
+    }
+
+    /// Those that were never seen.
+    pub fn unseen(&self) -> Vec<Sight> {
+        Sight::ALL.into_iter().filter(|sight| self.times(*sight) == 0).collect()
+    }
+
+    /// How many of them were seen at all.
+    pub fn kinds_seen(&self) -> usize {
+        Sight::ALL.len() - self.unseen().len()
+    }
+
+    /// It was seen.
+    pub(crate) fn see(&mut self, sight: Sight) {
+        self.0[sight as usize] += 1;
+    }
+}
+
+impl Default for Sights {
+    fn default() -> Sights {
+        Sights([0; Sight::ALL.len()])
     }
 }
 
 impl AddAssign for Sights {
     fn add_assign(&mut self, other: Sights) {
-        self.crashes += other.crashes;
-        self.survived += other.survived;
-        self.lost += other.lost;
-        self.reigns += other.reigns;
-        self.noops += other.noops;
-        self.effects += other.effects;
-        self.repeats += other.repeats;
-        self.nevers += other.nevers;
-        self.fences += other.fences;
-        self.committed += other.committed;
-        self.aborted += other.aborted;
-        self.overtaken += other.overtaken;
-        self.deaths += other.deaths;
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every sight has its own count, and those of two universes add up.
+    #[test]
+    fn each_sight_is_counted_by_itself() {
+        let mut sights = Sights::default();
+        assert_eq!(sights.unseen(), Sight::ALL);
+        sights.see(Sight::Death);
+        let mut both = sights;
+        both += sights;
+        assert_eq!((both.times(Sight::Death), both.times(Sight::Crash)), (2, 0));
+        assert_eq!(both.kinds_seen(), 1);
+        for (place, sight) in Sight::ALL.into_iter().enumerate() {
+            assert_eq!(sight as usize, place, "{}", sight.name());
+        }
     }
 }

@@ -8,7 +8,10 @@ use synod_machine::{
 };
 
 use super::{order::Effect, shelf::Shelf};
-use crate::violation::{Checked, demand};
+use crate::{
+    sights::{Sight, Sights},
+    violation::{Checked, demand},
+};
 
 /// Who asked what, what came of it, and what was said.
 #[derive(Debug, Default)]
@@ -19,7 +22,7 @@ pub(crate) struct Clients {
     /// Requests that somebody was told will never take effect.
     never: BTreeSet<RequestId>,
     shelf: Shelf,
-    repeats: u64,
+    pub(crate) seen: Sights,
     /// The highest revision that any client has been shown.
     shown: Revision,
 }
@@ -36,11 +39,6 @@ impl Clients {
     /// see it.
     pub(crate) fn shown(&self) -> Revision {
         self.shown
-    }
-
-    /// How many requests took effect, came again after that, and were settled as never.
-    pub(crate) fn counts(&self) -> (u64, u64, u64) {
-        (self.effects.len() as u64, self.repeats, self.never.len() as u64)
     }
 
     /// A slot has joined the chosen prefix; `machine` has applied it.
@@ -85,7 +83,7 @@ impl Clients {
         }
         let first = self.effects.get(&id);
         if result.repeated {
-            self.repeats += 1;
+            self.seen.see(Sight::Repeat);
             demand!(
                 first == Some(&result.reply),
                 "F1",
@@ -107,6 +105,7 @@ impl Clients {
         );
         demand!(!self.never.contains(&id), "F2", "{id} takes effect after it was said never to");
         self.effects.insert(id, result.reply.clone());
+        self.seen.see(Sight::Effect);
         self.settled(request, &result.reply)?;
         self.shelf.place(&request.command, &result.reply)
     }
@@ -131,7 +130,9 @@ impl Clients {
     fn is_never(&mut self, id: RequestId) -> Checked {
         let first = self.effects.get(&id);
         demand!(first.is_none(), "F2", "{id} is said never to take effect; it did: {first:?}");
-        self.never.insert(id);
+        if self.never.insert(id) {
+            self.seen.see(Sight::Never);
+        }
         Ok(())
     }
 

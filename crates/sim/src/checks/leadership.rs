@@ -7,6 +7,7 @@ use synod_replica::Status;
 
 use crate::{
     ghost::Ghost,
+    sights::{Sight, Sights},
     violation::{Checked, demand},
 };
 
@@ -22,6 +23,7 @@ pub(crate) struct Leadership {
     promises: BTreeMap<Ballot, BTreeSet<Life>>,
     /// When a node last received a word of another.
     heard: BTreeMap<(NodeId, NodeId), u64>,
+    pub(crate) seen: Sights,
 }
 
 impl Leadership {
@@ -33,6 +35,7 @@ impl Leadership {
             reigns: BTreeMap::new(),
             promises: BTreeMap::new(),
             heard: BTreeMap::new(),
+            seen: Sights::default(),
         }
     }
 
@@ -77,7 +80,10 @@ impl Leadership {
             return Ok(());
         };
         demand!(ballot.owner().node == node, "D1", "{node} leads at {ballot}, another's");
-        let first = *self.reigns.entry(ballot).or_insert((node, boot));
+        let first = *self.reigns.entry(ballot).or_insert_with(|| {
+            self.seen.see(Sight::Reign);
+            (node, boot)
+        });
         demand!(
             first == (node, boot),
             "D1",
@@ -120,11 +126,6 @@ impl Leadership {
             self.silence_us
         );
         Ok(())
-    }
-
-    /// How many reigns there have been.
-    pub(crate) fn reigns(&self) -> usize {
-        self.reigns.len()
     }
 }
 

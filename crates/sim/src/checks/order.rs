@@ -8,6 +8,7 @@ use synod_replica::Replica;
 
 use crate::{
     ghost::Ghost,
+    sights::{Sight, Sights},
     violation::{Checked, Violation, demand},
 };
 
@@ -21,8 +22,7 @@ pub(crate) struct Order {
     /// The digest after each slot, from slot 0 on.
     hashes: Vec<StateHash>,
     marks: BTreeMap<NodeId, Marks>,
-    noops: u64,
-    fences: u64,
+    pub(crate) seen: Sights,
 }
 
 /// How far a node has come in this life of its process.
@@ -43,17 +43,13 @@ pub(crate) struct Effect {
 impl Order {
     pub(crate) fn new() -> Order {
         let machine = Machine::new();
-        Order { hashes: vec![machine.hash()], machine, marks: BTreeMap::new(), noops: 0, fences: 0 }
+        let (marks, seen) = (BTreeMap::new(), Sights::default());
+        Order { hashes: vec![machine.hash()], machine, marks, seen }
     }
 
     /// The machine after everything chosen without a gap.
     pub(crate) fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    /// How many no-ops were chosen, and how many sessions fenced.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.noops, self.fences)
     }
 
     /// Applies the next slot of the chosen prefix, if there is one.
@@ -62,7 +58,7 @@ impl Order {
         let Some((_, decree)) = ghost.chosen(slot) else { return Ok(None) };
         let effect = match decree {
             Decree::Noop => {
-                self.noops += 1;
+                self.seen.see(Sight::Noop);
                 let batch = Batch { stamp: Timestamp(0), requests: Vec::new() };
                 Effect { batch, results: Vec::new() }
             }
@@ -72,7 +68,7 @@ impl Order {
                     what: format!("slot {slot}: nobody proposes what is no batch: {bytes:?}"),
                 })?;
                 let results = self.machine.apply(batch.clone());
-                self.fences += fences(&batch, &results);
+                (0..fences(&batch, &results)).for_each(|_| self.seen.see(Sight::Fence));
                 Effect { batch, results }
             }
         };
@@ -160,11 +156,11 @@ pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
     }
 }
 
-fn fences(batch: &Batch, results: &[Applied]) -> u64 {
+fn fences(batch: &Batch, results: &[Applied]) -> usize {
     let fenced = batch.requests.iter().zip(results).filter(|(request, result)| {
         matches!(request.command, Command::Fence { .. }) && matches!(result.reply, Reply::Done(_))
     });
-    fenced.count() as u64
+    fenced.count()
 }
 
 /// The batch that a value carries, as `docs/format.md` has it: a version byte, then postcard.

@@ -10,6 +10,7 @@ use synod_machine::{
 
 use super::order::Effect;
 use crate::{
+    sights::{Sight, Sights},
     txn::participant_name,
     violation::{Checked, demand},
 };
@@ -35,20 +36,10 @@ pub(crate) struct Transactions {
     /// Who must finish a committed transaction.
     parts: BTreeMap<TxnId, Vec<Part>>,
     slots: u64,
-    overtaken: u64,
+    pub(crate) seen: Sights,
 }
 
 impl Transactions {
-    /// How many transactions have this verdict.
-    pub(crate) fn count(&self, is: Verdict) -> u64 {
-        self.verdicts.values().filter(|verdict| **verdict == is).count() as u64
-    }
-
-    /// How many commits met an abort that was decided before them.
-    pub(crate) fn overtaken(&self) -> u64 {
-        self.overtaken
-    }
-
     /// An owner gives up before it has proposed to commit.
     pub(crate) fn given_up(&mut self, txn: TxnId) {
         self.given_up.insert(txn);
@@ -192,7 +183,7 @@ impl Transactions {
             };
             match result.reply {
                 Reply::Verdict(Verdict::Committed) => self.committed(*txn, parts)?,
-                Reply::Verdict(_) if !result.repeated => self.overtaken += 1,
+                Reply::Verdict(_) if !result.repeated => self.seen.see(Sight::Overtaken),
                 _ => {}
             }
         }
@@ -242,6 +233,11 @@ impl Transactions {
                 "H1",
                 "{txn} was {before:?} and is {now:?}"
             );
+            match (*before, now) {
+                (Verdict::InProgress, Verdict::Committed) => self.seen.see(Sight::Committed),
+                (Verdict::InProgress, Verdict::Aborted) => self.seen.see(Sight::Aborted),
+                (_, _) => {}
+            }
             *before = now;
         }
         Ok(())

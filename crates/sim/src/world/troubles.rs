@@ -6,6 +6,7 @@ use super::World;
 use crate::{
     event::{Caller, Event},
     plan::{MS, Trouble},
+    sights::Sight,
     violation::Checked,
 };
 
@@ -83,7 +84,7 @@ impl World {
         let node = self.node(id);
         node.cut_short = false;
         let Some(up) = node.up.take() else { return };
-        self.watch.seen.crashes += 1;
+        self.watch.seen.see(Sight::Crash);
         let node = &mut self.nodes[usize::from(id.get()) - 1];
         node.in_flight = up.syncing.map_or_else(Vec::new, |batch| batch.writes().to_vec());
         node.disk.crash(&node.in_flight, &mut rng);
@@ -97,7 +98,7 @@ impl World {
         }
         let place = self.rng.usize(0..self.owners.len());
         self.owners[place].replace(self.now_us);
-        self.watch.seen.deaths += 1;
+        self.watch.seen.see(Sight::Death);
         self.story.tell(self.now_us, || format!("owner {place} dies, and another takes its place"));
         let caller = Caller::Owner(place);
         self.queue.plan(self.now_us + self.rng.u64(0..100 * MS), Event::Alarm { caller });
@@ -106,7 +107,7 @@ impl World {
     fn crash_participant(&mut self) -> Checked {
         let participant = self.rng.usize(0..self.participants.len());
         self.story.tell(self.now_us, || format!("participant {participant} loses its power"));
-        self.watch.seen.deaths += 1;
+        self.watch.seen.see(Sight::Death);
         self.participants[participant].crash(&mut self.watch)?;
         let back = self.now_us + self.rng.u64(OFF_US.0..=OFF_US.1);
         self.queue.plan(back, Event::Return { participant });
