@@ -52,9 +52,19 @@ impl Journal {
     }
 
     /// Writes over the file what the journal has, and begins the journal anew.
+    ///
+    /// What can be read of the journal need not be on the disk: the process that wrote it may have
+    /// been killed before its sync, or its sync may have failed, and a later one does not write
+    /// what was lost. So the records are written once more and synced before the file may know of
+    /// them: else a power cut leaves a file that is newer than its journal.
     pub(crate) fn replay(&self) -> io::Result<()> {
         let mut state = self.state();
         let bytes = layout::read_all(&*self.file)?;
+        let end = records(&bytes, state.head.generation).last().map(|record| record.next);
+        if let Some(written) = end.and_then(|end| bytes.get(RECORDS_AT as usize..end)) {
+            self.file.write(RECORDS_AT, written)?;
+            self.file.sync_data()?;
+        }
         for record in records(&bytes, state.head.generation) {
             for (offset, written) in record.entries() {
                 self.home.write(offset, written)?;

@@ -32,7 +32,7 @@ struct State {
     syncs: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct File {
     /// What is there after a power cut, whatever happens.
     synced: Vec<u8>,
@@ -44,7 +44,7 @@ struct File {
     written_upto: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Unsynced {
     Write { offset: usize, bytes: Vec<u8> },
     Length(usize),
@@ -117,7 +117,14 @@ impl Disk {
         Disk::with_two([0, 1].map(|file| state.files[file].after_power_cut(coin)))
     }
 
-    /// What is there after the process was killed: all that was written.
+    /// The same for the next process: all that was written is there, and what was not synced still
+    /// is not.
+    pub(crate) fn restarted(&self) -> Disk {
+        let state = State { files: self.state().files.clone(), ..State::default() };
+        Disk { state: Arc::new(Mutex::new(state)), file: 0 }
+    }
+
+    /// What is there after the process was killed, and some time has passed: all that was written.
     pub(crate) fn after_kill(&self) -> Disk {
         let state = self.state();
         Disk::with_two([0, 1].map(|file| state.files[file].seen.clone()))
