@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn seen(threads: usize, stop_after: u64) -> Vec<(u64, u64)> {
-        let run = Run { first: 5, seeds: 12, threads, ..Run::default() };
+        let run = Run { first: 5, seeds: 7, threads, ..Run::default() };
         let mut seen = Vec::new();
         side_by_side(&run, |seed, _, outcome| {
             seen.push((seed, outcome.digest));
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn outcomes_do_not_depend_on_the_number_of_threads() {
         let alone = seen(1, 100);
-        assert_eq!(alone.iter().map(|(seed, _)| *seed).collect::<Vec<_>>(), Vec::from_iter(5..17));
+        assert_eq!(alone.iter().map(|(seed, _)| *seed).collect::<Vec<_>>(), Vec::from_iter(5..12));
         assert_eq!(seen(4, 100), alone);
         assert_eq!(seen(3, 9), alone[..5]);
     }

@@ -92,7 +92,9 @@ impl Watch {
             self.seen.see(if survived.is_empty() { Sight::Lost } else { Sight::Survived });
         }
         self.order.restarted(life.node);
-        self.synced(life, survived)
+        self.synced(life, survived)?;
+        self.ghost.opened(life.node);
+        Ok(())
     }
 
     /// A node has taken a step.

@@ -2,46 +2,122 @@ use fastrand::Rng;
 use synod_paxos::{Decree, Durable, Slot, Write};
 use synod_store::{Identity, Store, StoreError};
 
-use crate::{facts::Facts, platter::Platter};
+use crate::{drive::Drive, facts::Facts};
 
-/// How many calls one batch of the real store makes at most; a power cut falls among the first of
-/// them or after the last.
+/// How many calls one batch of the real store makes at most; a cut falls among the first of them
+/// or after the last.
 const CALLS_OF_A_BATCH: u64 = 40;
+
+/// How many calls the opening of the real store makes at most, or nearly.
+const CALLS_OF_AN_OPENING: u64 = 60;
+
+/// How much the journal of the real store holds: little, so that it often begins anew.
+const JOURNAL_BYTES: u64 = 64 << 10;
 
 /// Bytes of decrees that are read at once when a node starts.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// One node's disk. Either way, a batch in flight when the node crashes is there as a whole
+/// One node's disk. Either way, a batch in flight when the node stops is there as a whole
 /// afterwards or not at all.
 #[derive(Debug)]
-pub(crate) enum Disk {
+pub(crate) struct Disk {
+    kind: Kind,
+    /// Whether there is no room for more.
+    full: bool,
+    /// Whether the next batch of a model fails.
+    fails: bool,
+    /// Whether something on it has decayed.
+    decayed: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
     /// The facts as values: fast.
     Model(Facts),
-    /// The real store on a platter in memory; the store is `None` while the node is down.
-    Real { platter: Platter, identity: Identity, store: Option<Store> },
+    /// The real store, as production has it, on a drive in memory; the store is `None` while the
+    /// node is down.
+    Real { drive: Drive, identity: Box<Identity>, store: Option<Box<Store>> },
+}
+
+/// What a node finds when it starts.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// What the peer must remember, and the chosen log below it.
+    Ready(Durable, Vec<(Slot, Decree)>),
+    /// The disk is full, or failed: the process ends, and may be started again.
+    NotNow,
+    /// What is on the disk has decayed, and the store knows it: this node is gone for good.
+    Gone,
+}
+
+/// What came of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    /// It is durable.
+    Durable,
+    /// There was no room, and nothing of it is there.
+    Full,
+    /// The disk failed: nobody knows what it holds, and the process must end.
+    Failed,
+}
+
+/// How a node stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The machine loses its power, and what was not synced by the toss of a coin.
+    Power,
+    /// Only the process ends.
+    Process,
+}
+
+/// What happened to the disk of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rotten {
+    /// The record of this slot.
+    Record(Slot),
+    /// Nobody knows what.
+    Something,
+    /// There is nothing on it.
+    Nothing,
 }
 
 impl Disk {
     /// An empty disk of the model kind.
     pub(crate) fn model() -> Disk {
-        Disk::Model(Facts::default())
+        Disk::new(Kind::Model(Facts::default()))
     }
 
     /// An empty disk with the real store on it.
     pub(crate) fn real(identity: Identity) -> Result<Disk, StoreError> {
-        let platter = Platter::default();
-        Store::format_on(platter.clone(), &identity)?;
-        Ok(Disk::Real { platter, identity, store: None })
+        let drive = Drive::default();
+        let [home, journal] = drive.attach();
+        Store::format_journaled_on(home, journal, JOURNAL_BYTES, &identity)?;
+        Ok(Disk::new(Kind::Real { drive, identity: Box::new(identity), store: None }))
     }
 
-    /// Starts from what is durable: what the peer must remember, and the chosen log below it.
-    pub(crate) fn open(&mut self) -> Result<(Durable, Vec<(Slot, Decree)>), StoreError> {
-        let durable = match self {
-            Disk::Model(facts) => facts.durable(),
-            Disk::Real { platter, identity, store } => {
-                let (opened, durable) = Store::open_on(platter.clone(), identity)?;
-                *store = Some(opened);
-                durable
+    fn new(kind: Kind) -> Disk {
+        Disk { kind, full: false, fails: false, decayed: false }
+    }
+
+    /// Starts from what is durable.
+    pub(crate) fn open(&mut self) -> Result<Opened, StoreError> {
+        let durable = match &mut self.kind {
+            Kind::Model(facts) => {
+                facts.open();
+                facts.durable()
+            }
+            Kind::Real { drive, identity, store } => {
+                let [home, journal] = drive.attach();
+                match Store::open_journaled_on(home, journal, identity) {
+                    Ok((opened, durable)) => {
+                        *store = Some(Box::new(opened));
+                        durable
+                    }
+                    Err(StoreError::DiskFull { .. }) if self.full => return Ok(Opened::NotNow),
+                    Err(_) if drive.has_failed() => return Ok(Opened::NotNow),
+                    Err(_) if self.decayed => return Ok(Opened::Gone),
+                    Err(error) => return Err(error),
+                }
             }
         };
         let mut log = Vec::new();
@@ -52,50 +128,125 @@ impl Disk {
             next = last.expect("a readable watermark has every slot below it").next();
             log.extend(page);
         }
-        Ok((durable, log))
+        Ok(Opened::Ready(durable, log))
     }
 
     /// Makes all of `writes` durable as one.
-    pub(crate) fn write(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        match self {
-            Disk::Model(facts) => writes.iter().for_each(|write| facts.apply(write)),
-            Disk::Real { store, .. } => {
-                store.as_mut().expect("only a running node writes").write(writes)?;
+    pub(crate) fn write(&mut self, writes: &[Write], rng: &mut Rng) -> Result<Wrote, StoreError> {
+        if writes.is_empty() {
+            return Ok(Wrote::Durable);
+        }
+        match &mut self.kind {
+            Kind::Model(facts) => {
+                let fails = std::mem::take(&mut self.fails);
+                if self.full && !fails {
+                    return Ok(Wrote::Full);
+                }
+                if !fails || rng.bool() {
+                    writes.iter().for_each(|write| facts.apply(write));
+                }
+                Ok(if fails { Wrote::Failed } else { Wrote::Durable })
+            }
+            Kind::Real { drive, store, .. } => {
+                let wrote = store.as_mut().expect("only a running node writes").write(writes);
+                let failed = drive.has_failed();
+                match wrote {
+                    Ok(()) => Ok(Wrote::Durable),
+                    Err(StoreError::DiskFull { .. }) if self.full => Ok(Wrote::Full),
+                    Err(_) if failed || self.full || self.decayed => Ok(Wrote::Failed),
+                    Err(error) => Err(error),
+                }
             }
         }
-        Ok(())
     }
 
-    /// The machine loses its power, with `in_flight` on its way to the disk.
-    pub(crate) fn crash(&mut self, in_flight: &[Write], rng: &mut Rng) {
-        match self {
-            Disk::Model(facts) => {
-                if rng.bool() {
+    /// The node stops, with `in_flight` on its way to the disk.
+    pub(crate) fn stop(&mut self, how: Stop, in_flight: &[Write], rng: &mut Rng) {
+        match &mut self.kind {
+            Kind::Model(facts) => {
+                if rng.bool() && !self.full {
                     in_flight.iter().for_each(|write| facts.apply(write));
                 }
             }
-            Disk::Real { platter, store, .. } => {
-                platter.cut_after(rng.u64(0..CALLS_OF_A_BATCH));
+            Kind::Real { drive, store, .. } => {
+                drive.cut_after(rng.u64(0..CALLS_OF_A_BATCH));
                 if let Some(mut store) = store.take() {
                     // Whether it says that it succeeded is of no interest: nobody hears it.
                     let _ = store.write(in_flight);
                 }
-                platter.crash(rng);
+                match how {
+                    Stop::Power => drive.lose_power(rng),
+                    Stop::Process => drive.lose_process(),
+                }
             }
         }
     }
 
-    /// Chosen decrees from `first` to at most `upto`, gapless.
+    /// One of the next calls fails, once.
+    pub(crate) fn fail_next(&mut self, rng: &mut Rng) {
+        self.fails = true;
+        if let Kind::Real { drive, .. } = &self.kind {
+            drive.fail_after(rng.u64(0..CALLS_OF_A_BATCH / 4), rng.fork());
+        }
+    }
+
+    /// Whatever was to go wrong with it does not any more.
+    pub(crate) fn heal(&mut self) {
+        self.fails = false;
+        self.set_full(false);
+        if let Kind::Real { drive, .. } = &self.kind {
+            drive.stop_failing();
+        }
+    }
+
+    /// The machine starts and loses its power before it has read everything.
+    pub(crate) fn open_in_vain(&mut self, rng: &mut Rng) {
+        if let Kind::Real { drive, identity, .. } = &self.kind {
+            let [home, journal] = drive.attach();
+            drive.cut_after(rng.u64(0..CALLS_OF_AN_OPENING));
+            // Whether it succeeds is of no interest: nobody hears it.
+            drop(Store::open_journaled_on(home, journal, identity));
+            drive.lose_power(rng);
+        }
+    }
+
+    /// From now on there is no room for more, or there is again.
+    pub(crate) fn set_full(&mut self, full: bool) {
+        self.full = full;
+        if let Kind::Real { drive, .. } = &self.kind {
+            drive.set_full(full);
+        }
+    }
+
+    /// Something on it decays.
+    pub(crate) fn rot(&mut self, rng: &mut Rng) -> Rotten {
+        self.decayed = true;
+        match &mut self.kind {
+            Kind::Model(facts) => facts.rot(rng).map_or(Rotten::Nothing, Rotten::Record),
+            Kind::Real { drive, .. } => {
+                drive.rot(rng);
+                Rotten::Something
+            }
+        }
+    }
+
+    /// Chosen decrees from `first` to at most `upto`, gapless; none when the first is damaged.
     pub(crate) fn chosen(
         &self,
         first: Slot,
         upto: Slot,
         bytes_max: usize,
     ) -> Result<Vec<(Slot, Decree)>, StoreError> {
-        match self {
-            Disk::Model(facts) => Ok(facts.chosen(first, upto, bytes_max)),
-            Disk::Real { store, .. } => {
-                store.as_ref().expect("only a running node reads").chosen(first, upto, bytes_max)
+        match &self.kind {
+            Kind::Model(facts) => Ok(facts.chosen(first, upto, bytes_max).unwrap_or_default()),
+            Kind::Real { store, .. } => {
+                let store = store.as_ref().expect("only a running node reads");
+                match store.chosen(first, upto, bytes_max) {
+                    // After a full disk it reads again when it has written again.
+                    Err(StoreError::DiskFull { .. }) => Ok(Vec::new()),
+                    Err(_) if self.decayed => Ok(Vec::new()),
+                    found => found,
+                }
             }
         }
     }
@@ -160,46 +311,152 @@ mod tests {
     }
 
     fn model(disk: &Disk) -> &Facts {
-        match disk {
-            Disk::Model(facts) => facts,
-            Disk::Real { .. } => panic!("the other one"),
+        match &disk.kind {
+            Kind::Model(facts) => facts,
+            Kind::Real { .. } => panic!("the other one"),
         }
     }
 
-    /// The model and the real store, handed the same facts and crashes, give back the same: what
-    /// was synced, and a batch in flight as a whole or not at all.
+    fn facts_of(opened: Opened) -> Durable {
+        match opened {
+            Opened::Ready(durable, log) => {
+                assert_eq!(log.len() as u64, durable.chosen_upto.get());
+                durable
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Both disks, what was asked of them, and how often what was in flight survived.
+    struct Pair {
+        rng: Rng,
+        store: Disk,
+        facts: Disk,
+        facility: Facility,
+        survived: u64,
+        lost: u64,
+    }
+
+    impl Pair {
+        fn new(seed: u64) -> Pair {
+            let (rng, facility) = (Rng::with_seed(seed), Facility::default());
+            Pair { rng, store: real(), facts: Disk::model(), facility, survived: 0, lost: 0 }
+        }
+
+        fn next_batch(&mut self) -> Vec<Write> {
+            self.facility.batch(model(&self.facts), &mut self.rng)
+        }
+
+        fn write(&mut self, writes: &[Write]) -> Wrote {
+            let wrote = self.store.write(writes, &mut self.rng).unwrap();
+            if wrote == Wrote::Durable {
+                self.facts.write(writes, &mut self.rng).unwrap();
+            }
+            wrote
+        }
+
+        fn read(&mut self) {
+            let upto = Slot::new(self.facility.upto);
+            let first = Slot::new(self.rng.u64(1..=self.facility.upto.max(1)));
+            let bytes_max = self.rng.usize(0..1_000);
+            let found = self.store.chosen(first, upto, bytes_max).unwrap();
+            assert_eq!(found, self.facts.chosen(first, upto, bytes_max).unwrap());
+        }
+
+        /// The node stops with these facts in flight and starts again: all of them are there, or
+        /// none.
+        fn restart(&mut self, in_flight: &[Write]) {
+            let how = if self.rng.bool() { Stop::Power } else { Stop::Process };
+            self.store.stop(how, in_flight, &mut self.rng);
+            self.store.heal();
+            if self.rng.bool() {
+                self.store.open_in_vain(&mut self.rng);
+            }
+            let found = facts_of(self.store.open().unwrap());
+            let without = model(&self.facts).durable();
+            let mut after = model(&self.facts).clone();
+            in_flight.iter().for_each(|write| after.apply(write));
+            let with = after.durable();
+            assert!(found == with || found == without, "{how:?}: {found:?}");
+            if with != without {
+                *(if found == with { &mut self.survived } else { &mut self.lost }) += 1;
+            }
+            if found == with {
+                self.facts.kind = Kind::Model(after);
+            }
+            self.facility.upto = found.chosen_upto.get();
+        }
+    }
+
+    /// The model and the real store, handed the same facts and the same ends, give back the same:
+    /// what was synced, and a batch in flight as a whole or not at all; over several lives, and
+    /// when the power goes while the store is being opened.
     #[test]
     fn the_model_gives_back_what_the_real_store_does() {
         let (mut survived, mut lost) = (0, 0);
-        for seed in 0..24 {
-            let rng = &mut Rng::with_seed(seed);
-            let (mut store, mut facts) = (real(), Disk::model());
-            let mut facility = Facility::default();
-            for _ in 0..rng.usize(1..12) {
-                let writes = facility.batch(model(&facts), rng);
-                store.write(&writes).unwrap();
-                facts.write(&writes).unwrap();
-                let upto = Slot::new(facility.upto);
-                let first = Slot::new(rng.u64(1..=facility.upto.max(1)));
-                let bytes_max = rng.usize(0..1_000);
-                assert_eq!(
-                    store.chosen(first, upto, bytes_max).unwrap(),
-                    facts.chosen(first, upto, bytes_max).unwrap(),
-                    "seed {seed}"
-                );
+        for seed in 0..12 {
+            let mut pair = Pair::new(seed);
+            for _ in 0..4 {
+                for _ in 0..pair.rng.usize(1..12) {
+                    let writes = pair.next_batch();
+                    assert_eq!(pair.write(&writes), Wrote::Durable, "seed {seed}");
+                    pair.read();
+                }
+                let in_flight = pair.next_batch();
+                pair.restart(&in_flight);
             }
-            let in_flight = facility.batch(model(&facts), rng);
-            store.crash(&in_flight, rng);
-            let (found, log) = store.open().unwrap();
-            let without = model(&facts).durable();
-            facts.write(&in_flight).unwrap();
-            let with = model(&facts).durable();
-            assert!(found == with || found == without, "seed {seed}: {found:?}");
-            if with != without {
-                *(if found == with { &mut survived } else { &mut lost }) += 1;
-            }
-            assert_eq!(log.len() as u64, found.chosen_upto.get(), "seed {seed}");
+            survived += pair.survived;
+            lost += pair.lost;
         }
-        assert!(survived > 0 && lost > 0, "{survived} batches survived, {lost} were lost");
+        assert!(survived > 9 && lost > 9, "{survived} batches survived, {lost} were lost");
+    }
+
+    /// After a call that failed the store takes no more, and the next life finds the batch as a
+    /// whole or not at all; and so it stays when the power goes after that.
+    #[test]
+    fn a_failed_call_ends_the_life_and_loses_nothing_durable() {
+        let (mut failed, mut survived, mut lost) = (0, 0, 0);
+        for seed in 0..24 {
+            let mut pair = Pair::new(seed);
+            for _ in 0..3 {
+                let mut rng = pair.rng.fork();
+                pair.store.fail_next(&mut rng);
+                for _ in 0..8 {
+                    let writes = pair.next_batch();
+                    if pair.write(&writes) == Wrote::Failed {
+                        failed += 1;
+                        pair.restart(&writes);
+                        break;
+                    }
+                }
+            }
+            pair.restart(&[]);
+            survived += pair.survived;
+            lost += pair.lost;
+        }
+        assert!(failed > 24 && survived > 4 && lost > 9, "{failed} {survived} {lost}");
+    }
+
+    /// A full disk refuses a batch as a whole and takes it when there is room again.
+    #[test]
+    fn a_full_disk_refuses_whole_batches() {
+        let mut refused = 0;
+        for seed in 0..6 {
+            let mut pair = Pair::new(seed);
+            for round in 0..60 {
+                pair.store.set_full(round % 20 > 10);
+                let writes = pair.next_batch();
+
+                match pair.write(&writes) {
+                    Wrote::Durable => pair.read(),
+                    Wrote::Full => refused += 1,
+                    Wrote::Failed => {
+                        pair.restart(&writes);
+                    }
+                }
+            }
+            pair.restart(&[]);
+        }
+        assert!(refused > 9, "{refused}");
     }
 }

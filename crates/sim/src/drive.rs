@@ -10,45 +10,114 @@ use redb::StorageBackend;
 /// What a disk writes as one.
 const SECTOR_BYTES: usize = 512;
 
-/// A disk in memory, below the real store: what was not synced survives a crash by the toss of a
-/// coin, sector by sector. Clones are handles to one platter, which outlives the store on it.
+/// A disk of two files in memory, below the real store. It outlives the processes that use it.
+///
+/// What was not synced survives a loss of power by the toss of a coin, sector by sector. A process
+/// alone that dies leaves everything it wrote to be read by the next one, synced or not. After a
+/// sync that failed what it was to write is there for readers, and on the disk by the toss of a
+/// coin, and no later sync writes it (as Linux does it).
 #[derive(Clone, Default)]
-pub(crate) struct Platter(Arc<Mutex<Surface>>);
+pub(crate) struct Drive(Arc<Mutex<State>>);
+
+/// One file of a drive, as one process has it open.
+#[derive(Clone)]
+pub(crate) struct Platter {
+    drive: Drive,
+    file: usize,
+    process: u64,
+}
+
+#[derive(Default)]
+struct State {
+    files: [Surface; 2],
+    /// The process that may use it; the handles of those before it are dead.
+    process: u64,
+    /// How many more calls that change something succeed; `None` for all.
+    calls_left: Option<u64>,
+    /// How many of them before one fails, once, and what the coins of that failure are tossed with.
+    fails: Option<(u64, Rng)>,
+    failed: bool,
+    /// Whether there is no room for sectors that were never written.
+    full: bool,
+}
 
 #[derive(Default)]
 struct Surface {
     /// What a reader sees.
     seen: Vec<u8>,
-    /// What has been synced.
+    /// What a loss of power leaves.
     durable: Vec<u8>,
-    /// Sectors of `seen` that may differ from `durable`.
+    /// Sectors that the next sync writes.
     dirty: BTreeSet<usize>,
-    /// How many more calls succeed before the power goes; `None` while it stays.
-    calls_left: Option<u64>,
+    /// Sectors that have ever been written.
+    has_room: BTreeSet<usize>,
 }
 
-impl Platter {
-    /// Lets the power go after `calls` more calls that write or sync.
-    pub(crate) fn cut_after(&self, calls: u64) {
-        self.surface().calls_left = Some(calls);
+impl Drive {
+    /// The two files, for a new process. Whoever had them before can do nothing any more.
+    pub(crate) fn attach(&self) -> [Platter; 2] {
+        let mut state = self.state();
+        state.process += 1;
+        state.calls_left = None;
+        let process = state.process;
+        [0, 1].map(|file| Platter { drive: self.clone(), file, process })
     }
 
-    /// What the machine finds when the power is back.
-    pub(crate) fn crash(&self, rng: &mut Rng) {
-        let surface = &mut *self.surface();
-        surface.calls_left = None;
-        if rng.bool() {
-            surface.durable.resize(surface.seen.len(), 0);
+    /// Stops the process, or the power, after so many more calls.
+    pub(crate) fn cut_after(&self, calls: u64) {
+        self.state().calls_left = Some(calls);
+    }
+
+    /// One call fails after so many more.
+    pub(crate) fn fail_after(&self, calls: u64, rng: Rng) {
+        self.state().fails = Some((calls, rng));
+    }
+
+    /// Whether a call has failed since the last time this was asked.
+    pub(crate) fn has_failed(&self) -> bool {
+        std::mem::take(&mut self.state().failed)
+    }
+
+    /// No call fails that has not failed yet.
+    pub(crate) fn stop_failing(&self) {
+        self.state().fails = None;
+    }
+
+    /// From now on there is no room for more, or there is again.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.state().full = full;
+    }
+
+    /// The process is gone; what it wrote is there.
+    pub(crate) fn lose_process(&self) {
+        self.state().process += 1;
+    }
+
+    /// The power is gone, and with it by the toss of a coin what was not synced.
+    pub(crate) fn lose_power(&self, rng: &mut Rng) {
+        let mut state = self.state();
+        state.process += 1;
+        for surface in &mut state.files {
+            surface.lose_power(rng);
         }
-        for sector in std::mem::take(&mut surface.dirty) {
-            if rng.bool() {
-                surface.keep(sector);
+    }
+
+    /// One bit of the first file decays.
+    pub(crate) fn rot(&self, rng: &mut Rng) {
+        let mut state = self.state();
+        let surface = &mut state.files[0];
+        let written: Vec<usize> = surface.has_room.iter().copied().collect();
+        let Some(sector) = rng.choice(written) else { return };
+        let place = sector * SECTOR_BYTES + rng.usize(0..SECTOR_BYTES);
+        let bit = 1 << rng.u8(0..8);
+        for bytes in [&mut surface.seen, &mut surface.durable] {
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= bit;
             }
         }
-        surface.seen = surface.durable.clone();
     }
 
-    fn surface(&self) -> MutexGuard<'_, Surface> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // One thread runs a universe; a panic in it ends the universe, not the disk.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,74 +133,134 @@ impl Surface {
         }
     }
 
-    /// Counts one call that changes something, and fails it when the power is gone.
-    fn powered(&mut self) -> Result<(), io::Error> {
-        match &mut self.calls_left {
-            None => Ok(()),
-            Some(0) => Err(io::Error::other("the power is gone")),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
+    /// Makes what is dirty durable, all of it or by the toss of a coin; nothing is dirty any more.
+    fn clean(&mut self, mut survives: impl FnMut() -> bool) {
+        if survives() {
+            self.durable.resize(self.seen.len(), 0);
+        }
+        for sector in std::mem::take(&mut self.dirty) {
+            if survives() {
+                self.keep(sector);
+            }
+        }
+    }
+
+    fn lose_power(&mut self, rng: &mut Rng) {
+        self.clean(|| rng.bool());
+        self.seen = self.durable.clone();
+    }
+
+    /// Writes as much as there is room for; beyond the end the file grows, as files do.
+    fn write(&mut self, start: usize, bytes: &[u8], full: bool) -> io::Result<()> {
+        let end = start + bytes.len();
+        for sector in start / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
+            if full && !self.has_room.contains(&sector) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let from = start.max(sector * SECTOR_BYTES);
+            let to = end.min((sector + 1) * SECTOR_BYTES);
+            if to > self.seen.len() {
+                self.seen.resize(to, 0);
+            }
+            self.seen[from..to].copy_from_slice(&bytes[from - start..to - start]);
+            self.has_room.insert(sector);
+            self.dirty.insert(sector);
+        }
+        Ok(())
+    }
+}
+
+impl Platter {
+    /// Calls `change` if it may still be done. When it fails, `undone` is what becomes of it.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Surface, bool) -> io::Result<()>,
+        failed: impl FnOnce(&mut Surface, &mut Rng),
+    ) -> io::Result<()> {
+        let state = &mut *self.drive.state();
+        if state.process != self.process || state.calls_left == Some(0) {
+            return Err(io::Error::other("nobody is there any more"));
+        }
+        if let Some(left) = &mut state.calls_left {
+            *left -= 1;
+        }
+        let surface = &mut state.files[self.file];
+        match state.fails.take() {
+            Some((0, mut rng)) => {
+                failed(surface, &mut rng);
+                state.failed = true;
+                Err(io::Error::other("the disk failed"))
+            }
+            fails => {
+                state.fails = fails.map(|(calls, rng)| (calls - 1, rng));
+                change(surface, state.full)
             }
         }
     }
 }
 
+impl fmt::Debug for Drive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.state().files[0].seen.len();
+        f.debug_struct("Drive").field("bytes", &bytes).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Platter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Platter").field("bytes", &self.surface().seen.len()).finish()
+        f.debug_struct("Platter").field("file", &self.file).finish_non_exhaustive()
     }
 }
 
 /// An offset as an index: a platter is smaller than memory.
-fn place(offset: u64) -> Result<usize, io::Error> {
+fn place(offset: u64) -> io::Result<usize> {
     usize::try_from(offset).map_err(|_| io::Error::other("beyond the platter"))
 }
 
 impl StorageBackend for Platter {
-    fn len(&self) -> Result<u64, io::Error> {
-        Ok(self.surface().seen.len() as u64)
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.drive.state().files[self.file].seen.len() as u64)
     }
 
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let start = place(offset)?;
-        let surface = self.surface();
-        match start.checked_add(out.len()).and_then(|end| surface.seen.get(start..end)) {
+        let seen = &self.drive.state().files[self.file].seen;
+        match start.checked_add(out.len()).and_then(|end| seen.get(start..end)) {
             Some(bytes) => out.copy_from_slice(bytes),
-            None => return Err(io::Error::other("read beyond the end")),
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
         Ok(())
     }
 
-    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+    fn set_len(&self, len: u64) -> io::Result<()> {
         let len = place(len)?;
-        let mut surface = self.surface();
-        surface.powered()?;
-        surface.seen.resize(len, 0);
-        Ok(())
+        let resize = |surface: &mut Surface, _| {
+            surface.seen.resize(len, 0);
+            surface.has_room.split_off(&len.div_ceil(SECTOR_BYTES));
+            Ok(())
+        };
+        self.change(resize, |_, _| {})
     }
 
-    fn sync_data(&self) -> Result<(), io::Error> {
-        let surface = &mut *self.surface();
-        surface.powered()?;
-        surface.durable.resize(surface.seen.len(), 0);
-        for sector in std::mem::take(&mut surface.dirty) {
-            surface.keep(sector);
-        }
-        Ok(())
+    fn sync_data(&self) -> io::Result<()> {
+        let sync = |surface: &mut Surface, _| {
+            surface.clean(|| true);
+            Ok(())
+        };
+        self.change(sync, |surface, rng| surface.clean(|| rng.bool()))
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), io::Error> {
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let start = place(offset)?;
-        let surface = &mut *self.surface();
-        surface.powered()?;
-        let end = start + bytes.len();
-        match surface.seen.get_mut(start..end) {
-            Some(seen) => seen.copy_from_slice(bytes),
-            None => return Err(io::Error::other("write beyond the end")),
-        }
-        surface.dirty.extend(start / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
-        Ok(())
+        let part = |surface: &mut Surface, rng: &mut Rng| {
+            // Some of the sectors, each as a whole.
+            let first = SECTOR_BYTES - start % SECTOR_BYTES;
+            let part = first + rng.usize(0..=bytes.len() / SECTOR_BYTES) * SECTOR_BYTES;
+            let part = if rng.bool() { 0 } else { part.min(bytes.len()) };
+            // It failed anyway: whether the part had room is of no interest.
+            let _ = surface.write(start, &bytes[..part], false);
+        };
+        self.change(|surface, full| surface.write(start, bytes, full), part)
     }
 }
 
@@ -145,33 +274,99 @@ mod tests {
         bytes
     }
 
-    /// What was synced is there after every crash; what was not is there in some and not in others.
+    /// A drive whose first file has one sector that was synced and one that was not.
+    fn half_synced(seed: u64) -> (Drive, Rng) {
+        let drive = Drive::default();
+        let [file, _] = drive.attach();
+        file.set_len(2 * SECTOR_BYTES as u64).unwrap();
+        file.write(0, b"synced").unwrap();
+        file.sync_data().unwrap();
+        file.write(SECTOR_BYTES as u64, b"not").unwrap();
+        (drive, Rng::with_seed(seed))
+    }
+
+    fn second_sector(drive: &Drive) -> Vec<u8> {
+        let [file, _] = drive.attach();
+        let bytes = bytes(&file);
+        assert_eq!(&bytes[..6], b"synced");
+        bytes[SECTOR_BYTES..SECTOR_BYTES + 3].to_vec()
+    }
+
+    /// What was synced is there after every loss of power; what was not is there in some and not in
+    /// others. A process that dies loses nothing.
     #[test]
-    fn a_crash_keeps_what_was_synced_and_tosses_for_the_rest() {
+    fn a_loss_of_power_keeps_what_was_synced_and_tosses_for_the_rest() {
         let mut kept = BTreeSet::new();
         for seed in 0..64 {
-            let platter = Platter::default();
-            platter.set_len(2 * SECTOR_BYTES as u64).unwrap();
-            platter.write(0, b"synced").unwrap();
-            platter.sync_data().unwrap();
-            platter.write(SECTOR_BYTES as u64, b"not").unwrap();
-            platter.crash(&mut Rng::with_seed(seed));
-            let bytes = bytes(&platter);
-            assert_eq!(&bytes[..6], b"synced");
-            kept.insert(bytes[SECTOR_BYTES..SECTOR_BYTES + 3].to_vec());
+            let (drive, mut rng) = half_synced(seed);
+            drive.lose_process();
+            assert_eq!(second_sector(&drive), b"not");
+            drive.lose_power(&mut rng);
+            kept.insert(second_sector(&drive));
         }
         assert_eq!(kept, BTreeSet::from([b"not".to_vec(), vec![0; 3]]));
     }
 
-    /// When the power goes, calls fail until the machine starts again.
+    /// After a failed sync a reader sees what was written, no later sync writes it, and a loss of
+    /// power may take it.
     #[test]
-    fn a_power_cut_fails_every_call_until_the_crash() {
-        let platter = Platter::default();
-        platter.cut_after(1);
-        platter.set_len(8).unwrap();
-        assert!(platter.write(0, b"x").is_err());
-        assert!(platter.sync_data().is_err());
-        platter.crash(&mut Rng::with_seed(1));
-        assert!(platter.sync_data().is_ok());
+    fn what_a_failed_sync_lost_is_seen_until_the_power_goes() {
+        let mut kept = BTreeSet::new();
+        for seed in 0..64 {
+            let (drive, mut rng) = half_synced(seed);
+            drive.fail_after(0, rng.fork());
+            let [file, _] = drive.attach();
+            assert!(file.sync_data().is_err());
+            assert!(file.sync_data().is_ok(), "it is told once");
+            assert_eq!(second_sector(&drive), b"not");
+            drive.lose_power(&mut rng);
+            kept.insert(second_sector(&drive));
+        }
+        assert_eq!(kept, BTreeSet::from([b"not".to_vec(), vec![0; 3]]));
+    }
+
+    /// After the cut, and for a process of which another has taken the place, every change fails.
+    #[test]
+    fn nothing_changes_after_the_cut() {
+        let drive = Drive::default();
+        let [file, _] = drive.attach();
+        drive.cut_after(1);
+        file.set_len(8).unwrap();
+        assert!(file.write(0, b"x").is_err());
+        let [next, _] = drive.attach();
+        next.write(0, b"y").unwrap();
+        assert!(file.write(0, b"x").is_err());
+        assert_eq!(bytes(&next)[0], b'y');
+    }
+
+    /// A full disk takes what overwrites, and of what does not as much as there is room for.
+    #[test]
+    fn a_full_disk_takes_only_what_has_room() {
+        let drive = Drive::default();
+        let [file, _] = drive.attach();
+        file.set_len(3 * SECTOR_BYTES as u64).unwrap();
+        file.write(0, b"here").unwrap();
+        drive.set_full(true);
+        file.write(0, b"over").unwrap();
+        let long = [7; 2 * SECTOR_BYTES];
+        assert_eq!(file.write(0, &long).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(bytes(&file)[..SECTOR_BYTES + 1], [[7; SECTOR_BYTES].as_slice(), &[0]].concat());
+        drive.set_full(false);
+        file.write(0, &long).unwrap();
+    }
+
+    /// A decayed bit is there for readers and after a loss of power.
+    #[test]
+    fn decay_changes_one_bit_for_good() {
+        let drive = Drive::default();
+        let [file, _] = drive.attach();
+        file.set_len(SECTOR_BYTES as u64).unwrap();
+        file.write(0, &[0; SECTOR_BYTES]).unwrap();
+        file.sync_data().unwrap();
+        drive.rot(&mut Rng::with_seed(1));
+        let ones = |file: &Platter| bytes(file).iter().map(|byte| byte.count_ones()).sum::<u32>();
+        assert_eq!(ones(&file), 1);
+        drive.lose_power(&mut Rng::with_seed(2));
+        assert_eq!(ones(&drive.attach()[0]), 1);
     }
 }

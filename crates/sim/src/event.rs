@@ -4,7 +4,7 @@ use synod_machine::{door, participant_door};
 use synod_paxos::{Envelope, Fetch, NodeId};
 use synod_replica::{Checkpoint, Response};
 
-use crate::{plan::Trouble, txn::Teller};
+use crate::{trouble::Trouble, txn::Teller};
 
 /// Whoever asks nodes for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,11 +50,38 @@ pub(crate) enum Event {
     Return { participant: usize },
     /// Something goes wrong.
     Trouble(Trouble),
+    /// A node's full disk is offered the same again.
+    Retry { node: NodeId, boot: u64 },
+    /// There is room on a node's disk again.
+    Room { node: NodeId },
     /// Trouble ends.
     Heal,
 }
 
 impl Event {
+    /// The client, owner or participant that it happens to, if it is one of these.
+    pub(crate) fn caller(&self) -> Option<Caller> {
+        match self {
+            Event::Answer { caller, .. } | Event::Alarm { caller } => Some(*caller),
+            Event::Errand { to, .. } => Some(Caller::Participant(*to)),
+            Event::Report { to, .. } => Some(Caller::Owner(to.owner)),
+            Event::Sealed { participant, .. } => Some(Caller::Participant(*participant)),
+            Event::Word(_)
+            | Event::Checkpoint { .. }
+            | Event::Synced { .. }
+            | Event::DiskFree { .. }
+            | Event::Fetched { .. }
+            | Event::Wake { .. }
+            | Event::Start { .. }
+            | Event::Call { .. }
+            | Event::Return { .. }
+            | Event::Trouble(_)
+            | Event::Retry { .. }
+            | Event::Room { .. }
+            | Event::Heal => None,
+        }
+    }
+
     /// Two numbers that tell events apart in a trace: the kind, and whom it concerns.
     pub(crate) fn label(&self) -> (u8, u64) {
         let whose = |caller: &Caller| match caller {
@@ -79,6 +106,8 @@ impl Event {
             Event::Return { participant } => (12, *participant as u64),
             Event::Trouble(trouble) => (13, *trouble as u64),
             Event::Heal => (14, 0),
+            Event::Retry { node, .. } => (17, number(node)),
+            Event::Room { node } => (16, number(node)),
             Event::Checkpoint { from, to, .. } => (15, number(to) << 16 | number(from)),
         }
     }

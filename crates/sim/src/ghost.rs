@@ -25,6 +25,10 @@ struct Sides {
     durable: Facts,
     /// What the node has asked for, durable or not.
     asked: Facts,
+    /// Records that have ever decayed.
+    decayed: BTreeSet<Slot>,
+    /// Those that did since the node stopped: whatever was on its way to the disk then, too.
+    decayed_since: BTreeSet<Slot>,
 }
 
 /// A disk gave back something else than what it was given.
@@ -109,6 +113,27 @@ impl Ghost {
         decides.then(|| (*slot, *ballot, decree.clone()))
     }
 
+    /// The store of `node` has been opened, and all that survived is durable.
+    pub(crate) fn opened(&mut self, node: NodeId) {
+        let sides = self.sides_mut(node);
+        sides.durable = sides.asked.clone();
+    }
+
+    /// The record of a slot has decayed on `node`'s disk; the node learns of it at its next start.
+    pub(crate) fn rot(&mut self, node: NodeId, slot: Slot, is_up: bool) {
+        let sides = self.sides_mut(node);
+        sides.durable.damage(slot);
+        if !is_up {
+            sides.decayed_since.insert(slot);
+        }
+        sides.decayed.insert(slot);
+    }
+
+    /// Whether the record of a slot ever decayed on `node`'s disk.
+    pub(crate) fn decayed(&self, node: NodeId, slot: Slot) -> bool {
+        self.sides(node).decayed.contains(&slot)
+    }
+
     /// A decree is chosen. The first one stays, for the check to see; lower ballots replace the
     /// ballot, since what was chosen at a ballot binds every one above it.
     pub(crate) fn choose(&mut self, slot: Slot, ballot: Ballot, decree: Decree) {
@@ -128,9 +153,12 @@ impl Ghost {
         found: &Durable,
     ) -> Result<bool, OtherFacts> {
         let sides = self.sides_mut(node);
-        let without = sides.durable.clone();
+        let mut without = sides.durable.clone();
         let mut with = without.clone();
         in_flight.iter().for_each(|write| with.apply(write));
+        std::mem::take(&mut sides.decayed_since).into_iter().for_each(|slot| with.damage(slot));
+        without.open();
+        with.open();
         let (facts, survived) = match (without.durable() == *found, with.durable() == *found) {
             (_, true) => (with, true),
             (true, false) => (without, false),

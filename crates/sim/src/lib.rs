@@ -13,7 +13,9 @@
 mod abreast;
 mod checks;
 mod client;
+mod clock;
 mod disk;
+mod drive;
 mod errand;
 mod event;
 mod facts;
@@ -22,13 +24,15 @@ mod network;
 mod node;
 mod plan;
 mod planted;
-mod platter;
+
 mod progress;
 mod run;
 mod sights;
 mod story;
+mod trouble;
 mod txn;
 mod violation;
+mod weather;
 mod world;
 
 pub use planted::Plant;

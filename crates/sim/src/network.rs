@@ -1,104 +1,196 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 
-use crate::plan::Weather;
+use crate::{event::Caller, plan::MS, weather::Weather};
 
-/// The links between nodes, and what happens to words on them. It decides; the world delivers.
+/// How long a flapping link is up, and then down.
+const FLAP_US: (u64, u64) = (20 * MS, 200 * MS);
+
+/// Who stands at an end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Node(u16),
+    Caller(Caller),
+}
+
+/// The shapes in which links between nodes break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Shape {
+    /// One node alone.
+    Isolated,
+    /// Two sides.
+    Split,
+    /// Two nodes do not hear each other, and both hear the rest.
+    Partial,
+    /// One direction of one link.
+    OneWay,
+    /// One node hears nobody, and is heard.
+    Deaf,
+    /// One node is heard by nobody, and hears.
+    Mute,
+    /// A link, or all of a node's, goes up and down.
+    Flapping,
+    /// One node alone sees all others: the leader keeps one link (OmniPaxos §2, quorum loss).
+    QuorumLoss,
+    /// The same, and the leader keeps none (OmniPaxos §2, constrained election).
+    Constrained,
+    /// A line, with the leader at its end if there is one (OmniPaxos §2, chained).
+    Chained,
+}
+
+impl Shape {
+    /// Every one of them.
+    pub(crate) const ALL: [Shape; 10] = [
+        Shape::Isolated,
+        Shape::Split,
+        Shape::Partial,
+        Shape::OneWay,
+        Shape::Deaf,
+        Shape::Mute,
+        Shape::Flapping,
+        Shape::QuorumLoss,
+        Shape::Constrained,
+        Shape::Chained,
+    ];
+}
+
+/// The links between nodes and with those who ask them, and what happens to words on them. It
+/// decides; the world delivers.
 #[derive(Debug)]
 pub(crate) struct Network {
     weather: Weather,
     rng: Rng,
-    /// Directed links that carry nothing at the moment.
+    /// Directed links between nodes that carry nothing at the moment.
     cut: BTreeSet<(u16, u16)>,
+    /// Directed links that carry nothing every other time of so many microseconds.
+    flapping: BTreeMap<(u16, u16), u64>,
+    /// Directed links from or to a caller that carry nothing before this moment.
+    strays: BTreeMap<(Place, Place), u64>,
     nodes: u16,
 }
 
 impl Network {
-    /// The links between nodes 1 to `nodes`, all whole.
+    /// The links between nodes 1 to `nodes` and with everybody else, all whole.
     pub(crate) fn new(nodes: u16, weather: Weather, rng: Rng) -> Network {
-        Network { weather, rng, cut: BTreeSet::new(), nodes }
-    }
-
-    /// After how many microseconds each copy of a word from one node to another arrives; none when
-    /// the word is lost.
-    pub(crate) fn copies(&mut self, from: u16, to: u16) -> Vec<u64> {
-        if !self.carries(from, to) {
-            return Vec::new();
+        Network {
+            weather,
+            rng,
+            cut: BTreeSet::new(),
+            flapping: BTreeMap::new(),
+            strays: BTreeMap::new(),
+            nodes,
         }
-        self.anywhere()
     }
 
-    /// As [`Network::copies`], for links that are never cut: those of clients.
-    pub(crate) fn anywhere(&mut self) -> Vec<u64> {
-        if self.happens(self.weather.lost) {
+    /// After how many microseconds each copy of a word arrives; none when the word is lost.
+    pub(crate) fn copies(&mut self, from: Place, to: Place, now_us: u64) -> Vec<u64> {
+        if !self.carries(from, to, now_us) || self.happens(self.weather.lost) {
             return Vec::new();
         }
         let copies = if self.happens(self.weather.doubled) { 2 } else { 1 };
         (0..copies).map(|_| self.delay()).collect()
     }
 
-    /// Breaks links, in one of the shapes that consensus must survive.
-    pub(crate) fn break_some(&mut self) -> &'static str {
+    /// Breaks links in this shape, which is turned towards the `leader` if there is one.
+    pub(crate) fn break_in(&mut self, shape: Shape, leader: Option<u16>) {
         let (one, other) = (self.node(), self.node());
-        match self.rng.u8(0..6) {
-            0 => {
-                self.cut_where(|from, to| (from == one) != (to == one));
-                "isolates a node"
-            }
-            1 => {
+        let leader = leader.unwrap_or(one);
+        match shape {
+            Shape::Isolated => self.cut_where(|from, to| (from == one) != (to == one)),
+            Shape::Split => {
                 let side = self.rng.u64(..);
                 let side = |node: u16| side >> node & 1;
                 self.cut_where(|from, to| side(from) != side(to));
-                "splits the cluster"
             }
-            2 => {
-                self.cut_where(|from, to| (from, to) == (one, other));
-                "breaks one direction of a link"
+            Shape::Partial => {
+                self.cut_where(|from, to| [(one, other), (other, one)].contains(&(from, to)));
             }
-            3 => {
-                self.cut_where(|from, to| to == one && from != one);
-                "makes a node deaf"
+            Shape::OneWay => self.cut_where(|from, to| (from, to) == (one, other)),
+            Shape::Deaf => self.cut_where(|from, to| to == one && from != one),
+            Shape::Mute => self.cut_where(|from, to| from == one && to != one),
+            Shape::Flapping => {
+                let period = self.rng.u64(FLAP_US.0..=FLAP_US.1);
+                let all = self.rng.bool();
+                let flaps = |from, to| from == one && (all || to == other) || all && to == one;
+                let links = self.links().filter(|(from, to)| flaps(*from, *to));
+                let links: Vec<_> = links.map(|link| (link, period)).collect();
+                self.flapping.extend(links);
             }
-            // Only one node sees all others: quorum loss and the constrained election of OmniPaxos.
-            4 => {
-                self.cut_where(|from, to| from != one && to != one);
-                "leaves one node that sees all"
+            Shape::QuorumLoss => {
+                let hub = self.node_but(leader);
+                self.cut_where(|from, to| from != hub && to != hub);
             }
-            _ => {
-                self.cut_where(|from, to| from.abs_diff(to) != 1);
-                "chains the nodes"
+            Shape::Constrained => {
+                let hub = self.node_but(leader);
+                let alone = |node| node == leader && leader != hub;
+                self.cut_where(|from, to| alone(from) || alone(to) || from != hub && to != hub);
+            }
+            Shape::Chained => {
+                // The nodes in a row that begins with the leader.
+                let nodes = self.nodes;
+                let place = |node: u16| (node + nodes - leader) % nodes;
+                self.cut_where(|from, to| place(from).abs_diff(place(to)) != 1);
             }
         }
     }
 
-    /// Makes every link whole.
+    /// Breaks the links of a caller with some others, in one direction or both, for a while.
+    pub(crate) fn lose(&mut self, caller: Caller, others: &[Place], until_us: u64) {
+        let (there, back) = [(true, false), (false, true), (true, true)][self.rng.usize(0..3)];
+        let caller = Place::Caller(caller);
+        for other in others {
+            if there {
+                self.strays.insert((caller, *other), until_us);
+            }
+            if back {
+                self.strays.insert((*other, caller), until_us);
+            }
+        }
+    }
+
+    /// Makes every link between nodes whole.
     pub(crate) fn mend(&mut self) {
         self.cut.clear();
+        self.flapping.clear();
     }
 
     /// Makes every link whole and the weather fair.
     pub(crate) fn heal(&mut self) {
         self.mend();
+        self.strays.clear();
         self.weather = Weather::fair();
     }
 
-    fn carries(&self, from: u16, to: u16) -> bool {
-        !self.cut.contains(&(from, to))
+    fn carries(&self, from: Place, to: Place, now_us: u64) -> bool {
+        let (Place::Node(one), Place::Node(other)) = (from, to) else {
+            return self.strays.get(&(from, to)).is_none_or(|until| *until <= now_us);
+        };
+        let down = |period: &u64| now_us / period % 2 == 1;
+        !self.cut.contains(&(one, other)) && !self.flapping.get(&(one, other)).is_some_and(down)
     }
 
     fn cut_where(&mut self, severed: impl Fn(u16, u16) -> bool) {
-        for from in 1..=self.nodes {
-            for to in (1..=self.nodes).filter(|to| *to != from) {
-                if severed(from, to) {
-                    self.cut.insert((from, to));
-                }
-            }
-        }
+        let links: Vec<_> = self.links().filter(|(from, to)| severed(*from, *to)).collect();
+        self.cut.extend(links);
+    }
+
+    fn links(&self) -> impl Iterator<Item = (u16, u16)> + use<> {
+        let nodes = self.nodes;
+        (1..=nodes)
+            .flat_map(move |from| (1..=nodes).map(move |to| (from, to)))
+            .filter(|(from, to)| from != to)
     }
 
     fn node(&mut self) -> u16 {
         self.rng.u16(1..=self.nodes)
+    }
+
+    fn node_but(&mut self, not: u16) -> u16 {
+        match self.rng.choice((1..=self.nodes).filter(|node| *node != not).collect::<Vec<_>>()) {
+            Some(node) => node,
+            None => not,
+        }
     }
 
     fn happens(&mut self, of_a_thousand: u64) -> bool {
@@ -124,15 +216,20 @@ mod tests {
         Network::new(5, weather, Rng::with_seed(7))
     }
 
+    fn heard(network: &Network, now_us: u64) -> BTreeSet<(u16, u16)> {
+        let carries = |from, to| network.carries(Place::Node(from), Place::Node(to), now_us);
+        network.links().filter(|(from, to)| carries(*from, *to)).collect()
+    }
+
     /// A cut link carries nothing in its own direction, and the weather never mends it.
     #[test]
     fn a_cut_link_carries_nothing_until_it_is_mended() {
         let mut network = network(Weather::fair());
         network.cut_where(|from, to| from == 1 && to == 2);
-        assert!(network.copies(1, 2).is_empty());
-        assert_eq!(network.copies(2, 1).len(), 1);
+        assert!(network.copies(Place::Node(1), Place::Node(2), 0).is_empty());
+        assert_eq!(network.copies(Place::Node(2), Place::Node(1), 0).len(), 1);
         network.mend();
-        assert_eq!(network.copies(1, 2).len(), 1);
+        assert_eq!(network.copies(Place::Node(1), Place::Node(2), 0).len(), 1);
     }
 
     /// Loss, doubling and lateness come about as often as they are asked for.
@@ -141,7 +238,8 @@ mod tests {
         let weather =
             Weather { lost: 100, doubled: 100, late: 50, late_us: 1_000_000, ..Weather::fair() };
         let mut network = network(weather);
-        let words: Vec<Vec<u64>> = (0..10_000).map(|_| network.copies(1, 2)).collect();
+        let words: Vec<Vec<u64>> =
+            (0..10_000).map(|_| network.copies(Place::Node(1), Place::Node(2), 0)).collect();
         let lost = words.iter().filter(|copies| copies.is_empty()).count();
         let doubled = words.iter().filter(|copies| copies.len() == 2).count();
         let late = words.iter().flatten().filter(|delay| **delay > 1_000).count();
@@ -150,15 +248,63 @@ mod tests {
         assert!((350..650).contains(&late), "{late}");
     }
 
-    /// Every shape of a break leaves a node able to talk to itself, and healing ends it.
+    /// The three scenarios of OmniPaxos §2, with node 3 as the leader of five: one link left to
+    /// it, none, and a line that begins with it.
+    #[test]
+    fn the_named_shapes_are_what_they_are_called() {
+        let degree = |links: &BTreeSet<(u16, u16)>, node| {
+            links.iter().filter(|(from, _)| *from == node).count()
+        };
+        let mut shaped = network(Weather::fair());
+        shaped.break_in(Shape::QuorumLoss, Some(3));
+        let links = heard(&shaped, 0);
+        assert_eq!((links.len(), degree(&links, 3)), (8, 1));
+        shaped.mend();
+        shaped.break_in(Shape::Constrained, Some(3));
+        let links = heard(&shaped, 0);
+        assert_eq!((links.len(), degree(&links, 3)), (6, 0));
+        shaped.mend();
+        shaped.break_in(Shape::Chained, Some(3));
+        let line = [(3, 4), (4, 5), (5, 1), (1, 2)];
+        let both = line.into_iter().flat_map(|(one, other)| [(one, other), (other, one)]);
+        assert_eq!(heard(&shaped, 0), both.collect());
+    }
+
+    /// A flapping link is up and down in turn.
+    #[test]
+    fn a_flapping_link_goes_up_and_down() {
+        let mut network = network(Weather::fair());
+        network.break_in(Shape::Flapping, None);
+        let up = |now_us| heard(&network, now_us).len() == 20;
+        let changes = (0..1_000).map(|at| up(at * MS)).collect::<Vec<_>>();
+        let changes = changes.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert!(changes >= 4, "{changes} changes in a second");
+    }
+
+    /// A stray caller is lost for its time, and the nodes are not.
+    #[test]
+    fn a_stray_caller_comes_back_by_itself() {
+        let mut network = network(Weather::fair());
+        let (caller, node) = (Caller::Owner(1), Place::Node(2));
+        network.lose(caller, &[node], 500);
+        let whole = |network: &Network, now| {
+            network.carries(Place::Caller(caller), node, now)
+                && network.carries(node, Place::Caller(caller), now)
+        };
+        assert!(!whole(&network, 499));
+        assert!(whole(&network, 500));
+        assert_eq!(heard(&network, 0).len(), 20);
+    }
+
+    /// However links break, healing ends it.
     #[test]
     fn every_break_ends_with_healing() {
         let mut network = network(Weather::fair());
-        for _ in 0..100 {
-            network.break_some();
+        for shape in Shape::ALL {
+            network.break_in(shape, Some(1));
         }
-        assert!((1..=5).all(|node| network.carries(node, node)));
+        assert!(heard(&network, 0).len() < 20);
         network.heal();
-        assert!((1..=5).all(|from| (1..=5).all(|to| network.carries(from, to))));
+        assert!((0..1_000).all(|at| heard(&network, at * MS).len() == 20));
     }
 }

@@ -4,7 +4,7 @@ use synod_machine::Timestamp;
 use synod_paxos::{Durably, Envelope, Life, Members, NodeId, Tick, Write};
 use synod_replica::{ClientId, Config, Replica};
 
-use crate::{disk::Disk, planted::Plant};
+use crate::{clock::Clock, disk::Disk, event::Caller, plan::Plan, planted::Plant};
 
 /// When wall clocks begin, in milliseconds since 1970.
 const WALL_MS: u64 = 1_800_000_000_000;
@@ -23,27 +23,47 @@ pub(crate) struct Node {
     pub(crate) paused_until_us: u64,
     /// No sync ends before this moment.
     pub(crate) stalled_until_us: u64,
+    /// Before this moment a sync takes many times as long.
+    pub(crate) slow_until_us: u64,
+    /// Before this moment it is woken late.
+    pub(crate) lags_until_us: u64,
     /// How far the wall clock is off, in milliseconds.
     pub(crate) wall_off_ms: i64,
-    /// Lose the power in the middle of the next words.
-    pub(crate) cut_short: bool,
+    /// How fast the clocks of its processes run.
+    pub(crate) fast_ppm: i64,
+    /// When to lose the power next.
+    pub(crate) cut: Option<Cut>,
+    /// Its disk has decayed beyond use: it never starts again.
+    pub(crate) gone: bool,
+}
+
+/// A moment within a step at which a node loses its power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// In the middle of the next words.
+    MidSentence,
+    /// After the next sync, and before the words that rely on it.
+    AfterSync,
 }
 
 /// A running process.
 #[derive(Debug)]
 pub(crate) struct Up {
     pub(crate) replica: Replica,
+    pub(crate) clock: Clock,
     pub(crate) started_us: u64,
     /// What has gathered while a sync is under way.
     pub(crate) gathered: Durably,
     /// The sync under way.
     pub(crate) syncing: Option<Batch>,
+    /// The disk was full the last time: when to offer it the same again.
+    pub(crate) full_until_us: Option<u64>,
     /// The earliest wake that is in the queue of events.
     pub(crate) wake_us: Option<u64>,
     /// Whether the news that the disk is free is in the queue of events.
     pub(crate) free_told: bool,
     /// Whose call each is.
-    pub(crate) calls: BTreeMap<ClientId, (crate::event::Caller, u64)>,
+    pub(crate) calls: BTreeMap<ClientId, (Caller, u64)>,
 }
 
 /// Facts on their way to the disk, with the words that rely on them.
@@ -85,7 +105,7 @@ impl Batch {
 
 impl Node {
     /// A machine with this disk, switched off.
-    pub(crate) fn new(life: Life, disk: Disk) -> Node {
+    pub(crate) fn new(life: Life, disk: Disk, fast_ppm: i64) -> Node {
         Node {
             life,
             disk,
@@ -94,15 +114,36 @@ impl Node {
             in_flight: Vec::new(),
             paused_until_us: 0,
             stalled_until_us: 0,
+            slow_until_us: 0,
+            lags_until_us: 0,
             wall_off_ms: 0,
-            cut_short: false,
+            fast_ppm,
+            cut: None,
+            gone: false,
         }
     }
 
     /// What a replica on this machine is told.
-    pub(crate) fn config(&self, members: &Members) -> Config {
+    pub(crate) fn config(&self, members: &Members, plan: &Plan) -> Config {
         let paxos = synod_paxos::Config::new(self.life, members.clone());
-        Config::new(paxos.expect("every machine of the universe is a voter"))
+        let mut config = Config::new(paxos.expect("every machine of the universe is a voter"));
+        config.paxos.window_slots = plan.window_slots;
+        (config.queue_bytes_max, config.batch_bytes_max) = plan.queue_bytes;
+        config
+    }
+
+    /// Trouble has ended, except for what cannot be undone.
+    pub(crate) fn heal(&mut self, now_us: u64) {
+        self.paused_until_us = 0;
+        self.stalled_until_us = 0;
+        self.slow_until_us = 0;
+        self.lags_until_us = 0;
+        self.cut = None;
+        self.disk.heal();
+        if let Some(up) = &mut self.up {
+            up.full_until_us = up.full_until_us.map(|_| 0);
+            up.clock.go_on(now_us);
+        }
     }
 
     /// The node's number.
@@ -118,25 +159,32 @@ impl Node {
 
 impl Up {
     /// A process begun at `now_us`.
-    pub(crate) fn new(replica: Replica, now_us: u64) -> Up {
+    pub(crate) fn new(replica: Replica, now_us: u64, fast_ppm: i64) -> Up {
         Up {
             replica,
+            clock: Clock::new(now_us, fast_ppm),
             started_us: now_us,
             gathered: Durably::default(),
             syncing: None,
+            full_until_us: None,
             wake_us: None,
             free_told: false,
             calls: BTreeMap::new(),
         }
     }
 
+    /// Whether nothing is on its way to the disk, and there was room the last time.
+    pub(crate) fn disk_is_free(&self) -> bool {
+        self.syncing.is_none() && self.full_until_us.is_none()
+    }
+
     /// The process's own clock.
     pub(crate) fn tick(&self, now_us: u64) -> Tick {
-        Tick::from_micros(now_us - self.started_us)
+        self.clock.tick(now_us)
     }
 
     /// When the process wants to be woken, in the universe's time.
     pub(crate) fn wants_wake_us(&self) -> Option<u64> {
-        self.replica.wake_at().map(|tick| self.started_us.saturating_add(tick.micros()))
+        self.replica.wake_at().map(|tick| self.clock.moment_us(tick))
     }
 }

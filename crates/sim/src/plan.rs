@@ -1,5 +1,7 @@
 use fastrand::Rng;
 
+use crate::{network::Shape, trouble::Trouble, weather::Weather};
+
 /// Microseconds of a millisecond.
 pub(crate) const MS: u64 = 1_000;
 
@@ -8,6 +10,9 @@ pub(crate) const SECOND: u64 = 1_000_000;
 
 /// One universe in so many runs the real store; a redb commit costs far more than a model's.
 const REAL_STORE_ONE_IN: u64 = 8;
+
+/// One universe in so many is troubled for long.
+const LONG_ONE_IN: u64 = 16;
 
 /// What a seed makes of its universe: how big, how troubled, how busy (swarm testing: each seed
 /// leaves out some kinds of trouble, so that the others are not drowned in them).
@@ -23,10 +28,16 @@ pub(crate) struct Plan {
     pub(crate) healing_us: u64,
     /// What the network does to words.
     pub(crate) network: Weather,
+    /// In which shapes links break.
+    pub(crate) shapes: Vec<Shape>,
     /// How far a leader may propose above what it knows to be chosen.
     pub(crate) window_slots: u64,
+    /// Bytes of requests that a leader lets wait, and of one batch.
+    pub(crate) queue_bytes: (usize, usize),
     /// How long a sync takes.
     pub(crate) sync_us: (u64, u64),
+    /// How far the rates of processes' clocks are off at most, in parts of a million.
+    pub(crate) drift_ppm: i64,
     /// The mean time between two troubles of a kind, for the kinds that this universe knows.
     pub(crate) gaps_us: Vec<(Trouble, u64)>,
     /// Clients with a session each.
@@ -47,71 +58,6 @@ pub(crate) struct Plan {
     pub(crate) participants: u16,
 }
 
-/// What the network does to each word.
-#[derive(Clone, Debug)]
-pub(crate) struct Weather {
-    pub(crate) delay_us: (u64, u64),
-    /// Of a thousand words, so many are lost.
-    pub(crate) lost: u64,
-    /// Of a thousand words, so many come twice.
-    pub(crate) doubled: u64,
-    /// Of a thousand words, so many come long after those that followed them.
-    pub(crate) late: u64,
-    pub(crate) late_us: u64,
-}
-
-/// Kinds of trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
-    /// A node loses its power.
-    Crash,
-    /// All nodes lose their power at once.
-    Blackout,
-    /// A node loses its power in the middle of what it says.
-    MidSentence,
-    /// A node stands still for a while; its clock goes on.
-    Pause,
-    /// A node's disk takes very long over its syncs for a while.
-    Stall,
-    /// Some links break, in one direction or both.
-    Cut,
-    /// All links are whole again.
-    Mend,
-    /// A node's wall clock jumps.
-    Clock,
-    /// An owner of transactions dies and another takes its place.
-    Owner,
-    /// A participant loses its power.
-    Participant,
-}
-
-impl Trouble {
-    const ALL: [Trouble; 10] = [
-        Trouble::Crash,
-        Trouble::Blackout,
-        Trouble::MidSentence,
-        Trouble::Pause,
-        Trouble::Stall,
-        Trouble::Cut,
-        Trouble::Mend,
-        Trouble::Clock,
-        Trouble::Owner,
-        Trouble::Participant,
-    ];
-
-    /// The bounds between which a universe draws the mean gap.
-    fn gap_us(self) -> (u64, u64) {
-        match self {
-            Trouble::Crash | Trouble::MidSentence => (200 * MS, 2 * SECOND),
-            Trouble::Blackout | Trouble::Clock => (SECOND, 4 * SECOND),
-            Trouble::Pause | Trouble::Stall => (300 * MS, 3 * SECOND),
-            Trouble::Cut => (150 * MS, 1_500 * MS),
-            Trouble::Mend => (100 * MS, 1_000 * MS),
-            Trouble::Owner | Trouble::Participant => (300 * MS, 2 * SECOND),
-        }
-    }
-}
-
 impl Plan {
     /// The universe of `seed`.
     pub(crate) fn of(seed: u64) -> Plan {
@@ -120,14 +66,19 @@ impl Plan {
         let voters = [1, 3, 3, 3, 3, 5, 5, 7][rng.usize(0..8)];
         let slow_sync = rng.u64(0..4) == 0;
         let patience = rng.u64(50..400) * MS;
+        let long = rng.u64(0..LONG_ONE_IN) == 0;
+        let trouble_ms = if long { rng.u64(8_000..20_000) } else { rng.u64(1_500..6_000) };
         Plan {
             voters,
             real_store: seed.is_multiple_of(REAL_STORE_ONE_IN),
-            trouble_us: rng.u64(1_500..4_000) * MS,
+            trouble_us: trouble_ms * MS,
             healing_us: 20 * SECOND,
             network: Weather::draw(rng),
+            shapes: Shape::ALL.into_iter().filter(|_| rng.bool()).collect(),
             window_slots: [3, 30, 1_024][rng.usize(0..3)],
+            queue_bytes: [(300, 200), (16 << 20, 1 << 20)][rng.usize(0..2)],
             sync_us: if slow_sync { (2 * MS, 60 * MS) } else { (100, 5 * MS) },
+            drift_ppm: [0, 200, 50_000][rng.usize(0..3)],
             gaps_us: troubles(rng),
             clients: rng.u16(1..=4),
             keys: rng.u16(1..=4),
@@ -139,35 +90,21 @@ impl Plan {
             participants: rng.u16(2..=4),
         }
     }
-}
 
-impl Weather {
-    /// A network on which nothing goes wrong.
-    pub(crate) fn fair() -> Weather {
-        Weather { delay_us: (100, 1_000), lost: 0, doubled: 0, late: 0, late_us: 0 }
-    }
-
-    fn draw(rng: &mut Rng) -> Weather {
-        let most = [500, 2 * MS, 10 * MS, 40 * MS][rng.usize(0..4)];
-        let mut of_a_thousand = |most| if rng.bool() { rng.u64(0..most) } else { 0 };
-        Weather {
-            delay_us: (100, most),
-            lost: of_a_thousand(100),
-            doubled: of_a_thousand(100),
-            late: of_a_thousand(50),
-            late_us: 300 * MS,
-        }
+    /// Whether this universe knows this kind of trouble.
+    pub(crate) fn knows(&self, trouble: Trouble) -> bool {
+        self.gaps_us.iter().any(|(known, _)| *known == trouble)
     }
 }
 
-/// Each kind of trouble is on in two of three universes. Where links are cut, they are also mended.
+/// Each kind of trouble is on in half of the universes. Where links are cut, they are also mended.
 fn troubles(rng: &mut Rng) -> Vec<(Trouble, u64)> {
     let mut gaps = Vec::new();
-    for trouble in Trouble::ALL {
+    for (trouble, _) in Trouble::ALL {
         let (least, most) = trouble.gap_us();
         let gap = rng.u64(least..most);
         let cut = gaps.iter().any(|(other, _)| *other == Trouble::Cut);
-        let on = rng.u64(0..3) > 0;
+        let on = rng.bool();
         if trouble == Trouble::Mend && cut || trouble != Trouble::Mend && on {
             gaps.push((trouble, gap));
         }

@@ -5,7 +5,7 @@ mod callers;
 mod nodes;
 mod troubles;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use synod_paxos::{Life, Members, NodeId};
@@ -22,6 +22,7 @@ use crate::{
     planted::Plant,
     sights::Sights,
     story::Story,
+    trouble::Trouble,
     txn::{ACCOUNTS, OPENING_BALANCE, Owner, Participant},
     violation::{Checked, Violation, demand},
 };
@@ -52,12 +53,18 @@ pub(crate) struct World {
     participants: Vec<Participant>,
     /// When each owner and participant is next woken.
     alarms: BTreeMap<Caller, u64>,
+    /// Until when clients, owners and participants stand still.
+    dozing: BTreeMap<Caller, u64>,
+    /// Nodes whose disks decay: never more than may fail.
+    rotten: BTreeSet<NodeId>,
     /// The last number given to a call at a node.
     calls: u64,
     watch: Watch,
     story: Story,
-    /// Chance of what is no device of its own: syncs, troubles, what nodes are seeded with.
+    /// Chance of what is no device of its own: syncs, what nodes are seeded with.
     rng: Rng,
+    /// The chances of each kind of trouble, so that one less changes nothing about the others.
+    chances: BTreeMap<Trouble, Rng>,
     healed: bool,
 }
 
@@ -79,8 +86,12 @@ impl World {
         let lives: Vec<Life> =
             (1..=plan.voters).map(|node| Life::first(NodeId::new(node))).collect();
         let members = Members::new(lives.clone()).expect("a plan has 1, 3, 5 or 7 voters");
-        let nodes = lives.iter().map(|life| Ok(Node::new(*life, empty_disk(&plan, *life)?)));
+        let nodes = lives.iter().map(|life| {
+            let fast_ppm = rng.i64(-plan.drift_ppm..=plan.drift_ppm);
+            Ok(Node::new(*life, empty_disk(&plan, *life)?, fast_ppm))
+        });
         let nodes = nodes.collect::<Result<_, Violation>>()?;
+        let chance = |(kind, _): (Trouble, _)| (kind, Rng::with_seed(seed << 8 | kind as u64));
         let network = Network::new(plan.voters, plan.network.clone(), rng.fork());
         let clients = (0..usize::from(plan.clients))
             .map(|name| Client::new(name, &plan, rng.fork()))
@@ -105,9 +116,12 @@ impl World {
             owners,
             participants,
             alarms: BTreeMap::new(),
+            dozing: BTreeMap::new(),
+            rotten: BTreeSet::new(),
             calls: 0,
             story: Story::new(told),
             rng,
+            chances: Trouble::ALL.into_iter().map(chance).collect(),
             healed: false,
         };
         world.begin();
@@ -170,6 +184,11 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) -> Checked {
+        let dozes = event.caller().and_then(|caller| self.dozing.get(&caller));
+        if let Some(until_us) = dozes.copied().filter(|until_us| *until_us > self.now_us) {
+            self.queue.plan(until_us, event);
+            return Ok(());
+        }
         match event {
             Event::Word(envelope) => self.word(envelope),
             Event::Checkpoint { from, to, checkpoint } => self.checkpoint(from, to, checkpoint),
@@ -186,6 +205,11 @@ impl World {
             Event::Sealed { participant, life } => self.sealed(participant, life),
             Event::Return { participant } => self.switch_on(participant),
             Event::Trouble(trouble) => self.trouble(trouble),
+            Event::Retry { node, boot } => self.retry(node, boot),
+            Event::Room { node } => {
+                self.room(node);
+                Ok(())
+            }
             Event::Heal => self.heal(),
         }
     }
@@ -201,10 +225,16 @@ impl World {
         for owner in &mut self.owners {
             owner.wind_up(LAST_REQUESTS);
         }
-        for node in &mut self.nodes {
-            node.paused_until_us = 0;
-            node.stalled_until_us = 0;
-            node.cut_short = false;
+        self.dozing.clear();
+        for place in 0..self.participants.len() {
+            self.participants[place].heal();
+        }
+        for place in 0..self.nodes.len() {
+            self.nodes[place].heal(self.now_us);
+            // Whatever was under way when the disk stood still ends now.
+            let (node, boot) = (self.nodes[place].id(), self.nodes[place].boot);
+            self.queue.plan(self.now_us + MS, Event::Synced { node, boot });
+            self.sync(node)?;
         }
         Ok(())
     }
@@ -219,6 +249,7 @@ impl World {
             && self
                 .nodes
                 .iter()
+                .filter(|node| !node.gone)
                 .all(|node| node.up.as_ref().is_some_and(|up| up.replica.status().applied == upto))
     }
 

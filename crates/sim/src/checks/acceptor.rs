@@ -122,28 +122,33 @@ fn reported(ghost: &Ghost, from: Life, promised: Ballot, page: &Page) -> Checked
             ),
             Report::Chosen { decree } => super::agreement::believed(ghost, from, *slot, decree)?,
             Report::Faulty => demand!(
-                false,
+                ghost.decayed(from.node, *slot),
                 "B7",
-                "{from} reports slot {slot} as faulty to {promised}; no disk here is damaged"
+                "{from} reports slot {slot} as faulty to {promised}; on its disk it never was"
             ),
         }
     }
     Ok(())
 }
 
-/// A promise leaves out no vote below its ballot: silence is a report of *empty*.
+/// A promise leaves out no vote below its ballot and no slot that cannot be read: silence is a
+/// report of *empty*.
 fn complete(ghost: &Ghost, node: NodeId, promised: Ballot, page: &Page) -> Checked {
     let upto = page.upto.unwrap_or(Slot::new(u64::MAX));
     let first = page.first.max(page.chosen_upto.next());
     for (slot, record) in ghost.durable(node).records_from(first) {
-        let Record::Accepted { ballot, .. } = record else { continue };
-        if slot > upto || *ballot >= promised {
+        let told = match record {
+            Record::Accepted { ballot, .. } => *ballot < promised,
+            Record::Faulty => true,
+            Record::Chosen { .. } => false,
+        };
+        if slot > upto || !told {
             continue;
         }
         demand!(
             page.reports.iter().any(|(reported, _)| *reported == slot),
             "B7",
-            "{node} promises {promised} and is silent about its vote in slot {slot} at {ballot}"
+            "{node} promises {promised} and is silent about slot {slot}, where it has {record:?}"
         );
     }
     Ok(())

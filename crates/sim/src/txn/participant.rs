@@ -45,6 +45,27 @@ pub(crate) struct Participant {
     durable: Facts,
     life: u64,
     up: Option<Process>,
+    ill: Option<Ill>,
+}
+
+/// What will be wrong with a participant's disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ill {
+    /// No sync ends before this moment.
+    Stalls { until_us: u64 },
+    /// The next sync fails, and with it the process.
+    Fails,
+    /// The power goes after the next sync, before what relies on it is said.
+    CutAfterSync,
+}
+
+/// What comes of a sync.
+#[derive(Debug)]
+pub(crate) enum Sealed {
+    /// What the participant wants.
+    Goes(Acts),
+    /// It is about to lose its power, or its process.
+    Dies(&'static str),
 }
 
 /// What stands on a participant's disk.
@@ -105,12 +126,30 @@ impl Participant {
         let branches = Durable { revision: work::OPENING, ..Durable::default() };
         let durable = Facts { branches, keys: work::opening() };
         let (voters, grace_ms) = (plan.voters, plan.grace_ms);
-        Participant { place, rng, voters, grace_ms, plant, durable, life: 0, up: None }
+        Participant { place, rng, voters, grace_ms, plant, durable, life: 0, up: None, ill: None }
     }
 
     /// How many processes there have been.
     pub(crate) fn life(&self) -> u64 {
         self.life
+    }
+
+    /// Something will be wrong with its disk.
+    pub(crate) fn falls(&mut self, ill: Ill) {
+        self.ill = Some(ill);
+    }
+
+    /// Nothing is wrong with it any more.
+    pub(crate) fn heal(&mut self) {
+        self.ill = None;
+    }
+
+    /// No sync ends before this moment.
+    pub(crate) fn stalled_until_us(&self) -> u64 {
+        match self.ill {
+            Some(Ill::Stalls { until_us }) => until_us,
+            Some(Ill::Fails | Ill::CutAfterSync) | None => 0,
+        }
     }
 
     /// What an owner sees that looks now; nothing while the participant is off. Only what is
@@ -201,18 +240,26 @@ impl Participant {
     }
 
     /// The sync under way is done.
-    pub(crate) fn sealed(&mut self, now: u64, watch: &mut Watch) -> Result<Acts, Violation> {
+    pub(crate) fn sealed(&mut self, now: u64, watch: &mut Watch) -> Result<Sealed, Violation> {
+        let dies = self.ill.take_if(|ill| !matches!(ill, Ill::Stalls { .. }));
+        if let Some(Ill::Fails) = dies {
+            // What was in flight is there afterwards or not, as after a crash.
+            return Ok(Sealed::Dies("fails to sync, and ends"));
+        }
         let Some((writes, durably)) = self.up.as_mut().and_then(|up| up.syncing.take()) else {
-            return Ok(Acts::default());
+            return Ok(Sealed::Goes(Acts::default()));
         };
         self.sync(&writes, watch)?;
+        if dies.is_some() {
+            return Ok(Sealed::Dies("loses its power after a sync, before it says a word"));
+        }
         let mut acts = Acts::default();
         for word in durably.synced() {
             self.speak(word, &mut acts, watch)?;
         }
         self.flush(&mut acts, watch)?;
         self.errands(now, &mut acts);
-        Ok(acts)
+        Ok(Sealed::Goes(acts))
     }
 
     /// Its moment to wake.

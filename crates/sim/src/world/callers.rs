@@ -8,7 +8,8 @@ use super::World;
 use crate::{
     client::Wish,
     event::{Caller, Event},
-    txn::{Acts, Participant, Report, Teller},
+    network::Place,
+    txn::{Acts, Participant, Report, Sealed, Teller},
     violation::Checked,
 };
 
@@ -18,7 +19,8 @@ impl World {
         let Some(up) = &mut self.node(id).up else { return };
         let Some((caller, call)) = up.calls.remove(&client) else { return };
         self.story.tell(self.now_us, || format!("{id} answers {caller:?}: {response:?}"));
-        for delay in self.network.anywhere() {
+        let (from, to) = (Place::Node(id.get()), Place::Caller(caller));
+        for delay in self.network.copies(from, to, self.now_us) {
             let response = response.clone();
             self.queue.plan(self.now_us + delay, Event::Answer { caller, call, response });
         }
@@ -91,8 +93,10 @@ impl World {
         if participant.life() != life {
             return Ok(());
         }
-        let acts = participant.sealed(self.now_us, &mut self.watch)?;
-        self.act(Caller::Participant(place), acts);
+        match participant.sealed(self.now_us, &mut self.watch)? {
+            Sealed::Goes(acts) => self.act(Caller::Participant(place), acts),
+            Sealed::Dies(how) => self.crash_participant(place, how)?,
+        }
         Ok(())
     }
 
@@ -134,7 +138,8 @@ impl World {
                 continue;
             };
             let from = Teller { owner, life: self.owners[owner].life(), txn };
-            for delay in self.network.anywhere() {
+            let (here, there) = (Caller::Owner(owner), Caller::Participant(to));
+            for delay in self.delays(here, there) {
                 let call = call.clone();
                 self.queue.plan(self.now_us + delay, Event::Errand { from, to, call });
             }
@@ -143,7 +148,8 @@ impl World {
 
     fn tell_owners(&mut self, from: usize, reports: Vec<Report>, sync: bool) {
         for Report { to, said } in reports {
-            for delay in self.network.anywhere() {
+            let (here, there) = (Caller::Participant(from), Caller::Owner(to.owner));
+            for delay in self.delays(here, there) {
                 let said = said.clone();
                 self.queue.plan(self.now_us + delay, Event::Report { from, to, said });
             }
@@ -151,8 +157,14 @@ impl World {
         if sync {
             let took = self.rng.u64(self.plan.sync_us.0..=self.plan.sync_us.1);
             let life = self.participants[from].life();
-            self.queue.plan(self.now_us + took, Event::Sealed { participant: from, life });
+            let begins = self.participants[from].stalled_until_us().max(self.now_us);
+            self.queue.plan(begins + took, Event::Sealed { participant: from, life });
         }
+    }
+
+    /// When each copy of a word between two outside the cluster arrives.
+    fn delays(&mut self, from: Caller, to: Caller) -> Vec<u64> {
+        self.network.copies(Place::Caller(from), Place::Caller(to), self.now_us)
     }
 
     /// Plans an alarm, unless an earlier one is planned already.
@@ -166,7 +178,8 @@ impl World {
     }
 
     fn ask(&mut self, node: NodeId, caller: Caller, call: u64, ask: &Ask) {
-        for delay in self.network.anywhere() {
+        let (from, to) = (Place::Caller(caller), Place::Node(node.get()));
+        for delay in self.network.copies(from, to, self.now_us) {
             let ask = ask.clone();
             self.queue.plan(self.now_us + delay, Event::Call { node, caller, call, ask });
         }

@@ -1,7 +1,7 @@
 //! What happens at nodes: the driver of the simulator. It does what the node's own driver does and
 //! nothing more: step, carry out, sync, open, deliver.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::RangeInclusive};
 
 use synod_machine::door;
 use synod_paxos::{Envelope, Fetch, Fetched, NodeId};
@@ -10,9 +10,13 @@ use synod_replica::{Checkpoint, ClientId, Input, Output, Replica};
 use super::{World, store_failed};
 use crate::{
     checks::leadership::Times,
+    disk::{Opened, Stop, Wrote},
     event::{Caller, Event},
-    node::{Batch, Up},
+    network::Place,
+    node::{Batch, Cut, Up},
     plan::MS,
+    sights::Sight,
+    trouble::Trouble,
     violation::{Checked, Violation},
 };
 
@@ -22,26 +26,55 @@ const FETCH_BYTES_MAX: usize = 1 << 20;
 /// How long a read of the store takes.
 const FETCH_US: (u64, u64) = (50, 3 * MS);
 
+/// How long a full disk is left alone before the same facts are offered again.
+const FULL_RETRY_US: u64 = 500 * MS;
+
+/// How long until a node that could not start is started again.
+const START_AGAIN_US: u64 = 300 * MS;
+
+/// How many times as long a slow disk takes.
+const SLOW_FACTOR: u64 = 20;
+
+/// How late a node is woken whose machine is busy.
+const LATE_US: RangeInclusive<u64> = 0..=150 * MS;
+
 impl World {
     /// Switches a node on.
     pub(super) fn start(&mut self, id: NodeId) -> Checked {
         let (now, seed) = (self.now_us, self.rng.u64(..));
-        let (members, window_slots) = (self.members.clone(), self.plan.window_slots);
+        let mut rng = self.rng.fork();
+        let in_vain = self.plan.knows(Trouble::Crash) && !self.healed && rng.u8(0..4) == 0;
+        let (members, plan) = (self.members.clone(), self.plan.clone());
         let node = self.node(id);
-        if node.up.is_some() {
+        if node.up.is_some() || node.gone {
             return Ok(());
         }
-        let (durable, log) = node.disk.open().map_err(|error| store_failed(id, &error))?;
+        if in_vain {
+            node.disk.open_in_vain(&mut rng);
+        }
+        let (durable, log) = match node.disk.open().map_err(|error| store_failed(id, &error))? {
+            Opened::Ready(durable, log) => (durable, log),
+            Opened::NotNow => {
+                self.story.tell(now, || format!("{id} cannot start, and will try again"));
+                self.queue.plan(now + START_AGAIN_US, Event::Start { node: id });
+                return Ok(());
+            }
+            Opened::Gone => {
+                node.gone = true;
+                self.watch.seen.see(Sight::Gone);
+                self.story.tell(now, || format!("{id} finds its disk decayed: it is gone"));
+                return Ok(());
+            }
+        };
         let (life, in_flight) = (node.life, std::mem::take(&mut node.in_flight));
         self.watch.recovered(life, &in_flight, &durable)?;
         let node = self.node(id);
         node.boot += 1;
-        let boot = node.boot;
-        let mut config = node.config(&members);
-        config.paxos.window_slots = window_slots;
+        let (boot, fast_ppm) = (node.boot, node.fast_ppm);
+        let config = node.config(&members, &plan);
         let upto = durable.chosen_upto;
         let replica = Replica::recover(config, durable, log, seed);
-        node.up = Some(Up::new(replica, now));
+        node.up = Some(Up::new(replica, now, fast_ppm));
         self.story.tell(now, || format!("{id} starts its life {boot}, chosen up to {upto}"));
         self.settle(id, Output::default())
     }
@@ -75,15 +108,67 @@ impl World {
         if self.hold(id, || Event::Synced { node: id, boot }) || !self.is_in(id, boot) {
             return Ok(());
         }
+        let mut rng = self.rng.fork();
         let node = self.node(id);
         let life = node.life;
         let batch = node.up.as_mut().and_then(|up| up.syncing.take());
         let Some(batch) = batch else { return Ok(()) };
-        node.disk.write(batch.writes()).map_err(|error| store_failed(id, &error))?;
+        match node.disk.write(batch.writes(), &mut rng).map_err(|error| store_failed(id, &error))? {
+            Wrote::Durable => {}
+            Wrote::Full => return self.found_no_room(id, batch),
+            Wrote::Failed => {
+                // The driver ends; what the disk holds is for the next life to find out.
+                if let Some(up) = &mut self.node(id).up {
+                    up.syncing = Some(batch);
+                }
+                self.watch.seen.see(Sight::SyncFailed);
+                self.stop(id, Stop::Process, "fails to sync, and ends");
+                return Ok(());
+            }
+        }
+        if let Some(up) = &mut node.up {
+            up.full_until_us = up.full_until_us.filter(|_| batch.writes().is_empty());
+        }
         self.watch.synced(life, batch.writes())?;
         self.story.tell(self.now_us, || format!("{id} has synced {:?}", batch.writes()));
-        let output = Output { at_once: batch.synced(), ..Output::default() };
-        self.settle(id, output)
+        let words = batch.synced();
+        if self.node(id).cut == Some(Cut::AfterSync) && !words.is_empty() {
+            self.watch.seen.see(Sight::AfterSync);
+            self.stop(id, Stop::Power, "loses its power after a sync, before it says a word");
+            return Ok(());
+        }
+        self.settle(id, Output { at_once: words, ..Output::default() })
+    }
+
+    /// Keeps facts that found no room, before everything later, and lets others lead meanwhile.
+    fn found_no_room(&mut self, id: NodeId, batch: Batch) -> Checked {
+        let now = self.now_us;
+        let node = self.node(id);
+        let boot = node.boot;
+        let Some(up) = &mut node.up else { return Ok(()) };
+        up.full_until_us = Some(now + FULL_RETRY_US);
+        match batch {
+            Batch::Sealed(mut durably) => {
+                durably.merge(std::mem::take(&mut up.gathered));
+                up.gathered = durably;
+            }
+            opened @ Batch::Opened(..) => up.syncing = Some(opened),
+        }
+        self.queue.plan(now + FULL_RETRY_US, Event::Retry { node: id, boot });
+        self.watch.seen.see(Sight::DiskFull);
+        self.story.tell(now, || format!("{id} finds no room on its disk"));
+        self.step(id, Input::StepDown)
+    }
+
+    /// A full disk is offered the same again.
+    pub(super) fn retry(&mut self, id: NodeId, boot: u64) -> Checked {
+        if self.hold(id, || Event::Retry { node: id, boot }) || !self.is_in(id, boot) {
+            return Ok(());
+        }
+        if self.node(id).up.as_ref().is_some_and(|up| up.syncing.is_some()) {
+            self.queue.plan(self.now_us, Event::Synced { node: id, boot });
+        }
+        self.sync(id)
     }
 
     /// Nothing more waits and the disk is free.
@@ -93,7 +178,7 @@ impl World {
         }
         let Some(up) = &mut self.node(id).up else { return Ok(()) };
         up.free_told = false;
-        if up.syncing.is_some() || !up.gathered.is_empty() || !up.replica.gathered() {
+        if !up.disk_is_free() || !up.gathered.is_empty() || !up.replica.gathered() {
             return Ok(());
         }
         self.step(id, Input::DiskFree)
@@ -191,7 +276,7 @@ impl World {
         let mut words = output.at_once;
         let node = self.node(id);
         let boot = node.boot;
-        let cut_short = node.cut_short && !words.is_empty();
+        let cut_short = node.cut == Some(Cut::MidSentence) && !words.is_empty();
         if let Some(up) = &mut node.up {
             up.gathered.merge(output.durably);
         }
@@ -204,7 +289,7 @@ impl World {
         }
         if cut_short {
             self.sync(id)?;
-            self.crash(id, "loses its power in the middle of a sentence");
+            self.stop(id, Stop::Power, "loses its power in the middle of a sentence");
             return Ok(true);
         }
         for checkpoint in output.checkpoints {
@@ -221,31 +306,36 @@ impl World {
     }
 
     fn send(&mut self, envelope: &Envelope) {
-        for delay in self.network.copies(envelope.from.node.get(), envelope.to.get()) {
+        let (from, to) = (Place::Node(envelope.from.node.get()), Place::Node(envelope.to.get()));
+        for delay in self.network.copies(from, to, self.now_us) {
             self.queue.plan(self.now_us + delay, Event::Word(envelope.clone()));
         }
     }
 
     fn tell_all(&mut self, from: NodeId, checkpoint: Checkpoint) {
         for to in (1..=self.plan.voters).map(NodeId::new).filter(|to| *to != from) {
-            for delay in self.network.copies(from.get(), to.get()) {
+            let (here, there) = (Place::Node(from.get()), Place::Node(to.get()));
+            for delay in self.network.copies(here, there, self.now_us) {
                 self.queue.plan(self.now_us + delay, Event::Checkpoint { from, to, checkpoint });
             }
         }
     }
 
     /// Hands the disk what has gathered, if it is free, or tells the replica that it is.
-    fn sync(&mut self, id: NodeId) -> Checked {
+    pub(super) fn sync(&mut self, id: NodeId) -> Checked {
         let (now, plant) = (self.now_us, self.plant);
-        let took = self.rng.u64(self.plan.sync_us.0..=self.plan.sync_us.1);
+        let mut took = self.rng.u64(self.plan.sync_us.0..=self.plan.sync_us.1);
         let node = self.node(id);
         let (boot, stalled) = (node.boot, node.stalled_until_us);
+        if now < node.slow_until_us {
+            took *= SLOW_FACTOR;
+        }
         let Some(up) = &mut node.up else { return Ok(()) };
-        if up.syncing.is_some() {
+        if up.syncing.is_some() || up.full_until_us.is_some_and(|until| now < until) {
             return Ok(());
         }
         if up.gathered.is_empty() {
-            if up.replica.gathered() && !up.free_told {
+            if up.disk_is_free() && up.replica.gathered() && !up.free_told {
                 up.free_told = true;
                 self.queue.plan(now, Event::DiskFree { node: id, boot });
             }
@@ -263,10 +353,11 @@ impl World {
 
     fn plan_wake(&mut self, id: NodeId) {
         let now = self.now_us;
+        let late = if now < self.node(id).lags_until_us { self.rng.u64(LATE_US) } else { 0 };
         let node = self.node(id);
         let boot = node.boot;
         let Some(up) = &mut node.up else { return };
-        let Some(at) = up.wants_wake_us().map(|at| at.max(now)) else { return };
+        let Some(at) = up.wants_wake_us().map(|at| at.max(now) + late) else { return };
         if up.wake_us.is_none_or(|planned| planned > at) {
             up.wake_us = Some(at);
             self.queue.plan(at, Event::Wake { node: id, boot });

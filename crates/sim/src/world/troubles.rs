@@ -4,20 +4,33 @@ use synod_paxos::NodeId;
 
 use super::World;
 use crate::{
+    disk::{Rotten, Stop},
     event::{Caller, Event},
-    plan::{MS, Trouble},
+    network::Place,
+    node::Cut,
+    plan::{MS, SECOND},
     sights::Sight,
+    trouble::Trouble,
+    txn::Ill,
     violation::Checked,
 };
 
 /// How long a node stays off.
 const OFF_US: (u64, u64) = (MS, 800 * MS);
 
-/// How long a node stands still.
+/// How long somebody stands still.
 const PAUSE_US: (u64, u64) = (30 * MS, 1_500 * MS);
 
-/// How long a disk takes over a sync when it stalls.
-const STALL_US: (u64, u64) = (50 * MS, 2_500 * MS);
+/// How long a disk takes over a sync when it stalls: some tenths, seconds, ten, or for ever.
+const STALLS_US: [(u64, u64); 4] = [
+    (50 * MS, 900 * MS),
+    (SECOND, 2_500 * MS),
+    (10 * SECOND, 10 * SECOND),
+    (u64::MAX / 2, u64::MAX / 2),
+];
+
+/// How long a disk is slow or full, or a node late.
+const WHILE_US: (u64, u64) = (200 * MS, 2_000 * MS);
 
 /// How far a wall clock jumps at most, either way.
 const CLOCK_MS: i64 = 60_000;
@@ -25,7 +38,7 @@ const CLOCK_MS: i64 = 60_000;
 impl World {
     /// Plans the next trouble of a kind, with gaps that vary up to twice their mean.
     pub(super) fn plan_trouble(&mut self, trouble: Trouble, gap_us: u64) {
-        let at = self.now_us + self.rng.u64(1..=2 * gap_us);
+        let at = self.now_us + self.draw(trouble, (1, 2 * gap_us));
         self.queue.plan(at, Event::Trouble(trouble));
     }
 
@@ -38,83 +51,207 @@ impl World {
         if let Some((_, gap_us)) = gap.copied() {
             self.plan_trouble(trouble, gap_us);
         }
-        let id = self.some_node();
-        let now = self.now_us;
+        let id = NodeId::new(self.draw(trouble, (1, u64::from(self.plan.voters))) as u16);
         match trouble {
-            Trouble::Crash => self.crash(id, "loses its power"),
+            Trouble::Crash => self.stop(id, Stop::Power, "loses its power"),
+            Trouble::Kill => self.stop(id, Stop::Process, "is killed"),
             Trouble::Blackout => {
                 for node in 1..=self.plan.voters {
-                    self.crash(NodeId::new(node), "loses its power with all others");
+                    self.stop(NodeId::new(node), Stop::Power, "loses its power with all others");
                 }
             }
-            Trouble::MidSentence => self.node(id).cut_short = true,
-            Trouble::Pause => {
-                let until = now + self.rng.u64(PAUSE_US.0..=PAUSE_US.1);
-                self.node(id).paused_until_us = until;
-                self.story.tell(now, || format!("{id} stands still until {until} us"));
+            Trouble::MidSentence => self.node(id).cut = Some(Cut::MidSentence),
+            Trouble::AfterSync => self.node(id).cut = Some(Cut::AfterSync),
+            Trouble::Pause => self.pause(id),
+            Trouble::Lag => self.node(id).lags_until_us = self.a_while(trouble, WHILE_US),
+            Trouble::Clock => {
+                let off = self.chance(trouble).i64(-CLOCK_MS..=CLOCK_MS);
+                self.node(id).wall_off_ms = off;
+                self.story.tell(self.now_us, || format!("{id}'s wall clock is off by {off} ms"));
             }
-            Trouble::Stall => {
-                let until = now + self.rng.u64(STALL_US.0..=STALL_US.1);
-                self.node(id).stalled_until_us = until;
-                self.story.tell(now, || format!("{id}'s disk stalls until {until} us"));
+            Trouble::Stall | Trouble::Slow | Trouble::Fail | Trouble::Full => {
+                self.trouble_disk(trouble, id);
             }
-            Trouble::Cut => {
-                let how = self.network.break_some();
-                self.story.tell(now, || format!("the network {how}"));
-            }
+            Trouble::Rot => self.rot(id),
+            Trouble::Cut => self.cut(),
             Trouble::Mend => {
                 self.network.mend();
-                self.story.tell(now, || "the network is whole".into());
+                self.story.tell(self.now_us, || "the network is whole".into());
             }
-            Trouble::Clock => {
-                let off = self.rng.i64(-CLOCK_MS..=CLOCK_MS);
-                self.node(id).wall_off_ms = off;
-                self.story.tell(now, || format!("{id}'s wall clock is off by {off} ms"));
-            }
+            Trouble::Stray => self.stray(),
             Trouble::Owner => self.replace_owner(),
-            Trouble::Participant => self.crash_participant()?,
+            Trouble::Participant | Trouble::Vault => self.trouble_participant(trouble)?,
+            Trouble::Doze => self.doze(),
         }
         Ok(())
     }
 
-    /// A node loses its power, and gets it back after a while.
-    pub(super) fn crash(&mut self, id: NodeId, how: &str) {
+    fn trouble_disk(&mut self, trouble: Trouble, id: NodeId) {
+        let stall = self.draw(trouble, (0, STALLS_US.len() as u64 - 1)) as usize;
+        let span = if trouble == Trouble::Stall { STALLS_US[stall] } else { WHILE_US };
+        let until = self.a_while(trouble, span);
+        let mut rng = self.chance(trouble).fork();
+        let full = {
+            let node = self.node(id);
+            match trouble {
+                Trouble::Stall => node.stalled_until_us = until,
+                Trouble::Slow => node.slow_until_us = until,
+                Trouble::Fail => node.disk.fail_next(&mut rng),
+                _ => node.disk.set_full(true),
+            }
+            trouble == Trouble::Full
+        };
+        if full {
+            self.queue.plan(until, Event::Room { node: id });
+        }
+        let name = trouble.name();
+        self.story.tell(self.now_us, || format!("{id}'s disk: {name} until {until} us"));
+    }
+
+    /// Somebody has freed some space.
+    pub(super) fn room(&mut self, id: NodeId) {
+        self.node(id).disk.set_full(false);
+        self.story.tell(self.now_us, || format!("{id}'s disk has room again"));
+    }
+
+    /// A node stands still; its clock with it, as in a suspended machine, or not.
+    fn pause(&mut self, id: NodeId) {
+        let (now, until) = (self.now_us, self.a_while(Trouble::Pause, PAUSE_US));
+        let clock_too = self.chance(Trouble::Pause).bool();
+        let node = self.node(id);
+        node.paused_until_us = until;
+        if let Some(up) = node.up.as_mut().filter(|_| clock_too) {
+            up.clock.stand_still(now, until);
+        }
+        self.story.tell(now, || format!("{id} stands still until {until} us"));
+    }
+
+    /// Something on the disk decays, on no more nodes than may fail.
+    fn rot(&mut self, id: NodeId) {
+        let others = self.rotten.iter().filter(|rotten| **rotten != id).count();
+        if others + 1 > usize::from(self.plan.voters - 1) / 2 {
+            return;
+        }
+        let mut rng = self.chance(Trouble::Rot).fork();
+        let is_up = self.node(id).up.is_some();
+        match self.node(id).disk.rot(&mut rng) {
+            Rotten::Nothing => return,
+            Rotten::Record(slot) => self.watch.ghost.rot(id, slot, is_up),
+            Rotten::Something => {}
+        }
+        self.rotten.insert(id);
+        self.watch.seen.see(Sight::Rot);
+        self.story.tell(self.now_us, || format!("something on {id}'s disk decays"));
+    }
+
+    fn cut(&mut self) {
+        let serves = |node: &&crate::node::Node| {
+            node.up.as_ref().is_some_and(|up| up.replica.status().serving)
+        };
+        let leader = self.nodes.iter().find(serves).map(|node| node.id().get());
+        let shapes = self.plan.shapes.clone();
+        let Some(shape) = self.chance(Trouble::Cut).choice(shapes) else { return };
+        self.network.break_in(shape, leader);
+        self.story.tell(self.now_us, || format!("links break: {shape:?}, the leader {leader:?}"));
+    }
+
+    /// Somebody outside the cluster loses some of the others out of sight.
+    fn stray(&mut self) {
+        let Some(caller) = self.some_caller(Trouble::Stray) else { return };
+        let until = self.a_while(Trouble::Stray, WHILE_US);
+        let participants = (0..self.participants.len()).map(Caller::Participant);
+        let owners = (0..self.owners.len()).map(Caller::Owner);
+        let nodes = (1..=self.plan.voters).map(Place::Node);
+        let all = nodes.chain(participants.chain(owners).map(Place::Caller));
+        let rng = self.chance(Trouble::Stray);
+        let most = rng.bool();
+        let others: Vec<Place> = all.filter(|_| most || rng.bool()).collect();
+        self.network.lose(caller, &others, until);
+        self.story.tell(self.now_us, || format!("{caller:?} loses {others:?} until {until} us"));
+    }
+
+    fn doze(&mut self) {
+        let Some(caller) = self.some_caller(Trouble::Doze) else { return };
+        let until = self.a_while(Trouble::Doze, PAUSE_US);
+        self.dozing.insert(caller, until);
+        self.story.tell(self.now_us, || format!("{caller:?} stands still until {until} us"));
+    }
+
+    /// A node stops, and starts again after a while.
+    pub(super) fn stop(&mut self, id: NodeId, how: Stop, story: &str) {
         let mut rng = self.rng.fork();
         let back = self.now_us + rng.u64(OFF_US.0..=OFF_US.1);
         let node = self.node(id);
-        node.cut_short = false;
+        node.cut = None;
         let Some(up) = node.up.take() else { return };
         self.watch.seen.see(Sight::Crash);
-        let node = &mut self.nodes[usize::from(id.get()) - 1];
+        let node = self.node(id);
         node.in_flight = up.syncing.map_or_else(Vec::new, |batch| batch.writes().to_vec());
-        node.disk.crash(&node.in_flight, &mut rng);
-        self.story.tell(self.now_us, || format!("{id} {how}"));
+        let in_flight = std::mem::take(&mut node.in_flight);
+        node.disk.stop(how, &in_flight, &mut rng);
+        node.in_flight = in_flight;
+        self.story.tell(self.now_us, || format!("{id} {story}"));
         self.queue.plan(back, Event::Start { node: id });
     }
 
     fn replace_owner(&mut self) {
-        if self.owners.is_empty() {
-            return;
-        }
-        let place = self.rng.usize(0..self.owners.len());
+        let Some(place) = self.chance_below(Trouble::Owner, self.owners.len()) else { return };
         self.owners[place].replace(self.now_us);
         self.watch.seen.see(Sight::Death);
         self.story.tell(self.now_us, || format!("owner {place} dies, and another takes its place"));
         let caller = Caller::Owner(place);
-        self.queue.plan(self.now_us + self.rng.u64(0..100 * MS), Event::Alarm { caller });
+        let at = self.now_us + self.draw(Trouble::Owner, (0, 100 * MS));
+        self.queue.plan(at, Event::Alarm { caller });
     }
 
-    fn crash_participant(&mut self) -> Checked {
-        let participant = self.rng.usize(0..self.participants.len());
-        self.story.tell(self.now_us, || format!("participant {participant} loses its power"));
-        self.watch.seen.see(Sight::Death);
-        self.participants[participant].crash(&mut self.watch)?;
-        let back = self.now_us + self.rng.u64(OFF_US.0..=OFF_US.1);
-        self.queue.plan(back, Event::Return { participant });
+    fn trouble_participant(&mut self, trouble: Trouble) -> Checked {
+        let Some(place) = self.chance_below(trouble, self.participants.len()) else {
+            return Ok(());
+        };
+        let until = self.a_while(trouble, WHILE_US);
+        let first = self.chance(trouble).bool();
+        let ill = match (trouble, first) {
+            (Trouble::Vault, true) => Ill::Stalls { until_us: until },
+            (Trouble::Vault, false) => Ill::Fails,
+            (_, true) => Ill::CutAfterSync,
+            (_, false) => return self.crash_participant(place, "loses its power"),
+        };
+        self.story.tell(self.now_us, || format!("participant {place}: {ill:?}"));
+        self.participants[place].falls(ill);
         Ok(())
     }
 
-    fn some_node(&mut self) -> NodeId {
-        NodeId::new(self.rng.u16(1..=self.plan.voters))
+    /// A participant's process ends, and another begins after a while.
+    pub(super) fn crash_participant(&mut self, place: usize, story: &str) -> Checked {
+        self.story.tell(self.now_us, || format!("participant {place} {story}"));
+        self.watch.seen.see(Sight::Death);
+        self.participants[place].crash(&mut self.watch)?;
+        let back = self.now_us + self.rng.u64(OFF_US.0..=OFF_US.1);
+        self.queue.plan(back, Event::Return { participant: place });
+        Ok(())
+    }
+
+    fn some_caller(&mut self, trouble: Trouble) -> Option<Caller> {
+        let clients = (0..self.clients.len()).map(Caller::Client);
+        let owners = (0..self.owners.len()).map(Caller::Owner);
+        let participants = (0..self.participants.len()).map(Caller::Participant);
+        let all: Vec<Caller> = clients.chain(owners).chain(participants).collect();
+        self.chance(trouble).choice(all)
+    }
+
+    fn chance_below(&mut self, trouble: Trouble, count: usize) -> Option<usize> {
+        (count > 0).then(|| self.chance(trouble).usize(0..count))
+    }
+
+    fn a_while(&mut self, trouble: Trouble, span_us: (u64, u64)) -> u64 {
+        self.now_us + self.draw(trouble, span_us)
+    }
+
+    fn draw(&mut self, trouble: Trouble, (least, most): (u64, u64)) -> u64 {
+        self.chance(trouble).u64(least..=most)
+    }
+
+    fn chance(&mut self, trouble: Trouble) -> &mut fastrand::Rng {
+        self.chances.get_mut(&trouble).expect("every kind of trouble has its chances")
     }
 }
