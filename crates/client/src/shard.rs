@@ -2,7 +2,8 @@ use bytes::Bytes;
 use synod_machine::{
     Entry, ParticipantName, TxnId, Verdict,
     branch::Work,
-    participant_door::{Ask, Call, InDoubt, Info, Said},
+    door::NotApplied,
+    participant_door::{Ask, Call, Freshness, InDoubt, Info, Said},
 };
 use synod_net::AskError;
 use tokio::time::timeout_at;
@@ -17,12 +18,19 @@ use crate::{
     wire::{decode, encode},
 };
 
-/// A participant as others see it. Reading it sees every transaction that it has finished, and
-/// needs neither leader nor quorum once its address is known.
+/// A participant as others see it.
+///
+/// A read sees every transaction that anybody was told has committed before the read began: where
+/// one is in doubt, the read waits for its end, and is *not applied* if that does not come in time.
+/// [`Shard::stale`] waits for nothing. Neither needs leader or quorum once the address is known.
+///
+/// Two reads are of two moments, also of one participant: what must be seen at one moment is put
+/// as guards into a transaction over all of it.
 #[derive(Clone, Debug)]
 pub struct Shard {
     client: Client,
     name: ParticipantName,
+    freshness: Freshness,
 }
 
 /// What one question to a participant came to.
@@ -37,12 +45,19 @@ pub(crate) enum Heard {
 
 impl Shard {
     pub(crate) fn new(client: Client, name: &str) -> Shard {
-        Shard { client, name: ParticipantName::new(name) }
+        Shard { client, name: ParticipantName::new(name), freshness: Freshness::Committed }
     }
 
-    /// One key, as of the last finished transaction.
+    /// The same participant, read as of the last transaction that has finished there: what is in
+    /// doubt is as if it had not been.
+    #[must_use]
+    pub fn stale(&self) -> Shard {
+        Shard { freshness: Freshness::Finished, ..self.clone() }
+    }
+
+    /// One key.
     pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Entry>, Error> {
-        match self.ask(Call::Get { key: key.into() }).await? {
+        match self.ask(Call::Get { key: key.into(), freshness: self.freshness }).await? {
             Said::Key { entry, .. } => Ok(entry),
             said => Err(no_answer(said)),
         }
@@ -55,7 +70,8 @@ impl Shard {
         after: Option<Bytes>,
         limit: u32,
     ) -> Result<Page, Error> {
-        match self.ask(Call::Scan { prefix: prefix.into(), after, limit }).await? {
+        let (prefix, freshness) = (prefix.into(), self.freshness);
+        match self.ask(Call::Scan { prefix, after, limit, freshness }).await? {
             Said::Keys { revision, entries, more } => Ok(Page { revision, entries, more }),
             said => Err(no_answer(said)),
         }
@@ -111,13 +127,17 @@ impl Shard {
     /// Asks; once more where the log says that it is now, when it is not where it was.
     async fn ask(&self, call: Call) -> Result<Said, Error> {
         let (core, deadline) = (&self.client.core, self.client.deadline());
-        let party = core.find(&self.name, deadline).await?;
+        let mut party = core.find(&self.name, deadline).await?;
         // Where it was, nobody may answer any more, and silence takes time: half of it is kept for
         // where it is now.
         let first = deadline.or_after(deadline.left() / 2);
         let mut heard = core.ask_participant(&party, &call, first).await;
         if matches!(heard, Heard::Unsent(_) | Heard::Lost) {
-            let party = core.find_anew(&self.name, deadline).await?;
+            party = core.find_anew(&self.name, deadline).await?;
+            heard = core.ask_participant(&party, &call, deadline).await;
+        }
+        if matches!(heard, Heard::Said(Said::NotApplied(NotApplied::Locked { .. }))) {
+            // It is there, and waits for a transaction in doubt: so does this, for all of its time.
             heard = core.ask_participant(&party, &call, deadline).await;
         }
         match heard {

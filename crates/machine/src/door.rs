@@ -106,6 +106,12 @@ pub enum NotApplied {
     /// The node's disk takes no more.
     #[error("the node's disk is full")]
     DiskFull,
+    /// A participant's key is held by a transaction in doubt, and the time was up before it ended.
+    #[error("transaction {by} is in doubt and writes what was to be read")]
+    Locked {
+        /// Which transaction.
+        by: TxnId,
+    },
 }
 
 /// Why it will not be done.

@@ -314,15 +314,26 @@ impl Call {
     }
 }
 
+impl crate::participant_door::Call {
+    /// Whether it keeps the limits: what a participant's door asks of every call. The work of a
+    /// prepare is judged with a vote.
+    pub fn check(&self) -> Result<(), Misuse> {
+        use crate::participant_door::Call;
+        match self {
+            Call::Get { key, .. } => check_key(key),
+            Call::Scan { prefix, after, .. } => check_page(prefix, after.as_ref()),
+            Call::Prepare { txn, .. } | Call::Finish { txn, .. } => check_txn(*txn),
+            Call::InDoubt | Call::Info => Ok(()),
+        }
+    }
+}
+
 impl Query {
     /// Whether it keeps the limits.
     pub fn check(&self) -> Result<(), Misuse> {
         match self {
             Query::Get { key } => check_key(key),
-            Query::List { prefix, after, .. } => {
-                at_most("bytes of a prefix", prefix.len(), KEY_BYTES_MAX)?;
-                at_most("bytes of a key", after.as_ref().map_or(0, Bytes::len), KEY_BYTES_MAX)
-            }
+            Query::List { prefix, after, .. } => check_page(prefix, after.as_ref()),
             Query::Verdicts { txns } => {
                 at_most("transactions of one question", txns.len(), TXNS_MAX)
             }
@@ -359,6 +370,11 @@ fn check_key(key: &Bytes) -> Result<(), Misuse> {
         return Err(Misuse::Contradiction("a key must have at least one byte"));
     }
     at_most("bytes of a key", key.len(), KEY_BYTES_MAX)
+}
+
+fn check_page(prefix: &Bytes, after: Option<&Bytes>) -> Result<(), Misuse> {
+    at_most("bytes of a prefix", prefix.len(), KEY_BYTES_MAX)?;
+    at_most("bytes of a key", after.map_or(0, Bytes::len), KEY_BYTES_MAX)
 }
 
 fn key_and_value(key: &Bytes, value: &Bytes) -> Result<(), Misuse> {

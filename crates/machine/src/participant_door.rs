@@ -40,10 +40,12 @@ pub enum Call {
     },
     /// Which branches are prepared and wait for a verdict.
     InDoubt,
-    /// One key, as of the last finished transaction.
+    /// One key.
     Get {
         /// Which.
         key: Bytes,
+        /// How fresh: see [`Freshness`].
+        freshness: Freshness,
     },
     /// Keys in byte order.
     Scan {
@@ -53,9 +55,21 @@ pub enum Call {
         after: Option<Bytes>,
         /// At most so many (and at most 1 MiB).
         limit: u32,
+        /// How fresh: see [`Freshness`].
+        freshness: Freshness,
     },
     /// Who it is and how it stands.
     Info,
+}
+
+/// How fresh a read of a participant must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Freshness {
+    /// Sees every transaction that anybody was told has committed before the read began: it waits
+    /// until those have ended here that were prepared when it came and write what it reads.
+    Committed,
+    /// As of the last transaction that has finished here; waits for nothing.
+    Finished,
 }
 
 /// What a participant says to a call.

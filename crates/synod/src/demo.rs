@@ -180,7 +180,8 @@ async fn curtain(
     }
     let mut catalogs = Vec::new();
     for shard in SHARDS {
-        let records = director.client.shard(shard).scan_all().await.map_err(ask::failure)?;
+        let records =
+            director.client.shard(shard).stale().scan_all().await.map_err(ask::failure)?;
         let records = records.into_iter().map(|(key, entry)| (key.to_vec(), entry.value.to_vec()));
         catalogs.push((shard.to_owned(), records.collect()));
     }

@@ -9,6 +9,7 @@ mod books;
 mod door;
 mod engine;
 mod error;
+mod readers;
 mod store;
 
 use std::{

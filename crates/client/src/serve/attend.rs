@@ -47,6 +47,11 @@ impl<R: ResourceManager> Attendance<R> {
         well &= self.hear(&in_doubt).await;
         for txn in self.overdue() {
             well &= self.propose_abort(txn).await;
+            if !well {
+                // Without a quorum each takes a whole deadline, and nobody would listen meanwhile
+                // to what was decided before.
+                return false;
+            }
         }
         well
     }

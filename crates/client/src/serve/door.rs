@@ -41,6 +41,9 @@ async fn answer<R: ResourceManager>(post: &Post<R>, asked: &Asked) -> Said {
     if let Some(refusal) = refuse(&asked.from.who, &ask.call) {
         return Said::Refused(refusal);
     }
+    if let Err(misuse) = ask.call.check() {
+        return Said::Refused(misuse.into());
+    }
     match ask.call {
         Call::Prepare { txn, work } => prepare(post, txn, work).await,
         Call::Finish { txn, verdict } => finish(post, txn, verdict).await,

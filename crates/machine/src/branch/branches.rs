@@ -111,6 +111,22 @@ impl Branches {
         self.prepared.iter().map(row).collect()
     }
 
+    /// Whether it has promised and not heard its verdict.
+    pub fn is_prepared(&self, txn: TxnId) -> bool {
+        self.prepared.contains_key(&txn)
+    }
+
+    /// The transaction that is prepared here and writes this key if it commits: it may have
+    /// committed already, and somebody may have been told so.
+    pub fn writer(&self, key: &Bytes) -> Option<TxnId> {
+        self.locks.writer(key)
+    }
+
+    /// As [`Branches::writer`], of all keys that begin with `prefix` and come after `after`.
+    pub fn writers(&self, prefix: &Bytes, after: Option<&Bytes>) -> BTreeSet<TxnId> {
+        self.locks.writers(prefix, after)
+    }
+
     /// The participant's own revision.
     pub fn revision(&self) -> Revision {
         self.revision

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use bytes::Bytes;
 
@@ -38,6 +41,29 @@ impl Locks {
             };
             by.filter(|by| *by != txn).map(|by| (by, key.clone()))
         })
+    }
+
+    /// Who holds this key to write it.
+    pub(super) fn writer(&self, key: &Bytes) -> Option<TxnId> {
+        match self.held.get(key)? {
+            Lock::Written(by) => Some(*by),
+            Lock::Guarded(_) => None,
+        }
+    }
+
+    /// Who holds keys to write them that begin with `prefix` and come after `after`.
+    pub(super) fn writers(&self, prefix: &Bytes, after: Option<&Bytes>) -> BTreeSet<TxnId> {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            Some(_) | None => Bound::Included(prefix),
+        };
+        let held = self.held.range::<Bytes, _>((start, Bound::Unbounded));
+        let below = held.take_while(|(key, _)| key.starts_with(prefix));
+        let writers = below.filter_map(|(_, lock)| match lock {
+            Lock::Written(by) => Some(*by),
+            Lock::Guarded(_) => None,
+        });
+        writers.collect()
     }
 
     /// Takes every lock of the work, which conflicts with none.

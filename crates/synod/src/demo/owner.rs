@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use synod_client::{
-    Client, Error, Outcome,
-    machine::{Expect, Guard, Mutation, branch::Work},
+    Client, Error, Outcome, Shard,
+    machine::{Entry, Expect, Guard, Mutation, branch::Work},
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -36,8 +37,11 @@ const REST: Duration = Duration::from_millis(20);
 /// Satellites that one transaction brings into an empty catalog.
 const LOAD_AT_ONCE: usize = 64;
 
-/// What stands in each catalog and is not being moved: key and record, by the place in [`SHARDS`].
-type Idle = Arc<Mutex<[BTreeMap<Vec<u8>, Vec<u8>>; 2]>>;
+/// What stands in each catalog: key and record, by the place in [`SHARDS`].
+type Catalogs = [BTreeMap<Vec<u8>, Vec<u8>>; 2];
+
+/// What of it is not being moved.
+type Idle = Arc<Mutex<Catalogs>>;
 
 /// Runs the hidden verb.
 pub(crate) fn run(common: &Common, args: &DemoOwnerArgs) -> Result<(), Failure> {
@@ -95,23 +99,28 @@ async fn listen(tell: &watch::Sender<OwnerHears>) {
 }
 
 /// Learns what stands where; fills empty catalogs first, by atomic commit like everything else.
+///
+/// What an owner before has left in doubt is taken to be where it was: its guards will tell. What
+/// this one has just loaded it wants to see whole.
 async fn gather(client: &Client, idle: &Idle) -> Result<usize, Failure> {
-    loop {
-        let mut found = [BTreeMap::new(), BTreeMap::new()];
-        for (place, shard) in SHARDS.iter().enumerate() {
-            let records = client.shard(shard).scan_all().await.map_err(ask::failure)?;
-            found[place] = records
-                .into_iter()
-                .map(|(key, entry)| (key.to_vec(), entry.value.to_vec()))
-                .collect();
-        }
-        let count = found.iter().map(BTreeMap::len).sum();
-        if count > 0 {
-            *lock(idle) = found;
-            return Ok(count);
-        }
+    let mut found = read(&SHARDS.map(|shard| client.shard(shard).stale())).await?;
+    if found.iter().all(BTreeMap::is_empty) {
         load(client).await?;
+        found = read(&SHARDS.map(|shard| client.shard(shard))).await?;
     }
+    let count = found.iter().map(BTreeMap::len).sum();
+    *lock(idle) = found;
+    Ok(count)
+}
+
+async fn read(shards: &[Shard; 2]) -> Result<Catalogs, Failure> {
+    let mut found = Catalogs::default();
+    for (place, shard) in shards.iter().enumerate() {
+        let records = shard.scan_all().await.map_err(ask::failure)?;
+        let row = |(key, entry): (Bytes, Entry)| (key.to_vec(), entry.value.to_vec());
+        found[place] = records.into_iter().map(row).collect();
+    }
+    Ok(found)
 }
 
 async fn load(client: &Client) -> Result<(), Failure> {
@@ -241,8 +250,8 @@ fn say(said: OwnerSays) -> Result<(), Failure> {
     print::lines(&line(&said))
 }
 
-fn bytes(bytes: &[u8]) -> bytes::Bytes {
-    bytes::Bytes::copy_from_slice(bytes)
+fn bytes(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
 }
 
 /// A mover that panicked has told so; the others' catalog is still whole.

@@ -1,7 +1,7 @@
 //! The shard's side towards the cluster: it makes itself known, tells what it has finished, asks
 //! how branches ended whose owner does not say, and asks the log to abort what has waited too long.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use synod_client::{
     Client, Config, Error, Participant, Refused,
@@ -123,8 +123,9 @@ impl Attendant {
         &self,
         mut proposals: mpsc::UnboundedReceiver<Command>,
     ) -> Result<(), ShardError> {
-        while let Some(proposal) = proposals.recv().await {
-            let Command::Decide { txn, .. } = proposal else { continue };
+        let mut overdue = BTreeSet::new();
+        while gather(&mut proposals, &mut overdue).await {
+            let Some(txn) = overdue.pop_first() else { continue };
             match self.participant.abort_in_doubt(txn).await {
                 Ok(verdict) => self.learn(txn, verdict),
                 // The branch asks again after its grace.
@@ -166,6 +167,32 @@ impl Attendant {
     }
 }
 
+/// Takes in what is proposed, each once: branches ask again and again while no answer comes, and
+/// without a quorum none comes for hours. Waits while there is nothing; `false` when there will be
+/// nothing any more.
+async fn gather(
+    proposals: &mut mpsc::UnboundedReceiver<Command>,
+    overdue: &mut BTreeSet<TxnId>,
+) -> bool {
+    if overdue.is_empty() {
+        match proposals.recv().await {
+            Some(proposal) => overdue.extend(decided_by(&proposal)),
+            None => return false,
+        }
+    }
+    while let Ok(proposal) = proposals.try_recv() {
+        overdue.extend(decided_by(&proposal));
+    }
+    true
+}
+
+fn decided_by(proposal: &Command) -> Option<TxnId> {
+    match proposal {
+        Command::Decide { txn, .. } => Some(*txn),
+        _ => None,
+    }
+}
+
 /// Waits a little after a failure that may pass; any other ends the shard. What the log rejects may
 /// pass: it rejects one command, not the participant.
 async fn passing(error: Error) -> Result<(), ShardError> {
@@ -179,5 +206,31 @@ async fn passing(error: Error) -> Result<(), ShardError> {
             sleep(RETRY_AFTER).await;
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_client::machine::{AbortCause, ParticipantName, Proposal, SessionId};
+
+    use super::*;
+
+    /// A branch that asks every ten seconds for as long as the cluster is away is asked for once.
+    #[tokio::test]
+    async fn what_is_proposed_again_and_again_waits_once() {
+        let (sender, mut proposals) = mpsc::unbounded_channel();
+        let txn = |n| TxnId { session: SessionId::new(1), n };
+        for n in (1..=3).cycle().take(3_000) {
+            let cause = AbortCause::InDoubtGrace { participant: ParticipantName::new("east") };
+            let outcome = Proposal::Abort { cause };
+            sender.send(Command::Decide { txn: txn(n), outcome }).unwrap();
+        }
+        let mut overdue = BTreeSet::new();
+        assert!(gather(&mut proposals, &mut overdue).await);
+        assert_eq!(overdue.pop_first(), Some(txn(1)));
+        assert!(gather(&mut proposals, &mut overdue).await);
+        assert_eq!(overdue.into_iter().collect::<Vec<_>>(), [txn(2), txn(3)]);
+        drop(sender);
+        assert!(!gather(&mut proposals, &mut BTreeSet::new()).await);
     }
 }

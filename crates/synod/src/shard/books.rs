@@ -95,8 +95,8 @@ impl Books {
     pub(super) fn read(&self, now: Moment, call: &Call) -> Result<Said, ShardError> {
         let revision = self.branches.revision();
         Ok(match call {
-            Call::Get { key } => Said::Key { revision, entry: self.store.get(key)? },
-            Call::Scan { prefix, after, limit } => {
+            Call::Get { key, .. } => Said::Key { revision, entry: self.store.get(key)? },
+            Call::Scan { prefix, after, limit, .. } => {
                 let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
                 let page = self.store.scan(prefix, after.as_deref(), limit, PAGE_BYTES_MAX)?;
                 Said::Keys { revision, entries: page.0, more: page.1 }

@@ -1,5 +1,7 @@
 //! The shard's door: who may ask what.
 
+use std::time::Duration;
+
 use synod_client::{
     machine::{
         door::Refusal,
@@ -11,17 +13,21 @@ use tokio::sync::mpsc;
 
 use super::engine::{self, Engine};
 
+/// The longest that a call may wait here: whoever waits longer asks again.
+const WITHIN_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// Lets in whom it may, for as long as there are callers.
 pub(super) async fn serve(mut asked: mpsc::Receiver<Asked>, engine: Engine) {
     while let Some(Asked { from, body, reply }) = asked.recv().await {
         match admit(&from, &body) {
-            Ok(call) => engine.ask(call, reply),
+            Ok((call, within)) => engine.ask(call, within, reply),
             Err(refusal) => engine::answer(reply, &Said::Refused(refusal)),
         }
     }
 }
 
-fn admit(from: &Identity, body: &[u8]) -> Result<Call, Refusal> {
+/// The call, and how long its caller waits for it.
+fn admit(from: &Identity, body: &[u8]) -> Result<(Call, Duration), Refusal> {
     let (ask, rest) = postcard::take_from_bytes::<Ask>(body)
         .map_err(|error| Refusal::Malformed(error.to_string()))?;
     if !rest.is_empty() {
@@ -35,7 +41,11 @@ fn admit(from: &Identity, body: &[u8]) -> Result<Call, Refusal> {
         Who::Client { role, .. } => *role,
         Who::Node(_) => return Err(too_small("node", needs)),
     };
-    if covers(has, needs) { Ok(ask.call) } else { Err(too_small(has.word(), needs)) }
+    if !covers(has, needs) {
+        return Err(too_small(has.word(), needs));
+    }
+    ask.call.check()?;
+    Ok((ask.call, Duration::from_millis(ask.within_ms.into()).min(WITHIN_MAX)))
 }
 
 /// The ladder of roles; a participant stands beside it and asks nothing of another.
@@ -55,7 +65,10 @@ fn too_small(has: &str, needs: Role) -> Refusal {
 #[cfg(test)]
 mod tests {
     use synod_client::{
-        machine::{SessionId, TxnId, Verdict, branch::Work},
+        machine::{
+            SessionId, TxnId, Verdict, branch::Work, limits::KEY_BYTES_MAX,
+            participant_door::Freshness,
+        },
         net::Name,
     };
 
@@ -92,6 +105,25 @@ mod tests {
         assert!(admit(&client(Role::Participant), &bytes(Call::Info)).is_err());
         let node = Identity { who: Who::Node(Name::new("n1").unwrap()), ..client(Role::Admin) };
         assert!(admit(&node, &bytes(Call::Info)).is_err());
+    }
+
+    /// Keys at and over their limit, and transactions that nobody can have numbered so.
+    #[test]
+    fn what_breaks_a_limit_is_refused_by_name() {
+        let get = |length: usize| Call::Get {
+            key: vec![b'k'; length].into(),
+            freshness: Freshness::Finished,
+        };
+        let judged = |call| admit(&client(Role::Admin), &bytes(call));
+        assert!(judged(get(1)).is_ok() && judged(get(KEY_BYTES_MAX)).is_ok());
+        assert!(matches!(judged(get(0)), Err(Refusal::Misuse(_))));
+        let long = judged(get(KEY_BYTES_MAX + 1)).unwrap_err();
+        assert!(matches!(long, Refusal::Limit { got: 4_097, max: 4_096, .. }), "{long}");
+        for (session, n) in [(0, 1), (1, 0), (1, u64::MAX)] {
+            let txn = TxnId { session: SessionId::new(session), n };
+            let finish = Call::Finish { txn, verdict: Verdict::Aborted };
+            assert!(matches!(judged(finish), Err(Refusal::Misuse(_))), "{txn}");
+        }
     }
 
     #[test]

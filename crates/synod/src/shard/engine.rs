@@ -23,6 +23,7 @@ use tracing::{error, warn};
 use super::{
     ShardError,
     books::{Books, as_step},
+    readers::{Reader, Readers, Turn},
 };
 
 /// Orders that may wait; beyond it a caller is told to try again.
@@ -38,7 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What the thread is told.
 enum Order {
-    Ask { call: Call, reply: Reply },
+    Ask { call: Call, reply: Reply, until: Instant },
     Finish { txn: TxnId, verdict: Verdict },
     Acknowledged(Vec<TxnId>),
 }
@@ -87,6 +88,7 @@ impl Engine {
             begun: Instant::now(),
             askers: BTreeMap::new(),
             next_asker: 0,
+            readers: Readers::default(),
             finished,
             proposals,
             attendance,
@@ -106,9 +108,11 @@ impl Engine {
         Ok((Engine { orders }, news, Running { failed, thread }))
     }
 
-    /// Hands over a caller's question; answered by the thread.
-    pub(super) fn ask(&self, call: Call, reply: Reply) {
-        match self.orders.try_send(Order::Ask { call, reply }) {
+    /// Hands over a caller's question; answered by the thread, and not done once its caller waits
+    /// no more.
+    pub(super) fn ask(&self, call: Call, within: Duration, reply: Reply) {
+        let until = Instant::now() + within;
+        match self.orders.try_send(Order::Ask { call, reply, until }) {
             Ok(()) => {}
             Err(TrySendError::Full(Order::Ask { reply, .. })) => {
                 let overloaded = NotApplied::Overloaded { retry_after_ms: RETRY_AFTER_MS };
@@ -140,6 +144,7 @@ struct Owner {
     begun: Instant,
     askers: BTreeMap<Asker, Reply>,
     next_asker: u64,
+    readers: Readers<Reply>,
     finished: mpsc::UnboundedSender<TxnId>,
     proposals: mpsc::UnboundedSender<Command>,
     attendance: watch::Sender<Attendance>,
@@ -148,7 +153,7 @@ struct Owner {
 impl Owner {
     fn run(mut self, inbox: &Receiver<Order>) -> Result<(), ShardError> {
         loop {
-            let first = match inbox.recv_timeout(LOOK_EVERY) {
+            let first = match inbox.recv_timeout(self.readers.due_in(LOOK_EVERY)) {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -156,9 +161,7 @@ impl Owner {
             let waiting = first.into_iter().chain(inbox.try_iter()).take(BATCH_MAX);
             let (steps, reads) = self.sort(waiting);
             self.step(steps)?;
-            for (call, reply) in reads {
-                answer(reply, &self.books.read(self.now(), &call)?);
-            }
+            self.read(reads)?;
             self.publish();
         }
     }
@@ -168,17 +171,22 @@ impl Owner {
     }
 
     /// What changes the branches apart from what only reads.
-    fn sort(&mut self, orders: impl Iterator<Item = Order>) -> (Vec<Input>, Vec<(Call, Reply)>) {
+    fn sort(&mut self, orders: impl Iterator<Item = Order>) -> (Vec<Input>, Vec<Reader<Reply>>) {
         let (mut steps, mut reads) = (Vec::new(), Vec::new());
+        let now = Instant::now();
         for order in orders {
             match order {
-                Order::Ask { call, reply } => match as_step(call, Asker(self.next_asker)) {
+                // Its owner has given it up by now: locks taken for it would be held for nobody.
+                Order::Ask { call: Call::Prepare { .. }, reply, until } if until <= now => {
+                    answer(reply, &Said::NotApplied(NotApplied::Deadline));
+                }
+                Order::Ask { call, reply, until } => match as_step(call, Asker(self.next_asker)) {
                     Ok(step) => {
                         steps.push(step);
                         self.askers.insert(Asker(self.next_asker), reply);
                         self.next_asker += 1;
                     }
-                    Err(call) => reads.push((call, reply)),
+                    Err(call) => reads.push(Reader { call, reply, until }),
                 },
                 Order::Finish { txn, verdict } => {
                     steps.push(Input::Finish { asker: None, txn, verdict });
@@ -209,6 +217,19 @@ impl Owner {
             let _ = self.proposals.send(proposal);
         }
         outcome.alarms.iter().for_each(tell_operator);
+        Ok(())
+    }
+
+    /// Answers what may be read by now, from what is durable.
+    fn read(&mut self, new: Vec<Reader<Reply>>) -> Result<(), ShardError> {
+        for turn in self.readers.turns(new, self.books.branches(), Instant::now()) {
+            match turn {
+                Turn::Read(Reader { call, reply, .. }) => {
+                    answer(reply, &self.books.read(self.now(), &call)?);
+                }
+                Turn::Not(reply, why) => answer(reply, &Said::NotApplied(why)),
+            }
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::{
 use synod_client::machine::{
     Entry, Expect, Guard, Mutation, SessionId, TxnId, Verdict,
     branch::Work,
-    participant_door::{NoReason, Vote},
+    participant_door::{Freshness, NoReason, Vote},
 };
 
 use super::{disk::Disk, *};
@@ -60,7 +60,8 @@ fn said(outcome: Outcome) -> Vec<(u64, Said)> {
 }
 
 fn key(books: &Books, key: &str) -> Option<Entry> {
-    match books.read(NOW, &Call::Get { key: key.to_owned().into() }).unwrap() {
+    let call = Call::Get { key: key.to_owned().into(), freshness: Freshness::Finished };
+    match books.read(NOW, &call).unwrap() {
         Said::Key { entry, .. } => entry,
         other => panic!("{other:?} is no key"),
     }
