@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     Ballot, Decree, Held, Output, Page, Report, Slot, Span, Write,
     learner::Learner,
-    limits::{AHEAD_BYTES_MAX, AHEAD_SLOTS_MAX, HELD_RUNS_MAX, PAGE_BYTES_MAX, PAGE_SLOTS_MAX},
+    limits::{AHEAD_BYTES_MAX, AHEAD_SLOTS_MAX, HELD_RUNS_MAX, PAGE_BYTES_MAX},
 };
 
 /// The acceptor: one promise, and one vote per slot above the chosen watermark.
@@ -133,7 +133,13 @@ impl Acceptor {
     ///
     /// While the promise stands nothing below its ballot is accepted, so what a page says of a slot
     /// stays true, or becomes *chosen*: pages of different moments fit together.
-    pub(crate) fn page(&self, first: Slot, holds: &[Held], learner: &Learner) -> Page {
+    pub(crate) fn page(
+        &self,
+        first: Slot,
+        holds: &[Held],
+        learner: &Learner,
+        slots_max: usize,
+    ) -> Page {
         let chosen_upto = learner.upto();
         let mut page = Page { first, upto: None, chosen_upto, reports: Vec::new() };
         let mut bytes = 0;
@@ -141,7 +147,7 @@ impl Acceptor {
         for slot in self.reported(from, learner) {
             let report = self.report(slot, holds, learner);
             bytes += report_bytes(&report);
-            let full = bytes > PAGE_BYTES_MAX || page.reports.len() == PAGE_SLOTS_MAX;
+            let full = bytes > PAGE_BYTES_MAX || page.reports.len() >= slots_max;
             if let (true, Some((last, _))) = (full, page.reports.last()) {
                 page.upto = Some(*last);
                 break;
@@ -258,7 +264,7 @@ mod tests {
         for (slot, round) in [(1, 1), (2, 2), (4, 2)] {
             accepts(&mut theirs, slot, vote(round, 1));
         }
-        let page = theirs.page(Slot::new(1), &holds, &Learner::new(Slot::ZERO));
+        let page = theirs.page(Slot::new(1), &holds, &Learner::new(Slot::ZERO), 4);
         let told =
             |round| Report::Accepted { ballot: ballot(round), decree: vote(round, 1).decree };
         let expected = [(1, Report::Held { ballot: ballot(1) }), (2, told(2)), (4, told(2))];
@@ -277,7 +283,7 @@ mod tests {
         let mut slots = Vec::new();
         let mut next = Some(Slot::new(1));
         while let Some(first) = next {
-            let page = acceptor.page(first, &[], &Learner::new(Slot::ZERO));
+            let page = acceptor.page(first, &[], &Learner::new(Slot::ZERO), 4);
             let bytes: usize = page.reports.iter().map(|(_, report)| report_bytes(report)).sum();
             assert!(bytes <= PAGE_BYTES_MAX);
             slots.extend(page.reports.iter().map(|(slot, _)| slot.get()));

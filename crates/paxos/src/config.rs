@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{Life, NodeId, Policy};
+use crate::{Life, NodeId, Policy, limits::PAGE_SLOTS_MAX};
 
 /// The voters of a cluster: who they are and how many make a quorum.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,8 @@ pub struct Config {
     pub window_slots: u64,
     /// Bytes that may be in flight above the chosen watermark.
     pub window_bytes: usize,
+    /// Reports in one page of a promise.
+    pub page_slots: usize,
 }
 
 impl Config {
@@ -107,6 +109,7 @@ impl Config {
             detector: Policy::default(),
             window_slots: 1_024,
             window_bytes: 16 << 20,
+            page_slots: PAGE_SLOTS_MAX,
         })
     }
 }

@@ -128,6 +128,7 @@ impl Node {
         let paxos = synod_paxos::Config::new(self.life, members.clone());
         let mut config = Config::new(paxos.expect("every machine of the universe is a voter"));
         config.paxos.window_slots = plan.window_slots;
+        config.paxos.page_slots = plan.page_slots;
         (config.queue_bytes_max, config.batch_bytes_max) = plan.queue_bytes;
         config
     }

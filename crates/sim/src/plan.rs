@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) window_slots: u64,
     /// Bytes of requests that a leader lets wait, and of one batch.
     pub(crate) queue_bytes: (usize, usize),
+    /// How many slots one page of a promise reports.
+    pub(crate) page_slots: usize,
     /// How long a sync takes.
     pub(crate) sync_us: (u64, u64),
     /// How far the rates of processes' clocks are off at most, in parts of a million.
@@ -77,6 +79,7 @@ impl Plan {
             shapes: Shape::ALL.into_iter().filter(|_| rng.bool()).collect(),
             window_slots: [3, 30, 1_024][rng.usize(0..3)],
             queue_bytes: [(300, 200), (16 << 20, 1 << 20)][rng.usize(0..2)],
+            page_slots: [1, 3, 4_096][rng.usize(0..3)],
             sync_us: if slow_sync { (2 * MS, 60 * MS) } else { (100, 5 * MS) },
             drift_ppm: [0, 200, 50_000][rng.usize(0..3)],
             gaps_us: troubles(rng),

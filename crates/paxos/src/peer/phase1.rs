@@ -61,7 +61,7 @@ impl Peer {
         holds: &[Held],
         out: &mut Output,
     ) {
-        let page = self.acceptor.page(first, holds, &self.learner);
+        let page = self.acceptor.page(first, holds, &self.learner, self.config.page_slots);
         self.voice.seal(out, to, Message::Promise { ballot, page });
     }
 
