@@ -5,6 +5,7 @@ pub(crate) mod acceptor;
 pub(crate) mod agreement;
 pub(crate) mod clients;
 pub(crate) mod leadership;
+mod lives;
 pub(crate) mod order;
 mod shelf;
 pub(crate) mod transactions;
@@ -33,6 +34,8 @@ pub(crate) struct Watch {
     pub(crate) leadership: Leadership,
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
+    /// The moment of the universe.
+    pub(crate) now_us: u64,
     /// What the world counts itself.
     pub(crate) seen: Sights,
 }
@@ -48,6 +51,7 @@ impl Watch {
             leadership,
             clients: Clients::default(),
             transactions: Transactions::default(),
+            now_us: 0,
             seen: Sights::default(),
         }
     }
@@ -142,7 +146,7 @@ impl Watch {
 
     fn advance(&mut self) -> Checked {
         while let Some((_, effect)) = self.order.advance(&self.ghost)? {
-            self.clients.applied(&effect, self.order.machine())?;
+            self.clients.applied(&effect, self.order.machine(), self.now_us)?;
             self.transactions.applied(&effect, self.order.machine())?;
         }
         Ok(())

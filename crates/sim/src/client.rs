@@ -22,11 +22,13 @@ const INSISTS_US: u64 = 1_500_000;
 pub(crate) struct Client {
     name: usize,
     rng: Rng,
-    plan: Habits,
+    habits: Habits,
     session: Option<SessionId>,
     /// The number of the last request of the session.
     seq: Seq,
     values: u64,
+    /// The node that it asks first, as one that runs beside it; `None` asks any.
+    home: Option<u16>,
     doing: Doing,
     /// Requests still to be asked once trouble has ended; `None` before.
     left: Option<u32>,
@@ -40,6 +42,8 @@ struct Habits {
     think_us: (u64, u64),
     patience_us: (u64, u64),
     ttl_ms: u64,
+    /// Whether a call may come to a node twice, as it does not on a real connection.
+    calls_come_twice: bool,
 }
 
 #[derive(Debug)]
@@ -56,6 +60,8 @@ struct Asking {
     /// What any client had been shown when this was first asked.
     floor: Revision,
     gives_up_us: u64,
+    /// Whether it gives up as soon as a node says no.
+    hurried: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +70,7 @@ enum What {
     Change(RequestId),
     Settle { with: RequestId, about: RequestId },
     Look(Bytes),
+    Keep(SessionId),
 }
 
 /// What a client wants of the world: a call to make, if any, and when to be woken.
@@ -75,22 +82,25 @@ pub(crate) struct Wish {
 
 impl Client {
     /// The `name`th client of a universe.
-    pub(crate) fn new(name: usize, plan: &Plan, rng: Rng) -> Client {
-        let plan = Habits {
+    pub(crate) fn new(name: usize, plan: &Plan, mut rng: Rng) -> Client {
+        let habits = Habits {
             voters: plan.voters,
             keys: plan.keys,
             think_us: plan.think_us,
             patience_us: plan.patience_us,
             ttl_ms: plan.ttl_ms,
+            calls_come_twice: plan.network.doubled > 0,
         };
         let seq = Seq::ZERO;
+        let home = rng.bool().then(|| rng.u16(1..=plan.voters));
         Client {
             name,
             rng,
-            plan,
+            habits,
             session: None,
             seq,
             values: 0,
+            home,
             doing: Doing::Thinking,
             left: None,
         }
@@ -112,8 +122,12 @@ impl Client {
     }
 
     /// Its moment to wake has come.
-    pub(crate) fn wake(&mut self, now: u64, clients: &mut Clients) -> Wish {
-        match &mut self.doing {
+    pub(crate) fn wake(
+        &mut self,
+        now: u64,
+        clients: &mut Clients,
+    ) -> Result<Wish, crate::violation::Violation> {
+        Ok(match &mut self.doing {
             Doing::Resting => Wish::default(),
             Doing::Thinking => match &mut self.left {
                 Some(0) => {
@@ -132,13 +146,14 @@ impl Client {
             }
             Doing::Asking(asking) if now >= asking.gives_up_us && self.left.is_none() => {
                 let what = asking.what.clone();
-                self.give_up(now, &what, clients)
+                let untouched = asking.errand.is_untouched() && !self.habits.calls_come_twice;
+                self.give_up(now, &what, untouched, clients)?
             }
             Doing::Asking(asking) => {
                 let call = asking.errand.again(now, &mut self.rng);
                 Wish { call: Some(call), wake_us: Some(asking.errand.wake_us()) }
             }
-        }
+        })
     }
 
     /// An answer has come.
@@ -153,11 +168,18 @@ impl Client {
         let said = match asking.errand.hear(now, call, response, &mut self.rng) {
             Heard::Nothing => return Ok(Wish::default()),
             Heard::Later => {
+                if asking.hurried {
+                    // It takes a no for an answer.
+                    asking.gives_up_us = now;
+                }
                 return Ok(Wish { call: None, wake_us: Some(asking.errand.wake_us()) });
             }
             Heard::Said(said) => said,
         };
         let (what, floor) = (asking.what.clone(), asking.floor);
+        if let (What::Keep(session), Said::Kept) = (&what, said) {
+            clients.kept(*session, asking.errand.sent_us());
+        }
         self.take_in(&what, floor, said, clients)?;
         Ok(self.think(now))
     }
@@ -181,6 +203,10 @@ impl Client {
                     self.session = None;
                 }
             }
+            (What::Keep(_), Said::Kept) => {}
+            (What::Keep(_), Said::Reply(Reply::Rejected(Rejection::SessionEnded))) => {
+                self.session = None;
+            }
             (What::Look(key), Said::Answer(Answer::Key { revision, entry })) => {
                 clients.read(key, floor, *revision, entry.as_ref())?;
             }
@@ -196,18 +222,22 @@ impl Client {
 
     fn think(&mut self, now: u64) -> Wish {
         self.doing = Doing::Thinking;
-        let (least, most) = self.plan.think_us;
+        let (least, most) = self.habits.think_us;
         Wish { call: None, wake_us: Some(now + self.rng.u64(least..=most)) }
     }
 
     fn begin(&mut self, now: u64, clients: &mut Clients) -> Wish {
         let Some(session) = self.session else {
             let owner = format!("client {}", self.name);
-            let command = Command::OpenSession { owner, ttl_ms: self.plan.ttl_ms };
+            let command = Command::OpenSession { owner, ttl_ms: self.habits.ttl_ms };
             let request = Request { id: None, acked: Seq::ZERO, command };
             return self.ask(now, What::Open, Call::Submit(request), clients);
         };
         let key = self.key();
+        if self.rng.u8(0..8) == 0 {
+            let call = Call::KeepAlive { session };
+            return self.ask(now, What::Keep(session), call, clients);
+        }
         if self.rng.u8(0..3) == 0 {
             let query = Query::Get { key: key.clone() };
             let call = Call::Read { query, freshness: Freshness::Linearizable };
@@ -219,16 +249,27 @@ impl Client {
     }
 
     /// Gives up on what it asked. What may have taken effect is settled, with the number of the
-    /// request kept unacknowledged until then.
-    fn give_up(&mut self, now: u64, what: &What, clients: &mut Clients) -> Wish {
+    /// request kept unacknowledged until then; what every node asked says was not applied, is not
+    /// and never will be.
+    fn give_up(
+        &mut self,
+        now: u64,
+        what: &What,
+        untouched: bool,
+        clients: &mut Clients,
+    ) -> Result<Wish, crate::violation::Violation> {
+        if let (What::Change(id), true) = (what, untouched) {
+            clients.is_never(*id)?;
+            return Ok(self.think(now));
+        }
         let about = match (what, self.session) {
             (What::Change(id), Some(_)) => *id,
             (What::Settle { about, .. }, Some(_)) => *about,
-            _ => return self.think(now),
+            _ => return Ok(self.think(now)),
         };
         let with = self.next_id(about.session);
         let command = Command::Settle { request: about };
-        self.submit(now, What::Settle { with, about }, with, about.seq, command, clients)
+        Ok(self.submit(now, What::Settle { with, about }, with, about.seq, command, clients))
     }
 
     fn submit(
@@ -246,13 +287,18 @@ impl Client {
     }
 
     fn ask(&mut self, now: u64, what: What, call: Call, clients: &Clients) -> Wish {
-        let (least, most) = self.plan.patience_us;
+        let (least, most) = self.habits.patience_us;
         let patience = self.rng.u64(least..=most);
         let name = 1 + self.name as u64;
-        let mut errand = Errand::new(name, call, self.plan.voters, patience, &mut self.rng);
+        let mut errand = Errand::new(name, call, self.habits.voters, patience, &mut self.rng);
+        if let Some(home) = self.home {
+            errand = errand.beginning_at(home);
+        }
         let call = errand.again(now, &mut self.rng);
         let wake_us = Some(errand.wake_us());
-        let asking = Asking { errand, what, floor: clients.shown(), gives_up_us: now + INSISTS_US };
+        let (floor, gives_up_us) = (clients.shown(), now + INSISTS_US);
+        let hurried = self.rng.u8(0..4) == 0;
+        let asking = Asking { errand, what, floor, gives_up_us, hurried };
         self.doing = Doing::Asking(Box::new(asking));
         Wish { call: Some(call), wake_us }
     }
@@ -263,7 +309,7 @@ impl Client {
     }
 
     fn key(&mut self) -> Bytes {
-        Bytes::from(format!("key {}", self.rng.u16(0..self.plan.keys)))
+        Bytes::from(format!("key {}", self.rng.u16(0..self.habits.keys)))
     }
 
     fn value(&mut self) -> Bytes {

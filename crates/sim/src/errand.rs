@@ -15,6 +15,10 @@ pub(crate) struct Errand {
     /// The number of the try under way; answers to others are not for us.
     under_way: Option<u64>,
     tries: u64,
+    /// When the last try was sent.
+    sent_us: u64,
+    /// Whether every try so far was answered with "not applied".
+    untouched: bool,
     wake_us: u64,
 }
 
@@ -41,12 +45,38 @@ impl Errand {
         let target = rng.u16(1..=voters);
         // A fresh range for every errand: an answer to an earlier one must not pass for this one's.
         let tries = name << 48 | rng.u64(..) >> 16;
-        Errand { what, voters, patience_us, target, under_way: None, tries, wake_us: 0 }
+        Errand {
+            what,
+            voters,
+            patience_us,
+            target,
+            under_way: None,
+            tries,
+            sent_us: 0,
+            untouched: true,
+            wake_us: 0,
+        }
     }
 
     /// What is to be done.
     pub(crate) fn call(&self) -> &Call {
         &self.what
+    }
+
+    /// Begins at this node and not at any.
+    #[must_use]
+    pub(crate) fn beginning_at(self, target: u16) -> Errand {
+        Errand { target, ..self }
+    }
+
+    /// When the last try was sent.
+    pub(crate) fn sent_us(&self) -> u64 {
+        self.sent_us
+    }
+
+    /// Whether no try of it can have taken effect: each was answered, and with "not applied".
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.untouched && self.under_way.is_none()
     }
 
     /// When to try again unless an answer comes.
@@ -58,10 +88,12 @@ impl Errand {
     pub(crate) fn again(&mut self, now: u64, rng: &mut Rng) -> (u16, u64, Ask) {
         if self.under_way.is_some() {
             // The last try was not answered: perhaps another node does better.
+            self.untouched = false;
             self.target = rng.u16(1..=self.voters);
         }
         self.tries += 1;
         self.under_way = Some(self.tries);
+        self.sent_us = now;
         self.wake_us = now + self.patience_us;
         let within_ms = u32::try_from(self.patience_us / 1_000).unwrap_or(u32::MAX);
         (self.target, self.tries, Ask { within_ms, call: self.what.clone() })
@@ -86,6 +118,7 @@ impl Errand {
             Response::NotLeader(None) => None,
             Response::Said(said) => Some(said),
         };
+        self.untouched &= said != Some(&Said::Unknown);
         match said {
             None | Some(Said::NotLeader { .. } | Said::NotApplied(_) | Said::Unknown) => {
                 self.target = rng.u16(1..=self.voters);

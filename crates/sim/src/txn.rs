@@ -3,6 +3,7 @@
 
 mod owner;
 mod participant;
+mod transfer;
 mod work;
 
 use synod_machine::{TxnId, door::Ask, participant_door as door};

@@ -132,6 +132,7 @@ impl World {
     pub(crate) fn run(&mut self) -> Checked {
         while let Some((at_us, event)) = self.queue.next() {
             self.now_us = at_us;
+            self.watch.now_us = at_us;
             self.events += 1;
             let (kind, whose) = event.label();
             self.story.mark(&[at_us, u64::from(kind), whose]);

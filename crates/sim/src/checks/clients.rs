@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use synod_machine::{
-    Answer, Applied, Command, Entry, Machine, Query, Rejection, Reply, Request, RequestId, Revision,
+    Answer, Applied, Command, Entry, Machine, Proposal, Query, Rejection, Reply, Request,
+    RequestId, Revision, SessionId, Verdict,
 };
 
-use super::{order::Effect, shelf::Shelf};
+use super::{lives::Lives, order::Effect, shelf::Shelf};
 use crate::{
     sights::{Sight, Sights},
     violation::{Checked, demand},
@@ -22,6 +23,7 @@ pub(crate) struct Clients {
     /// Requests that somebody was told will never take effect.
     never: BTreeSet<RequestId>,
     shelf: Shelf,
+    lives: Lives,
     pub(crate) seen: Sights,
     /// The highest revision that any client has been shown.
     shown: Revision,
@@ -41,8 +43,13 @@ impl Clients {
         self.shown
     }
 
+    /// A client was told that its session lives, in answer to a call of this moment.
+    pub(crate) fn kept(&mut self, session: SessionId, sent_us: u64) {
+        self.lives.kept(session, sent_us);
+    }
+
     /// A slot has joined the chosen prefix; `machine` has applied it.
-    pub(crate) fn applied(&mut self, effect: &Effect, machine: &Machine) -> Checked {
+    pub(crate) fn applied(&mut self, effect: &Effect, machine: &Machine, now: u64) -> Checked {
         demand!(
             effect.results.len() == effect.batch.requests.len(),
             "F1",
@@ -52,6 +59,7 @@ impl Clients {
         );
         for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
             self.took_effect(request, result)?;
+            self.lives.applied(request, &result.reply, now)?;
         }
         for key in self.shelf.take_touched() {
             let found = machine.query(&Query::Get { key: key.clone() });
@@ -107,6 +115,12 @@ impl Clients {
         self.effects.insert(id, result.reply.clone());
         self.seen.see(Sight::Effect);
         self.settled(request, &result.reply)?;
+        if let Command::Decide { outcome: Proposal::Commit { multi: Some(multi), .. }, .. } =
+            &request.command
+            && result.reply == Reply::Verdict(Verdict::Committed)
+        {
+            self.shelf.decide(multi)?;
+        }
         self.shelf.place(&request.command, &result.reply)
     }
 
@@ -127,7 +141,8 @@ impl Clients {
         }
     }
 
-    fn is_never(&mut self, id: RequestId) -> Checked {
+    /// Somebody was told that a request has not taken effect and never will.
+    pub(crate) fn is_never(&mut self, id: RequestId) -> Checked {
         let first = self.effects.get(&id);
         demand!(first.is_none(), "F2", "{id} is said never to take effect; it did: {first:?}");
         if self.never.insert(id) {

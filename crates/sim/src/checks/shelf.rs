@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use synod_machine::{Command, Entry, Expect, Mutation, Reply, Revision};
+use synod_machine::{Command, Entry, Expect, Multi, Mutation, Reply, Revision};
 
 use crate::violation::{Checked, demand};
 
@@ -87,6 +87,19 @@ impl Shelf {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Does what a transaction has the log do with its commit.
+    pub(crate) fn decide(&mut self, multi: &Multi) -> Checked {
+        for guard in &multi.guards {
+            let entry = self.entry(&guard.key);
+            demand!(
+                holds(&guard.expect, entry),
+                "F1",
+                "a transaction commits although {guard:?} meets {entry:?}"
+            );
+        }
+        self.mutate(&multi.mutations, self.last.next())
     }
 
     fn mutate(&mut self, mutations: &[Mutation], at: Revision) -> Checked {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Answer, Command, Machine, Part, Proposal, Query, Reply, TxnId, Verdict,
+    Answer, Command, Machine, Part, ParticipantName, Proposal, Query, Reply, TxnId, Verdict,
     branch::{Durable, Write},
     participant_door::Vote,
 };
@@ -35,6 +35,8 @@ pub(crate) struct Transactions {
     given_up: BTreeSet<TxnId>,
     /// Who must finish a committed transaction.
     parts: BTreeMap<TxnId, Vec<Part>>,
+    /// And who of them has not told the log.
+    unacked: BTreeMap<TxnId, BTreeSet<ParticipantName>>,
     slots: u64,
     pub(crate) seen: Sights,
 }
@@ -167,6 +169,7 @@ impl Transactions {
     pub(crate) fn applied(&mut self, effect: &Effect, machine: &Machine) -> Checked {
         self.slots += 1;
         let mut speaks = self.slots.is_multiple_of(LOOK_EVERY_SLOTS);
+        let mut acked: BTreeSet<&TxnId> = BTreeSet::new();
         for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
             speaks |= matches!(
                 request.command,
@@ -177,6 +180,16 @@ impl Transactions {
                     | Command::Ack { .. }
                     | Command::OpenSession { .. }
             );
+            if let (Command::Ack { participant, txns }, Reply::Done(_)) =
+                (&request.command, &result.reply)
+            {
+                acked.extend(txns);
+                for waiting in txns {
+                    if let Some(unacked) = self.unacked.get_mut(waiting) {
+                        unacked.remove(participant);
+                    }
+                }
+            }
             let Command::Decide { txn, outcome: Proposal::Commit { parts, .. } } = &request.command
             else {
                 continue;
@@ -187,6 +200,7 @@ impl Transactions {
                 _ => {}
             }
         }
+        self.stand_recorded(acked, machine)?;
         if speaks { self.look(machine) } else { Ok(()) }
     }
 
@@ -198,6 +212,24 @@ impl Transactions {
         );
         self.all_prepared(txn, parts)?;
         self.parts.entry(txn).or_insert_with(|| parts.to_vec());
+        let names = || parts.iter().map(|part| part.participant.clone()).collect();
+        self.unacked.entry(txn).or_insert_with(names);
+        Ok(())
+    }
+
+    /// The record of a commit stands until its last part has acknowledged.
+    fn stand_recorded(&self, acked: BTreeSet<&TxnId>, machine: &Machine) -> Checked {
+        for txn in acked {
+            let Some(unacked) = self.unacked.get(txn) else { continue };
+            let Answer::Txn(view) = machine.query(&Query::Txn { txn: *txn }) else { continue };
+            let awaited = view.parts.into_iter().filter(|(_, acked)| !acked);
+            let awaited: BTreeSet<ParticipantName> = awaited.map(|(name, _)| name).collect();
+            demand!(
+                awaited == *unacked,
+                "H6",
+                "{txn} waits for {unacked:?} to finish, and the log for {awaited:?}"
+            );
+        }
         Ok(())
     }
 

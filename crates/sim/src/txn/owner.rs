@@ -3,19 +3,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use fastrand::Rng;
 use synod_machine::{
-    Command, Entry, ParticipantName, Rejection, Reply, Request, RequestId, Revision, Seq,
-    SessionId, TxnId, Verdict,
-    branch::Work,
+    Command, Entry, Rejection, Reply, Request, RequestId, Revision, Seq, SessionId, TxnId, Verdict,
     door::{Call, Said},
-    owner::{GivenUp, Numbers, Owner as Transaction, Phase},
+    owner::{GivenUp, Numbers, Phase},
     participant_door as door,
 };
 use synod_replica::Response;
 
-use super::{
-    Acts,
-    work::{self, participant_name},
-};
+use super::{Acts, transfer::Transfer, work::participant_name};
 use crate::{
     checks::Watch,
     errand::{Errand, Heard},
@@ -29,8 +24,8 @@ const AGAIN_US: u64 = 60 * MS;
 /// How long it tells participants the verdict before it leaves the rest to their own asking.
 const TELLS_US: u64 = 300 * MS;
 
-/// The most that is moved at once.
-const AMOUNT_MAX: i64 = 10;
+/// How long it waits for the log's word on its commit before it gives up, at least and at most.
+const INSISTS_US: (u64, u64) = (50 * MS, 1_500 * MS);
 
 /// One owner: a process without a disk, which dies and is replaced.
 #[derive(Debug)]
@@ -45,6 +40,8 @@ pub(crate) struct Owner {
     session: Option<(SessionId, Numbers)>,
     seq: Seq,
     doing: Doing,
+    /// What it asks beside its transfer.
+    aside: Option<(Errand, Aside)>,
     /// Transfers still to be made once trouble has ended; `None` before.
     left: Option<u32>,
 }
@@ -53,23 +50,17 @@ pub(crate) struct Owner {
 enum Doing {
     Thinking { until_us: u64 },
     Opening(Errand),
-    Moving(Box<Move>),
+    Moving(Box<Transfer>),
     Resting,
 }
 
-/// A transfer under way.
-#[derive(Debug)]
-struct Move {
-    transaction: Transaction,
-    works: BTreeMap<ParticipantName, (usize, Work)>,
-    /// When to speak to the participants again.
-    again_us: u64,
-    /// When to give up, or to stop telling.
-    until_us: u64,
-    /// The decision on its way to the log, with its request's number if it has one.
-    deciding: Option<(Errand, Option<RequestId>)>,
-    /// What had been seen of the log when the decision was first proposed.
-    floor: Revision,
+/// What is asked beside a transfer.
+#[derive(Clone, Copy, Debug)]
+enum Aside {
+    /// To keep the session.
+    Keep(SessionId),
+    /// To retire transactions, the one under way perhaps among them: the log must not mind.
+    Retire(RequestId),
 }
 
 impl Owner {
@@ -86,6 +77,7 @@ impl Owner {
             session: None,
             seq: Seq::ZERO,
             doing: Doing::Thinking { until_us: 0 },
+            aside: None,
             left: None,
         }
     }
@@ -99,6 +91,7 @@ impl Owner {
     pub(crate) fn replace(&mut self, now: u64) {
         self.life += 1;
         self.session = None;
+        self.aside = None;
         self.doing = Doing::Thinking { until_us: now };
     }
 
@@ -128,7 +121,7 @@ impl Owner {
         match &mut self.doing {
             Doing::Resting => {}
             Doing::Thinking { until_us } if now < *until_us => acts.wake_at(*until_us),
-            Doing::Thinking { .. } => self.begin(now, looks, &mut acts),
+            Doing::Thinking { .. } => self.begin(now, looks, &mut acts, watch),
             Doing::Opening(errand) => {
                 if errand.wake_us() <= now {
                     acts.calls.push(errand.again(now, &mut self.rng));
@@ -137,6 +130,7 @@ impl Owner {
             }
             Doing::Moving(_) => self.go_on(now, &mut acts, watch)?,
         }
+        self.tend_aside(now, &mut acts);
         Ok(acts)
     }
 
@@ -149,6 +143,7 @@ impl Owner {
         watch: &mut Watch,
     ) -> Result<Acts, Violation> {
         let mut acts = Acts::default();
+        self.hear_aside(now, call, response, &mut acts, watch)?;
         let errand = match &mut self.doing {
             Doing::Opening(errand) => errand,
             Doing::Moving(transfer) => match &mut transfer.deciding {
@@ -197,7 +192,13 @@ impl Owner {
         Ok(acts)
     }
 
-    fn begin(&mut self, now: u64, looks: &[Option<&BTreeMap<Bytes, Entry>>], acts: &mut Acts) {
+    fn begin(
+        &mut self,
+        now: u64,
+        looks: &[Option<&BTreeMap<Bytes, Entry>>],
+        acts: &mut Acts,
+        watch: &mut Watch,
+    ) {
         match &mut self.left {
             Some(0) => {
                 self.doing = Doing::Resting;
@@ -217,17 +218,10 @@ impl Owner {
             return;
         };
         let txn = numbers.begin();
-        let works = transfer(looks, &mut self.rng);
-        let transaction = Transaction::begin(txn, works.keys().cloned());
         let until_us = now + self.rng.u64(20 * MS..800 * MS);
-        self.doing = Doing::Moving(Box::new(Move {
-            transaction,
-            works,
-            again_us: now,
-            until_us,
-            deciding: None,
-            floor: Revision::ZERO,
-        }));
+        let transfer = Transfer::new(txn, looks, now, until_us, &mut self.rng);
+        self.doing = Doing::Moving(Box::new(transfer));
+        self.begin_aside(txn, watch);
         acts.wake_at(now);
     }
 
@@ -242,8 +236,7 @@ impl Owner {
                     return self.decide(now, command, acts, watch);
                 }
                 if transfer.until_us <= now {
-                    let given_up = transfer.transaction.give_up();
-                    assert!(given_up == GivenUp::Over, "nothing was proposed");
+                    transfer.give_up_voting(&mut self.rng);
                     watch.transactions.given_up(transfer.transaction.txn());
                     transfer.until_us = now + TELLS_US;
                     transfer.again_us = now;
@@ -256,7 +249,10 @@ impl Owner {
                 acts.wake_at(transfer.again_us.min(transfer.until_us));
             }
             Phase::Proposed => {
-                let Some((errand, _)) = &mut transfer.deciding else { return Ok(()) };
+                let Some((errand, id)) = &mut transfer.deciding else { return Ok(()) };
+                if transfer.until_us <= now && id.is_some() {
+                    return self.give_up(now, acts, watch);
+                }
                 if errand.wake_us() <= now {
                     acts.calls.push(errand.again(now, &mut self.rng));
                 }
@@ -292,10 +288,13 @@ impl Owner {
         let (id, acked) = if commits {
             self.seq = self.seq.next();
             let id = RequestId { session: *session, seq: self.seq };
-            (Some(id), id.seq)
+            // What it asks beside this is not to be forgotten yet.
+            let open = self.aside.as_ref().and_then(|(_, aside)| aside.seq());
+            (Some(id), open.unwrap_or(id.seq).min(id.seq))
         } else {
             (None, Seq::ZERO)
         };
+        transfer.until_us = now + self.rng.u64(INSISTS_US.0..INSISTS_US.1);
         let request = Request { id, acked, command };
         watch.clients.asks(&request);
         watch.transactions.proposes(&request.command)?;
@@ -346,11 +345,8 @@ impl Owner {
                 self.go_on(now, acts, watch)
             }
             Reply::Rejected(Rejection::SessionEnded) => {
-                // The session is fenced: only the log knows what became of the commit.
-                let GivenUp::AskTheLog(command) = transfer.transaction.give_up() else {
-                    return Ok(());
-                };
-                self.decide(now, command, acts, watch)
+                transfer.fenced = true;
+                self.give_up(now, acts, watch)
             }
             other => {
                 demand!(false, "H1", "{txn} is decided with {other:?}");
@@ -359,13 +355,86 @@ impl Owner {
         }
     }
 
+    /// A commit may be in the log: only the log knows what became of it.
+    fn give_up(&mut self, now: u64, acts: &mut Acts, watch: &mut Watch) -> Checked {
+        let Doing::Moving(transfer) = &mut self.doing else { return Ok(()) };
+        match transfer.transaction.give_up() {
+            GivenUp::AskTheLog(command) => self.decide(now, command, acts, watch),
+            GivenUp::Over => {
+                transfer.until_us = now + TELLS_US;
+                transfer.again_us = now;
+                self.go_on(now, acts, watch)
+            }
+        }
+    }
+
+    /// Now and then something is asked beside the transfer of `txn`.
+    fn begin_aside(&mut self, txn: TxnId, watch: &mut Watch) {
+        if self.aside.is_some() {
+            return;
+        }
+        let (aside, call) = match self.rng.u8(0..12) {
+            0..=1 => (Aside::Keep(txn.session), Call::KeepAlive { session: txn.session }),
+            2..=3 => {
+                self.seq = self.seq.next();
+                let id = RequestId { session: txn.session, seq: self.seq };
+                // Those before this one are over. If it is careless, this one is as well.
+                let below = txn.n + self.rng.u64(0..=1);
+                let command = Command::Retire { below };
+                let request = Request { id: Some(id), acked: id.seq, command };
+                watch.clients.asks(&request);
+                (Aside::Retire(id), Call::Submit(request))
+            }
+            _ => return,
+        };
+        let errand = Errand::new(2, call, self.voters, self.patience_us, &mut self.rng);
+        self.aside = Some((errand, aside));
+    }
+
+    fn tend_aside(&mut self, now: u64, acts: &mut Acts) {
+        let Some((errand, _)) = &mut self.aside else { return };
+        if errand.wake_us() <= now {
+            acts.calls.push(errand.again(now, &mut self.rng));
+        }
+        acts.wake_at(errand.wake_us());
+    }
+
+    fn hear_aside(
+        &mut self,
+        now: u64,
+        call: u64,
+        response: &Response,
+        acts: &mut Acts,
+        watch: &mut Watch,
+    ) -> Checked {
+        let Some((errand, aside)) = &mut self.aside else { return Ok(()) };
+        match (errand.hear(now, call, response, &mut self.rng), *aside) {
+            (Heard::Nothing, _) => return Ok(()),
+            (Heard::Later, _) => {
+                acts.wake_at(errand.wake_us());
+                return Ok(());
+            }
+            (Heard::Said(Said::Kept), Aside::Keep(session)) => {
+                watch.clients.kept(session, errand.sent_us());
+            }
+            (Heard::Said(Said::Reply(reply)), Aside::Retire(id)) => {
+                watch.clients.answered(id, Revision::ZERO, reply)?;
+            }
+            (Heard::Said(_), Aside::Keep(_)) => {}
+            (Heard::Said(said), Aside::Retire(_)) => {
+                demand!(false, "H", "owner {}: a retire is answered with {said:?}", self.place);
+            }
+        }
+        self.aside = None;
+        Ok(())
+    }
+
     fn end(&mut self, now: u64, acts: &mut Acts) {
         if let Doing::Moving(transfer) = &self.doing
             && let Some((_, numbers)) = &mut self.session
         {
             numbers.end(transfer.transaction.txn());
-            let asked_twice = transfer.deciding.as_ref().is_some_and(|(_, id)| id.is_none());
-            if asked_twice {
+            if transfer.fenced {
                 self.session = None;
             }
         }
@@ -379,40 +448,11 @@ impl Owner {
     }
 }
 
-impl Move {
-    fn ask(&self, acts: &mut Acts) {
-        let txn = self.transaction.txn();
-        for name in self.transaction.to_ask() {
-            let Some((place, work)) = self.works.get(name) else { continue };
-            acts.errands.push((*place, door::Call::Prepare { txn, work: work.clone() }));
+impl Aside {
+    fn seq(self) -> Option<Seq> {
+        match self {
+            Aside::Keep(_) => None,
+            Aside::Retire(id) => Some(id.seq),
         }
     }
-
-    fn tell(&self, to_tell: &[(ParticipantName, Verdict)], acts: &mut Acts) {
-        let txn = self.transaction.txn();
-        for (name, verdict) in to_tell {
-            let Some((place, _)) = self.works.get(name) else { continue };
-            acts.errands.push((*place, door::Call::Finish { txn, verdict: *verdict }));
-        }
-    }
-}
-
-/// Moves an amount from one participant to another, and sometimes looks at a third.
-fn transfer(
-    looks: &[Option<&BTreeMap<Bytes, Entry>>],
-    rng: &mut Rng,
-) -> BTreeMap<ParticipantName, (usize, Work)> {
-    let from = rng.usize(0..looks.len());
-    let to = (from + rng.usize(1..looks.len())) % looks.len();
-    let amount = rng.i64(1..=AMOUNT_MAX);
-    let mut works = BTreeMap::new();
-    for (place, amount) in [(from, -amount), (to, amount)] {
-        // Who cannot look at both moves nothing.
-        let work = match (looks[from], looks[to], looks[place]) {
-            (Some(_), Some(_), Some(keys)) => work::share(keys, amount, rng),
-            _ => Work::default(),
-        };
-        works.insert(participant_name(place), (place, work));
-    }
-    works
 }

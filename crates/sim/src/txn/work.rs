@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use synod_machine::{Entry, Expect, Guard, Mutation, ParticipantName, Revision, branch::Work};
+use synod_machine::{
+    Entry, Expect, Guard, Mutation, ParticipantName, Revision, TxnId, branch::Work,
+};
 
 /// Accounts at each participant; few, so that transfers meet.
 pub(crate) const ACCOUNTS: u16 = 3;
@@ -36,9 +38,17 @@ pub(super) fn share(keys: &BTreeMap<Bytes, Entry>, amount: i64, rng: &mut Rng) -
     Work { guards, mutations }
 }
 
+/// A word on paper: whatever stands there, it can be written.
+pub(super) fn note(txn: TxnId) -> Work {
+    let value = Bytes::from(format!("a note of {txn}"));
+    let mutations = vec![Mutation::Put { key: Bytes::from_static(b"note"), value }];
+    Work { guards: Vec::new(), mutations }
+}
+
 /// All that stands in the accounts of a participant.
 pub(super) fn total(keys: &BTreeMap<Bytes, Entry>) -> i64 {
-    keys.values().filter_map(|entry| balance(&entry.value)).sum()
+    let accounts = (0..ACCOUNTS).filter_map(|account| keys.get(&account_key(account)));
+    accounts.filter_map(|entry| balance(&entry.value)).sum()
 }
 
 fn account_key(account: u16) -> Bytes {

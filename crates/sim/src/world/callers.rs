@@ -51,7 +51,7 @@ impl World {
         let (now, watch) = (self.now_us, &mut self.watch);
         match caller {
             Caller::Client(place) => {
-                let wish = self.clients[place].wake(now, &mut watch.clients);
+                let wish = self.clients[place].wake(now, &mut watch.clients)?;
                 self.grant(caller, wish);
             }
             Caller::Owner(place) => {
