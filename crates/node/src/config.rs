@@ -153,13 +153,12 @@ impl Config {
 
     pub(crate) fn replica(&self) -> synod_replica::Config {
         let limits = &self.keys.limits;
+        let paxos = synod_paxos::Config::new(self.life, self.members.clone());
         let paxos = synod_paxos::Config {
-            life: self.life,
-            members: self.members.clone(),
             timing: self.timing(),
-            detector: synod_paxos::Policy::default(),
             window_slots: limits.window_slots,
             window_bytes: limits.window_bytes,
+            ..paxos.expect("a file whose node is not among its voters is refused")
         };
         synod_replica::Config {
             batch_bytes_max: limits.batch_bytes_max,
