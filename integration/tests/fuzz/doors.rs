@@ -1,0 +1,129 @@
+//! What clients, owners and participants say, and what they are told.
+
+use std::fmt::Debug;
+
+use serde::{Serialize, de::DeserializeOwned};
+use synod_client::machine::{
+    Answer, BranchIncarnation, Command, Expect, Guard, Multi, Mutation, ParticipantName, Query,
+    Reply, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId, Verdict,
+    door::{self, Ask, Call, Freshness, Said},
+    participant_door,
+};
+use synod_paxos::{Durable, Tick};
+use synod_replica::{ClientId, Input, Output, Replica};
+
+use crate::{
+    hunt::{Judged, hunt},
+    words::config,
+};
+
+const TXN: TxnId = TxnId { session: SessionId::new(1), n: 2 };
+
+pub(crate) fn bytes_of(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).unwrap()
+}
+
+/// Requests of several shapes.
+pub(crate) fn requests() -> Vec<Request> {
+    let id = Some(RequestId { session: SessionId::new(1), seq: Seq::new(3) });
+    let multi = Multi {
+        guards: vec![Guard { key: "k".into(), expect: Expect::Revision(Revision::new(4)) }],
+        mutations: vec![
+            Mutation::Put { key: "k".into(), value: "v".into() },
+            Mutation::Delete { key: "l".into() },
+        ],
+        reads: vec!["m".into()],
+    };
+    let named = [
+        Command::Put { key: "k".into(), value: "v".into() },
+        Command::Cas { key: "k".into(), expect: Expect::Absent, value: "v".into() },
+        Command::Multi(multi),
+        Command::Retire { below: 3 },
+        Command::CloseSession,
+    ];
+    let opened = Command::OpenSession { owner: "o".to_owned(), ttl_ms: 10_000 };
+    let ack = Command::Ack { participant: ParticipantName::new("east"), txns: vec![TXN] };
+    let unnamed = [opened, ack].map(|command| Request { id: None, acked: Seq::ZERO, command });
+    let named = named.map(|command| Request { id, acked: Seq::new(1), command });
+    unnamed.into_iter().chain(named).collect()
+}
+
+fn calls() -> Vec<Call> {
+    let query = Query::Get { key: "k".into() };
+    let attend = Call::Attend {
+        participant: ParticipantName::new("east"),
+        in_doubt: vec![TXN],
+        finished: vec![TXN],
+    };
+    let submits = requests().into_iter().map(Call::Submit);
+    let others = [
+        Call::KeepAlive { session: SessionId::new(1) },
+        Call::Read { query: query.clone(), freshness: Freshness::Stale },
+        Call::Read { query, freshness: Freshness::Linearizable },
+        attend,
+    ];
+    submits.chain(others).collect()
+}
+
+/// Whatever a client asks, a node goes on, and answers each call at most once.
+#[test]
+fn asks() {
+    let corpus: Vec<_> =
+        calls().into_iter().map(|call| bytes_of(&Ask { within_ms: 50, call })).collect();
+    let mut replica = Replica::recover(config(), Durable::default(), [], 1);
+    let mut asked = 0;
+    hunt("asks", 1, &corpus, |bytes| {
+        let Ok((ask, [])) = postcard::take_from_bytes::<Ask>(bytes) else {
+            return Judged::Refused;
+        };
+        asked += 1;
+        let mut out = Output::default();
+        let now = Tick::from_micros(asked * 1_000);
+        let input = Input::Client { client: ClientId(asked), ask };
+        replica.step(now, Timestamp::default(), input, &mut out);
+        let told = out.responses.iter().filter(|(client, _)| client.0 == asked).count();
+        assert!(told <= 1, "answered {told} times");
+        drop(out.durably.synced());
+        Judged::Taken
+    });
+}
+
+/// What decodes says the same when it is written again.
+fn is_itself<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> Judged {
+    let Ok((value, [])) = postcard::take_from_bytes::<T>(bytes) else { return Judged::Refused };
+    let again = postcard::from_bytes::<T>(&bytes_of(&value));
+    assert_eq!(again.as_ref(), Ok(&value));
+    Judged::Taken
+}
+
+#[test]
+fn answers() {
+    let said = [
+        Said::Reply(Reply::Written(Revision::new(3))),
+        Said::Reply(Reply::SettledApplied(Box::new(Reply::Verdict(Verdict::Committed)))),
+        Said::Answer(Answer::Key { revision: Revision::new(3), entry: None }),
+        Said::Verdicts(vec![(TXN, Verdict::Aborted)]),
+        Said::NotApplied(door::NotApplied::Overloaded { retry_after_ms: 50 }),
+        Said::Refused(door::Refusal::Misuse("why".to_owned())),
+        Said::Unknown,
+    ];
+    hunt("answers", 1, &said.map(|said| bytes_of(&said)), is_itself::<Said>);
+}
+
+#[test]
+fn participants_asks_and_answers() {
+    use participant_door::{Ask, Call, InDoubt, NoReason, Said, Vote};
+    let work = synod_client::machine::branch::Work {
+        guards: vec![Guard { key: "k".into(), expect: Expect::Present }],
+        mutations: vec![Mutation::Put { key: "k".into(), value: "v".into() }],
+    };
+    let asks =
+        [Call::Prepare { txn: TXN, work }, Call::Finish { txn: TXN, verdict: Verdict::Committed }];
+    let asks = asks.map(|call| bytes_of(&Ask { within_ms: 9, call }));
+    hunt("participants' asks", 1, &asks, is_itself::<Ask>);
+    let no = Vote::No { reason: NoReason::Locked { by: TXN, key: "k".into() } };
+    let yes = Vote::Yes { incarnation: BranchIncarnation(7) };
+    let waits = InDoubt { txn: TXN, locks: 1, waited_ms: 2, held: false };
+    let said = [Said::Vote(yes), Said::Vote(no), Said::InDoubt(vec![waits]), Said::Finished];
+    hunt("participants' answers", 1, &said.map(|said| bytes_of(&said)), is_itself::<Said>);
+}

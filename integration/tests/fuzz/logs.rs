@@ -1,0 +1,61 @@
+//! What a log carries, and what is left of it: batches and states.
+
+use synod_client::machine::{Batch, Machine, Timestamp};
+use synod_paxos::{Decree, Durable, Slot};
+use synod_replica::Replica;
+
+use crate::{
+    doors::{bytes_of, requests},
+    hunt::{Judged, hunt},
+    words::config,
+};
+
+/// The version byte before every batch.
+const VERSION: u8 = 1;
+
+fn batches() -> Vec<Vec<u8>> {
+    let batch = |requests| bytes_of(&(VERSION, Batch { stamp: Timestamp(1_000), requests }));
+    let mut all: Vec<_> = requests().into_iter().map(|request| batch(vec![request])).collect();
+    all.push(batch(requests()));
+    all
+}
+
+/// Whatever was chosen, every node applies it alike: a replica that finds these bytes in its log
+/// has a state whose kept digest is the one computed anew, and which survives being written down.
+#[test]
+fn batches_in_the_log() {
+    hunt("batches", 4, &batches(), |bytes| {
+        let opened = batches().swap_remove(0);
+        let decrees = [opened, bytes.to_vec(), bytes.to_vec()];
+        let log = decrees
+            .into_iter()
+            .enumerate()
+            .map(|(place, bytes)| (Slot::new(place as u64 + 1), Decree::Value(bytes.into())));
+        let durable = Durable { chosen_upto: Slot::new(3), ..Durable::default() };
+        let replica = Replica::recover(config(), durable, log, 1);
+        let machine = replica.machine();
+        assert_eq!(machine.hash(), machine.hash_anew());
+        let restored = Machine::restore(&machine.snapshot().to_bytes()).unwrap();
+        assert_eq!(restored.hash(), machine.hash());
+        match postcard::take_from_bytes::<(u8, Batch)>(bytes) {
+            Ok(((VERSION, _), [])) => Judged::Taken,
+            _ => Judged::Refused,
+        }
+    });
+}
+
+/// Bytes that are no state are refused, and what is restored is what was written.
+#[test]
+fn states() {
+    let mut machine = Machine::new();
+    machine.apply(Batch { stamp: Timestamp(1_000), requests: requests() });
+    let corpus = [machine.snapshot().to_bytes(), Machine::new().snapshot().to_bytes()];
+    hunt("states", 4, &corpus, |bytes| match Machine::restore(bytes) {
+        Ok(restored) => {
+            assert_eq!(restored.hash(), restored.hash_anew());
+            assert_eq!(restored.snapshot().to_bytes(), bytes, "one state has one encoding");
+            Judged::Taken
+        }
+        Err(_) => Judged::Refused,
+    });
+}

@@ -1,0 +1,105 @@
+//! What nodes say to each other.
+
+use synod_paxos::{
+    Ballot, Config, Decree, Durable, Envelope, Epoch, Held, Life, Members, Message, NodeId, Page,
+    Process, Report, Slot, Span, Standing, Tick,
+};
+use synod_replica::{Input, Output, Replica, Word};
+
+use crate::hunt::{Judged, hunt};
+
+/// Words that one node hears before another one is put in its place.
+const WORDS_OF_ONE: u32 = 64;
+
+fn life(node: u16) -> Life {
+    Life::first(NodeId::new(node))
+}
+
+pub(crate) fn config() -> synod_replica::Config {
+    let members = Members::new((1..=3).map(life).collect()).unwrap();
+    synod_replica::Config::new(Config::new(life(1), members).unwrap())
+}
+
+/// A word of each kind, from node 2 to node 1.
+fn every_message() -> Vec<Message> {
+    let slot = Slot::new;
+    let (theirs, ours) = (Ballot::of(3, life(2)), Ballot::of(2, life(1)));
+    let decree = Decree::Value("x".into());
+    let span = Span { first: slot(1), last: slot(2) };
+    let standing = Standing {
+        process: Process::new(7),
+        promised: theirs,
+        reign: Some(theirs),
+        quorum: true,
+        sees_leader: true,
+        disk_alive: true,
+        disk_sequence: 5,
+        chosen_upto: slot(1),
+    };
+    let reports = vec![
+        (slot(2), Report::Accepted { ballot: ours, decree: decree.clone() }),
+        (slot(3), Report::Held { ballot: ours }),
+        (slot(4), Report::Chosen { decree: Decree::Noop }),
+        (slot(5), Report::Faulty),
+    ];
+    let page = Page { first: slot(2), upto: Some(slot(5)), chosen_upto: slot(1), reports };
+    vec![
+        Message::Prepare {
+            ballot: theirs,
+            first: slot(1),
+            holds: vec![Held { slots: span, ballot: ours }],
+        },
+        Message::Promise { ballot: ours, page },
+        Message::Refused { ballot: ours, promised: theirs },
+        Message::Accept {
+            ballot: theirs,
+            slot: slot(2),
+            decree: decree.clone(),
+            chosen_upto: slot(1),
+        },
+        Message::Accepted { ballot: ours, slots: vec![span], chosen_upto: slot(1) },
+        Message::Watermark { ballot: theirs, chosen_upto: slot(2) },
+        Message::Heartbeat { round: 9, standing },
+        Message::Alive { round: 9, standing },
+        Message::Ask { first: slot(1), upto: slot(4) },
+        Message::Learned { decrees: vec![(slot(1), decree)], chosen_upto: slot(1) },
+        Message::Confirm { ballot: theirs, round: 4 },
+        Message::Confirmed { ballot: ours, round: 4 },
+        Message::Synced { sequence: 1 },
+    ]
+}
+
+fn corpus() -> Vec<Vec<u8>> {
+    let word = |message| {
+        let to = NodeId::new(1);
+        let envelope = Envelope { from: life(2), to, epoch: Epoch::FIRST, message };
+        postcard::to_allocvec(&Word::Paxos(envelope)).unwrap()
+    };
+    every_message().into_iter().map(word).collect()
+}
+
+/// A word that decodes is the word that was written, and a node that hears it goes on: it is
+/// stepped in as from an authenticated voter, again and again at one node.
+#[test]
+fn words() {
+    let (mut replica, mut heard) = (None, 0);
+    hunt("words", 1, &corpus(), |bytes| {
+        let decoded = postcard::take_from_bytes::<Word>(bytes);
+        let Ok((word, [])) = decoded else { return Judged::Refused };
+        let again = postcard::to_allocvec(&word).unwrap();
+        assert_eq!(postcard::from_bytes::<Word>(&again).as_ref(), Ok(&word));
+        let input = match word {
+            Word::Paxos(envelope) => Input::Peer(envelope),
+            Word::Checkpoint(checkpoint) => Input::Checkpoint { from: NodeId::new(2), checkpoint },
+        };
+        heard += 1;
+        if heard % WORDS_OF_ONE == 1 {
+            replica = Some(Replica::recover(config(), Durable::default(), [], heard.into()));
+        }
+        let now = Tick::from_micros(u64::from(heard) * 1_000);
+        let mut out = Output::default();
+        replica.as_mut().unwrap().step(now, Default::default(), input, &mut out);
+        drop(out.durably.synced());
+        Judged::Taken
+    });
+}
