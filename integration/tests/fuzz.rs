@@ -10,6 +10,7 @@
 //! `SYNOD_FUZZ_SEED` chooses another sequence. A failure prints the bytes and both numbers.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::print_stdout, reason = "a long run tells how it went")]
 
 #[path = "fuzz/certificates.rs"]
 mod certificates;
