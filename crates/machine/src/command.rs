@@ -44,7 +44,8 @@ pub struct Request {
 pub enum Command {
     /// Begins a session; it ends when nothing is heard of it for `ttl_ms`, decided in the log.
     OpenSession {
-        /// Who, for people to read.
+        /// Who: the name of a client, and behind a `/` what tells its processes apart. See
+        /// [`owner_name`].
         owner: String,
         /// Milliseconds of silence that end it.
         ttl_ms: u64,
@@ -132,6 +133,11 @@ pub enum Command {
         /// And why.
         reason: String,
     },
+}
+
+/// The client's name in the owner of a session. What is behind the first `/` is for people to read.
+pub fn owner_name(owner: &str) -> &str {
+    owner.split_once('/').map_or(owner, |(name, _)| name)
 }
 
 /// What a `Decide` proposes.

@@ -142,6 +142,12 @@ pub enum Refusal {
     /// The bytes were not a call.
     #[error("malformed call: {0}")]
     Malformed(String),
+    /// It speaks in a session that another client has opened.
+    #[error("session {session} was opened by another client")]
+    ForeignSession {
+        /// Which.
+        session: SessionId,
+    },
 }
 
 /// How a node sees itself and its peers.

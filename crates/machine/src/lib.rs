@@ -33,7 +33,7 @@ mod txn;
 pub use coding::RestoreError;
 pub use command::{
     AbortCause, Batch, Command, Expect, FenceCause, FenceGuard, Guard, Multi, Mutation, Part,
-    Proposal, Reign, Request, Timestamp,
+    Proposal, Reign, Request, Timestamp, owner_name,
 };
 pub use ids::{BranchIncarnation, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId};
 pub use machine::{Applied, Machine, Snapshot, StateHash};

@@ -125,6 +125,11 @@ impl Machine {
         self.transactions.news_for(participant, in_doubt, finished, standing)
     }
 
+    /// Who opened a session that has not ended.
+    pub fn session_owner(&self, session: SessionId) -> Option<&str> {
+        self.sessions.owner(session)
+    }
+
     /// Sessions that have not ended: (session, ttl in ms, renewals).
     pub fn live_sessions(&self) -> impl Iterator<Item = (SessionId, u64, u64)> + '_ {
         let live = self.sessions.live_after(SessionId::ZERO);

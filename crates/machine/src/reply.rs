@@ -55,6 +55,8 @@ pub enum Counted {
     Participants,
     /// Commits that some participant has not acknowledged.
     Commits,
+    /// Sessions of one owner that have not ended.
+    SessionsOfOwner,
 }
 
 impl std::fmt::Display for Counted {
@@ -63,6 +65,7 @@ impl std::fmt::Display for Counted {
             Counted::Sessions => "sessions",
             Counted::Participants => "participants",
             Counted::Commits => "unacknowledged commits",
+            Counted::SessionsOfOwner => "sessions of this owner",
         })
     }
 }

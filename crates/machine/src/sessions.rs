@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,13 @@ use crate::table::{Digesting, Table};
 use crate::{
     Counted, FenceCause, Rejection, Reply, RequestId, RestoreError, Seq, SessionId, Timestamp,
     coding::{Decoder, Encoder},
+    owner_name,
 };
 
 /// Sessions that have not ended, of all clients together.
 pub(crate) const SESSIONS_MAX: u64 = 100_000;
+/// And of one client: whoever opens more than it ends takes its own room and nobody else's.
+pub(crate) const SESSIONS_OF_OWNER_MAX: u64 = 1_024;
 /// Replies that a session may have unacknowledged: a client that pipelines deeper than this gains
 /// nothing, and every one is memory on every node.
 pub(crate) const REPLIES_MAX: u64 = 1_024;
@@ -34,6 +37,8 @@ pub(crate) struct Sessions {
     ended: Table<SessionId, Ended>,
     replies: Table<RequestId, Kept>,
     forgotten: u64,
+    /// How many sessions each owner has that have not ended. Follows from `live`.
+    owners: BTreeMap<String, u64>,
     /// Ended sessions, the first to be forgotten first. Follows from `ended`.
     queue: BTreeSet<(Timestamp, SessionId)>,
     /// Bytes of replies of ended sessions. Follows from `ended`.
@@ -106,6 +111,7 @@ impl Sessions {
             ended: Table::new(seed.wrapping_add(1)),
             replies: Table::new(seed.wrapping_add(2)),
             forgotten: 0,
+            owners: BTreeMap::new(),
             queue: BTreeSet::new(),
             ended_bytes: 0,
         }
@@ -115,6 +121,12 @@ impl Sessions {
         if self.live.len() >= SESSIONS_MAX {
             return Err(Rejection::TooMany { what: Counted::Sessions, limit: SESSIONS_MAX });
         }
+        let of_owner = self.owners.entry(owner_name(&owner).to_owned()).or_default();
+        if *of_owner >= SESSIONS_OF_OWNER_MAX {
+            let (what, limit) = (Counted::SessionsOfOwner, SESSIONS_OF_OWNER_MAX);
+            return Err(Rejection::TooMany { what, limit });
+        }
+        *of_owner = of_owner.saturating_add(1);
         self.last = self.last.next();
         let session = Session { owner, ttl_ms, renewals: 0, held: Held::default() };
         self.live.insert(self.last, session);
@@ -161,11 +173,20 @@ impl Sessions {
 
     /// Ends a session; whether it was live.
     pub(crate) fn end(&mut self, session: SessionId, cause: FenceCause, now: Timestamp) -> bool {
-        let Some(Session { held, .. }) = self.live.remove(&session) else { return false };
+        let Some(Session { held, owner, .. }) = self.live.remove(&session) else { return false };
+        self.owner_lost_one(owner_name(&owner));
         self.ended.insert(session, Ended { at: now, cause, held });
         self.queue.insert((now, session));
         self.ended_bytes = self.ended_bytes.saturating_add(held.bytes);
         true
+    }
+
+    fn owner_lost_one(&mut self, name: &str) {
+        match self.owners.get_mut(name) {
+            Some(count) if *count > 1 => *count = count.saturating_sub(1),
+            Some(_) => drop(self.owners.remove(name)),
+            None => {}
+        }
     }
 
     /// Whether a request took effect; if not, it never will, and from here on that is certain.
@@ -200,6 +221,11 @@ impl Sessions {
             Kept::Reply(reply) => Some(reply),
             Kept::Never => None,
         }
+    }
+
+    /// Who opened a session that has not ended.
+    pub(crate) fn owner(&self, session: SessionId) -> Option<&str> {
+        self.live.get(&session).map(|session| session.owner.as_str())
     }
 
     /// How many requests of a live session have reached the log.
@@ -262,6 +288,7 @@ impl Sessions {
             ended: self.ended.clone(),
             replies: self.replies.clone(),
             forgotten: self.forgotten,
+            owners: BTreeMap::new(),
             queue: BTreeSet::new(),
             ended_bytes: 0,
         }
@@ -276,13 +303,18 @@ impl Sessions {
 
     pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Sessions, RestoreError> {
         let (last, forgotten) = from.take()?;
-        let live = Table::restore(seed, from)?;
+        let live: Table<SessionId, Session> = Table::restore(seed, from)?;
+        let mut owners = BTreeMap::new();
+        for (_, session) in live.iter() {
+            let count: &mut u64 = owners.entry(owner_name(&session.owner).to_owned()).or_default();
+            *count = count.saturating_add(1);
+        }
         let ended: Table<SessionId, Ended> = Table::restore(seed.wrapping_add(1), from)?;
         let replies = Table::restore(seed.wrapping_add(2), from)?;
         let queue = ended.iter().map(|(session, ended)| (ended.at, *session)).collect();
         let bytes = ended.iter().map(|(_, ended)| ended.held.bytes);
         let ended_bytes = bytes.fold(0, u64::saturating_add);
-        Ok(Sessions { last, live, ended, replies, forgotten, queue, ended_bytes })
+        Ok(Sessions { last, live, ended, replies, forgotten, owners, queue, ended_bytes })
     }
 
     /// Takes note of a live session's word, and lets go of the replies that it has.

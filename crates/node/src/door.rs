@@ -3,8 +3,9 @@
 //! The table is exhaustive over calls and commands: a new command without a row does not compile.
 
 use synod_machine::{
-    AbortCause, Command, FenceCause, ParticipantName, Proposal, Query,
+    AbortCause, Command, FenceCause, ParticipantName, Proposal, Query, SessionId,
     door::{Ask, Call, Refusal},
+    owner_name,
 };
 use synod_net::{Identity, Role, Who};
 
@@ -30,12 +31,18 @@ enum Needs<'a> {
     Leader,
 }
 
-/// Whether `from` may ask this, and whether it keeps the limits of a request.
-pub(crate) fn admit(from: &Identity, ask: &Ask) -> Result<(), Refusal> {
+/// Whether `from` may ask this, and whether it keeps the limits of a request. `owner_of` says who
+/// opened a session, as far as this node knows; of one that it does not know the log will judge.
+pub(crate) fn admit<'a>(
+    from: &Identity,
+    ask: &Ask,
+    owner_of: impl Fn(SessionId) -> Option<&'a str>,
+) -> Result<(), Refusal> {
     let Who::Client { name, role } = &from.who else {
         return Err(refused("node", "client"));
     };
     allow(name.as_str(), *role, needs(&ask.call))?;
+    own_session(name.as_str(), &ask.call, owner_of)?;
     match &ask.call {
         Call::Submit(request) => Ok(request.check()?),
         Call::Read { query, .. } => Ok(query.check()?),
@@ -44,6 +51,34 @@ pub(crate) fn admit(from: &Identity, ask: &Ask) -> Result<(), Refusal> {
             within("transactions finished", finished.len())
         }
         Call::KeepAlive { .. } | Call::Status => Ok(()),
+    }
+}
+
+/// A session speaks with one voice: what another client said in it would be taken for its owner's
+/// word, and a commit for its owner's decision.
+fn own_session<'a>(
+    name: &str,
+    call: &Call,
+    owner_of: impl Fn(SessionId) -> Option<&'a str>,
+) -> Result<(), Refusal> {
+    let session = match call {
+        Call::Submit(request) => {
+            if let Command::OpenSession { owner, .. } = &request.command
+                && owner_name(owner) != name
+            {
+                let why = format!("a session of {name} is opened by {name}, not by {owner:?}");
+                return Err(Refusal::Misuse(why));
+            }
+            request.id.map(|id| id.session)
+        }
+        Call::KeepAlive { session } => Some(*session),
+        Call::Read { .. } | Call::Attend { .. } | Call::Status => None,
+    };
+    match session.and_then(|session| Some((session, owner_of(session)?))) {
+        Some((session, owner)) if owner_name(owner) != name => {
+            Err(Refusal::ForeignSession { session })
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -299,6 +299,7 @@ fn refused_for(refusal: &Refusal) -> &'static str {
         Refusal::Limit { .. } => "limit",
         Refusal::Misuse(_) => "misuse",
         Refusal::Malformed(_) => "malformed",
+        Refusal::ForeignSession { .. } => "session",
         _ => "other",
     }
 }

@@ -25,7 +25,44 @@ fn everybody() -> [Identity; 4] {
 fn may(call: Call) -> String {
     let ask = Ask { within_ms: 1_000, call };
     let marks = everybody().into_iter().zip(['r', 'w', 'a', 'p']);
-    marks.filter(|(who, _)| admit(who, &ask).is_ok()).map(|(_, mark)| mark).collect()
+    marks.filter(|(who, _)| judge(who, &ask).is_ok()).map(|(_, mark)| mark).collect()
+}
+
+/// At a node that knows of no session.
+fn judge(who: &Identity, ask: &Ask) -> Result<(), Refusal> {
+    admit(who, ask, |_| None)
+}
+
+/// Security §2: what every handler receives is the name of the certificate. In the session of
+/// another client nobody speaks, whatever its role.
+#[test]
+fn a_session_is_spoken_in_by_who_opened_it_and_by_nobody_else() {
+    let owner_of = |session: SessionId| (session.get() == 1).then_some("writer/77");
+    let speaks = |who: &Identity, call: Call| admit(who, &Ask { within_ms: 1, call }, owner_of);
+    let [_, writer, ops, east] = everybody();
+    let put = || submit(Command::Delete { key: key() });
+    let keep_alive = || Call::KeepAlive { session: SessionId::new(1) };
+    assert!(speaks(&writer, put()).is_ok() && speaks(&writer, keep_alive()).is_ok());
+    let foreign = Err(Refusal::ForeignSession { session: SessionId::new(1) });
+    assert_eq!(speaks(&ops, put()), foreign);
+    assert_eq!(speaks(&ops, submit(Command::CloseSession)), foreign);
+    assert_eq!(speaks(&east, keep_alive()), foreign);
+    // One that begins with the same letters is another.
+    assert_eq!(speaks(&client("write", Role::Write), put()), foreign);
+    // A session that this node has not heard of is for the log to judge.
+    assert!(speaks(&ops, Call::KeepAlive { session: SessionId::new(2) }).is_ok());
+}
+
+/// Whoever opens a session says truly who it is; what it adds is for people to read.
+#[test]
+fn a_session_is_opened_under_the_name_of_the_certificate() {
+    let open =
+        |owner: &str| may(submit(Command::OpenSession { owner: owner.to_owned(), ttl_ms: 5_000 }));
+    assert_eq!(open("writer"), "w");
+    assert_eq!(open("writer/4711"), "w");
+    assert_eq!(open("east/4711/a"), "p");
+    assert_eq!(open("writer2"), "");
+    assert_eq!(open(""), "");
 }
 
 fn submit(command: Command) -> Call {
@@ -83,8 +120,10 @@ fn writes_are_for_writers_and_admins() {
 /// Participants have sessions of their own.
 #[test]
 fn sessions_are_for_writers_and_participants() {
-    let open = Command::OpenSession { owner: "east".to_owned(), ttl_ms: 5_000 };
-    assert_eq!(may(submit(open)), "wap");
+    let open =
+        |owner: &str| submit(Command::OpenSession { owner: owner.to_owned(), ttl_ms: 5_000 });
+    let may_open = ["reader", "writer", "ops", "east"].map(|owner| may(open(owner)));
+    assert_eq!(may_open, ["", "w", "a", "p"]);
     assert_eq!(may(submit(Command::CloseSession)), "wap");
     assert_eq!(may(Call::KeepAlive { session: SessionId::new(1) }), "wap");
 }
@@ -143,10 +182,10 @@ fn what_a_leader_proposes_comes_through_no_door() {
 #[test]
 fn a_refusal_names_the_role_that_would_do() {
     let call = submit(Command::Delete { key: key() });
-    let refusal = admit(&everybody()[0], &Ask { within_ms: 1, call }).unwrap_err();
+    let refusal = judge(&everybody()[0], &Ask { within_ms: 1, call }).unwrap_err();
     assert_eq!(refusal.to_string(), "role read may not do this; write may");
     let call = submit(Command::Ack { participant: participant("west"), txns: vec![txn()] });
-    let refusal = admit(&everybody()[3], &Ask { within_ms: 1, call }).unwrap_err();
+    let refusal = judge(&everybody()[3], &Ask { within_ms: 1, call }).unwrap_err();
     assert_eq!(refusal.to_string(), "role participant east may not do this; participant west may");
 }
 
@@ -155,7 +194,7 @@ fn a_refusal_names_the_role_that_would_do() {
 fn a_node_is_no_client() {
     let node =
         Identity { cluster: Name::new("eu").unwrap(), who: Who::Node(Name::new("n1").unwrap()) };
-    assert!(admit(&node, &Ask { within_ms: 1, call: Call::Status }).is_err());
+    assert!(judge(&node, &Ask { within_ms: 1, call: Call::Status }).is_err());
 }
 
 /// Security §4: limits are checked before anything is proposed, and named.
@@ -166,16 +205,16 @@ fn limits_are_checked_at_the_door() {
         within_ms: 1,
         call: submit(Command::Put { key: vec![7; key].into(), value: vec![7; value].into() }),
     };
-    assert!(admit(writer, &put(4_096, 1 << 20)).is_ok());
-    assert!(matches!(admit(writer, &put(4_097, 0)), Err(Refusal::Limit { max: 4_096, .. })));
-    assert!(matches!(admit(writer, &put(1, (1 << 20) + 1)), Err(Refusal::Limit { .. })));
-    assert!(matches!(admit(writer, &put(0, 1)), Err(Refusal::Misuse(_))));
+    assert!(judge(writer, &put(4_096, 1 << 20)).is_ok());
+    assert!(matches!(judge(writer, &put(4_097, 0)), Err(Refusal::Limit { max: 4_096, .. })));
+    assert!(matches!(judge(writer, &put(1, (1 << 20) + 1)), Err(Refusal::Limit { .. })));
+    assert!(matches!(judge(writer, &put(0, 1)), Err(Refusal::Misuse(_))));
     let call = read(Query::Get { key: Bytes::new() });
-    assert!(matches!(admit(writer, &Ask { within_ms: 1, call }), Err(Refusal::Misuse(_))));
+    assert!(matches!(judge(writer, &Ask { within_ms: 1, call }), Err(Refusal::Misuse(_))));
     let in_doubt = vec![txn(); synod_machine::limits::TXNS_MAX + 1];
     let call = Call::Attend { participant: participant("east"), in_doubt, finished: Vec::new() };
     let ask = Ask { within_ms: 1, call };
-    assert!(matches!(admit(&everybody()[3], &ask), Err(Refusal::Limit { .. })));
+    assert!(matches!(judge(&everybody()[3], &ask), Err(Refusal::Limit { .. })));
 }
 
 /// Unused in the table above, and so that a new kind of expectation is thought of.

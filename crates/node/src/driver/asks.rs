@@ -29,7 +29,8 @@ impl Driver {
             Err(refusal) => return self.turn_away(reply, "malformed", &Said::Refused(refusal)),
         };
         let op = Op::of(&ask.call);
-        if let Err(refusal) = door::admit(&from, &ask) {
+        let owner_of = |session| self.replica.machine().session_owner(session);
+        if let Err(refusal) = door::admit(&from, &ask, owner_of) {
             debug!(op = op.as_str(), %refusal, "refused at the door");
             return self.turn_away(reply, op.as_str(), &Said::Refused(refusal));
         }

@@ -16,6 +16,7 @@ use crate::world::{PATIENCE, name};
 const WITHIN_MS: u32 = 2_000;
 
 pub(crate) struct Asker {
+    own: String,
     dialer: Dialer,
     nodes: Vec<(String, String)>,
     channels: BTreeMap<String, Channel>,
@@ -31,8 +32,11 @@ impl Asker {
         cluster_id: u64,
         nodes: Vec<(String, String)>,
     ) -> Asker {
+        let own = match &credentials.identity().who {
+            Who::Client { name, .. } | Who::Node(name) => name.to_string(),
+        };
         let dialer = Dialer::new(credentials, cluster_id).unwrap();
-        Asker { dialer, nodes, channels: BTreeMap::new(), place: 0, session: None, seq: 0 }
+        Asker { own, dialer, nodes, channels: BTreeMap::new(), place: 0, session: None, seq: 0 }
     }
 
     /// One call to one node.
@@ -123,7 +127,7 @@ impl Asker {
     }
 
     async fn open(&mut self) -> SessionId {
-        let command = Command::OpenSession { owner: "test".to_owned(), ttl_ms: 60_000 };
+        let command = Command::OpenSession { owner: self.own.clone(), ttl_ms: 60_000 };
         let call = Call::Submit(Request { id: None, acked: Seq::ZERO, command });
         let Said::Reply(Reply::Session(session)) = self.ask_leader(call).await else {
             panic!("no session")

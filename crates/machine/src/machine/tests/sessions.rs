@@ -1,6 +1,6 @@
 use super::*;
-use crate::sessions::{ENDED_MS, REPLIES_MAX, TOMBSTONES_MAX};
-use crate::{FenceCause, FenceGuard, Reign, Rejection, Revision};
+use crate::sessions::{ENDED_MS, REPLIES_MAX, SESSIONS_OF_OWNER_MAX, TOMBSTONES_MAX};
+use crate::{Counted, FenceCause, FenceGuard, Reign, Rejection, Revision};
 
 fn settle(request: RequestId) -> Command {
     Command::Settle { request }
@@ -211,6 +211,29 @@ fn a_full_session_has_room_again_once_it_acknowledges() {
     }
     assert!(matches!(log.ask(&mut client, put("a", "2")), Reply::Written(_)));
     assert_eq!(log.machine.census().replies, 1);
+}
+
+/// One client cannot take the room of all; and what it ends it has again.
+#[test]
+fn sessions_of_one_owner_are_bounded_and_leave_room_for_others() {
+    let mut log = Log::new();
+    let open = |owner: String| Command::OpenSession { owner, ttl_ms: 10_000 };
+    let of_greedy = |process: u64| open(format!("greedy/{process}"));
+    for process in 0..SESSIONS_OF_OWNER_MAX {
+        assert!(matches!(log.unnamed(of_greedy(process)), Reply::Session(_)));
+    }
+    let (what, limit) = (Counted::SessionsOfOwner, SESSIONS_OF_OWNER_MAX);
+    let full = rejected(Rejection::TooMany { what, limit });
+    assert_eq!(log.unnamed(of_greedy(9_999)), full);
+    assert!(matches!(log.unnamed(open("greedy2/1".to_owned())), Reply::Session(_)));
+    assert!(matches!(log.unnamed(open("modest".to_owned())), Reply::Session(_)));
+    // A restored machine has counted the same.
+    log.machine = Machine::restore(&log.machine.snapshot().to_bytes()).unwrap();
+    assert_eq!(log.unnamed(of_greedy(9_999)), full);
+    let (session, cause) = (SessionId::new(7), FenceCause::Expired);
+    log.unnamed(Command::Fence { session, cause, guard: None });
+    assert!(matches!(log.unnamed(of_greedy(9_999)), Reply::Session(_)));
+    assert_eq!(log.unnamed(of_greedy(9_999)), full);
 }
 
 /// Stamps are a leader's clock, which may be set back; time in the machine does not follow, so
