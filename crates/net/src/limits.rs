@@ -15,6 +15,15 @@ pub(crate) struct Limits {
     pub(crate) question: Duration,
     /// A question waits this long for room in the budgets below, and is then turned away unheard.
     pub(crate) room: Duration,
+    /// Handshakes at work at once. They are reckoned on the thread that also beats the node's heart
+    /// and hears its peers: of a crowd, only so many stand between one heartbeat and the next.
+    pub(crate) handshakes: usize,
+    /// A handshake that waits for its caller for longer than a round trip within a house gives up
+    /// its turn and goes on without: whoever stalls holds up nobody.
+    pub(crate) turn: Duration,
+    /// Who has not had its turn by then is refused: it is about to give up by itself, and to shake
+    /// hands with those who are gone would be all that a node in a crowd does.
+    pub(crate) turn_wait: Duration,
     /// Handshakes under way, beyond which a caller must first prove its address (QUIC Retry,
     /// RFC 9000 §8.1.2).
     pub(crate) half_open: usize,
@@ -42,6 +51,9 @@ impl Limits {
         stall: Duration::from_secs(10),
         question: Duration::from_secs(10),
         room: Duration::from_secs(2),
+        handshakes: 4,
+        turn: Duration::from_millis(20),
+        turn_wait: Duration::from_secs(1),
         half_open: 256,
         half_open_max: 1_024,
         clients: 2_000,

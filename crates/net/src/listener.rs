@@ -12,7 +12,10 @@ use std::{
 
 use quinn::{Connection, Endpoint, Incoming, SendStream, crypto::rustls::HandshakeData};
 use rustls::pki_types::CertificateDer;
-use tokio::time::timeout;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 use tracing::{debug, warn};
 
 use crate::{
@@ -36,6 +39,8 @@ pub(crate) struct House {
     pub(crate) limits: Limits,
     pub(crate) tally: Tally,
     pub(crate) penalties: Penalties,
+    /// Given out in the order of asking.
+    turns: Semaphore,
 }
 
 impl House {
@@ -45,6 +50,7 @@ impl House {
             limits,
             tally: Tally::default(),
             penalties: Penalties::new(limits),
+            turns: Semaphore::new(limits.handshakes),
         }
     }
 
@@ -183,14 +189,16 @@ async fn arrive(incoming: Incoming, house: &House) -> Option<Arrived> {
         }
         None
     };
-    let connecting = match incoming.accept() {
-        Ok(connecting) => connecting,
-        Err(error) => return failed(&error),
+    let Ok(Ok(turn)) = timeout(house.limits.turn_wait, house.turns.acquire()).await else {
+        if let Some(total) = house.tally.connections_refused.one() {
+            warn!(%from, total, "too many handshakes");
+        }
+        incoming.refuse();
+        return None;
     };
-    let connection = match timeout(house.limits.handshake, connecting).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return failed(&Bye::words(&error)),
-        Err(_) => return failed(&"it took too long"),
+    let connection = match shake(incoming, turn, &house.limits).await {
+        Ok(connection) => connection,
+        Err(why) => return failed(&why),
     };
     let (identity, alpn) = match identity_of(&connection) {
         Ok(found) => found,
@@ -218,6 +226,22 @@ async fn arrive(incoming: Incoming, house: &House) -> Option<Arrived> {
             None
         }
     }
+}
+
+/// The handshake. Its turn ends with it, or before when it waits for long.
+async fn shake(
+    incoming: Incoming,
+    turn: SemaphorePermit<'_>,
+    limits: &Limits,
+) -> Result<Connection, String> {
+    let mut connecting = incoming.accept().map_err(|error| error.to_string())?;
+    let in_turn = timeout(limits.turn, &mut connecting).await;
+    drop(turn);
+    let shaken = match in_turn {
+        Ok(shaken) => shaken,
+        Err(_) => timeout(limits.handshake, connecting).await.map_err(|_| "it took too long")?,
+    };
+    shaken.map_err(|error| Bye::words(&error))
 }
 
 /// What a hello that is not accepted leads to.

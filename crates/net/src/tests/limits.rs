@@ -1,6 +1,8 @@
 //! How much of a node a crowd can take.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::net::UdpSocket;
 
 use super::world::*;
 use crate::{Event, Mesh, Role, bye::Bye, limits::Limits, tls};
@@ -48,6 +50,51 @@ async fn in_a_flood_of_handshakes_callers_prove_their_address_and_come_in() {
     let limits = Limits { half_open_max: 0, ..Limits::DEFAULT };
     let full = world.alone_with("n1", limits).await;
     assert!(world.channel(app(), full.address()).await.is_err());
+}
+
+/// A handshake that is never gone on with: its first datagram comes, and nothing reaches the caller.
+async fn stall(world: &World, at: SocketAddr) {
+    let (ear, mouth) = (UdpSocket::bind(ANY).await.unwrap(), UdpSocket::bind(ANY).await.unwrap());
+    let (credentials, nobody) = (world.credentials(app()), ear.local_addr().unwrap());
+    let mut first = [0; 2_048];
+    tokio::select! {
+        _ = world.ring(&credentials, tls::ALPN_CLIENT, nobody, "n1") => unreachable!("no answer"),
+        bytes = ear.recv(&mut first) => {
+            mouth.send_to(&first[..bytes.unwrap()], at).await.unwrap();
+        }
+    }
+}
+
+/// Handshakes are work of the thread that beats the node's heart: so many at once and no more.
+#[tokio::test]
+async fn handshakes_take_turns_and_who_has_none_for_long_is_refused() {
+    let world = World::new();
+    let (turn, turn_wait) = (Duration::from_secs(3_600), Duration::from_millis(50));
+    for (handshakes, stalled) in [(1, 1), (3, 3)] {
+        let limits = Limits { handshakes, turn, turn_wait, ..Limits::DEFAULT };
+        let mesh = world.alone_with("n1", limits).await;
+        for _ in 1..stalled {
+            stall(&world, mesh.address()).await;
+        }
+        world.assert_serves(mesh.address()).await;
+        stall(&world, mesh.address()).await;
+        assert_put_off(world.channel(app(), mesh.address()).await, "refused");
+        assert_eq!(mesh.counters().connections_refused, 1);
+    }
+}
+
+/// Whoever stalls holds up nobody: its turn ends before its handshake does.
+#[tokio::test]
+async fn a_handshake_that_stalls_gives_up_its_turn() {
+    let world = World::new();
+    let (turn, turn_wait) = (Duration::from_millis(5), Duration::from_secs(3_600));
+    let limits = Limits { handshakes: 1, turn, turn_wait, ..Limits::DEFAULT };
+    let mesh = world.alone_with("n1", limits).await;
+    for _ in 0..3 {
+        stall(&world, mesh.address()).await;
+    }
+    world.assert_serves(mesh.address()).await;
+    assert_eq!(mesh.counters().handshakes_failed, 0, "they have still time to go on");
 }
 
 /// The first question is not answered yet, and takes all the room that one connection has.
