@@ -18,8 +18,9 @@ use crate::{
 };
 
 /// A leader that owes an answer for longer than this is doubted: others are asked whether it leads
-/// still, while the question stays open. Longer than a slow sync, shorter than an election.
-const DOUBT_AFTER: Duration = Duration::from_millis(150);
+/// still, while the question stays open. Longer than a slow sync; as long as nodes of steady rhythm
+/// give a silent leader, so that the first looks meet its successor.
+const DOUBT_AFTER: Duration = Duration::from_millis(100);
 /// A node that has nothing to wait for and owes an answer for longer than this is passed over.
 const ANY_PATIENCE: Duration = Duration::from_secs(1);
 /// The first pause after a "not now".
