@@ -5,7 +5,6 @@ use synod_machine::{
     TxnId, TxnView, Verdict, door::NodeStatus,
 };
 use synod_net::{Credentials, Who};
-use tokio::task::JoinSet;
 
 use crate::{
     config::Config,
@@ -205,18 +204,12 @@ impl Client {
     }
 
     /// How every node sees itself, asked all at once: (name, status), in the order of the
-    /// configuration.
+    /// configuration. Once a quorum has answered, the others are not waited for much longer.
     pub async fn status_all(&self) -> Vec<(String, Result<NodeStatus, Error>)> {
-        let deadline = self.deadline();
-        let mut asking = JoinSet::new();
-        for place in 0..self.core.route.nodes().len() {
-            let route = Arc::clone(&self.core.route);
-            asking.spawn(async move { (place, route.status_of(place, deadline).await) });
-        }
-        let mut heard = asking.join_all().await;
-        heard.sort_by_key(|(place, _)| *place);
-        let name = |place| self.core.route.node(place).name().to_owned();
-        heard.into_iter().map(|(place, said)| (name(place), said)).collect()
+        let route = &self.core.route;
+        let heard = route.survey(self.deadline()).await;
+        let names = route.nodes().iter().map(|node| node.name().to_owned());
+        names.zip(heard).collect()
     }
 
     /// The name of the node that says of itself that it leads, asked just now.

@@ -50,6 +50,7 @@ mod serve;
 mod session;
 mod shard;
 mod submit;
+mod survey;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -59,6 +59,8 @@ struct Life {
     up: bool,
     /// It refuses whoever dials it.
     refuses: bool,
+    /// Nothing is heard of it, not even that nobody is there.
+    silent: bool,
 }
 
 /// A participant: what it holds prepared, and what it was told.
@@ -82,7 +84,8 @@ fn address(name: &str) -> String {
 
 impl Stage {
     pub(crate) fn new() -> Stage {
-        let life = || watch::Sender::new(Life { number: 1, up: true, refuses: false });
+        let life =
+            || watch::Sender::new(Life { number: 1, up: true, refuses: false, silent: false });
         let names = NODES.iter().chain(&SHARDS);
         let mut play = Play {
             machine: Machine::new(),
@@ -154,6 +157,11 @@ impl Stage {
         self.change(name, |life| life.refuses = true);
     }
 
+    /// Its machine is gone: whoever dials it waits.
+    pub(crate) fn silence(&self, name: &str) {
+        self.change(name, |life| life.silent = true);
+    }
+
     fn change(&self, name: &str, change: impl FnOnce(&mut Life)) {
         self.play().lives[&address(name)].send_modify(change);
     }
@@ -198,6 +206,9 @@ impl Stage {
     pub(crate) async fn connect(&self, address: &str) -> Result<Booth, AskError> {
         yield_now().await;
         let life = *self.life(address).borrow();
+        if life.silent {
+            std::future::pending::<()>().await;
+        }
         if !life.up {
             return Err(AskError::Connect {
                 address: address.to_owned(),

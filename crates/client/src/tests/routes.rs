@@ -33,6 +33,37 @@ async fn who_reaches_no_node_is_told_of_each_why() {
     );
 }
 
+/// A dead machine says nothing at all, and must not hold back what the living say.
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_is_not_waited_for_once_a_quorum_has_answered() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    stage.silence("n2");
+    let began = tokio::time::Instant::now();
+    let heard = client.status_all().await;
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    let up: Vec<_> = heard.iter().map(|(name, said)| (name.as_str(), said.is_ok())).collect();
+    assert_eq!(up, [("n1", true), ("n2", false), ("n3", true)]);
+    let Err(Error::Connect(why)) = &heard[1].1 else { panic!("{:?}", heard[1].1) };
+    let lines: Vec<_> = why.nodes().map(ToString::to_string).collect();
+    assert_eq!(lines, ["n2  n2:1  no answer in time"]);
+}
+
+/// Without a quorum there is nothing better to do than to wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_survey_without_a_quorum_waits_for_every_node_until_its_deadline() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    stage.silence("n1");
+    stage.silence("n2");
+    let within = Duration::from_millis(2_000);
+    let began = tokio::time::Instant::now();
+    let heard = client.within(within).status_all().await;
+    assert!(began.elapsed() >= within, "{:?}", began.elapsed());
+    let up: Vec<_> = heard.iter().map(|(_, said)| said.is_ok()).collect();
+    assert_eq!(up, [false, false, true]);
+}
+
 /// A certificate does not get better by waiting.
 #[tokio::test(start_paused = true)]
 async fn an_identity_that_every_node_refuses_is_told_at_once() {
