@@ -127,7 +127,7 @@ pub enum Refusal {
         needs: String,
     },
     /// It breaks a limit.
-    #[error("{what} is {got}, at most {max} is allowed")]
+    #[error("{got} {what}; at most {max} are allowed")]
     Limit {
         /// Of what.
         what: String,

@@ -35,7 +35,7 @@ pub const TTL_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 #[non_exhaustive]
 pub enum Misuse {
     /// Too much of something.
-    #[error("{what} is {got}, at most {max} is allowed")]
+    #[error("{got} {what}; at most {max} are allowed")]
     TooMuch {
         /// Of what.
         what: &'static str,
@@ -45,7 +45,7 @@ pub enum Misuse {
         max: u64,
     },
     /// Too little of something.
-    #[error("{what} is {got}, at least {min} is needed")]
+    #[error("{got} {what}; at least {min} are needed")]
     TooLittle {
         /// Of what.
         what: &'static str,
@@ -137,7 +137,7 @@ impl Command {
         match self {
             Command::OpenSession { owner, ttl_ms } => {
                 at_most("bytes of an owner's name", owner.len(), NAME_BYTES_MAX)?;
-                between("time to live in ms", *ttl_ms, TTL_MS_MIN, TTL_MS_MAX)
+                between("milliseconds of a time to live", *ttl_ms, TTL_MS_MIN, TTL_MS_MAX)
             }
             Command::CloseSession
             | Command::Settle { .. }
