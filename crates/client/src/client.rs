@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     core::Core,
     deadline::Deadline,
-    error::{Error, Why},
+    error::{Error, Reached, Why},
     fates::Settled,
     kv::Kv,
     leader::LeaderWatch,
@@ -234,6 +234,11 @@ impl Client {
     /// Microseconds of a round trip to the leader, or to the nearest node that is connected.
     pub fn rtt_us(&self) -> Option<u64> {
         self.core.route.rtt().map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// How each node could last be reached: for people who wonder why none was found to lead.
+    pub fn reached(&self) -> Vec<Reached> {
+        self.core.route.nodes().iter().map(Party::reached).collect()
     }
 
     /// Waits for transactions that are being finished in the background, ends the session, and with

@@ -3,11 +3,11 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use synod_machine::limits::{TTL_MS_MAX, TTL_MS_MIN};
 use synod_net::{
     Name,
-    settings::{self, SettingsError, TlsFiles},
+    settings::{self, Row, SettingsError, TlsFiles},
 };
 
 /// When no `timeout_ms` is given: longer than any election.
@@ -65,7 +65,7 @@ pub enum ConfigError {
 }
 
 /// A whole file, as written.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
     cluster: String,
@@ -77,11 +77,11 @@ struct Keys {
     tls: TlsFiles,
     endpoint: Vec<EndpointKeys>,
     /// A participant's file has this too; it is read by the participant.
-    #[serde(default, rename = "shard")]
+    #[serde(default, rename = "shard", skip_serializing)]
     _shard: Option<IgnoredAny>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct EndpointKeys {
     name: String,
@@ -106,6 +106,12 @@ impl Config {
     /// relative to it.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         Config::check(path, settings::parse(path, text)?)
+    }
+
+    /// Every key of the file at `path`, with its effective value and where it comes from.
+    pub fn describe(path: &Path) -> Result<Vec<Row>, ConfigError> {
+        let (keys, written): (Keys, toml::Table) = (settings::read(path)?, settings::read(path)?);
+        Ok(settings::describe(&keys, &written))
     }
 
     fn check(path: &Path, keys: Keys) -> Result<Config, ConfigError> {
@@ -148,23 +154,21 @@ impl Config {
 
 fn check_endpoint(keys: EndpointKeys) -> Result<Endpoint, String> {
     let name = Name::new(keys.name).map_err(|error| error.to_string())?;
-    let port = keys.address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    match port {
-        Some(port) if port > 0 => Ok(Endpoint { name, address: keys.address }),
-        _ => Err(format!("{name}: {:?} is not HOST:PORT", keys.address)),
+    if settings::is_host_port(&keys.address) {
+        return Ok(Endpoint { name, address: keys.address });
     }
+    Err(format!("{name}: {:?} is not HOST:PORT, with a port above 0", keys.address))
 }
 
 fn parse_id(text: &str) -> Result<u64, String> {
-    let hex = !text.is_empty() && text.len() <= 16 && text.bytes().all(|c| c.is_ascii_hexdigit());
-    match u64::from_str_radix(text, 16) {
-        Ok(id) if hex && id > 0 => Ok(id),
-        _ => Err(format!("{text:?} is not a number above 0 in up to 16 hexadecimal digits")),
-    }
+    settings::cluster_id(text)
+        .ok_or_else(|| format!("{text:?} is not a number above 0 in 1 to 16 hexadecimal digits"))
 }
 
 #[cfg(test)]
 mod tests {
+    use synod_net::settings::Origin;
+
     use super::*;
 
     const SMALLEST: &str = r#"
@@ -198,28 +202,16 @@ mod tests {
         assert_eq!(config.tls.cert, Path::new("/etc/app.crt"));
     }
 
-    /// The example names every key there is, with its default.
+    /// The example names every key there is, and shows each default.
     #[test]
-    fn the_commented_example_is_read_and_says_the_defaults() {
+    fn the_commented_example_names_every_key_and_shows_the_defaults() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/client.toml");
         let example = Config::load(&path).unwrap();
         let defaults = parse(SMALLEST).unwrap();
         assert_eq!(example.timeout, defaults.timeout);
         assert_eq!(example.session_ttl, defaults.session_ttl);
-        let text = std::fs::read_to_string(&path).unwrap();
-        for key in [
-            "cluster",
-            "cluster_id",
-            "timeout_ms",
-            "session_ttl_ms",
-            "ca",
-            "cert",
-            "key",
-            "name",
-            "address",
-        ] {
-            let given = text.lines().any(|line| line.starts_with(&format!("{key} = ")));
-            assert!(given, "the example does not show `{key}`");
+        for row in Config::describe(&path).unwrap() {
+            assert_eq!(row.origin, Origin::File, "the example does not show {}", row.key);
         }
     }
 

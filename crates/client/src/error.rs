@@ -151,7 +151,7 @@ impl std::error::Error for ConnectError {}
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_identity() {
-            return write!(f, "no node of {} accepted this client's certificate", self.cluster);
+            return write!(f, "no node of {} accepted this client", self.cluster);
         }
         write!(f, "no node of {} could be reached", self.cluster)
     }
@@ -182,10 +182,34 @@ impl Unreached {
     }
 }
 
+impl Unreached {
+    /// What went wrong, and whether trying again is useless.
+    pub fn cause(&self) -> String {
+        let refused = if self.identity { "refused: " } else { "" };
+        format!("{refused}{}", self.why)
+    }
+}
+
 impl fmt::Display for Unreached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let refused = if self.identity { "refused: " } else { "" };
-        write!(f, "{}  {}  {refused}{}", self.name, self.address, self.why)
+        write!(f, "{}  {}  {}", self.name, self.address, self.cause())
+    }
+}
+
+/// How a node could last be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// Its name.
+    pub name: String,
+    /// Where it should be.
+    pub address: String,
+    /// In words.
+    pub how: String,
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}  {}", self.name, self.address, self.how)
     }
 }
 

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use synod_machine::door::NodeStatus;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::{client::Client, error::Error};
+use crate::client::Client;
 
 /// Tells who leads, whenever it changes. It looks again and again, so a reign shorter than the time
 /// between two looks may pass unseen.
@@ -34,27 +35,35 @@ impl LeaderWatch {
     pub async fn next(&mut self) -> Leading {
         loop {
             self.clock.tick().await;
-            let seen = self.look().await;
+            let seen = self.client.leading().await;
             if self.last.as_ref() != Some(&seen) {
                 self.last = Some(seen.clone());
                 return seen;
             }
         }
     }
+}
 
-    async fn look(&self) -> Leading {
-        let heard = self.client.status_all().await;
-        let statuses = heard.into_iter().filter_map(|(_, said): (_, Result<_, Error>)| said.ok());
-        // Two say so for a moment when one of them has not heard yet that it was succeeded: the one
-        // that has led for the shorter time is the successor.
-        let leader = statuses
-            .filter(|status| status.role == "leader")
-            .min_by_key(|status| status.leading_for_us);
+impl Client {
+    /// Who leads, by what every node that answers in time says of itself.
+    pub async fn leading(&self) -> Leading {
+        let heard = self.status_all().await;
+        let statuses: Vec<_> = heard.into_iter().filter_map(|(_, said)| said.ok()).collect();
+        let leader = leader_among(&statuses);
         Leading {
-            node: leader.as_ref().map(|status| status.node.clone()),
-            ballot: leader.map(|status| status.ballot),
+            node: leader.map(|status| status.node.clone()),
+            ballot: leader.map(|status| status.ballot.clone()),
         }
     }
+}
+
+/// Who leads, by what nodes say of themselves. Two say so for a moment when one of them has not
+/// heard yet that it was succeeded: the one that has led for the shorter time is the successor.
+pub fn leader_among<'a>(
+    statuses: impl IntoIterator<Item = &'a NodeStatus>,
+) -> Option<&'a NodeStatus> {
+    let leading = statuses.into_iter().filter(|status| status.role == "leader");
+    leading.min_by_key(|status| status.leading_for_us)
 }
 
 /// A node is given at least so long to answer, however often one looks.

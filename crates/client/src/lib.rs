@@ -64,10 +64,10 @@ pub use synod_net as net;
 
 pub use client::Client;
 pub use config::{Config, ConfigError, Endpoint};
-pub use error::{ConnectError, Error, Refused, Unreached, Why};
+pub use error::{ConnectError, Error, Reached, Refused, Unreached, Why};
 pub use fates::Settled;
 pub use kv::{Cas, Kv, Page};
-pub use leader::{LeaderWatch, Leading};
+pub use leader::{LeaderWatch, Leading, leader_among};
 pub use multi::{Multi, MultiBuilder};
 pub use participant::Participant;
 pub use serve::{Again, ResourceManager, Serving, Share};

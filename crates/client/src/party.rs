@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     backoff::Backoff,
-    error::Unreached,
+    error::{Reached, Unreached},
     wire::{Line, Wire},
 };
 
@@ -115,6 +115,15 @@ impl Party {
             why: "no answer in time".to_owned(),
             identity: false,
         })
+    }
+
+    /// How it could last be reached.
+    pub(crate) fn reached(&self) -> Reached {
+        let how = match self.standing() {
+            Some(_) => "connected; does not say that it leads".to_owned(),
+            None => self.trouble_or_silence().cause(),
+        };
+        Reached { name: self.name.clone(), address: self.address.clone(), how }
     }
 
     /// The round trip, when connected.

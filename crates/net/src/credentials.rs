@@ -1,6 +1,7 @@
 //! Proofs of identity, read from files and checked before anything is started with them.
 
 mod error;
+mod root;
 
 use std::{
     path::Path,
@@ -15,7 +16,7 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-pub use self::error::CredentialsError;
+pub use self::{error::CredentialsError, root::Root};
 use crate::{
     Identity, IdentityError, Role, Who, expect,
     files::{self, Unread},
@@ -182,18 +183,7 @@ fn parse<'a>(
 /// and calls; the others only call.
 fn check_leaf(path: &Path, leaf: &CertificateDer<'_>, who: &Who) -> Result<(), CredentialsError> {
     let leaf = parse(path, leaf)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let validity = leaf.validity();
-    let (begins, ends) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-    if now > ends {
-        let seconds = now.saturating_sub(ends);
-        return Err(CredentialsError::Expired { path: path.to_path_buf(), seconds });
-    }
-    if now < begins {
-        let seconds = begins.saturating_sub(now);
-        return Err(CredentialsError::NotYetValid { path: path.to_path_buf(), seconds });
-    }
+    check_time(path, &leaf)?;
     let usage = leaf.extended_key_usage();
     let usage = usage.map_err(|error| not_pem(path, "certificate", &error))?;
     let may = |granted: fn(&x509_parser::extensions::ExtendedKeyUsage<'_>) -> bool| {
@@ -208,6 +198,23 @@ fn check_leaf(path: &Path, leaf: &CertificateDer<'_>, who: &Who) -> Result<(), C
     }
     if serves && !may(|usage| usage.server_auth) {
         return Err(named(path, IdentityError::Usage("server")));
+    }
+    Ok(())
+}
+
+/// Whether its time is now.
+fn check_time(path: &Path, certificate: &X509Certificate<'_>) -> Result<(), CredentialsError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let validity = certificate.validity();
+    let (begins, ends) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    if now > ends {
+        let seconds = now.saturating_sub(ends);
+        return Err(CredentialsError::Expired { path: path.to_path_buf(), seconds });
+    }
+    if now < begins {
+        let seconds = begins.saturating_sub(now);
+        return Err(CredentialsError::NotYetValid { path: path.to_path_buf(), seconds });
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ mod transport;
 pub use authority::{Authority, AuthorityError, Leaf};
 pub use channel::{AskError, Channel, Dialer};
 pub use counters::Counters;
-pub use credentials::{Credentials, CredentialsError};
+pub use credentials::{Credentials, CredentialsError, Root};
 pub use identity::{Identity, IdentityError, Name, Role, Who};
 pub use mesh::{Event, Lane, Mesh, MeshConfig, PeerAddress};
 pub use relay::{Conditions, Relay};

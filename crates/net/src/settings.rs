@@ -1,6 +1,8 @@
 //! What the configuration of a node and of a client share: reading TOML with errors that say what,
 //! where and what was probably meant, and the files that prove an identity.
 
+mod describe;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -8,6 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use self::describe::{Origin, Row, describe, flat};
 use crate::files::{self, Unread};
 
 /// A configuration file larger than this is not one: the largest cluster's has a few kilobytes.
@@ -109,6 +112,19 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, SettingsError> {
 /// As [`read`], of text that was read already; `path` is for messages.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, SettingsError> {
     toml::from_str(text).map_err(|error| explain(path, text, &error))
+}
+
+/// What tells two clusters of one name apart: 1 to 16 hexadecimal digits, and not zero.
+pub fn cluster_id(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(text, 16).ok().filter(|id| digits && *id > 0)
+}
+
+/// Whether `text` has the form of an address that can be dialled: `HOST:PORT`.
+pub fn is_host_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+    })
 }
 
 fn text(path: &Path) -> Result<String, SettingsError> {

@@ -1,7 +1,6 @@
 //! A node's configuration: one TOML file, checked before anything is opened.
 
 mod check;
-mod describe;
 mod error;
 mod keys;
 #[cfg(test)]
@@ -15,12 +14,11 @@ use std::{
 
 use synod_net::{
     Credentials, Name, PeerAddress, Who,
-    settings::{self, TlsFiles},
+    settings::{self, Row, TlsFiles},
 };
 use synod_paxos::{Incarnation, Life, Members, NodeId, Timing};
 
 pub use check::check_many;
-pub use describe::{Origin, Row};
 pub use error::ConfigError;
 pub use keys::{LogFormat, LogLevel};
 
@@ -116,6 +114,11 @@ impl Config {
     /// How to log.
     pub fn log_format(&self) -> LogFormat {
         self.keys.log.format
+    }
+
+    /// Every key with its effective value and where it comes from.
+    pub fn describe(&self) -> Vec<Row> {
+        settings::describe(&self.keys, &self.written)
     }
 
     /// Reads the certificate and key, and checks that they are this node's of this cluster.

@@ -57,9 +57,10 @@ impl NodeError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            NodeError::Config(
-                ConfigError::Credentials(_) | ConfigError::ForeignCertificate { .. },
-            )
+            NodeError::Config(ConfigError::Credentials(why)) if !why.is_about_files() => {
+                Fault::Identity
+            }
+            NodeError::Config(ConfigError::ForeignCertificate { .. })
             | NodeError::Store(StoreError::Foreign { .. }) => Fault::Identity,
             NodeError::Config(_)
             | NodeError::Net(_)

@@ -21,6 +21,6 @@ mod roster;
 mod shaky;
 mod syncs;
 
-pub use config::{Config, ConfigError, LogFormat, LogLevel, Origin, Row, Voter, check_many};
+pub use config::{Config, ConfigError, LogFormat, LogLevel, Voter, check_many};
 pub use error::{Fault, NodeError};
 pub use node::{Node, format};

@@ -104,6 +104,24 @@ pub enum CredentialsError {
     },
 }
 
+impl CredentialsError {
+    /// Whether a file is missing or is not what it should be: then nobody's identity is in doubt.
+    pub fn is_about_files(&self) -> bool {
+        match self {
+            CredentialsError::Read { .. }
+            | CredentialsError::NotAFile { .. }
+            | CredentialsError::TooLarge { .. }
+            | CredentialsError::NotPem { .. } => true,
+            CredentialsError::KeyExposed { .. }
+            | CredentialsError::KeyMismatch { .. }
+            | CredentialsError::Identity { .. }
+            | CredentialsError::Expired { .. }
+            | CredentialsError::NotYetValid { .. }
+            | CredentialsError::ForeignRoot { .. } => false,
+        }
+    }
+}
+
 /// A span in its largest whole unit.
 fn span(seconds: i64) -> String {
     match seconds {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use synod_net::Name;
+use synod_net::{Name, settings};
 use synod_paxos::{Members, NodeId};
 
 use super::{Config, ConfigError, Keys, Voter};
@@ -44,11 +44,8 @@ fn name(path: &Path, key: &str, text: &str) -> Result<Name, ConfigError> {
 }
 
 fn cluster_id(path: &Path, text: &str) -> Result<u64, ConfigError> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    u64::from_str_radix(text, 16)
-        .ok()
-        .filter(|_| digits)
-        .ok_or_else(|| ConfigError::ClusterId { path: path.to_owned(), found: text.to_owned() })
+    let found = || ConfigError::ClusterId { path: path.to_owned(), found: text.to_owned() };
+    settings::cluster_id(text).ok_or_else(found)
 }
 
 fn distinct(path: &Path, voters: &[Voter]) -> Result<(), ConfigError> {
@@ -77,12 +74,7 @@ fn describe(voter: &Voter) -> String {
 }
 
 fn addresses(path: &Path, voters: &[Voter]) -> Result<(), ConfigError> {
-    let reachable = |address: &str| {
-        address.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
-        })
-    };
-    match voters.iter().find(|voter| !reachable(&voter.address)) {
+    match voters.iter().find(|voter| !settings::is_host_port(&voter.address)) {
         None => Ok(()),
         Some(voter) => Err(ConfigError::Address {
             path: path.to_owned(),

@@ -10,7 +10,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The cluster's id is not what `synod init` writes.
-    #[error("{}: cluster_id = {found:?} is not 1 to 16 hexadecimal digits", .path.display())]
+    #[error("{}: cluster_id = {found:?} is not a number above 0 in 1 to 16 hexadecimal digits", .path.display())]
     ClusterId {
         /// Which file.
         path: PathBuf,
@@ -27,8 +27,8 @@ pub enum ConfigError {
         /// Why.
         source: IdentityError,
     },
-    /// A peer's address is not `host:port`.
-    #[error("{}: peer {id}: address = {found:?} is not host:port", .path.display())]
+    /// A peer's address is not `HOST:PORT`.
+    #[error("{}: peer {id}: address = {found:?} is not HOST:PORT, with a port above 0", .path.display())]
     Address {
         /// Which file.
         path: PathBuf,

@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use super::{describe::flat, *};
+use synod_net::settings::{Origin, flat};
+
+use super::*;
 
 const EXAMPLE: &str = include_str!("../../../../config/node.toml");
 

@@ -1,8 +1,8 @@
-//! Every key with its effective value and where it comes from.
+//! Every key of a file with its effective value and where it comes from.
 
 use std::fmt;
 
-use super::Config;
+use serde::Serialize;
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,25 +33,23 @@ pub struct Row {
     pub origin: Origin,
 }
 
-impl Config {
-    /// Every key with its effective value and where it comes from.
-    pub fn describe(&self) -> Vec<Row> {
-        let effective = toml::Table::try_from(&self.keys)
-            .expect("keys are strings, numbers and tables of them, all of which TOML can say");
-        let written = flat(&self.written);
-        flat(&effective)
-            .into_iter()
-            .map(|(key, value)| {
-                let stands = written.iter().any(|(other, _)| *other == key);
-                let origin = if stands { Origin::File } else { Origin::Default };
-                Row { key, value, origin }
-            })
-            .collect()
-    }
+/// Every key of `effective`, which was read from `written`, in the order of keys.
+pub fn describe(effective: &impl Serialize, written: &toml::Table) -> Vec<Row> {
+    let effective = toml::Table::try_from(effective)
+        .expect("keys are strings, numbers and tables of them, all of which TOML can say");
+    let written = flat(written);
+    flat(&effective)
+        .into_iter()
+        .map(|(key, value)| {
+            let stands = written.iter().any(|(other, _)| *other == key);
+            let origin = if stands { Origin::File } else { Origin::Default };
+            Row { key, value, origin }
+        })
+        .collect()
 }
 
-/// A table as a list of (dotted key, value), in the order of keys.
-pub(super) fn flat(table: &toml::Table) -> Vec<(String, String)> {
+/// A table as a list of (dotted key, value).
+pub fn flat(table: &toml::Table) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     for (key, value) in table {
         descend(key.clone(), value, &mut rows);
