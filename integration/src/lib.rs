@@ -9,4 +9,4 @@ mod process;
 
 pub use binary::synod;
 pub use cluster::{Cluster, Options};
-pub use process::{Finished, Process, run};
+pub use process::{Finished, Process, Run, run};

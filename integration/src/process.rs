@@ -1,10 +1,15 @@
 use std::{
-    io::{BufRead, BufReader},
+    ffi::OsStr,
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::Path,
-    process::{Child, ChildStdin, Command, Output, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
 };
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::synod;
 
@@ -118,14 +123,88 @@ impl Finished {
 
 /// Runs `synod ARGS` to its end.
 pub fn run(args: &[&str]) -> Finished {
-    let Output { status, stdout, stderr } = Command::new(synod())
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary that was just built can be started");
-    Finished {
-        code: status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    Run::of(args).finish()
+}
+
+/// A command to be run to its end, in surroundings of its own.
+#[derive(Debug)]
+pub struct Run {
+    command: Command,
+    input: Vec<u8>,
+}
+
+impl Run {
+    /// `synod ARGS`, with nothing of this process's own `SYNOD_*` environment.
+    pub fn of(args: &[&str]) -> Run {
+        let mut command = Command::new(synod());
+        command.args(args);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("SYNOD_") {
+                command.env_remove(name);
+            }
+        }
+        Run { command, input: Vec::new() }
     }
+
+    /// With this in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Run {
+        self.command.env(name, value);
+        self
+    }
+
+    /// In this directory.
+    #[must_use]
+    pub fn in_dir(mut self, dir: &Path) -> Run {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// With this on its standard input.
+    #[must_use]
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Run {
+        self.input = input.into();
+        self
+    }
+
+    /// Runs it.
+    pub fn finish(mut self) -> Finished {
+        let command = self.command.stdin(Stdio::piped());
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary that was just built can be started");
+        let mut stdin = child.stdin.take().expect("standard input was piped");
+        // It may end without reading what it does not want.
+        let _unread = stdin.write_all(&self.input);
+        drop(stdin);
+        let output = child.wait_with_output().expect("it was started by us");
+        Finished {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Runs it with its standard output on a terminal; what the terminal was sent.
+    pub fn on_a_terminal(mut self) -> String {
+        let (ours, theirs) = terminal();
+        let command = self.command.stdin(Stdio::null()).stdout(theirs).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary that was just built can be started");
+        // The command holds the other end too; then only the child does.
+        drop(self);
+        let mut sent = Vec::new();
+        // Linux ends a terminal whose last user has left with an error instead of an end.
+        let _ended = File::from(ours).read_to_end(&mut sent);
+        let _code = child.wait();
+        String::from_utf8_lossy(&sent).into_owned()
+    }
+}
+
+/// Both ends of a new pseudo terminal.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("this system has terminals");
+    grantpt(&ours).expect("it is ours");
+    unlockpt(&ours).expect("it is ours");
+    let name = ptsname(&ours, Vec::new()).expect("it has a name");
+    let theirs = File::options().read(true).write(true).open(OsStr::from_bytes(name.to_bytes()));
+    (ours, theirs.expect("it was unlocked").into())
 }

@@ -133,7 +133,7 @@ fn init_refuses_to_overwrite_and_changes_nothing() {
     let cluster = Cluster::init(&lone());
     let place = cluster.path("c").display().to_string();
     let before = fs::read_to_string(cluster.path("c/n1.toml")).unwrap();
-    says(&run(&["init", &place, "--nodes", "3"]).expect(2), &["not empty"]);
+    says(&run(&["init", &place, "--nodes", "3"]).expect(2), &["not an empty directory"]);
     assert_eq!(before, fs::read_to_string(cluster.path("c/n1.toml")).unwrap());
     says(&run(&["init", cluster.path("d").to_str().unwrap(), "--nodes", "4"]).expect(2), &["4"]);
     assert!(!cluster.path("d").exists());

@@ -16,10 +16,12 @@ pub(crate) enum Code {
     Unknown,
     /// Refused: identity, permission, wrong cluster.
     Refused,
-    /// The machine under a node failed it: its disk, its files.
-    Machine,
     /// Our bug.
     Bug,
+    /// The machine failed us: its disk, its files.
+    Machine,
+    /// Whoever read our output left. What a shell says of a process that SIGPIPE ended.
+    ReaderLeft,
 }
 
 impl Code {
@@ -30,8 +32,9 @@ impl Code {
             Code::NotApplied => 3,
             Code::Unknown => 4,
             Code::Refused => 5,
-            Code::Machine => 74,
             Code::Bug => 70,
+            Code::Machine => 74,
+            Code::ReaderLeft => 141,
         }
     }
 }
@@ -50,6 +53,7 @@ pub(crate) struct Failure {
     what: String,
     details: Vec<String>,
     hint: Option<String>,
+    /// Empty when there is nothing to look up: a "no" is an answer.
     word: &'static str,
 }
 
@@ -57,6 +61,16 @@ impl Failure {
     /// A failure with its searchable word, such as `SYN-CONFIG-001`.
     pub(crate) fn new(code: Code, word: &'static str, what: impl fmt::Display) -> Failure {
         Failure { code, what: what.to_string(), details: Vec::new(), hint: None, word }
+    }
+
+    /// The answer is no, and this is why.
+    pub(crate) fn no(what: impl fmt::Display) -> Failure {
+        Failure::new(Code::No, "", what)
+    }
+
+    /// An end that needs no words: what was printed says it all, or nobody reads any more.
+    pub(crate) fn silent(code: Code) -> Failure {
+        Failure::new(code, "", "")
     }
 
     /// Adds a line of detail.
@@ -73,32 +87,43 @@ impl Failure {
         self
     }
 
-    /// A "no" that needs no words: the data said it.
-    pub(crate) fn silent_no() -> Failure {
-        Failure::new(Code::No, "", "")
-    }
-
     /// Its exit code.
     pub(crate) fn code(&self) -> Code {
         self.code
     }
 
-    /// Whether there is anything to say.
-    pub(crate) fn speaks(&self) -> bool {
-        !self.what.is_empty()
+    /// Whether somebody has said already what each node said.
+    pub(crate) fn has_details(&self) -> bool {
+        !self.details.is_empty()
+    }
+
+    /// Says it on standard error, coloured where colours are wanted.
+    pub(crate) fn tell(&self) {
+        const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+        if self.word.is_empty() && self.what.is_empty() {
+            return;
+        }
+        if !self.word.is_empty() {
+            anstream::eprint!("{ERROR}error:{ERROR:#} ");
+        }
+        anstream::eprintln!("{self}");
     }
 }
 
+/// What [`Failure::tell`] says, after `error:`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.what)?;
+        f.write_str(&self.what)?;
         for line in &self.details {
-            writeln!(f, "  {line}")?;
+            write!(f, "\n  {line}")?;
         }
         if let Some(hint) = &self.hint {
-            writeln!(f, "hint: {hint}")?;
+            write!(f, "\nhint: {hint}")?;
         }
-        write!(f, "{}, exit {}", self.word, self.code.number())
+        if !self.word.is_empty() {
+            write!(f, "\n{}, exit {}", self.word, self.code.number())?;
+        }
+        Ok(())
     }
 }
 
@@ -106,7 +131,7 @@ impl fmt::Display for Failure {
 mod tests {
     use super::*;
 
-    /// Interfaces: what happened, per node, what to do, a code to search for.
+    /// Interfaces §2.2: what happened, per node, what to do, a code to search for.
     #[test]
     fn a_failure_says_what_where_what_to_do_and_its_code() {
         let failure = Failure::new(Code::Refused, "SYN-TLS-003", "no node accepted us")
@@ -114,8 +139,14 @@ mod tests {
             .hint("synod cert check certs/");
         assert_eq!(
             failure.to_string(),
-            "error: no node accepted us\n  n1  127.0.0.1:7411  refused: expired\n\
+            "no node accepted us\n  n1  127.0.0.1:7411  refused: expired\n\
              hint: synod cert check certs/\nSYN-TLS-003, exit 5"
         );
+    }
+
+    /// Interfaces, decision 2: a "no" is a value, not an error; there is nothing to look up.
+    #[test]
+    fn a_no_says_only_why() {
+        assert_eq!(Failure::no("epoch does not exist").to_string(), "epoch does not exist");
     }
 }

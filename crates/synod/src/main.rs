@@ -6,6 +6,7 @@ mod exit;
 mod log;
 mod print;
 mod shard;
+mod units;
 mod verbs;
 
 use std::process::ExitCode;
@@ -13,32 +14,36 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    cli::{Cli, Verb},
+    cli::{Cli, DemoOwner, Verb},
     exit::Failure,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if !matches!(cli.verb, Verb::Start(_)) {
-        // A node's own configuration says how much it says.
+    let ended = if std::env::args_os().nth(1).is_some_and(|word| word == DemoOwner::WORD) {
+        let owner = DemoOwner::parse_from(std::env::args_os().skip(1));
         log::listen("warn", false);
-    }
-    match run(&cli) {
+        demo::owner::run(&owner.common, &owner.args)
+    } else {
+        run(&Cli::parse())
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if failure.speaks() {
-                anstream::eprintln!("{failure}");
-            }
+            failure.tell();
             failure.code().into()
         }
     }
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
+    if !matches!(cli.verb, Verb::Start(_)) {
+        // A node's own configuration says how much it says.
+        log::listen("warn", false);
+    }
     let common = &cli.common;
     match &cli.verb {
         Verb::Demo(args) => demo::run(args),
-        Verb::Init(args) => verbs::init::run(args),
+        Verb::Init(args) => verbs::init::run(common, args),
         Verb::Start(args) => verbs::start::run(common, args),
         Verb::Shard(args) => verbs::shard::run(common, args),
         Verb::Kv(verb) => verbs::kv::run(common, verb),
@@ -54,6 +59,5 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             clap_complete::generate(*shell, &mut Cli::command(), "synod", &mut script);
             print::lines(&String::from_utf8_lossy(&script))
         }
-        Verb::DemoOwner(args) => demo::owner::run(common, args),
     }
 }

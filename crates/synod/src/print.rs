@@ -2,14 +2,21 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use data_encoding::BASE64;
 use serde::Serialize;
 
 use crate::exit::{Code, Failure};
 
 /// Prints lines of data.
 pub(crate) fn lines(text: &str) -> Result<(), Failure> {
-    bytes(text.as_bytes())?;
+    write(&mut io::stdout().lock(), text.as_bytes())?;
     if text.is_empty() || text.ends_with('\n') { Ok(()) } else { bytes(b"\n") }
+}
+
+/// Prints lines with colours, which are left out unless they are wanted: no terminal, `NO_COLOR`
+/// and `TERM=dumb` want none.
+pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
+    write(&mut anstream::stdout().lock(), text.as_bytes())
 }
 
 /// Prints one JSON document on one line.
@@ -32,11 +39,22 @@ pub(crate) fn escaped(bytes: &[u8]) -> String {
     }
 }
 
+/// Bytes for anything.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
 fn bytes(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    write(&mut io::stdout().lock(), bytes)
+}
+
+fn write(out: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::silent_no()),
-        Err(error) => Err(Failure::new(Code::Bug, "SYN-OUT-001", error)),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(Failure::silent(Code::ReaderLeft))
+        }
+        Err(error) => Err(Failure::new(Code::Machine, "SYN-OUT-001", error)
+            .hint("standard output took no more; what was asked may have been done")),
     }
 }

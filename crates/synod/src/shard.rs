@@ -18,11 +18,14 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use synod_client::{
-    Config as ClientConfig,
+    Config as ClientConfig, ConfigError,
     machine::{ParticipantName, branch::Moment},
-    net::{Credentials, Role, Server, Who, settings},
+    net::{
+        Credentials, Role, Server, Who,
+        settings::{self, Row},
+    },
 };
 
 pub(crate) use self::error::ShardError;
@@ -41,17 +44,23 @@ pub(crate) struct Config {
 }
 
 /// What the file says beside what every client's says.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Keys {
     #[serde(default)]
     shard: ShardKeys,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 struct ShardKeys {
-    #[serde(default)]
     replaces_lost_store: bool,
+}
+
+/// Every key of the file at `path` that is a shard's own; none when it has no table for them.
+pub(crate) fn describe(path: &Path) -> Result<Vec<Row>, ConfigError> {
+    let (keys, written): (Keys, toml::Table) = (settings::read(path)?, settings::read(path)?);
+    let spoken_of = written.contains_key("shard");
+    Ok(if spoken_of { settings::describe(&keys, &written) } else { Vec::new() })
 }
 
 impl Config {
@@ -65,7 +74,7 @@ impl Config {
         in_doubt_grace: Duration,
     ) -> Result<Config, ShardError> {
         let client = ClientConfig::load(path)?;
-        let Keys { shard } = settings::read(path).map_err(synod_client::ConfigError::from)?;
+        let Keys { shard } = settings::read(path).map_err(ConfigError::from)?;
         let files = &client.tls;
         let credentials = Credentials::load(&files.ca, &files.cert, &files.key)?;
         match &credentials.identity().who {
@@ -126,4 +135,25 @@ pub(crate) async fn run(
     // The last way to the thread went with the two above; it ends with what it has in hand.
     let _panicked = tokio::task::spawn_blocking(|| running.thread.join()).await;
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_client::net::settings::Origin;
+
+    use super::*;
+
+    /// The example of a client's file shows a shard's keys too, each with its default.
+    #[test]
+    fn the_commented_example_names_every_key_of_a_shard() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/client.toml");
+        let rows = describe(&path).unwrap();
+        let defaults = Keys { shard: ShardKeys::default() };
+        let defaults = settings::describe(&defaults, &toml::Table::new());
+        assert_eq!(rows.len(), defaults.len());
+        for (shown, default) in rows.iter().zip(&defaults) {
+            assert_eq!((&shown.key, &shown.value), (&default.key, &default.value));
+            assert_eq!(shown.origin, Origin::File, "the example does not show {}", shown.key);
+        }
+    }
 }

@@ -6,7 +6,6 @@ pub(crate) mod check_config;
 pub(crate) mod init;
 pub(crate) mod kv;
 pub(crate) mod leader;
-pub(crate) mod multi;
 pub(crate) mod request;
 pub(crate) mod shard;
 pub(crate) mod sim;

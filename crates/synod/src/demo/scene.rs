@@ -14,6 +14,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::stage::Actor;
 use crate::{
+    cli::DemoOwner,
     exit::{Code, Failure},
     verbs::init::{self, Plan, Voter},
 };
@@ -55,7 +56,7 @@ impl Scene {
                 ["shard", "--name", shard, "--data", &place, "-c", &config, "--until-stdin-closes"];
             scene.cast(shard, &args);
         }
-        let owner = ["demo-owner", "-c", &scene.config("owner"), "--seed", &seed.to_string()]
+        let owner = [DemoOwner::WORD, "-c", &scene.config("owner"), "--seed", &seed.to_string()]
             .map(str::to_owned);
         scene.cast("owner", &owner.each_ref().map(String::as_str));
         for voter in &plan.voters {

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use synod_client::net::{CredentialsError, NetError};
 
+use crate::{exit::Code, verbs::ask};
+
 /// Why a shard cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -127,4 +129,28 @@ pub(crate) enum ShardError {
     /// The disk thread ended without a word: a bug of ours.
     #[error("the disk thread is gone; this is a bug")]
     EngineGone,
+}
+
+impl ShardError {
+    /// How the process ends.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            ShardError::Config(_) | ShardError::InUse { .. } | ShardError::Replaced { .. } => {
+                Code::Usage
+            }
+            ShardError::Credentials(why) if why.is_about_files() => Code::Usage,
+            ShardError::Credentials(_)
+            | ShardError::NotThisParticipant { .. }
+            | ShardError::Foreign { .. } => Code::Refused,
+            ShardError::Damaged { .. }
+            | ShardError::FormatTooNew { .. }
+            | ShardError::DiskFull { .. }
+            | ShardError::Older { .. }
+            | ShardError::Disk { .. }
+            | ShardError::Io { .. } => Code::Machine,
+            ShardError::Net(_) => Code::Usage,
+            ShardError::Cluster(error) => ask::code(error),
+            ShardError::EngineGone => Code::Bug,
+        }
+    }
 }

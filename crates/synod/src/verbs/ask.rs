@@ -1,30 +1,31 @@
 //! What every asking verb shares: a client made from the configuration, one deadline, and errors in
 //! the words of the command line.
 
-use std::{future::Future, time::Duration};
+use std::{fmt::Display, future::Future, path::Path, time::Instant};
 
-use synod_client::{Client, Config, Error};
+use synod_client::{Client, Config, ConfigError, Error, Unreached};
 
 use crate::{
     cli::Common,
     exit::{Code, Failure},
 };
 
-/// A deadline when none is given.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Runs one question against the cluster of `common`'s configuration.
+/// Runs one question against the cluster of `common`'s configuration. One deadline is for all of
+/// it: finding the cluster, asking, and ending the session.
 pub(crate) fn ask<T, F>(common: &Common, question: impl FnOnce(Client) -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
     let config = config(common)?;
+    let until = Instant::now() + config.timeout;
+    let left = || until.saturating_duration_since(Instant::now());
     let runtime = runtime()?;
     let answer = runtime.block_on(async {
         let client = Client::connect(config).await.map_err(failure)?;
-        let client = client.within(common.timeout.unwrap_or(TIMEOUT));
-        let answer = question(client.clone()).await;
-        client.close().await;
+        let answer = question(client.within(left())).await;
+        let answer = answer.map_err(|failure| with_nodes(failure, &client));
+        // A session that cannot be ended in time ends by itself.
+        client.within(left()).close().await;
         answer
     });
     runtime.shutdown_background();
@@ -36,42 +37,100 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-003", error))
+        .map_err(|error| Failure::new(Code::Machine, "SYN-IO-001", error))
 }
 
-/// The client's configuration that `-c` names.
+/// The client's configuration that `-c` names; a deadline on the command line is stronger than the
+/// file's.
 pub(crate) fn config(common: &Common) -> Result<Config, Failure> {
-    let path = common.config.as_deref().ok_or_else(|| {
-        Failure::new(Code::Usage, "SYN-CONFIG-003", "which cluster? -c FILE names a client.toml")
-            .hint("`synod init` writes one beside the nodes' configuration")
-    })?;
-    Config::load(path).map_err(|error| Failure::new(Code::Usage, "SYN-CONFIG-004", error))
+    let path = config_path(common, "which cluster? -c FILE names a client.toml")?;
+    let mut config = Config::load(path).map_err(|error| unusable(path, error))?;
+    if let Some(timeout) = common.timeout {
+        config.timeout = timeout;
+    }
+    Ok(config)
+}
+
+/// The file that `-c` or `SYNOD_CONFIG` names.
+pub(crate) fn config_path<'a>(common: &'a Common, missing: &str) -> Result<&'a Path, Failure> {
+    common.config.as_deref().ok_or_else(|| {
+        Failure::new(Code::Usage, "SYN-CONFIG-001", missing)
+            .hint("`synod init` writes one for every node, client and participant")
+    })
+}
+
+/// Why a client's file cannot be used. A node's is taken for it easily: they lie side by side.
+fn unusable(path: &Path, error: ConfigError) -> Failure {
+    let failure = Failure::new(Code::Usage, "SYN-CONFIG-002", error);
+    match synod_node::Config::load(path) {
+        Ok(_) => failure.hint("this file is a node's; tools use the client.toml beside it"),
+        Err(_) => failure,
+    }
+}
+
+/// How a command ends that met this error.
+pub(crate) fn code(error: &Error) -> Code {
+    match error {
+        Error::NotApplied { .. } | Error::SessionEnded { .. } => Code::NotApplied,
+        Error::Unknown { .. } | Error::TxnUnknown { .. } | Error::NoAnswer { .. } => Code::Unknown,
+        Error::Misuse(_) => Code::Usage,
+        Error::Connect(why) if !why.is_identity() => Code::NotApplied,
+        Error::Credentials(why) if why.is_about_files() => Code::Usage,
+        Error::Socket(_) => Code::Machine,
+        // Identity, permission, wrong cluster; and whatever a later client adds.
+        _ => Code::Refused,
+    }
 }
 
 /// A client's error in the words of the command line.
 pub(crate) fn failure(error: Error) -> Failure {
-    match error {
+    let word = match (&error, code(&error)) {
+        (Error::Connect(_), Code::NotApplied) => "SYN-ASK-001",
+        (_, Code::NotApplied) => "SYN-ASK-002",
+        (Error::NoAnswer { .. }, _) => "SYN-ASK-006",
+        (_, Code::Unknown) => "SYN-ASK-003",
+        (Error::Misuse(_), _) => "SYN-ASK-004",
+        (Error::Refused { .. }, _) => "SYN-ASK-005",
+        (Error::Connect(_), _) => "SYN-TLS-001",
+        (_, Code::Usage) => "SYN-TLS-002",
+        (_, Code::Machine) => "SYN-IO-002",
+        _ => "SYN-TLS-003",
+    };
+    let failure = Failure::new(code(&error), word, &error);
+    match &error {
         Error::NotApplied { .. } | Error::SessionEnded { .. } => {
-            Failure::new(Code::NotApplied, "SYN-ASK-001", error)
-                .hint("nothing was changed; it is safe to repeat")
+            failure.hint("nothing was changed; it is safe to repeat")
         }
-        Error::NoAnswer { .. } => {
-            Failure::new(Code::Unknown, "SYN-ASK-006", error).hint("ask the same again")
+        Error::NoAnswer { .. } => failure.hint("ask the same again"),
+        Error::Unknown { request } => failure.hint(format!("synod request settle {request}")),
+        Error::TxnUnknown { txn } => failure.hint(format!("synod txn show {txn}")),
+        Error::Connect(why) if why.is_identity() => listed(failure, why.nodes())
+            .hint("synod cert check DIR tells whose certificates are in DIR"),
+        Error::Connect(why) => {
+            listed(failure, why.nodes()).hint("is any node running? synod start -c FILE runs one")
         }
-        Error::Unknown { request } => Failure::new(Code::Unknown, "SYN-ASK-002", error)
-            .hint(format!("synod request settle {request}")),
-        Error::TxnUnknown { txn } => {
-            Failure::new(Code::Unknown, "SYN-ASK-005", error).hint(format!("synod txn show {txn}"))
-        }
-        Error::Misuse(_) => Failure::new(Code::Usage, "SYN-ASK-004", error),
-        Error::Connect(ref why) => {
-            let code = if why.is_identity() { Code::Refused } else { Code::NotApplied };
-            let mut failure = Failure::new(code, "SYN-TLS-003", &error);
-            for node in why.nodes() {
-                failure = failure.detail(node);
-            }
-            failure.hint("synod cert check certs/")
-        }
-        other => Failure::new(Code::Refused, "SYN-ASK-003", other),
+        _ => failure,
+    }
+}
+
+/// Who was asked and how that went, when nobody has said so yet: a leader that is not found is
+/// looked for at every node.
+fn with_nodes(failure: Failure, client: &Client) -> Failure {
+    if failure.code() != Code::NotApplied || failure.has_details() {
+        return failure;
+    }
+    listed(failure, client.reached().iter())
+}
+
+fn listed(failure: Failure, nodes: impl Iterator<Item = impl Display>) -> Failure {
+    nodes.fold(failure, Failure::detail)
+}
+
+/// Why one node that was asked said nothing.
+pub(crate) fn cause(error: &Error) -> String {
+    match error {
+        Error::Connect(why) => why.nodes().map(Unreached::cause).collect::<Vec<_>>().join(", "),
+        Error::NotApplied { why } | Error::NoAnswer { why } => why.to_string(),
+        other => other.to_string(),
     }
 }

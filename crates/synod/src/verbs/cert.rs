@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
-use synod_client::net::Credentials;
+use synod_client::net::{Credentials, CredentialsError, Root};
 
 use crate::{
     cli::{CertVerb, Common, Output},
@@ -15,8 +15,8 @@ use crate::{
     print,
 };
 
-/// Certificates that end sooner than this are reported.
-const WARN_DAYS: i64 = 14;
+/// Certificates that end sooner than this are reported: two weeks to find the authority's key.
+pub(crate) const WARN_DAYS: i64 = 14;
 const DAY_S: i64 = 86_400;
 
 #[derive(Serialize)]
@@ -30,6 +30,7 @@ struct Report {
 struct Checked {
     file: String,
     ok: bool,
+    /// Whose it is.
     who: Option<String>,
     days_left: Option<i64>,
     problem: Option<String>,
@@ -40,14 +41,16 @@ pub(crate) fn run(common: &Common, verb: &CertVerb) -> Result<(), Failure> {
     let CertVerb::Check { dir } = verb;
     let ca = dir.join("ca.crt");
     let leaves = leaves(dir)?;
-    let certificates: Vec<_> = leaves.iter().map(|leaf| check(&ca, leaf)).collect();
+    let leaves = leaves.iter().map(|leaf| checked(leaf, read_leaf(&ca, leaf)));
+    let certificates: Vec<_> =
+        std::iter::once(checked(&ca, read_root(&ca))).chain(leaves).collect();
     let problems = certificates.iter().filter(|checked| !checked.ok).count();
     let report = Report { schema: "synod.cert/1", problems, certificates };
     match common.output {
         Output::Json => print::json(&report)?,
         Output::Text => print::lines(&text(&report))?,
     }
-    if problems == 0 { Ok(()) } else { Err(Failure::silent_no()) }
+    if problems == 0 { Ok(()) } else { Err(Failure::silent(Code::No)) }
 }
 
 fn leaves(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -69,47 +72,67 @@ fn leaves(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(leaves)
 }
 
-fn check(ca: &Path, cert: &Path) -> Checked {
-    let file = cert.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match Credentials::load(ca, cert, &cert.with_extension("key")) {
-        Ok(credentials) => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            let left = credentials.ends_at().saturating_sub_unsigned(now) / DAY_S;
-            let soon = left < WARN_DAYS;
-            Checked {
-                file,
-                ok: !soon,
-                who: Some(credentials.identity().to_string()),
-                days_left: Some(left),
-                problem: soon.then(|| format!("ends in {left} days; issue a new one")),
-            }
-        }
-        Err(error) => Checked {
-            file,
-            ok: false,
-            who: None,
-            days_left: None,
-            problem: Some(error.to_string()),
-        },
+/// Who, and when it ends.
+type Read = Result<(String, i64), String>;
+
+fn read_leaf(ca: &Path, cert: &Path) -> Read {
+    let credentials = Credentials::load(ca, cert, &cert.with_extension("key")).map_err(said)?;
+    Ok((credentials.identity().to_string(), credentials.ends_at()))
+}
+
+/// The root's key has no business beside what every node needs.
+fn read_root(ca: &Path) -> Read {
+    let root = Root::load(ca).map_err(said)?;
+    let key = ca.with_extension("key");
+    if key.exists() {
+        return Err(format!("{}: signs anybody; move it away from the nodes", key.display()));
     }
+    Ok((root.name, root.ends_at))
+}
+
+fn said(error: CredentialsError) -> String {
+    error.to_string()
+}
+
+fn checked(cert: &Path, read: Read) -> Checked {
+    let file = cert.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (who, days_left, problem) = match read {
+        Err(problem) => (None, None, Some(problem)),
+        Ok((who, ends_at)) => {
+            let left = ends_at.saturating_sub_unsigned(now) / DAY_S;
+            let soon = left < WARN_DAYS;
+            let problem =
+                format!("ends in {left} days; have the cluster's authority issue another");
+            (Some(who), Some(left), soon.then_some(problem))
+        }
+    };
+    Checked { file, ok: problem.is_none(), who, days_left, problem }
 }
 
 fn text(report: &Report) -> String {
+    let width = |shown: fn(&Checked) -> usize| {
+        report.certificates.iter().map(shown).max().unwrap_or_default()
+    };
+    let file = width(|checked| checked.file.len());
+    let whose = width(|checked| checked.who.as_ref().map_or(0, String::len));
     let mut lines: Vec<String> = report
         .certificates
         .iter()
         .map(|checked| match (&checked.problem, &checked.who, checked.days_left) {
-            (Some(problem), _, _) => format!("bad  {:<16} {problem}", checked.file),
+            (Some(problem), _, _) => format!("bad  {:<file$}  {problem}", checked.file),
             (None, who, days) => format!(
-                "ok   {:<16} {:<48} {} d",
+                "ok   {:<file$}  {:<whose$}  {:>4} d",
                 checked.file,
                 who.as_deref().unwrap_or_default(),
                 days.unwrap_or_default()
             ),
         })
         .collect();
-    if report.problems > 0 {
-        lines.push(format!("{} problems, exit 1", report.problems));
+    match report.problems {
+        0 => {}
+        1 => lines.push("1 problem".to_owned()),
+        many => lines.push(format!("{many} problems")),
     }
     lines.join("\n")
 }

@@ -1,21 +1,31 @@
 //! `synod init`: everything a new cluster needs, made in one go or not at all.
 
+mod build;
+mod config;
+
 use std::{
     fmt::Write as _,
-    fs, io,
     path::{Path, PathBuf},
 };
 
-use synod_client::net::{Authority, Identity, Name, Role, Who};
+use serde::Serialize;
+use synod_client::net::Name;
+
+pub(crate) use self::{
+    build::build,
+    config::{client_toml, node_toml},
+};
 
 use crate::{
-    cli::InitArgs,
+    cli::{Common, InitArgs, Output},
     exit::{Code, Failure},
     print,
 };
 
-/// Days that the certificates of a new cluster last.
-const CERTIFICATE_DAYS: u32 = 90;
+/// The name of the client that every new cluster has.
+const CLIENT: &str = "client";
+/// Where the authority's key is written, below the cluster's directory.
+const AUTHORITY_KEY: &str = "authority/ca.key";
 /// The health page of node i listens this far above its mesh port.
 const HTTP_PORT_OFFSET: u16 = 100;
 
@@ -40,19 +50,63 @@ pub(crate) struct Plan {
 }
 
 /// Runs the verb.
-pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
+pub(crate) fn run(common: &Common, args: &InitArgs) -> Result<(), Failure> {
     let plan = plan(args)?;
     build(&args.dir, &plan)?;
-    let dir = args.dir.display();
-    let first = &plan.voters[0].name;
-    print::lines(&format!(
-        "cluster {} with {} nodes is in {dir}\n\
-         start every node:   synod start -c {dir}/{first}.toml\n\
-         ask it something:   synod status -c {dir}/client.toml\n\
-         keep safe, away from the nodes: {dir}/authority/ca.key signs new identities",
+    match common.output {
+        Output::Json => print::json(&made(&args.dir, &plan)),
+        Output::Text => print::lines(&told(&args.dir, &plan)),
+    }
+}
+
+#[derive(Serialize)]
+struct Made {
+    schema: &'static str,
+    cluster: String,
+    /// As every configuration spells it.
+    cluster_id: String,
+    /// Configurations, one a node.
+    nodes: Vec<PathBuf>,
+    client: PathBuf,
+    participants: Vec<PathBuf>,
+    authority_key: PathBuf,
+}
+
+fn made(dir: &Path, plan: &Plan) -> Made {
+    Made {
+        schema: "synod.init/1",
+        cluster: plan.cluster.clone(),
+        cluster_id: format!("{:016x}", plan.cluster_id),
+        nodes: plan.voters.iter().map(|voter| toml(dir, &voter.name)).collect(),
+        client: toml(dir, CLIENT),
+        participants: plan.participants.iter().map(|name| toml(dir, name)).collect(),
+        authority_key: dir.join(AUTHORITY_KEY),
+    }
+}
+
+fn told(dir: &Path, plan: &Plan) -> String {
+    let shown = |path: PathBuf| path.display().to_string();
+    let mut text = format!(
+        "cluster {} with {} is in {}\n",
         plan.cluster,
-        plan.voters.len(),
-    ))
+        match plan.voters.len() {
+            1 => "1 node".to_owned(),
+            more => format!("{more} nodes"),
+        },
+        dir.display()
+    );
+    // Writing to a String cannot fail.
+    for voter in &plan.voters {
+        let _ = writeln!(text, "  synod start -c {}", shown(toml(dir, &voter.name)));
+    }
+    for name in &plan.participants {
+        let (data, config) = (shown(dir.join(name)), shown(toml(dir, name)));
+        let _ = writeln!(text, "  synod shard --name {name} --data {data} -c {config}");
+    }
+    let _ = writeln!(text, "  synod status -c {}", shown(toml(dir, CLIENT)));
+    let key = shown(dir.join(AUTHORITY_KEY));
+    let _ = writeln!(text, "{key} signs new identities: move it away from the nodes");
+    text
 }
 
 fn plan(args: &InitArgs) -> Result<Plan, Failure> {
@@ -61,169 +115,43 @@ fn plan(args: &InitArgs) -> Result<Plan, Failure> {
         return Err(usage(format!("a cluster has 1, 3, 5 or 7 nodes, not {}", args.nodes))
             .hint("an even number tolerates no more failures than the odd one below it"));
     }
+    let last =
+        args.port.checked_add(HTTP_PORT_OFFSET).and_then(|port| port.checked_add(args.nodes));
+    if last.is_none() {
+        let what = format!("--port {} leaves no room for {} nodes", args.port, args.nodes);
+        return Err(usage(what));
+    }
+    let voters = (0..args.nodes).map(|i| Voter {
+        id: i + 1,
+        name: format!("n{}", i + 1),
+        listen: format!("127.0.0.1:{}", args.port + i),
+        http: format!("127.0.0.1:{}", args.port + HTTP_PORT_OFFSET + i),
+    });
+    let voters: Vec<Voter> = voters.collect();
     name(&args.name)?;
+    let mut taken: Vec<&str> = voters.iter().map(|voter| voter.name.as_str()).collect();
+    taken.extend([CLIENT, "ca", "certs", "authority"]);
     for participant in &args.participants {
         name(participant)?;
+        if taken.contains(&participant.as_str()) {
+            let what = format!("participant {participant:?}: the name is taken; choose another");
+            return Err(usage(what));
+        }
+        taken.push(participant);
     }
-    let port = |offset: u16, i: u16| {
-        args.port.checked_add(offset).and_then(|base| base.checked_add(i)).ok_or_else(|| {
-            usage(format!("--port {} leaves no room for {} nodes", args.port, args.nodes))
-        })
-    };
-    let voters = (0..args.nodes).map(|i| {
-        Ok(Voter {
-            id: i + 1,
-            name: format!("n{}", i + 1),
-            listen: format!("127.0.0.1:{}", port(0, i)?),
-            http: format!("127.0.0.1:{}", port(HTTP_PORT_OFFSET, i)?),
-        })
-    });
     Ok(Plan {
         cluster: args.name.clone(),
         cluster_id: fastrand::u64(1..),
-        voters: voters.collect::<Result<_, Failure>>()?,
+        voters,
         participants: args.participants.clone(),
     })
 }
 
-/// Makes the cluster's directory. It is built beside its place and moved there when it is whole.
-pub(crate) fn build(dir: &Path, plan: &Plan) -> Result<(), Failure> {
-    let occupied = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-    if occupied || dir.is_file() {
-        return Err(Failure::new(
-            Code::Usage,
-            "SYN-INIT-002",
-            format!("{} is not empty; nothing was changed", dir.display()),
-        )
-        .hint(
-            "choose another directory, or remove the cluster there by hand if it is not needed",
-        ));
-    }
-    let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(|error| io_failure(parent, error))?;
-    let workshop = parent.join(format!(".synod-init-{:016x}", fastrand::u64(..)));
-    let made = fill(&workshop, plan)
-        .and_then(|()| fs::rename(&workshop, dir).map_err(|error| io_failure(dir, error)));
-    if made.is_err() {
-        // What was half made is of no use to anybody; that it is gone matters less than the error.
-        let _ = fs::remove_dir_all(&workshop);
-    }
-    made
-}
-
-fn fill(dir: &Path, plan: &Plan) -> Result<(), Failure> {
-    let certs = dir.join("certs");
-    let authority_dir = dir.join("authority");
-    for folder in [dir, &certs, &authority_dir] {
-        private_dir(folder)?;
-    }
-    let cluster = name(&plan.cluster)?;
-    let authority = Authority::create(&cluster).map_err(cert_failure)?;
-    authority.save(&certs.join("ca.crt"), &authority_dir.join("ca.key")).map_err(cert_failure)?;
-    let issue = |leaf: &str, who: Who| {
-        let identity = Identity { cluster: cluster.clone(), who };
-        authority
-            .issue(&identity, CERTIFICATE_DAYS, &cert_path(&certs, leaf), &key_path(&certs, leaf))
-            .map_err(cert_failure)
-    };
-    for voter in &plan.voters {
-        issue(&voter.name, Who::Node(name(&voter.name)?))?;
-        let path = dir.join(format!("{}.toml", voter.name));
-        write(&path, &node_toml(plan, voter))?;
-    }
-    issue("client", Who::Client { name: name("client")?, role: Role::Admin })?;
-    write(&dir.join("client.toml"), &client_toml(plan, "client"))?;
-    for participant in &plan.participants {
-        issue(participant, Who::Client { name: name(participant)?, role: Role::Participant })?;
-        let path = dir.join(format!("{participant}.toml"));
-        write(&path, &client_toml(plan, participant))?;
-    }
-    for voter in &plan.voters {
-        let path = dir.join(format!("{}.toml", voter.name));
-        let config = synod_node::Config::load(&path)
-            .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-002", error))?;
-        synod_node::format(&config)
-            .map_err(|error| Failure::new(Code::Usage, "SYN-INIT-003", error))?;
-    }
-    Ok(())
-}
-
-/// One node's configuration, with the keys that have no default.
-pub(crate) fn node_toml(plan: &Plan, voter: &Voter) -> String {
-    let mut text = format!(
-        "# Every key with its default is in config/node.toml of the source.\n\
-         cluster = {:?}\ncluster_id = \"{:016x}\"\n\n\
-         [node]\nname = {:?}\nid = {}\ndata = {:?}\nlisten = {:?}\n\n\
-         [http]\nlisten = {:?}\n\n\
-         [tls]\nca = \"certs/ca.crt\"\ncert = \"certs/{}.crt\"\nkey = \"certs/{}.key\"\n",
-        plan.cluster,
-        plan.cluster_id,
-        voter.name,
-        voter.id,
-        voter.name,
-        voter.listen,
-        voter.http,
-        voter.name,
-        voter.name,
-    );
-    for peer in &plan.voters {
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "\n[[peer]]\nid = {}\nname = {:?}\naddress = {:?}\n",
-            peer.id, peer.name, peer.listen
-        );
-    }
-    text
-}
-
-/// The configuration of a client whose certificate is `leaf`.
-pub(crate) fn client_toml(plan: &Plan, leaf: &str) -> String {
-    let mut text = format!(
-        "# Every key with its default is in config/client.toml of the source.\n\
-         cluster = {:?}\ncluster_id = \"{:016x}\"\n\n\
-         [tls]\nca = \"certs/ca.crt\"\ncert = \"certs/{leaf}.crt\"\nkey = \"certs/{leaf}.key\"\n",
-        plan.cluster, plan.cluster_id,
-    );
-    for voter in &plan.voters {
-        let _ =
-            write!(text, "\n[[endpoint]]\nname = {:?}\naddress = {:?}\n", voter.name, voter.listen);
-    }
-    text
-}
-
-fn cert_path(certs: &Path, leaf: &str) -> PathBuf {
-    certs.join(format!("{leaf}.crt"))
-}
-
-fn key_path(certs: &Path, leaf: &str) -> PathBuf {
-    certs.join(format!("{leaf}.key"))
+/// The configuration of `leaf` below the cluster's directory.
+fn toml(dir: &Path, leaf: &str) -> PathBuf {
+    dir.join(format!("{leaf}.toml"))
 }
 
 fn name(text: &str) -> Result<Name, Failure> {
     Name::new(text).map_err(|error| Failure::new(Code::Usage, "SYN-INIT-004", error))
-}
-
-fn private_dir(path: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .recursive(true)
-        .create(path)
-        .map_err(|error| io_failure(path, error))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| io_failure(path, error))
-}
-
-fn io_failure(path: &Path, error: io::Error) -> Failure {
-    Failure::new(Code::Usage, "SYN-INIT-005", format!("{}: {error}", path.display()))
-}
-
-fn cert_failure(error: synod_client::net::AuthorityError) -> Failure {
-    Failure::new(Code::Usage, "SYN-INIT-006", error)
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use synod_client::Client;
+use synod_client::{Client, Leading};
+use tokio::time::timeout;
 
 use super::ask::ask;
 use crate::{
@@ -15,75 +16,54 @@ use crate::{
 /// The time between two looks of `watch`.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Seen {
-    schema: &'static str,
-    node: Option<String>,
-    ballot: Option<String>,
-}
-
 /// Runs the verb.
 pub(crate) fn run(common: &Common, verb: &LeaderVerb) -> Result<(), Failure> {
     let output = common.output;
     match verb {
         LeaderVerb::Show => {
-            let seen = ask(common, |client| async move { Ok(look(&client).await) })?;
-            let found = seen.node.is_some();
+            let seen = ask(common, |client| async move { Ok(client.leading().await) })?;
             show(output, &seen)?;
-            if found {
-                Ok(())
-            } else {
-                Err(Failure::new(Code::No, "SYN-LEADER-001", "no node leads"))
-            }
+            if seen.node.is_some() { Ok(()) } else { Err(Failure::silent(Code::No)) }
         }
         LeaderVerb::Watch { limit } => {
-            let limit = *limit;
-            ask(common, |client| async move { watch(&client, output, limit).await })
+            let (limit, within) = (*limit, common.timeout);
+            ask(common, |client| async move {
+                let watching = watch(&client, output, limit);
+                match within {
+                    // A deadline is for the whole command: then it has watched for long enough.
+                    Some(within) => timeout(within, watching).await.unwrap_or(Ok(())),
+                    None => watching.await,
+                }
+            })
         }
     }
 }
 
 /// A line at every change, the present state first.
 async fn watch(client: &Client, output: Output, limit: Option<u64>) -> Result<(), Failure> {
-    let (mut last, mut lines) = (None, 0);
-    let mut clock = tokio::time::interval(LOOK_EVERY);
+    let (mut watch, mut lines) = (client.watch_leader(LOOK_EVERY), 0);
     while limit.is_none_or(|limit| lines < limit) {
-        clock.tick().await;
-        let seen = look(client).await;
-        if last.as_ref() != Some(&seen) {
-            show(output, &seen)?;
-            last = Some(seen);
-            lines += 1;
-        }
+        show(output, &watch.next().await)?;
+        lines += 1;
     }
     Ok(())
 }
 
-/// The node that says of itself that it leads, at the highest ballot heard.
-async fn look(client: &Client) -> Seen {
-    let heard = client.status_all().await;
-    let leading = heard.into_iter().filter_map(|(_, said)| said.ok());
-    let leader = leading.filter(|status| status.role == "leader").max_by_key(round);
-    Seen {
-        schema: "synod.leader/1",
-        node: leader.as_ref().map(|status| status.node.clone()),
-        ballot: leader.map(|status| status.ballot),
+fn show(output: Output, seen: &Leading) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        schema: &'static str,
+        at: String,
+        node: Option<&'a str>,
+        ballot: Option<&'a str>,
     }
-}
-
-/// The round of a ballot as it is printed: `17.n2`.
-fn round(status: &synod_client::machine::door::NodeStatus) -> u64 {
-    status.ballot.split('.').next().and_then(|round| round.parse().ok()).unwrap_or_default()
-}
-
-fn show(output: Output, seen: &Seen) -> Result<(), Failure> {
-    match (output, &seen.node, &seen.ballot) {
-        (Output::Json, _, _) => print::json(seen),
+    let at = format!("{:.3}", jiff::Timestamp::now());
+    let (node, ballot) = (seen.node.as_deref(), seen.ballot.as_deref());
+    match (output, node, ballot) {
+        (Output::Json, ..) => print::json(&Shown { schema: "synod.leader/1", at, node, ballot }),
         (Output::Text, Some(node), Some(ballot)) => {
-            print::lines(&format!("{}  {node}  ballot {ballot}", jiff::Timestamp::now()))
+            print::lines(&format!("{at}  {node}  ballot {ballot}"))
         }
-        (Output::Text, _, _) => {
-            print::lines(&format!("{}  –  no node leads", jiff::Timestamp::now()))
-        }
+        (Output::Text, ..) => print::lines(&format!("{at}  –   no node leads")),
     }
 }

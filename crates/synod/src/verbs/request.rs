@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use synod_client::{
-    Settled,
-    machine::{RequestId, Seq, SessionId},
+    Error, Refused, Settled,
+    machine::{Rejection, Reply, RequestId, Seq, SessionId},
 };
 
 use super::ask::{ask, failure};
@@ -25,25 +25,61 @@ struct Shown {
 pub(crate) fn run(common: &Common, verb: &RequestVerb) -> Result<(), Failure> {
     let RequestVerb::Settle { request } = verb;
     let id = parse(request)?;
-    let settled = ask(common, |client| async move { client.settle(id).await.map_err(failure) })?;
+    let settled = ask(common, |client| async move {
+        client.settle(id).await.map_err(|error| unsettled(id, error))
+    })?;
     let reply = match settled {
-        Settled::Applied(reply) => Some(format!("{reply:?}")),
+        Settled::Applied(reply) => Some(words(&reply)),
         Settled::Never => None,
     };
     let applied = reply.is_some();
-    match common.output {
-        Output::Json => print::json(&Shown {
-            schema: "synod.request/1",
-            request: id.to_string(),
-            applied,
-            reply,
-        })?,
-        Output::Text => print::lines(&match reply {
-            Some(reply) => format!("{id} was applied: {reply}"),
-            None => format!("{id} was not applied and never will be"),
-        })?,
+    match (common.output, reply) {
+        (Output::Json, reply) => {
+            let request = id.to_string();
+            print::json(&Shown { schema: "synod.request/1", request, applied, reply })?;
+        }
+        (Output::Text, Some(reply)) => print::lines(&format!("{id} was applied: {reply}"))?,
+        (Output::Text, None) => print::lines(&format!("{id} was not applied and never will be"))?,
     }
-    if applied { Ok(()) } else { Err(Failure::silent_no()) }
+    if applied { Ok(()) } else { Err(Failure::silent(Code::No)) }
+}
+
+/// The reply that was lost.
+fn words(reply: &Reply) -> String {
+    let nothing = "nothing was changed";
+    match reply {
+        Reply::Session(session) => format!("session {session} was opened"),
+        Reply::Done(at) => format!("done at revision {at}"),
+        Reply::Written(at) => format!("written at revision {at}"),
+        Reply::Deleted { existed: true, revision } => format!("removed at revision {revision}"),
+        Reply::Deleted { existed: false, .. } => "there was nothing to remove".to_owned(),
+        Reply::Mismatch(Some(found)) => {
+            format!("the key was last set at revision {}; {nothing}", found.modified)
+        }
+        Reply::Mismatch(None) => format!("the key did not exist; {nothing}"),
+        Reply::MultiDone { revision, .. } => format!("done at revision {revision}"),
+        Reply::MultiRefused { failed, .. } => {
+            format!("requirement {} did not hold; {nothing}", failed.saturating_add(1))
+        }
+        Reply::SettledApplied(inner) => words(inner),
+        Reply::SettledNever => "settled as never applied".to_owned(),
+        Reply::Verdict(verdict) => format!("the transaction is {}", super::txn::word(*verdict)),
+        Reply::Rejected(why) => format!("rejected: {why}; {nothing}"),
+    }
+}
+
+/// Why there is no answer for good. What the log has forgotten stays unknown: it is no "no".
+fn unsettled(id: RequestId, error: Error) -> Failure {
+    match &error {
+        Error::Refused { why: Refused::Log(Rejection::UnknownSession) } => {
+            let what = format!("no session {} was ever opened", id.session);
+            Failure::new(Code::Usage, "SYN-REQ-002", what).hint("is this the right cluster?")
+        }
+        Error::Refused { why: Refused::Log(why) } => {
+            Failure::new(Code::Unknown, "SYN-REQ-003", format!("{id}: {why}"))
+        }
+        _ => failure(error),
+    }
 }
 
 fn parse(text: &str) -> Result<RequestId, Failure> {

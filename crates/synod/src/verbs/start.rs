@@ -1,11 +1,14 @@
 //! `synod start`: a node, until it is told to stop.
 
-use synod_node::{Config, Fault, LogFormat, Node, NodeError};
+use std::path::Path;
+
+use synod_node::{Config, ConfigError, Fault, LogFormat, Node, NodeError};
 use tokio::{
     io::AsyncReadExt,
     signal::unix::{SignalKind, signal},
 };
 
+use super::ask;
 use crate::{
     cli::{Common, StartArgs},
     exit::{Code, Failure},
@@ -14,16 +17,13 @@ use crate::{
 
 /// Runs the verb on a runtime of its own: one thread, for a node has one owner.
 pub(crate) fn run(common: &Common, args: &StartArgs) -> Result<(), Failure> {
-    let path = common.config.as_deref().ok_or_else(|| {
-        Failure::new(Code::Usage, "SYN-CONFIG-001", "which node? -c FILE names its configuration")
-    })?;
-    let config =
-        Config::load(path).map_err(|error| Failure::new(Code::Usage, "SYN-CONFIG-002", error))?;
+    let path = ask::config_path(common, "which node? -c FILE names its configuration")?;
+    let config = Config::load(path).map_err(|error| unusable(path, error))?;
     log::listen(config.log_level().as_str(), config.log_format() == LogFormat::Json);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-003", error))?;
+        .map_err(|error| Failure::new(Code::Machine, "SYN-IO-001", error))?;
     let ended = runtime.block_on(serve(config, args.until_stdin_closes)).map_err(node_failure);
     // A read of standard input may still be waiting; the process ends without it.
     runtime.shutdown_background();
@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, args: &StartArgs) -> Result<(), Failure> {
 async fn serve(config: Config, until_stdin_closes: bool) -> Result<(), NodeError> {
     let name = config.name().to_owned();
     let node = Node::start(config).await?;
-    // The one line of data: where it listens. A parent waits for it.
+    // The one line of data. A parent waits for it; if it does not read it, so be it.
     let _ = print::lines(&format!(
         "{name} listens on {}, health on http://{}",
         node.address(),
@@ -70,6 +70,15 @@ async fn stdin_closed() {
     let mut stdin = tokio::io::stdin();
     let mut ignored = [0; 256];
     while matches!(stdin.read(&mut ignored).await, Ok(read) if read > 0) {}
+}
+
+/// Why a node's file cannot be used. A client's is taken for it easily: they lie side by side.
+fn unusable(path: &Path, error: ConfigError) -> Failure {
+    let failure = Failure::new(Code::Usage, "SYN-CONFIG-002", error);
+    match synod_client::Config::load(path) {
+        Ok(_) => failure.hint("this file is a client's; a node has one of its own beside it"),
+        Err(_) => failure,
+    }
 }
 
 fn node_failure(error: NodeError) -> Failure {

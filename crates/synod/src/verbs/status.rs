@@ -1,27 +1,36 @@
 //! `synod status`: the verdict first, then what it rests on.
 
-use std::{fmt::Write as _, time::Duration};
+mod text;
 
 use serde::Serialize;
-use synod_client::{Error, machine::door::NodeStatus};
+use synod_client::{Error, leader_among, machine::door::NodeStatus};
 
-use super::ask::ask;
+use super::ask::{ask, cause};
 use crate::{
     cli::{Common, Output},
     exit::{Code, Failure},
     print,
+    verbs::cert::WARN_DAYS,
 };
 
-/// What one node said, or why it said nothing.
-pub(crate) type Heard = Vec<(String, Result<NodeStatus, Error>)>;
+/// Certificates end by the second; people plan by the day.
+const DAY_S: i64 = 86_400;
+/// A disk whose slowest syncs take longer makes every commit wait.
+const SLOW_SYNC_US: u64 = 50_000;
+/// A node that is further behind would have much to catch up with before it could lead.
+const FAR_BEHIND_SLOTS: u64 = 1_000;
+
+/// What each node said, or why it said nothing.
+type Heard = Vec<(String, Result<NodeStatus, Error>)>;
 
 #[derive(Serialize)]
 struct Report {
     schema: &'static str,
     cluster: String,
-    verdict: &'static str,
+    verdict: Verdict,
+    quorum: usize,
     /// How many more nodes may be lost before no quorum is left.
-    can_lose: u64,
+    can_lose: usize,
     leader: Option<Leader>,
     states_agree: bool,
     hashes_compared: u64,
@@ -30,8 +39,30 @@ struct Report {
     applied_slot: u64,
     revision: u64,
     sessions: u64,
+    requests_in_flight: u64,
     txns_unacked: u64,
     nodes: Vec<Node>,
+    warnings: Vec<Warning>,
+}
+
+/// The whole in two words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Verdict {
+    /// Every node is up, and one leads.
+    #[serde(rename = "HEALTHY")]
+    Healthy,
+    /// It serves, and some node is down.
+    #[serde(rename = "DEGRADED")]
+    Degraded,
+    /// A quorum is up, and no node says that it leads: an election is under way.
+    #[serde(rename = "NO LEADER")]
+    NoLeader,
+    /// Too few nodes are up to choose anything.
+    #[serde(rename = "NO QUORUM")]
+    NoQuorum,
+    /// Two nodes that applied the same hold different states: a bug, or memory that failed.
+    #[serde(rename = "DIVERGED")]
+    Diverged,
 }
 
 #[derive(Serialize)]
@@ -47,6 +78,8 @@ struct Node {
     node: String,
     up: bool,
     role: Option<String>,
+    /// Of a round trip to the leader.
+    rtt_us: Option<u64>,
     applied_slot: Option<u64>,
     lag_slots: Option<u64>,
     sync_p50_us: Option<u64>,
@@ -57,48 +90,49 @@ struct Node {
     error: Option<String>,
 }
 
+/// Something to do before it hurts.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Warning {
+    node: String,
+    what: String,
+    hint: &'static str,
+}
+
 /// Runs the verb. Exit 0 when the cluster serves, 1 when it does not.
 pub(crate) fn run(common: &Common) -> Result<(), Failure> {
     let heard = ask(common, |client| async move { Ok(client.status_all().await) })?;
-    if heard.iter().all(|(_, said)| said.is_err()) {
-        return Err(nobody(&heard));
-    }
     let report = report(&heard);
     match common.output {
         Output::Json => print::json(&report)?,
-        Output::Text => print::lines(&text(&report))?,
+        Output::Text => print::coloured(&text::of(&report))?,
     }
-    if report.leader.is_some() { Ok(()) } else { Err(Failure::silent_no()) }
-}
-
-fn nobody(heard: &Heard) -> Failure {
-    let mut failure = Failure::new(Code::NotApplied, "SYN-STATUS-001", "no node answered");
-    for (name, said) in heard {
-        if let Err(error) = said {
-            failure = failure.detail(format!("{name}  {error}"));
-        }
+    match report.verdict {
+        Verdict::Healthy | Verdict::Degraded => Ok(()),
+        Verdict::NoLeader | Verdict::NoQuorum | Verdict::Diverged => Err(Failure::silent(Code::No)),
     }
-    failure.hint("is any node running? `synod start -c n1.toml` runs one")
 }
 
 fn report(heard: &Heard) -> Report {
     let up: Vec<&NodeStatus> = heard.iter().filter_map(|(_, said)| said.as_ref().ok()).collect();
-    let leader = up.iter().find(|status| status.role == "leader").copied();
+    let leader = leader_among(up.iter().copied());
     let quorum = heard.len() / 2 + 1;
     let differed: u64 = up.iter().map(|status| status.hashes_differed).sum();
     let chosen = up.iter().map(|status| status.chosen_slot).max().unwrap_or_default();
     let best = leader.or(up.first().copied());
-    let verdict = match (leader, up.len() == heard.len()) {
-        _ if differed > 0 => "DIVERGED",
-        (None, _) => "NO LEADER",
-        (Some(_), true) => "HEALTHY",
-        (Some(_), false) => "DEGRADED",
-    };
+    let whole = up.len() == heard.len();
+    let nodes: Vec<_> = heard.iter().map(|(name, said)| node(name, said, chosen, leader)).collect();
     Report {
         schema: "synod.status/1",
         cluster: best.map(|status| status.cluster.clone()).unwrap_or_default(),
-        verdict,
-        can_lose: up.len().saturating_sub(quorum) as u64,
+        verdict: match leader {
+            _ if differed > 0 => Verdict::Diverged,
+            None if up.len() < quorum => Verdict::NoQuorum,
+            None => Verdict::NoLeader,
+            Some(_) if whole => Verdict::Healthy,
+            Some(_) => Verdict::Degraded,
+        },
+        quorum,
+        can_lose: up.len().saturating_sub(quorum),
         leader: leader.map(|status| Leader {
             node: status.node.clone(),
             ballot: status.ballot.clone(),
@@ -112,18 +146,26 @@ fn report(heard: &Heard) -> Report {
         applied_slot: best.map_or(0, |status| status.applied_slot),
         revision: best.map_or(0, |status| status.revision.get()),
         sessions: best.map_or(0, |status| status.sessions),
+        requests_in_flight: up.iter().map(|status| status.requests_in_flight).sum(),
         txns_unacked: best.map_or(0, |status| status.txns_unacked),
-        nodes: heard.iter().map(|(name, said)| node(name, said, chosen)).collect(),
+        warnings: nodes.iter().flat_map(warnings).collect(),
+        nodes,
     }
 }
 
-fn node(name: &str, said: &Result<NodeStatus, Error>, chosen: u64) -> Node {
-    const DAY_S: i64 = 86_400;
+fn node(
+    name: &str,
+    said: &Result<NodeStatus, Error>,
+    chosen: u64,
+    leader: Option<&NodeStatus>,
+) -> Node {
     let status = said.as_ref().ok();
+    let peer = leader.and_then(|leader| leader.peers.iter().find(|peer| peer.node == name));
     Node {
         node: name.to_owned(),
         up: status.is_some(),
         role: status.map(|status| status.role.clone()),
+        rtt_us: peer.and_then(|peer| peer.rtt_us),
         applied_slot: status.map(|status| status.applied_slot),
         lag_slots: status.map(|status| chosen.saturating_sub(status.applied_slot)),
         sync_p50_us: status.map(|status| status.sync_us.0),
@@ -131,75 +173,32 @@ fn node(name: &str, said: &Result<NodeStatus, Error>, chosen: u64) -> Node {
         store_bytes: status.map(|status| status.store_bytes),
         certificate_days: status.map(|status| status.certificate_ends_in_s / DAY_S),
         version: status.map(|status| status.version.clone()),
-        error: said.as_ref().err().map(ToString::to_string),
+        error: said.as_ref().err().map(cause),
     }
 }
 
-fn text(report: &Report) -> String {
-    let nodes = report.nodes.len();
-    let up = report.nodes.iter().filter(|node| node.up).count();
-    let agree = if report.states_agree { "states agree" } else { "STATES DIFFER" };
-    let mut text = format!(
-        "{:<12} {}   {up} of {nodes} nodes, quorum {}: can lose {} more   {agree} \
-         ({} compared, {} differ)\n",
-        report.cluster,
-        report.verdict,
-        nodes / 2 + 1,
-        report.can_lose,
-        report.hashes_compared,
-        report.hashes_differed,
-    );
-    // Writing to a String cannot fail.
-    let _ = match &report.leader {
-        Some(leader) => writeln!(
-            text,
-            "leader       {} for {:?}, ballot {}   last takeover {} ms",
-            leader.node,
-            Duration::from_secs(leader.leading_for_ms / 1_000),
-            leader.ballot,
-            leader.takeover_ms
-        ),
-        None => writeln!(text, "leader       none that is heard"),
+fn warnings(node: &Node) -> Vec<Warning> {
+    let mut found = Vec::new();
+    let mut warn = |what: String, hint| {
+        found.push(Warning { node: node.node.clone(), what, hint });
     };
-    let _ = writeln!(
-        text,
-        "log          chosen {}   applied {}   revision {}\n\
-         sessions     {}   commits not acknowledged by all {}\n\n\
-         {:<8} {:<10} {:>10} {:>6} {:>9} {:>9} {:>10} {:>6} VERSION",
-        report.chosen_slot,
-        report.applied_slot,
-        report.revision,
-        report.sessions,
-        report.txns_unacked,
-        "NODE",
-        "ROLE",
-        "APPLIED",
-        "LAG",
-        "SYNC p50",
-        "p99",
-        "DISK",
-        "CERT"
-    );
-    for node in &report.nodes {
-        text.push_str(&row(node));
+    if let Some(error) = &node.error {
+        warn(format!("is down: {error}"), "is it running? synod start -c FILE runs it");
     }
-    text
+    if let Some(days) = node.certificate_days.filter(|days| *days < WARN_DAYS) {
+        let hint = "have the cluster's authority issue another";
+        warn(format!("its certificate ends in {days} days"), hint);
+    }
+    if let Some(us) = node.sync_p99_us.filter(|us| *us > SLOW_SYNC_US) {
+        let what = format!("its slowest syncs take {}", crate::units::span_us(us));
+        warn(what, "what else uses this disk?");
+    }
+    if let Some(slots) = node.lag_slots.filter(|slots| *slots > FAR_BEHIND_SLOTS) {
+        let what = format!("it is {} slots behind", crate::units::grouped(slots));
+        warn(what, "it catches up by itself while a quorum is up");
+    }
+    found
 }
 
-fn row(node: &Node) -> String {
-    if let Some(error) = &node.error {
-        return format!("{:<8} {:<10} {error}\n", node.node, "down");
-    }
-    format!(
-        "{:<8} {:<10} {:>10} {:>6} {:>6} us {:>6} us {:>6} KiB {:>4} d {}\n",
-        node.node,
-        node.role.as_deref().unwrap_or_default(),
-        node.applied_slot.unwrap_or_default(),
-        node.lag_slots.unwrap_or_default(),
-        node.sync_p50_us.unwrap_or_default(),
-        node.sync_p99_us.unwrap_or_default(),
-        node.store_bytes.unwrap_or_default() / 1_024,
-        node.certificate_days.unwrap_or_default(),
-        node.version.as_deref().unwrap_or_default(),
-    )
-}
+#[cfg(test)]
+mod tests;

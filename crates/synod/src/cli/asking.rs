@@ -1,0 +1,144 @@
+//! Verbs that ask a cluster.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  synod kv put epoch 7\n  synod kv cas epoch 7 8")]
+pub(crate) enum KvVerb {
+    /// Set a key
+    Put(PutArgs),
+    /// Read a key; exit 1 when it is absent
+    Get(GetArgs),
+    /// Set a key if it is as expected; exit 1 when it is not
+    Cas(CasArgs),
+    /// Remove a key; exit 1 when it was absent
+    #[command(after_help = "Examples:\n  synod kv del epoch\n  synod kv del epoch --timeout 2s")]
+    Del {
+        /// Which
+        key: String,
+    },
+    /// List keys in byte order
+    Ls(ListArgs),
+    /// Do what standard input says, all of it at one revision or none; exit 1 when refused
+    ///
+    /// One step a line:
+    ///   require KEY absent | present | @REVISION | =VALUE
+    ///   put KEY VALUE
+    ///   del KEY
+    ///   get KEY
+    /// A value is the rest of the line. What `get` reads is the state after all of it; when a
+    /// requirement did not hold, the state as it is.
+    #[command(verbatim_doc_comment)]
+    #[command(after_help = "Examples:\n  \
+                            printf 'require epoch =7\\nput epoch 8\\nput by me\\n' | synod kv multi\
+                            \n  synod kv multi -o json < steps.txt")]
+    Multi,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  synod kv put epoch 7\n  synod kv put photo - < photo.jpg")]
+pub(crate) struct PutArgs {
+    /// Which
+    pub(crate) key: String,
+    /// To what; `-` reads standard input
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) value: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  synod kv get epoch\n  synod kv get epoch --stale -o json")]
+pub(crate) struct GetArgs {
+    /// Which
+    pub(crate) key: String,
+    /// From whatever node answers first, however old
+    #[arg(long)]
+    pub(crate) stale: bool,
+    /// Show the value in base 64
+    #[arg(long)]
+    pub(crate) base64: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "synod kv cas [OPTIONS] <KEY> <OLD> <NEW>\n       \
+                            synod kv cas [OPTIONS] <KEY> <NEW> --absent\n       \
+                            synod kv cas [OPTIONS] <KEY> <NEW> --revision <R>")]
+#[command(after_help = "Examples:\n  synod kv cas epoch 7 8\n  synod kv cas leader me --absent")]
+pub(crate) struct CasArgs {
+    /// Which
+    pub(crate) key: String,
+    /// The value expected, unless a flag says what is, and then the one to set; for the latter `-`
+    /// reads standard input
+    #[arg(required = true, num_args = 1..=2, value_name = "VALUE")]
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) values: Vec<String>,
+    /// Expect that it does not exist
+    #[arg(long, conflicts_with = "revision")]
+    pub(crate) absent: bool,
+    /// Expect that it was last set at this revision
+    #[arg(long, value_name = "R")]
+    pub(crate) revision: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  synod kv ls\n  synod kv ls config/ --limit 20 -o json")]
+pub(crate) struct ListArgs {
+    /// That begin with this
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// At most so many
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    /// Show values in base 64
+    #[arg(long)]
+    pub(crate) base64: bool,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  synod leader show\n  synod leader watch")]
+pub(crate) enum LeaderVerb {
+    /// Who leads; exit 1 when nobody does
+    #[command(after_help = "Examples:\n  synod leader show\n  \
+                            synod leader show -o json | jq -r .node")]
+    Show,
+    /// A line at every change, the present state first
+    #[command(after_help = "Examples:\n  synod leader watch\n  \
+                            synod leader watch -o json --limit 10")]
+    Watch {
+        /// Stop after so many lines
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  synod txn ls\n  synod txn show 17.4")]
+pub(crate) enum TxnVerb {
+    /// Committed transactions that some participant has not acknowledged
+    #[command(after_help = "Examples:\n  synod txn ls\n  synod txn ls --limit 10 -o json")]
+    Ls {
+        /// At most so many
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+    /// One transaction, as the log has it
+    #[command(after_help = "Examples:\n  synod txn show 17.4\n  synod txn show 17.4 -o json")]
+    Show {
+        /// Which: `SESSION.N`
+        txn: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  synod request settle 17-42\n  \
+                        synod request settle 17-42 --timeout 30s")]
+pub(crate) enum RequestVerb {
+    /// Was it applied? Answers for good; exit 1: it was not and never will be
+    #[command(after_help = "Examples:\n  synod request settle 17-42\n  \
+                            synod request settle 17-42 -o json")]
+    Settle {
+        /// Which: `SESSION-SEQ`, as the error that said `unknown` printed it
+        request: String,
+    },
+}
