@@ -20,6 +20,7 @@ mod errand;
 mod event;
 mod facts;
 mod ghost;
+pub mod history;
 mod network;
 mod node;
 mod plan;
