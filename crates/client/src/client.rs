@@ -1,14 +1,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use synod_machine::{
-    Answer, AuditEntry, Census, ParticipantView, Query, Reply, RequestId, SessionId, SessionView,
-    TxnId, TxnView, Verdict, door::NodeStatus,
+    Answer, AuditEntry, Census, Command, ParticipantName, ParticipantView, Query, Reply, RequestId,
+    SessionId, SessionView, TxnId, TxnView, Verdict, door::NodeStatus, owner_name,
 };
 use synod_net::{Credentials, Who};
 
 use crate::{
     config::Config,
-    core::Core,
+    core::{Core, done},
     deadline::Deadline,
     error::{Error, Reached, Why},
     fates::Settled,
@@ -158,6 +158,23 @@ impl Client {
             Answer::Txns { txns, more } => Ok((txns, more)),
             _ => Err(nonsense()),
         }
+    }
+
+    /// Ends the log's wait for a participant that is gone for good and can never acknowledge this
+    /// commit. Its role must be `admin`; who did it and why is on record before the effect.
+    pub async fn forget_participant(
+        &self,
+        txn: TxnId,
+        participant: &str,
+        reason: impl Into<String>,
+    ) -> Result<(), Error> {
+        let command = Command::ForgetParticipant {
+            txn,
+            participant: ParticipantName::new(participant),
+            actor: owner_name(self.core.owner()).to_owned(),
+            reason: reason.into(),
+        };
+        self.core.submit(command, done, self.deadline()).await
     }
 
     /// Every registered participant.

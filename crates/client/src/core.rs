@@ -94,6 +94,10 @@ impl Core {
         Ok(session)
     }
 
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// The session, if one is open.
     fn open_one(&self) -> Option<Arc<Session>> {
         self.held().as_ref().filter(|session| !session.has_ended()).cloned()
