@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    net::UdpSocket,
+    net::{Ipv4Addr, UdpSocket},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -60,24 +60,21 @@ impl Cluster {
     }
 
     /// `init` takes a base port, so it always writes the same ones; tests run beside each other,
-    /// so each cluster is moved to ports that the system has just called free.
+    /// so each cluster is moved to addresses of its own.
     fn move_to_free_ports(&self) {
-        let sockets: Vec<UdpSocket> = (0..self.nodes)
-            .map(|_| UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port"))
-            .collect();
-        let ports: Vec<u16> = sockets
+        let host = own_loopback();
+        let sockets: Vec<UdpSocket> = (0..self.nodes).map(|_| free_port(host)).collect();
+        let addresses: Vec<String> = sockets
             .iter()
-            .map(|socket| socket.local_addr().expect("a bound socket has an address").port())
+            .map(|socket| socket.local_addr().expect("a bound socket has an address").to_string())
             .collect();
         for entry in std::fs::read_dir(self.path("c")).expect("init made it") {
             let path = entry.expect("a directory can be listed").path();
             if path.extension().is_some_and(|end| end == "toml") {
                 let mut text = std::fs::read_to_string(&path).expect("init wrote it");
-                for (i, port) in ports.iter().enumerate() {
-                    text = text.replace(
-                        &format!("\"127.0.0.1:{}\"", 7411 + i),
-                        &format!("\"127.0.0.1:{port}\""),
-                    );
+                for (i, address) in addresses.iter().enumerate() {
+                    let written = format!("\"127.0.0.1:{}\"", 7411 + i);
+                    text = text.replace(&written, &format!("{address:?}"));
                     text = text.replace(&format!("\"127.0.0.1:{}\"", 7511 + i), "\"127.0.0.1:0\"");
                 }
                 std::fs::write(&path, text).expect("a test's file can be written");
@@ -176,5 +173,21 @@ impl Cluster {
     /// The directory of the cluster.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+}
+
+/// An address of loopback that no other test has, where the system has more than one of them: the
+/// port of a node that was killed is free when it comes back.
+fn own_loopback() -> Ipv4Addr {
+    let own = Ipv4Addr::new(127, fastrand::u8(1..255), fastrand::u8(..), fastrand::u8(1..255));
+    if UdpSocket::bind((own, 0)).is_ok() { own } else { Ipv4Addr::LOCALHOST }
+}
+
+/// A port below those that the system gives away of its own accord.
+fn free_port(host: Ipv4Addr) -> UdpSocket {
+    loop {
+        if let Ok(socket) = UdpSocket::bind((host, fastrand::u16(10_000..30_000))) {
+            return socket;
+        }
     }
 }

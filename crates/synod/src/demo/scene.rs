@@ -173,8 +173,13 @@ async fn delay_links(
     Ok(relays)
 }
 
+/// A port that the system gives to nobody of its own accord, so that it is still free when the node
+/// comes back that was killed: what it gives away lies above, on every system.
 fn free_port() -> Result<UdpSocket, Failure> {
-    UdpSocket::bind("127.0.0.1:0").map_err(port_failure)
+    const ATTEMPTS_MAX: usize = 100;
+    let draw = || UdpSocket::bind(("127.0.0.1", fastrand::u16(10_000..30_000)));
+    let drawn = (0..ATTEMPTS_MAX).find_map(|_| draw().ok());
+    drawn.map_or_else(|| UdpSocket::bind("127.0.0.1:0").map_err(port_failure), Ok)
 }
 
 fn port_failure(error: std::io::Error) -> Failure {
