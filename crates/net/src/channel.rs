@@ -144,7 +144,9 @@ impl Channel {
             Err(WriteError::Stopped(_)) => {}
             Err(_gone) => return Err(self.lost("the question was cut off")),
         }
-        match answers.next(Kind::Answer).await {
+        let answer = answers.next(Kind::Answer).await;
+        answers.end();
+        match answer {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(self.lost("no answer came")),
             Err(FrameError::Gone(ReadError::Reset(code))) => Err(self.reset(code)),
@@ -183,6 +185,13 @@ impl Channel {
     /// The smoothed round trip.
     pub fn rtt(&self) -> Duration {
         self.connection.rtt()
+    }
+
+    /// QUIC's frames so far, sent and heard.
+    #[cfg(test)]
+    pub(crate) fn frames(&self) -> (quinn::FrameStats, quinn::FrameStats) {
+        let stats = self.connection.stats();
+        (stats.frame_tx, stats.frame_rx)
     }
 
     /// Whether the connection has ended.

@@ -2,7 +2,11 @@
 //! length is refused before anything is allocated for it, and memory is taken as bytes arrive, so
 //! that a claim costs nothing.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use quinn::{ReadError, RecvStream};
@@ -195,6 +199,17 @@ impl Frames {
             body.put_slice(&part);
         }
         Ok(body.freeze())
+    }
+
+    /// Takes note of the end of the stream, which comes with its last frame or right behind it.
+    ///
+    /// A stream that is let go of before its end was read tells the other side to stop sending:
+    /// a datagram for each question and each answer, to be acknowledged as well. Nobody waits here
+    /// for an end that is late; then that datagram is sent.
+    pub(crate) fn end(&mut self) {
+        let end = pin!(self.stream.read_chunk(CHUNK_BYTES, true));
+        // What has been read stands, whatever follows it.
+        let _end = end.poll(&mut Context::from_waker(Waker::noop()));
     }
 
     /// The next frame, which must be of this kind.

@@ -213,7 +213,11 @@ impl Door {
             return Err(FrameError::Misplaced { found: kind, expected: Kind::Ask });
         }
         match self.seat.room(bytes).await {
-            Some(room) => Ok(Some((frames.body(bytes).await?, room))),
+            Some(room) => {
+                let body = frames.body(bytes).await?;
+                frames.end();
+                Ok(Some((body, room)))
+            }
             None => Ok(None),
         }
     }

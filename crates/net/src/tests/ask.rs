@@ -52,6 +52,27 @@ async fn the_smallest_and_the_largest_question_are_answered_and_others_are_not_s
     }
 }
 
+/// Both streams of a question end by themselves. Let go of before their ends were read, each told
+/// the other side to stop sending, once a question: on the leader's side that datagram went out
+/// before the question's `Accept`s.
+#[tokio::test]
+async fn a_question_that_was_answered_leaves_nothing_to_be_said() {
+    let world = World::new();
+    let mesh = world.alone("n1").await;
+    let channel = world.channel(app(), mesh.address()).await.unwrap();
+    let said = || {
+        let (sent, heard) = channel.frames();
+        [sent.stop_sending, heard.stop_sending, sent.reset_stream, heard.reset_stream]
+    };
+    // What the greeting left to be said goes along with the first question.
+    channel.ask("first".into()).await.unwrap();
+    let before = said();
+    for _ in 0..20 {
+        channel.ask("a".into()).await.unwrap();
+    }
+    assert_eq!(said(), before);
+}
+
 #[tokio::test]
 async fn answers_come_in_any_order_each_to_its_own_question() {
     let world = World::new();
