@@ -43,15 +43,16 @@ impl Driver {
     fn carry_out(&mut self) {
         let out = mem::take(&mut self.state.out);
         self.disk.give(out.durably);
+        // First those who wait: what the peers are told along with an answer is in no hurry.
+        for (client, response) in out.responses {
+            self.respond(client, response);
+        }
         self.speak(out.at_once);
         for checkpoint in out.checkpoints {
             self.tell(checkpoint);
         }
         for fetch in out.fetch {
             self.disk.fetch(fetch);
-        }
-        for (client, response) in out.responses {
-            self.respond(client, response);
         }
     }
 
