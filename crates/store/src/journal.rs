@@ -87,7 +87,7 @@ impl Journal {
             head,
             at: RECORDS_AT,
             number: 0,
-            record: Record::default(),
+            record: Record::new(),
             first_page: None,
             shrunk: None,
             in_batch: false,
@@ -111,7 +111,7 @@ impl Journal {
     pub(crate) fn abandon_batch(&self) {
         let mut state = self.state();
         state.in_batch = false;
-        state.record = Record::default();
+        state.record.clear();
         state.first_page = None;
         state.shrunk = None;
     }
@@ -126,18 +126,18 @@ impl Journal {
         if state.record.bytes_with(first_page_bytes) > room {
             // Syncs the pages too: the record need not have them any more.
             self.begin_anew(state)?;
-            state.record = Record::default();
+            state.record.clear();
         }
         if let Some(first_page) = &state.first_page {
             state.record.push(0, first_page);
         }
         let length = state.shrunk.map_or_else(|| self.home.len(), Ok)?;
-        let record = std::mem::take(&mut state.record);
-        let bytes = record.seal(state.head.generation, state.number, length);
-        self.file.write(state.at, &bytes)?;
+        let bytes = state.record.seal(state.head.generation, state.number, length);
+        self.file.write(state.at, bytes)?;
         self.file.sync_data()?;
         state.at += bytes.len() as u64;
         state.number += 1;
+        state.record.clear();
         if let Some(first_page) = state.first_page.take() {
             self.home.write(0, &first_page)?;
         }

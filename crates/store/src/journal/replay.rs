@@ -67,7 +67,7 @@ impl Journal {
         }
         for record in records(&bytes, state.head.generation) {
             for (offset, written) in record.entries() {
-                self.home.write(offset, written)?;
+                self.home.write(offset, &written)?;
             }
             if self.home.len()? != record.file_length {
                 self.home.set_len(record.file_length)?;
@@ -87,7 +87,7 @@ fn judge(journal: &[u8], owner: u64, first_page: u64) -> Result<Head, Unfit> {
     let (mut end, mut count) = (RECORDS_AT as usize, 0);
     for record in records(journal, head.generation) {
         let first_pages = record.entries().filter(|(offset, _)| *offset == 0);
-        known.extend(first_pages.map(|(_, bytes)| layout::digest_of_first_page(bytes)));
+        known.extend(first_pages.map(|(_, bytes)| layout::digest_of_first_page(&bytes)));
         (end, count) = (record.next, record.number + 1);
     }
     let later = |at| Sealed::read(journal, at, head.generation).is_some_and(|r| r.number >= count);
