@@ -64,7 +64,7 @@ pub(crate) async fn read_all(common: &Common) -> Vec<Operation> {
 async fn perform(common: &Common, number: u64, key: Bytes, act: Act) -> Option<Operation> {
     let (kv, asked) = (common.client.kv(), common.now());
     let done = match &act {
-        Act::Get => kv.get(key.clone()).await.map(|entry| Reply::Mismatch(entry)),
+        Act::Get => kv.get(key.clone()).await.map(Reply::Mismatch),
         Act::Put(value) => kv.put(key.clone(), value.clone()).await.map(Reply::Written),
         Act::Cas(held, value) => {
             let expect = held.clone().map_or(Expect::Absent, Expect::Value);
