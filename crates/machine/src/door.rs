@@ -167,6 +167,12 @@ pub struct NodeStatus {
     pub chosen_slot: u64,
     /// Everything up to this slot is applied.
     pub applied_slot: u64,
+    /// The slot of its newest snapshot, or zero.
+    pub snapshot_slot: u64,
+    /// Everything up to this slot is gone from its log.
+    pub trimmed_slot: u64,
+    /// While it fetches a snapshot: how many chunks have come, and of how many.
+    pub catching_up: Option<(u32, u32)>,
     /// The revision of its state.
     pub revision: Revision,
     /// (slot, digest of the state after it) at the latest checkpoints, newest last.

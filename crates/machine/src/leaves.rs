@@ -2,7 +2,8 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 /// Rows that a leaf holds at most. With more, a clone costs less and the first change of a shared
-/// leaf more: at this size, for a million small rows, a third of a millisecond and ten microseconds.
+/// leaf more: at this size, for a million small rows, a third of a millisecond and ten
+/// microseconds.
 const LEAF_ROWS_MAX: usize = 64;
 
 /// An ordered map in leaves that its clones share, until one of them changes a leaf: then that leaf

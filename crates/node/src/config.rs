@@ -50,6 +50,9 @@ pub struct Config {
     life: Life,
 }
 
+/// Bytes of a snapshot that travel at once.
+const CHUNK_BYTES: f64 = (256 << 10) as f64;
+
 impl Config {
     /// Reads and checks the file at `path`. Relative paths in it are relative to its directory.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
@@ -161,14 +164,30 @@ impl Config {
             timing: self.timing(),
             window_slots: limits.window_slots,
             window_bytes: limits.window_bytes,
+            tail_slots: self.keys.snapshots.tail_slots,
             ..paxos.expect("a file whose node is not among its voters is refused")
         };
         synod_replica::Config {
             batch_bytes_max: limits.batch_bytes_max,
             queue_bytes_max: limits.queue_bytes_max,
             session_grace: Duration::from_millis(self.keys.timing.session_grace_ms),
+            cadence: self.cadence(),
             ..synod_replica::Config::new(paxos)
         }
+    }
+
+    fn cadence(&self) -> synod_replica::Cadence {
+        let keys = &self.keys.snapshots;
+        let chunk_s = CHUNK_BYTES / keys.transfer_bytes_per_s.max(1) as f64;
+        synod_replica::Cadence {
+            every_bytes: keys.every_bytes,
+            every: Duration::from_secs(keys.every_s),
+            pause: Duration::from_secs_f64(chunk_s),
+        }
+    }
+
+    pub(crate) fn snapshot_bytes_per_s(&self) -> u64 {
+        self.keys.snapshots.write_bytes_per_s
     }
 
     pub(crate) fn timing(&self) -> Timing {

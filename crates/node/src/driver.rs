@@ -15,7 +15,7 @@ use std::{
 
 use synod_net::{Event, Mesh};
 use synod_paxos::Envelope;
-use synod_replica::{ClientId, Input, Output, Replica};
+use synod_replica::{ClientId, Input, Output, Replica, ShelfNews};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Sleep, sleep_until},
@@ -32,6 +32,7 @@ use crate::{
     quiet::Quiet,
     reign::ReignWatch,
     roster::Roster,
+    shelf::Shelves,
 };
 
 pub(crate) use stop::Stopping;
@@ -65,6 +66,7 @@ pub(crate) enum Question {
 pub(crate) struct Ears {
     pub(crate) mesh: mpsc::Receiver<Event>,
     pub(crate) disk: mpsc::UnboundedReceiver<Done>,
+    pub(crate) shelves: mpsc::UnboundedReceiver<ShelfNews>,
     pub(crate) questions: mpsc::Receiver<Question>,
     pub(crate) gone: mpsc::UnboundedReceiver<ClientId>,
 }
@@ -75,6 +77,7 @@ enum Happening {
     MeshClosed,
     Disk(Done),
     DiskGone,
+    Shelf(ShelfNews),
     Gone(ClientId),
     Question(Question),
     /// A timer.
@@ -88,6 +91,7 @@ pub(crate) struct Driver {
     pub(crate) replica: Replica,
     pub(crate) mesh: Mesh,
     pub(crate) disk: Disk,
+    pub(crate) shelves: Shelves,
     pub(crate) calls: Calls,
     pub(crate) gone: mpsc::UnboundedSender<ClientId>,
     pub(crate) metrics: Metrics,
@@ -144,6 +148,7 @@ impl Driver {
             Happening::MeshClosed => return Err(NodeError::MeshClosed),
             Happening::Disk(done) => self.disk_has(done)?,
             Happening::DiskGone => return Err(NodeError::DiskGone),
+            Happening::Shelf(news) => self.step(Input::Shelf(news)),
             Happening::Gone(client) => self.gone(client),
             Happening::Question(question) => self.question(question),
             Happening::Time => {}
@@ -198,6 +203,7 @@ impl Ears {
             done = self.disk.recv() => done.map_or(Happening::DiskGone, Happening::Disk),
             Some(question) = self.questions.recv() => Happening::Question(question),
             event = self.mesh.recv() => event.map_or(Happening::MeshClosed, Happening::Mesh),
+            Some(news) = self.shelves.recv() => Happening::Shelf(news),
             Some(client) = self.gone.recv() => Happening::Gone(client),
             () = alarm => Happening::Time,
         }
@@ -213,6 +219,9 @@ impl Ears {
         }
         if let Ok(event) = self.mesh.try_recv() {
             return Some(Happening::Mesh(event));
+        }
+        if let Ok(news) = self.shelves.try_recv() {
+            return Some(Happening::Shelf(news));
         }
         self.gone.try_recv().ok().map(Happening::Gone)
     }

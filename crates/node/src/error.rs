@@ -26,6 +26,18 @@ pub enum NodeError {
         /// Why.
         source: std::io::Error,
     },
+    /// No snapshot can be read, the log begins after it, and there is no peer to ask.
+    #[error(
+        "store {}: slots up to {trimmed} are trimmed and no snapshot of them can be read; restore \
+         the newest file snapshot-* of this directory from a backup, and start again",
+        .path.display()
+    )]
+    StateLost {
+        /// The data directory.
+        path: std::path::PathBuf,
+        /// Where the log begins.
+        trimmed: u64,
+    },
     /// The system gives no thread.
     #[error("the disk thread cannot be started: {0}")]
     Thread(std::io::Error),
@@ -68,7 +80,9 @@ impl NodeError {
             | NodeError::Store(
                 StoreError::Missing { .. } | StoreError::InUse { .. } | StoreError::Exists { .. },
             ) => Fault::Usage,
-            NodeError::Store(_) | NodeError::Thread(_) => Fault::Machine,
+            NodeError::Store(_) | NodeError::StateLost { .. } | NodeError::Thread(_) => {
+                Fault::Machine
+            }
             NodeError::DiskGone | NodeError::MeshClosed | NodeError::Panicked => Fault::Bug,
         }
     }

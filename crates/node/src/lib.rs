@@ -19,6 +19,7 @@ mod reign;
 mod roster;
 #[cfg(test)]
 mod shaky;
+mod shelf;
 mod syncs;
 
 pub use config::{Config, ConfigError, LogFormat, LogLevel, Voter, check_many};

@@ -57,6 +57,9 @@ struct Inner {
     ballot_round: Whole,
     slot_chosen: Whole,
     slot_applied: Whole,
+    slot_snapshot: Whole,
+    slot_trimmed: Whole,
+    catch_up_chunks: Whole,
     commit: Histogram,
     store_sync: Histogram,
     store_size: Whole,
@@ -84,6 +87,9 @@ pub(crate) struct Gauges {
     pub(crate) ballot_round: u64,
     pub(crate) slot_chosen: u64,
     pub(crate) slot_applied: u64,
+    pub(crate) slot_snapshot: u64,
+    pub(crate) slot_trimmed: u64,
+    pub(crate) catch_up_chunks: u64,
     pub(crate) store_bytes: u64,
     pub(crate) peer_rtts: Vec<(String, Option<Duration>)>,
     pub(crate) requests_in_flight: u64,
@@ -121,6 +127,13 @@ impl Metrics {
             ballot_round: gauge(&mut registry, "ballot_round", "Round of the highest promise"),
             slot_chosen: gauge(&mut registry, "slot_chosen", "Last slot of the chosen prefix"),
             slot_applied: gauge(&mut registry, "slot_applied", "Last slot applied"),
+            slot_snapshot: gauge(&mut registry, "slot_snapshot", "Slot of the newest snapshot"),
+            slot_trimmed: gauge(&mut registry, "slot_trimmed", "Last slot trimmed from the log"),
+            catch_up_chunks: gauge(
+                &mut registry,
+                "catch_up_chunks",
+                "Chunks of a snapshot that are still to be fetched",
+            ),
             commit: histogram(
                 &mut registry,
                 "commit_duration",
@@ -237,6 +250,9 @@ impl Metrics {
         inner.ballot_round.set(gauges.ballot_round);
         inner.slot_chosen.set(gauges.slot_chosen);
         inner.slot_applied.set(gauges.slot_applied);
+        inner.slot_snapshot.set(gauges.slot_snapshot);
+        inner.slot_trimmed.set(gauges.slot_trimmed);
+        inner.catch_up_chunks.set(gauges.catch_up_chunks);
         inner.store_size.set(gauges.store_bytes);
         inner.requests_in_flight.set(gauges.requests_in_flight);
         inner.sessions.set(gauges.sessions);

@@ -4,14 +4,14 @@ use std::{future::Future, net::SocketAddr};
 
 use synod_net::{Credentials, Mesh, MeshConfig};
 use synod_paxos::{Decree, Durable, Slot};
-use synod_replica::Replica;
-use synod_store::{Store, StoreError};
+use synod_replica::{Replica, Restored};
+use synod_store::{Shelf, Store, StoreError};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     Config, NodeError,
@@ -23,6 +23,7 @@ use crate::{
     metrics::Metrics,
     reign::ReignWatch,
     roster::Roster,
+    shelf::{self, Shelves},
 };
 
 /// Makes the empty store of a new node. Refuses when there is one: a store is never formatted by a
@@ -60,7 +61,8 @@ impl Node {
         opened: (Store, Durable),
     ) -> Result<Node, NodeError> {
         let certificate_ends_at = credentials.ends_at();
-        let (store, replica) = recover(&config, opened)?;
+        let shelf = Shelf::new(&config.data(), config.cluster_id());
+        let (store, replica) = recover(&config, opened, &shelf)?;
         // Before the mesh: a node whose page has no place is not heard by its peers at all.
         let listener = listen(config.http_listen()).await?;
         let http_address = listener
@@ -75,6 +77,8 @@ impl Node {
         .await?;
         let address = mesh.address();
         let (disk, done, store_closed) = Disk::start(store).map_err(NodeError::Thread)?;
+        let (shelves, shelved) =
+            Shelves::start(shelf, config.snapshot_bytes_per_s()).map_err(NodeError::Thread)?;
         let metrics = Metrics::new(certificate_ends_at);
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         // At most one message a call, and calls are bounded.
@@ -85,6 +89,7 @@ impl Node {
             replica,
             mesh,
             disk,
+            shelves,
             calls: Calls::new(config.requests_max(), config.requests_per_client_max()),
             gone,
             metrics: metrics.clone(),
@@ -93,7 +98,13 @@ impl Node {
             stop_within: config.stop_within(),
             state: State::default(),
         };
-        let ears = Ears { mesh: events, disk: done, questions: asked, gone: gone_callers };
+        let ears = Ears {
+            mesh: events,
+            disk: done,
+            shelves: shelved,
+            questions: asked,
+            gone: gone_callers,
+        };
         let pages = Pages { questions: questions.clone(), metrics, data: config.data() };
         info!(node = config.name(), %address, %http_address, "started");
         Ok(Node {
@@ -162,14 +173,27 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, NodeError> {
     TcpListener::bind(address).await.map_err(|source| NodeError::Http { address, source })
 }
 
-/// Makes the replica that the store remembers: everything chosen is applied anew.
+/// Makes the replica that store and shelf remember: the newest snapshot, and what was chosen since.
+///
+/// Where snapshots were lost and the log begins later, the state comes from a peer. That is safe:
+/// the votes and the promise are in the log, and what was trimmed is chosen for ever. A node
+/// without peers has nobody to ask.
 fn recover(
     config: &Config,
     (store, durable): (Store, Durable),
+    shelf: &Shelf,
 ) -> Result<(Store, Replica), NodeError> {
-    let mut log = Log::new(&store, durable.chosen_upto);
+    let restored = shelf::restored(shelf)?;
+    let (applied, trimmed) = (restored.applied, durable.trimmed);
+    if applied < trimmed {
+        if config.voters().len() == 1 {
+            return Err(NodeError::StateLost { path: config.data(), trimmed: trimmed.get() });
+        }
+        warn!(%applied, %trimmed, "no snapshot reaches the log; a peer will be asked for one");
+    }
     let seed = fastrand::u64(..);
-    let replica = Replica::recover(config.replica(), durable, &mut log, seed);
+    let mut log = Log::new(&store, &restored, &durable);
+    let replica = Replica::recover(config.replica(), durable, restored, &mut log, seed);
     match log.failed {
         // The replica has swallowed slots that could not be read: it must not live.
         Some(error) => Err(error.into()),
@@ -191,8 +215,11 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn new(store: &'a Store, upto: Slot) -> Log<'a> {
-        Log { store, next: Slot::ZERO.next(), upto, page: Vec::new().into_iter(), failed: None }
+    fn new(store: &'a Store, restored: &Restored, durable: &Durable) -> Log<'a> {
+        let begins_later = restored.applied < durable.trimmed;
+        let upto = if begins_later { Slot::ZERO } else { durable.chosen_upto };
+        let next = restored.applied.next();
+        Log { store, next, upto, page: Vec::new().into_iter(), failed: None }
     }
 
     fn turn_page(&mut self) {

@@ -109,6 +109,13 @@ impl Acceptor {
         }
     }
 
+    /// The same of every slot up to `upto`.
+    pub(crate) fn forget_upto(&mut self, upto: Slot) {
+        self.faulty = self.faulty.split_off(&upto.next());
+        self.votes = self.votes.split_off(&upto.next());
+        self.bytes = self.votes.values().map(|vote| vote.decree.bytes()).sum();
+    }
+
     /// The runs of votes from `first` on, as a campaigner names them.
     pub(crate) fn held(&self, first: Slot) -> Vec<Held> {
         let mut runs: Vec<Held> = Vec::new();
@@ -129,7 +136,9 @@ impl Acceptor {
     }
 
     /// One page of what this acceptor holds from `first` on: votes, faults, and what `learner`
-    /// knows to be chosen above its watermark. Votes named in `holds` go without their decree.
+    /// knows to be chosen above its watermark. What is trimmed here is chosen, never empty: the
+    /// page says so even when the state that it made is lost. Votes named in `holds` go without
+    /// their decree.
     ///
     /// While the promise stands nothing below its ballot is accepted, so what a page says of a slot
     /// stays true, or becomes *chosen*: pages of different moments fit together.
@@ -140,7 +149,7 @@ impl Acceptor {
         learner: &Learner,
         slots_max: usize,
     ) -> Page {
-        let chosen_upto = learner.upto();
+        let chosen_upto = learner.settled();
         let mut page = Page { first, upto: None, chosen_upto, reports: Vec::new() };
         let mut bytes = 0;
         let from = first.max(chosen_upto.next());

@@ -30,7 +30,7 @@ fn names_are_right(envelope: &Envelope, me: Life) -> bool {
         Message::Heartbeat { standing, .. } | Message::Alive { standing, .. } => {
             from != me && standing.reign.is_none_or(|reign| reign.owner() == from)
         }
-        Message::Ask { .. } | Message::Learned { .. } => from != me,
+        Message::Ask { .. } | Message::Learned { .. } | Message::Trimmed { .. } => from != me,
         Message::Synced { .. } => from == me,
     }
 }
@@ -59,6 +59,7 @@ fn numbers_are_sane(message: &Message) -> bool {
         Message::Learned { decrees, chosen_upto } => {
             mark(*chosen_upto) && decrees.iter().all(|(at, _)| slot(*at))
         }
+        Message::Trimmed { upto } => slot(*upto),
         Message::Confirm { ballot, .. } | Message::Confirmed { ballot, .. } => round(ballot),
         Message::Synced { .. } => true,
     }
@@ -68,6 +69,7 @@ fn stands(standing: &Standing) -> bool {
     round(&standing.promised)
         && standing.reign.as_ref().is_none_or(round)
         && mark(standing.chosen_upto)
+        && mark(standing.covered)
 }
 
 fn reported(report: &Report) -> bool {

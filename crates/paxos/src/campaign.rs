@@ -140,7 +140,7 @@ impl Campaign {
         if whole.len() < quorum {
             return None;
         }
-        let known = self.chosen_upto.max(learner.upto());
+        let known = self.chosen_upto.max(learner.settled());
         let reported = self.evidence.last_key_value().map_or(Slot::ZERO, |(slot, _)| *slot);
         let inherited = known.max(reported);
         let mut adopted = BTreeMap::new();

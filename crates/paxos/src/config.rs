@@ -94,6 +94,9 @@ pub struct Config {
     pub window_bytes: usize,
     /// Reports in one page of a promise.
     pub page_slots: usize,
+    /// Slots below what snapshots cover that are kept all the same: whoever was away for a moment
+    /// catches up from the log.
+    pub tail_slots: u64,
 }
 
 impl Config {
@@ -110,6 +113,7 @@ impl Config {
             window_slots: 1_024,
             window_bytes: 16 << 20,
             page_slots: PAGE_SLOTS_MAX,
+            tail_slots: 1_024,
         })
     }
 }

@@ -43,6 +43,11 @@ impl Disk {
         self.under_way.is_none_or(|(_, since)| now.since(since) < self.stall)
     }
 
+    /// Whether the oldest sync under way is younger than `span`: room for what can wait.
+    pub(crate) fn keeps_up(&self, now: Tick, span: Duration) -> bool {
+        self.under_way.is_none_or(|(_, since)| now.since(since) < span)
+    }
+
     /// How many marks came back.
     pub(crate) fn sequence(&self) -> u64 {
         self.completed

@@ -30,6 +30,12 @@ pub enum Write {
         /// The last of them.
         slot: Slot,
     },
+    /// Every slot up to this one is chosen, a durable snapshot covers it, and its record goes. The
+    /// watermark is at least this.
+    Trimmed {
+        /// The last of them; never below the one before.
+        upto: Slot,
+    },
     /// Nothing but a sign that the disk takes writes; overwrites the probe before.
     Probe {
         /// Grows by one each time.
@@ -61,7 +67,9 @@ pub enum Record {
 pub struct Durable {
     /// The highest promise; `None` before the first.
     pub promised: Option<Ballot>,
-    /// Every slot up to this one is in the store with its chosen decree, readable.
+    /// Every slot up to this one was trimmed; a snapshot covers it.
+    pub trimmed: Slot,
+    /// Every slot above `trimmed` up to this one is in the store with its chosen decree, readable.
     pub chosen_upto: Slot,
     /// What stands above `chosen_upto`, in slot order.
     pub records: Vec<(Slot, Record)>,

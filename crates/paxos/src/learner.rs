@@ -15,6 +15,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Learner {
     upto: Slot,
+    /// Every slot up to this one is known to be chosen, though between `upto` and it no longer with
+    /// which decree: the state above was lost, and comes back by a snapshot.
+    settled: Slot,
     above: BTreeMap<Slot, Decree>,
     above_bytes: usize,
     /// The last decrees up to `upto`, the last one at the back.
@@ -23,9 +26,11 @@ pub(crate) struct Learner {
 }
 
 impl Learner {
+    /// A learner above whom the state has come to `upto`.
     pub(crate) fn new(upto: Slot) -> Learner {
         Learner {
             upto,
+            settled: upto,
             above: BTreeMap::new(),
             above_bytes: 0,
             recent: VecDeque::new(),
@@ -33,12 +38,22 @@ impl Learner {
         }
     }
 
+    /// Everything up to `settled` is chosen, says the log, wherever the state is.
+    pub(crate) fn settle(&mut self, settled: Slot) {
+        self.settled = settled;
+    }
+
     /// The last slot of the gapless prefix.
     pub(crate) fn upto(&self) -> Slot {
         self.upto
     }
 
-    /// Whether the slot is known to be chosen.
+    /// The last slot of the gapless prefix of which it is known that it is chosen.
+    pub(crate) fn settled(&self) -> Slot {
+        self.settled.max(self.upto)
+    }
+
+    /// Whether the slot is known to be chosen, and with which decree.
     pub(crate) fn knows(&self, slot: Slot) -> bool {
         slot <= self.upto || self.above.contains_key(&slot)
     }
@@ -89,6 +104,16 @@ impl Learner {
         }
     }
 
+    /// The state above has come to `upto` by a snapshot: what lies below needs no learning.
+    pub(crate) fn install(&mut self, upto: Slot) {
+        assert!(upto > self.upto, "a snapshot of {upto} over a state of {}", self.upto);
+        self.upto = upto;
+        self.above = self.above.split_off(&upto.next());
+        self.above_bytes = self.above.values().map(Decree::bytes).sum();
+        self.recent.clear();
+        self.recent_bytes = 0;
+    }
+
     /// A page of chosen decrees from `first` to at most `last`; `None` when memory no longer has
     /// them and the store must be asked.
     pub(crate) fn page(&self, first: Slot, last: Slot) -> Option<Vec<(Slot, Decree)>> {
@@ -114,8 +139,8 @@ impl Learner {
 /// See the one of [`Peer`](crate::Peer). What is remembered of the prefix the store has too.
 impl Hash for Learner {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Learner { upto, above, above_bytes, recent: _, recent_bytes: _ } = self;
-        (upto, above, above_bytes).hash(state);
+        let Learner { upto, settled, above, above_bytes, recent: _, recent_bytes: _ } = self;
+        (upto, settled, above, above_bytes).hash(state);
     }
 }
 

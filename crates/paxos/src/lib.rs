@@ -16,6 +16,7 @@
 //! | [`Watermark`] | leader → all | nothing | PMS §2.3 |
 //! | [`Heartbeat`], [`Alive`] | each → all, and back | nothing: hints | OmniPaxos |
 //! | [`Ask`], [`Learned`] | learner → any, and back | nothing: chosen is chosen | PMS §2.3 |
+//! | [`Trimmed`] | any → learner | nothing: what is trimmed is chosen | |
 //! | [`Confirm`], [`Confirmed`] | leader → all, and back | nothing | Ongaro §6.4 |
 //! | [`Synced`] | a node → itself | what was written with it | |
 //!
@@ -27,6 +28,11 @@
 //! node itself back through `step`, soon. It delivers no word whose sender is not who the transport
 //! says. And it answers each [`Fetch`] with a [`Fetched`], if need be an empty one.
 //!
+//! The log does not grow for ever. Whoever runs the machine above tells what durable snapshots
+//! cover ([`Input::Covered`]); members tell each other with their heartbeats; and what a quorum's
+//! snapshots and the own cover is trimmed, but for a tail. A member that the log cannot bring
+//! further ([`Behind`]) is brought further by a snapshot ([`Input::Installed`]).
+//!
 //! [`Prepare`]: Message::Prepare
 //! [`Promise`]: Message::Promise
 //! [`Refused`]: Message::Refused
@@ -37,6 +43,7 @@
 //! [`Alive`]: Message::Alive
 //! [`Ask`]: Message::Ask
 //! [`Learned`]: Message::Learned
+//! [`Trimmed`]: Message::Trimmed
 //! [`Confirm`]: Message::Confirm
 //! [`Confirmed`]: Message::Confirmed
 //! [`Synced`]: Message::Synced
@@ -48,6 +55,7 @@ mod campaign;
 mod catch_up;
 mod chance;
 mod config;
+mod cover;
 mod decree;
 mod detector;
 mod disk;
@@ -72,5 +80,5 @@ pub use durable::{Durable, Durably, Record, Write};
 pub use ids::{Epoch, Incarnation, Life, NodeId, Process, Slot};
 pub use links::Heard;
 pub use message::{Envelope, Held, Lane, Message, Page, Report, Span, Standing};
-pub use peer::{Barrier, BarrierId, Chosen, Fetch, Fetched, Input, Output, Peer, Role};
+pub use peer::{Barrier, BarrierId, Behind, Chosen, Fetch, Fetched, Input, Output, Peer, Role};
 pub use time::Tick;

@@ -29,6 +29,10 @@ pub(crate) const RESEND_SLOTS_MAX: usize = 64;
 /// Bytes of them.
 pub(crate) const RESEND_BYTES_MAX: usize = 1 << 20;
 
+/// Slots trimmed in one write: some hundred microseconds of it. One such write goes with a
+/// heartbeat, so trimming keeps up with ten thousand slots a second and more.
+pub(crate) const TRIM_SLOTS_MAX: u64 = 512;
+
 /// No honest log is this long; a slot above it in a message is noise. Sums of two such never wrap.
 pub(crate) const SLOT_MAX: u64 = 1 << 62;
 

@@ -98,6 +98,12 @@ pub enum Message {
         /// What the speaker knows to be chosen.
         chosen_upto: Slot,
     },
+    /// The "no" to an `Ask`: decrees up to here are gone at the speaker, and a snapshot has what
+    /// they did.
+    Trimmed {
+        /// The last slot that is gone.
+        upto: Slot,
+    },
     /// Reads wait: have you promised anything above `ballot`?
     Confirm {
         /// The reign.
@@ -146,7 +152,8 @@ pub struct Page {
     pub first: Slot,
     /// It ends here; `None` is the end of the log.
     pub upto: Option<Slot>,
-    /// Slots up to this one are chosen and not reported: learn them.
+    /// Slots up to this one are chosen and not reported, whether they are there or trimmed: learn
+    /// them.
     pub chosen_upto: Slot,
     /// What is not empty, in slot order.
     pub reports: Vec<(Slot, Report)>,
@@ -176,8 +183,8 @@ pub enum Report {
     Faulty,
 }
 
-/// How a node stands, told with every heartbeat and every answer to one. Hints: nothing safe rests
-/// on them.
+/// How a node stands, told with every heartbeat and every answer to one. Hints, on which nothing
+/// safe rests; except that what a speaker says to be covered is durable there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     /// The process that speaks.
@@ -196,6 +203,8 @@ pub struct Standing {
     pub disk_sequence: u64,
     /// What the speaker knows to be chosen.
     pub chosen_upto: Slot,
+    /// What durable snapshots of the speaker cover, even if the newest of them is lost.
+    pub covered: Slot,
 }
 
 impl Envelope {
@@ -214,6 +223,7 @@ impl Envelope {
             | Message::Heartbeat { .. }
             | Message::Alive { .. }
             | Message::Ask { .. }
+            | Message::Trimmed { .. }
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Synced { .. } => Lane::Control,

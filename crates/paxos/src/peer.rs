@@ -1,6 +1,7 @@
 mod learning;
 mod phase1;
 mod phase2;
+mod trimming;
 mod vitals;
 
 use std::{
@@ -16,6 +17,7 @@ use crate::{
     campaign::Campaign,
     catch_up::CatchUp,
     chance::Chance,
+    cover::Cover,
     disk::Disk,
     election::Election,
     learner::Learner,
@@ -67,6 +69,16 @@ pub struct Fetched {
     pub decrees: Vec<(Slot, Decree)>,
 }
 
+/// "The log cannot bring this node further than it is: `peer` has trimmed what it needs, and a
+/// snapshot of what that did." Said again for as long as it is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// Who has trimmed it.
+    pub peer: NodeId,
+    /// Up to here.
+    pub trimmed: Slot,
+}
+
 /// Everything that can happen to a peer.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -78,6 +90,12 @@ pub enum Input {
     ReadBarrier(BarrierId),
     /// The store has read what a [`Fetch`] asked for.
     Fetched(Fetched),
+    /// Durable snapshots of this node cover everything up to this slot, even if the newest of them
+    /// is lost.
+    Covered(Slot),
+    /// The state above has been replaced by a snapshot of everything up to this slot, which is
+    /// durable here.
+    Installed(Slot),
     /// The moment of [`Peer::wake_at`] has come.
     Wake,
     /// Stop leading and let another lead: this node is about to stop. What it had proposed may
@@ -101,6 +119,8 @@ pub struct Output {
     pub barriers: Vec<Barrier>,
     /// Decrees to read from the store.
     pub fetch: Vec<Fetch>,
+    /// Peers from whom a snapshot is wanted.
+    pub behind: Vec<Behind>,
 }
 
 /// What a peer is at the moment.
@@ -143,8 +163,14 @@ pub struct Peer {
     /// The highest reign that told its watermark, and that watermark: it may come before the
     /// accepts that it covers.
     watermark: (Ballot, Slot),
-    /// The last [`Write::ChosenUpto`].
+    /// The last watermark written.
     upto_written: Slot,
+    /// Everything up to here is gone from the store, or is about to be.
+    trimmed: Slot,
+    /// How far the state came from which this node started, where its log is behind and has yet to
+    /// be told.
+    ahead: Option<Slot>,
+    cover: Cover,
     /// Peers for whom the store is reading, and since when.
     serving: BTreeMap<NodeId, Tick>,
     /// Whom this node takes for the leader.
@@ -164,9 +190,18 @@ impl Peer {
     /// The peer that `durable` remembers. `seed` feeds timer jitter, and by it others tell this
     /// process from the one before: another at every start. Safety never rests on it.
     pub fn recover(config: Config, durable: Durable, seed: u64) -> Peer {
+        let applied = durable.chosen_upto;
+        Peer::recover_at(config, durable, applied, seed)
+    }
+
+    /// The same with a state above it that has come to `applied` by a snapshot and the log: further
+    /// than the log, when the node died before the log knew of the snapshot; or not as far, when
+    /// snapshots were lost. What was trimmed or chosen is known to be chosen either way.
+    pub fn recover_at(config: Config, durable: Durable, applied: Slot, seed: u64) -> Peer {
         let mut acceptor = Acceptor::new(durable.promised.unwrap_or(Ballot::ZERO));
-        let mut learner = Learner::new(durable.chosen_upto);
-        for (slot, record) in durable.records {
+        let mut learner = Learner::new(applied);
+        learner.settle(durable.chosen_upto);
+        for (slot, record) in durable.records.into_iter().filter(|(slot, _)| *slot > applied) {
             match record {
                 Record::Accepted { ballot, decree } => {
                     acceptor.recall(slot, Vote { ballot, decree });
@@ -191,6 +226,9 @@ impl Peer {
             catch_up: CatchUp::new(&timing),
             watermark: (Ballot::ZERO, Slot::ZERO),
             upto_written: durable.chosen_upto,
+            trimmed: durable.trimmed,
+            ahead: (applied > durable.chosen_upto).then_some(applied),
+            cover: Cover::new(life),
             serving: BTreeMap::new(),
             leader: None,
             turned_away: 0,
@@ -207,6 +245,8 @@ impl Peer {
             Input::Propose(decree) => self.propose(now, decree, out),
             Input::ReadBarrier(id) => self.read_barrier(now, id, out),
             Input::Fetched(fetched) => self.fetched(fetched, out),
+            Input::Covered(upto) => self.cover.told(self.voice.life(), upto),
+            Input::Installed(upto) => self.installed(now, upto, out),
             Input::Wake => self.wake(now, out),
             Input::StepDown => self.step_down(now, out),
         }
@@ -276,6 +316,17 @@ impl Peer {
         self.learner.upto()
     }
 
+    /// The last slot up to which everything is known to be chosen, though no longer with which
+    /// decree where the state above was lost; else [`Peer::chosen_upto`].
+    pub fn settled(&self) -> Slot {
+        self.learner.settled()
+    }
+
+    /// Everything up to here is gone from the log.
+    pub fn trimmed(&self) -> Slot {
+        self.trimmed
+    }
+
     /// The highest ballot promised.
     pub fn promised(&self) -> Ballot {
         self.acceptor.promised()
@@ -311,14 +362,17 @@ impl Peer {
                 self.on_watermark(now, ballot, chosen_upto, out);
             }
             Message::Heartbeat { round, standing } => {
-                self.on_heartbeat(now, from, round, standing, out);
+                self.on_heartbeat(now, envelope.from, round, standing, out);
             }
-            Message::Alive { round, standing } => self.on_alive(now, from, round, standing, out),
+            Message::Alive { round, standing } => {
+                self.on_alive(now, envelope.from, round, standing, out);
+            }
             Message::Ask { first, upto } => self.on_ask(now, from, first, upto, out),
             Message::Learned { decrees, chosen_upto } => {
                 self.links.claims(from, chosen_upto);
                 self.on_learned(now, from, decrees, out);
             }
+            Message::Trimmed { upto } => self.on_trimmed(from, upto, out),
             Message::Confirm { ballot, round } => self.on_confirm(from, ballot, round, out),
             Message::Confirmed { ballot, round } => {
                 self.on_confirmed(now, from, ballot, round, out)
@@ -330,6 +384,7 @@ impl Peer {
     /// What goes along with the writes of a step: the watermark, lazily, and the mark that shows
     /// that the disk is alive.
     fn write_along(&mut self, now: Tick, out: &mut Output) {
+        self.tell_the_log(out);
         let upto = self.learner.upto();
         if self.upto_written < upto {
             self.upto_written = upto;
@@ -359,5 +414,7 @@ impl Hash for Peer {
         let Peer { round_heard, watermark, upto_written, .. } = self;
         (voice.life(), acceptor, learner, reign).hash(state);
         (round_heard, watermark, upto_written).hash(state);
+        let Peer { trimmed, ahead, cover, .. } = self;
+        (trimmed, ahead, cover).hash(state);
     }
 }

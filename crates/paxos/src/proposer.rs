@@ -137,6 +137,13 @@ impl Proposer {
         chosen
     }
 
+    /// Whether this reign has proposed, or has yet to propose, something up to `upto` that it does
+    /// not know to be chosen: it may be chosen there with another decree.
+    pub(crate) fn is_open_below(&self, upto: Slot) -> bool {
+        let first = self.backlog.keys().next().into_iter().chain(self.in_flight.keys().next());
+        self.next <= upto || first.min().is_some_and(|first| *first <= upto)
+    }
+
     /// The slot is known to be chosen. True when it was proposed in this reign with that decree, or
     /// never; false when it is chosen with another decree than ours, or where this reign has yet to
     /// propose: somebody reigns above us.

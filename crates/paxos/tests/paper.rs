@@ -310,7 +310,12 @@ fn a_leader_that_promises_higher_stops_at_once() {
 #[test]
 fn phase_1_runs_once_for_the_whole_open_suffix() {
     let records = vec![(slot(4), Record::Accepted { ballot: ballot(1, 2), decree: value("d") })];
-    let durable = Durable { promised: Some(ballot(1, 2)), chosen_upto: slot(3), records };
+    let durable = Durable {
+        promised: Some(ballot(1, 2)),
+        chosen_upto: slot(3),
+        records,
+        ..Durable::default()
+    };
     let mut stage = Stage::recovered(3, durable);
     let own = stage.campaign();
     let spoken = stage.sync();
@@ -428,6 +433,7 @@ fn a_faulty_record_is_reported_as_faulty() {
         promised: Some(ballot(1, 2)),
         chosen_upto: Slot::ZERO,
         records: vec![(slot(1), Record::Faulty)],
+        ..Durable::default()
     };
     let mut stage = Stage::recovered(3, durable);
     stage.hear(2, prepare(ballot(2, 2), 1));
@@ -544,6 +550,7 @@ fn a_recovered_proposer_campaigns_above_every_durable_round() {
             promised: Some(ballot(promised, 1)),
             chosen_upto: Slot::ZERO,
             records: vec![(slot(1), vote)],
+            ..Durable::default()
         };
         let mut stage = Stage::recovered(3, durable);
         assert!(stage.campaign().round() > promised);

@@ -65,8 +65,9 @@ fn a_page() -> impl Strategy<Value = Page> {
 fn a_standing() -> impl Strategy<Value = Standing> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let process = number().prop_map(Process::new);
-    (process, a_ballot(), option::of(a_ballot()), flags, number(), a_slot()).prop_map(
-        |(process, promised, reign, flags, disk_sequence, chosen_upto)| {
+    let slots = (a_slot(), a_slot());
+    (process, a_ballot(), option::of(a_ballot()), flags, number(), slots).prop_map(
+        |(process, promised, reign, flags, disk_sequence, (chosen_upto, covered))| {
             let (quorum, sees_leader, disk_alive) = flags;
             Standing {
                 process,
@@ -77,6 +78,7 @@ fn a_standing() -> impl Strategy<Value = Standing> {
                 disk_alive,
                 disk_sequence,
                 chosen_upto,
+                covered,
             }
         },
     )
@@ -108,6 +110,7 @@ fn a_message() -> impl Strategy<Value = Message> {
         (a_slot(), a_slot()).prop_map(|(first, upto)| Message::Ask { first, upto }),
         (vec((a_slot(), a_decree()), 0..5), a_slot())
             .prop_map(|(decrees, chosen_upto)| Message::Learned { decrees, chosen_upto }),
+        a_slot().prop_map(|upto| Message::Trimmed { upto }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Confirm { ballot, round }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Confirmed { ballot, round }),
         number().prop_map(|sequence| Message::Synced { sequence }),
@@ -131,7 +134,7 @@ fn peers() -> Vec<Stage> {
         (Slot::new(6), Record::Chosen { decree: value("f") }),
     ];
     let promised = Some(stage::ballot(1, 2));
-    let durable = Durable { promised, chosen_upto: Slot::new(2), records };
+    let durable = Durable { promised, trimmed: Slot::new(1), chosen_upto: Slot::new(2), records };
     let follower = Stage::recovered(3, durable.clone());
     let mut campaigner = Stage::recovered(3, durable);
     campaigner.campaign();

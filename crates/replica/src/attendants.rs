@@ -66,6 +66,17 @@ impl Attendants {
         told
     }
 
+    /// The same of everybody who waits, when all may have changed.
+    pub(crate) fn told_by_snapshot(
+        &mut self,
+        machine: &Machine,
+    ) -> Vec<(ClientId, Vec<(TxnId, Verdict)>)> {
+        let news = self.waiting.iter().map(|(client, waiting)| (*client, waiting.news(machine)));
+        let told: Vec<_> = news.filter(|(_, news)| !news.is_empty()).collect();
+        told.iter().for_each(|(client, _)| self.leave(*client));
+        told
+    }
+
     fn concerned(&self, touched: &Touched) -> BTreeSet<ClientId> {
         let (all, none) = (ClientId(u64::MAX), ClientId(0));
         let mut concerned = BTreeSet::new();

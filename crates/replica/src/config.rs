@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::Cadence;
+
 /// Everything a replica is told once.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -13,6 +15,8 @@ pub struct Config {
     pub hash_every_slots: u64,
     /// A session is fenced when it was silent for its time to live and this much longer.
     pub session_grace: Duration,
+    /// When snapshots are taken, and how fast they are fetched.
+    pub cadence: Cadence,
 }
 
 impl Config {
@@ -24,6 +28,7 @@ impl Config {
             queue_bytes_max: 16 << 20,
             hash_every_slots: 64,
             session_grace: Duration::from_millis(500),
+            cadence: Cadence::default(),
         }
     }
 }

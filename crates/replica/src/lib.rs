@@ -5,7 +5,8 @@
 //! call may wait for: to be proposed (`queue`), to be chosen and applied (`proposed`), for the
 //! reign to be confirmed (`reads`), for the fate of a session (`sessions`), for news of a branch
 //! (`attendants`); `calls` knows where each waits and until when. `reign` says whether this node
-//! may serve, `state` is what all nodes compute alike, and `checkpoints` whether they did.
+//! may serve, `state` is what all nodes compute alike, and `checkpoints` whether they did;
+//! `snapshots` is what lets the log be trimmed, and a node that was away for long come back.
 
 mod attendants;
 mod batch;
@@ -19,9 +20,11 @@ mod reign;
 mod replica;
 mod seam;
 mod sessions;
+mod snapshots;
 mod state;
 
 pub use checkpoints::Tally;
 pub use config::Config;
-pub use replica::{Replica, Status};
-pub use seam::{Checkpoint, ClientId, Input, Output, Response, Word};
+pub use replica::{Replica, Restored, Status};
+pub use seam::{Carried, Checkpoint, ClientId, Input, Output, Response, ShelfJob, ShelfNews, Word};
+pub use snapshots::{Cadence, Shelved};

@@ -67,6 +67,13 @@ impl Proposed {
         Some(sent)
     }
 
+    /// Every slot up to `upto` is decided, nobody here knows how: takes out whose they were.
+    pub(crate) fn take_upto(&mut self, upto: Slot) -> Vec<Owner> {
+        let slots: Vec<Slot> = self.slots.range(..=upto).map(|(slot, _)| *slot).collect();
+        let sent = slots.into_iter().filter_map(|slot| self.decided(slot));
+        sent.flat_map(|sent| sent.owners).collect()
+    }
+
     /// The reign is over: takes out everything.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Owner> {
         self.by_request.clear();

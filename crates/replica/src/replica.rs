@@ -1,6 +1,7 @@
 mod asks;
 mod lead;
 mod learn;
+mod shelf;
 mod status;
 
 use std::{mem, time::Duration};
@@ -10,7 +11,7 @@ use synod_machine::{Machine, Timestamp};
 use synod_paxos::{self as paxos, Decree, Durable, Peer, Slot, Tick};
 
 use crate::{
-    Checkpoint, ClientId, Config, Input, Output, Response,
+    Checkpoint, ClientId, Config, Input, Output, Response, Shelved,
     attendants::Attendants,
     calls::Calls,
     proposed::Proposed,
@@ -18,8 +19,55 @@ use crate::{
     reads::Reads,
     reign::{Absence, Reign},
     sessions::Sessions,
+    snapshots::Snapshots,
     state::State,
 };
+
+/// What a node starts from besides its log: the state of the newest snapshot that can be read, or
+/// of none, and what stands on the shelf.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// The machine.
+    pub machine: Machine,
+    /// The slot after which it was so.
+    pub applied: Slot,
+    /// What stands on the shelf.
+    pub shelved: Shelved,
+    /// What stood there and is damaged, or no state that this build reads.
+    pub lost: Vec<Slot>,
+}
+
+impl Restored {
+    /// The newest state among snapshots of these slots, of each of which `load` tells the state's
+    /// bytes, if it is whole. The one before makes up for one that is not, together with the log.
+    pub fn newest(
+        mut slots: Vec<Slot>,
+        part: Option<(Slot, u32)>,
+        mut load: impl FnMut(Slot) -> Option<Vec<u8>>,
+    ) -> Restored {
+        let shelved = Shelved { slots: Vec::new(), part };
+        let mut restored = Restored { shelved, ..Restored::default() };
+        slots.sort_unstable();
+        for slot in slots.into_iter().rev() {
+            let bytes = load(slot);
+            let newest = restored.shelved.slots.is_empty();
+            let machine = match bytes {
+                Some(bytes) if newest => Machine::restore(&bytes).ok(),
+                Some(_) => Some(Machine::new()),
+                None => None,
+            };
+            match machine {
+                Some(machine) if newest => {
+                    (restored.machine, restored.applied) = (machine, slot);
+                    restored.shelved.slots.push(slot);
+                }
+                Some(_) => restored.shelved.slots.push(slot),
+                None => restored.lost.push(slot),
+            }
+        }
+        restored
+    }
+}
 
 /// One node.
 ///
@@ -38,6 +86,9 @@ pub struct Replica {
     reads: Reads,
     sessions: Sessions,
     attendants: Attendants,
+    snapshots: Snapshots,
+    /// What the peer was told that snapshots cover.
+    covered: Slot,
     batch_bytes_max: usize,
     /// How late a wake-up may come before what was silent meanwhile is excused.
     late: Duration,
@@ -47,24 +98,32 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// The replica that `durable` remembers. `log` yields every slot from 1 to
-    /// `durable.chosen_upto` with its chosen decree, in order.
+    /// The replica that `durable` remembers. `log` yields every slot after `restored.applied` up to
+    /// `durable.chosen_upto` with its chosen decree, in order; and nothing when the log begins
+    /// later, because snapshots were lost: then the state comes back from a peer.
     pub fn recover(
         config: Config,
         durable: Durable,
+        restored: Restored,
         log: impl IntoIterator<Item = (Slot, Decree)>,
         seed: u64,
     ) -> Replica {
         let me = config.paxos.life.node;
         let others = config.paxos.members.iter().map(|member| member.node);
         let mut state = State::new(config.hash_every_slots, others.filter(|node| *node != me));
+        state.install(restored.applied, restored.machine);
+        let place = config.paxos.members.iter().position(|life| life.node == me).unwrap_or(0);
+        let phase = (place as u64, config.paxos.members.count() as u64);
+        let mut snapshots = Snapshots::new(config.cadence, restored.shelved, phase);
         for (slot, decree) in log {
             state.apply(slot, &decree);
+            snapshots.grew(decree.bytes());
         }
-        let (applied, upto) = (state.applied, durable.chosen_upto);
-        assert!(applied == upto, "the log ends at {applied}, and is chosen up to {upto}");
+        let (applied, trimmed, upto) = (state.applied, durable.trimmed, durable.chosen_upto);
+        let whole = applied >= upto || applied < trimmed;
+        assert!(whole, "the log ends at {applied}, and is chosen up to {upto}");
         Replica {
-            peer: Peer::recover(config.paxos, durable, seed),
+            peer: Peer::recover_at(config.paxos, durable, applied, seed),
             state,
             reign: Reign::None,
             absence: Absence::default(),
@@ -74,6 +133,8 @@ impl Replica {
             reads: Reads::default(),
             sessions: Sessions::new(config.session_grace),
             attendants: Attendants::default(),
+            snapshots,
+            covered: Slot::ZERO,
             batch_bytes_max: config.batch_bytes_max,
             late: config.session_grace / 2,
             now: Tick::ZERO,
@@ -101,13 +162,18 @@ impl Replica {
                 self.expire(out);
             }
             Input::StepDown => self.consult(paxos::Input::StepDown, out),
+            Input::Carried { from, carried } => self.carried(from, carried, out),
+            Input::Shelf(news) => self.on_shelf(news, out),
         }
+        self.tend_snapshots(out);
     }
 
     /// When to step [`Input::Wake`].
     pub fn wake_at(&self) -> Option<Tick> {
         let sessions = self.sessions.wake_at(self.now);
-        [self.peer.wake_at(), self.calls.wake_at(), sessions].into_iter().flatten().min()
+        let snapshots = self.snapshots.wake_at(self.state.applied);
+        let moments = [self.peer.wake_at(), self.calls.wake_at(), sessions, snapshots];
+        moments.into_iter().flatten().min()
     }
 
     /// Whether something waits to be proposed, so that [`Input::DiskFree`] would do something.
@@ -166,6 +232,9 @@ impl Replica {
         }
         for barrier in told.barriers {
             self.reads.confirm(barrier);
+        }
+        for behind in told.behind {
+            self.is_behind(behind);
         }
         self.answer_reads(out);
         self.follow_role(out);

@@ -1,5 +1,6 @@
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use synod_machine::{StateHash, door};
+use synod_machine::{Machine, Snapshot, StateHash, door};
 use synod_paxos::{Durably, Envelope, Fetch, Fetched, Lane, NodeId, Slot};
 
 /// The driver's name for one call of one client; never used twice in a process's life.
@@ -13,6 +14,8 @@ pub enum Word {
     Paxos(Envelope),
     /// Of the comparison of states: steps in as [`Input::Checkpoint`].
     Checkpoint(Checkpoint),
+    /// Of a snapshot: steps in as [`Input::Carried`].
+    Snapshot(Carried),
 }
 
 impl Word {
@@ -20,7 +23,8 @@ impl Word {
     pub fn lane(&self) -> Lane {
         match self {
             Word::Paxos(envelope) => envelope.lane(),
-            Word::Checkpoint(_) => Lane::Bulk,
+            Word::Checkpoint(_) | Word::Snapshot(Carried::Chunk { .. }) => Lane::Bulk,
+            Word::Snapshot(Carried::Want { .. } | Carried::Gone { .. }) => Lane::Control,
         }
     }
 }
@@ -32,6 +36,118 @@ pub struct Checkpoint {
     pub slot: Slot,
     /// The digest.
     pub hash: StateHash,
+}
+
+/// What nodes say to each other of snapshots. Chunks come one at a time, each when it is asked for:
+/// so they are paced by who needs them, and a transfer that breaks off goes on where it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Carried {
+    /// Send me a chunk of this snapshot, or of your newest.
+    Want {
+        /// The slot that it is of.
+        slot: Option<Slot>,
+        /// Which chunk, from 0 on.
+        number: u32,
+    },
+    /// Here it is, sealed, as it stands on the shelf.
+    Chunk {
+        /// The slot that the snapshot is of.
+        slot: Slot,
+        /// Which chunk.
+        number: u32,
+        /// Of how many.
+        count: u32,
+        /// What the shelf made of it.
+        sealed: Bytes,
+    },
+    /// I do not have that one, or that chunk of it.
+    Gone {
+        /// As it was asked for.
+        slot: Option<Slot>,
+    },
+}
+
+/// What a replica wants of the shelf on which snapshots stand, in this order. None of it may hold
+/// up anything else.
+#[derive(Clone, Debug)]
+pub enum ShelfJob {
+    /// Put up a snapshot: [`ShelfNews::Written`].
+    Write {
+        /// The slot that it is of.
+        slot: Slot,
+        /// The state after it.
+        state: Box<Snapshot>,
+    },
+    /// Read a chunk for a peer: [`ShelfNews::Read`].
+    Read {
+        /// For whom.
+        to: NodeId,
+        /// Of which snapshot.
+        slot: Slot,
+        /// Which.
+        number: u32,
+    },
+    /// Keep a chunk that was received: [`ShelfNews::Received`], or with the last one
+    /// [`ShelfNews::Whole`].
+    Receive {
+        /// Of which snapshot.
+        slot: Slot,
+        /// Which.
+        number: u32,
+        /// Of how many.
+        count: u32,
+        /// Sealed.
+        sealed: Bytes,
+    },
+    /// Nobody needs this one any more.
+    Remove {
+        /// Which.
+        slot: Slot,
+    },
+}
+
+/// What the shelf has done.
+#[derive(Clone, Debug)]
+pub enum ShelfNews {
+    /// A snapshot stands, durable; or there was no room, or the medium said no, and it does not.
+    Written {
+        /// The slot that it is of.
+        slot: Slot,
+        /// Whether it stands.
+        stands: bool,
+    },
+    /// A chunk was read; its count and bytes, or nothing.
+    Read {
+        /// For whom.
+        to: NodeId,
+        /// Of which snapshot.
+        slot: Slot,
+        /// Which.
+        number: u32,
+        /// Of how many, and what it is.
+        chunk: Option<(u32, Bytes)>,
+    },
+    /// A snapshot is damaged.
+    Lost {
+        /// Which.
+        slot: Slot,
+    },
+    /// A chunk was kept, or it was damaged: this one is wanted next.
+    Received {
+        /// Of which snapshot.
+        slot: Slot,
+        /// The next chunk.
+        next: u32,
+    },
+    /// A snapshot was received whole, is durable, and this is its state.
+    Whole {
+        /// The slot that it is of.
+        slot: Slot,
+        /// The machine after it.
+        machine: Box<Machine>,
+    },
+    /// What was received cannot be kept, or is no state that this build reads.
+    Unusable,
 }
 
 /// Everything that can happen to a replica.
@@ -59,6 +175,15 @@ pub enum Input {
     DiskFree,
     /// The store has read what a fetch asked for.
     Fetched(Fetched),
+    /// Another node speaks of snapshots. `from` is who the transport says it is.
+    Carried {
+        /// Who.
+        from: NodeId,
+        /// What.
+        carried: Carried,
+    },
+    /// The shelf has done something.
+    Shelf(ShelfNews),
     /// The moment of `wake_at` has come.
     Wake,
     /// Let another node lead: this one is about to stop, or cannot write.
@@ -86,6 +211,10 @@ pub struct Output {
     pub checkpoints: Vec<Checkpoint>,
     /// Decrees to read from the store.
     pub fetch: Vec<Fetch>,
+    /// What the shelf is to do.
+    pub shelf: Vec<ShelfJob>,
+    /// What other nodes are to be told of snapshots, as [`Word::Snapshot`].
+    pub carried: Vec<(NodeId, Carried)>,
     /// Answers to clients.
     pub responses: Vec<(ClientId, Response)>,
 }

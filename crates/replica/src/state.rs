@@ -34,6 +34,12 @@ impl State {
         }
     }
 
+    /// Takes the state after `slot` in place of this one.
+    pub(crate) fn install(&mut self, slot: Slot, machine: Machine) {
+        assert!(slot >= self.applied, "a state of {slot} in place of one of {}", self.applied);
+        (self.machine, self.applied) = (machine, slot);
+    }
+
     /// Applies the decree of the next slot.
     pub(crate) fn apply(&mut self, slot: Slot, decree: &Decree) -> Happened {
         assert!(slot == self.applied.next(), "gap: applied {}, was handed {slot}", self.applied);

@@ -3,6 +3,7 @@
 
 pub(crate) mod acceptor;
 pub(crate) mod agreement;
+pub(crate) mod beginning;
 pub(crate) mod clients;
 pub(crate) mod leadership;
 mod lives;
@@ -11,10 +12,11 @@ mod shelf;
 pub(crate) mod transactions;
 
 use synod_machine::{TxnId, Verdict, branch};
-use synod_paxos::{Durable, Envelope, Life, NodeId, Slot, Write};
+use synod_paxos::{Durable, Envelope, Life, Message, NodeId, Slot, Write};
 use synod_replica::Replica;
 
 use self::{
+    beginning::Beginning,
     clients::Clients,
     leadership::{Leadership, Times},
     order::Order,
@@ -31,6 +33,7 @@ use crate::{
 pub(crate) struct Watch {
     pub(crate) ghost: Ghost,
     pub(crate) order: Order,
+    pub(crate) beginning: Beginning,
     pub(crate) leadership: Leadership,
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
@@ -48,6 +51,7 @@ impl Watch {
         Watch {
             ghost,
             order: Order::new(),
+            beginning: Beginning::default(),
             leadership,
             clients: Clients::default(),
             transactions: Transactions::default(),
@@ -62,6 +66,9 @@ impl Watch {
             agreement::asked(&mut self.ghost, life, write)?;
             acceptor::asked(&self.ghost, life, write)?;
             order::asked(&self.ghost, life, write)?;
+            if self.beginning.asked(&self.ghost, life, write)? {
+                self.seen.see(Sight::Trim);
+            }
             self.ghost.ask(life.node, write);
         }
         acceptor::asked_all(&self.ghost, life, writes)
@@ -69,6 +76,7 @@ impl Watch {
 
     /// These facts have become durable.
     pub(crate) fn synced(&mut self, life: Life, writes: &[Write]) -> Checked {
+        self.ghost.begin_sync(life.node);
         for write in writes {
             if let Some((slot, ballot, decree)) = self.ghost.sync(life, write) {
                 agreement::chosen(&mut self.ghost, slot, ballot, decree)?;
@@ -79,6 +87,11 @@ impl Watch {
 
     /// A word leaves its speaker.
     pub(crate) fn spoken(&mut self, envelope: &Envelope) -> Checked {
+        if let Message::Prepare { first, .. } = &envelope.message
+            && self.ghost.trimmed_above(*first)
+        {
+            self.seen.see(Sight::BehindTrim);
+        }
         acceptor::spoken(&self.ghost, envelope)?;
         agreement::spoken(&mut self.ghost, envelope)?;
         self.leadership.spoken(&self.ghost, envelope)

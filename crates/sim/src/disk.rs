@@ -42,8 +42,8 @@ enum Kind {
 /// What a node finds when it starts.
 #[derive(Debug)]
 pub(crate) enum Opened {
-    /// What the peer must remember, and the chosen log below it.
-    Ready(Durable, Vec<(Slot, Decree)>),
+    /// What the peer must remember.
+    Ready(Durable),
     /// The disk is full, or failed: the process ends, and may be started again.
     NotNow,
     /// What is on the disk has decayed, and the store knows it: this node is gone for good.
@@ -120,15 +120,27 @@ impl Disk {
                 }
             }
         };
+        Ok(Opened::Ready(durable))
+    }
+
+    /// The chosen log after `applied`, as far as a state needs it; nothing where it begins later.
+    pub(crate) fn log(
+        &self,
+        durable: &Durable,
+        applied: Slot,
+    ) -> Result<Vec<(Slot, Decree)>, StoreError> {
         let mut log = Vec::new();
-        let mut next = Slot::ZERO.next();
+        if applied < durable.trimmed {
+            return Ok(log);
+        }
+        let mut next = applied.next();
         while next <= durable.chosen_upto {
             let page = self.chosen(next, durable.chosen_upto, PAGE_BYTES)?;
             let last = page.last().map(|(slot, _)| *slot);
             next = last.expect("a readable watermark has every slot below it").next();
             log.extend(page);
         }
-        Ok(Opened::Ready(durable, log))
+        Ok(log)
     }
 
     /// Makes all of `writes` durable as one.
@@ -273,6 +285,7 @@ mod tests {
         round: u64,
         upto: u64,
         next: u64,
+        trims: bool,
     }
 
     impl Facility {
@@ -281,7 +294,7 @@ mod tests {
                 0 => Decree::Noop,
                 _ => Decree::Value(vec![rng.u8(..); rng.usize(0..300)].into()),
             };
-            match rng.u8(0..6) {
+            match rng.u8(0..7) {
                 0 => {
                     self.round += rng.u64(0..3);
                     Write::Promised { ballot: Ballot::of(self.round, LIFE) }
@@ -292,6 +305,7 @@ mod tests {
                     Write::Accepted { slot, ballot: Ballot::of(self.round, LIFE), decree }
                 }
                 4 => Write::Chosen { slot: Slot::new(self.upto + 1), decree },
+                5 if self.trims => Write::Trimmed { upto: Slot::new(rng.u64(0..=self.upto)) },
                 _ => Write::Probe { sequence: rng.u64(..) },
             }
         }
@@ -317,10 +331,11 @@ mod tests {
         }
     }
 
-    fn facts_of(opened: Opened) -> Durable {
-        match opened {
-            Opened::Ready(durable, log) => {
-                assert_eq!(log.len() as u64, durable.chosen_upto.get());
+    fn facts_of(disk: &mut Disk) -> Durable {
+        match disk.open().unwrap() {
+            Opened::Ready(durable) => {
+                let log = disk.log(&durable, durable.trimmed).unwrap();
+                assert_eq!(log.len() as u64, durable.chosen_upto.distance_from(durable.trimmed));
                 durable
             }
             other => panic!("{other:?}"),
@@ -339,7 +354,8 @@ mod tests {
 
     impl Pair {
         fn new(seed: u64) -> Pair {
-            let (rng, facility) = (Rng::with_seed(seed), Facility::default());
+            let facility = Facility { trims: true, ..Facility::default() };
+            let rng = Rng::with_seed(seed);
             Pair { rng, store: real(), facts: Disk::model(), facility, survived: 0, lost: 0 }
         }
 
@@ -372,7 +388,7 @@ mod tests {
             if self.rng.bool() {
                 self.store.open_in_vain(&mut self.rng);
             }
-            let found = facts_of(self.store.open().unwrap());
+            let found = facts_of(&mut self.store);
             let without = model(&self.facts).durable();
             let mut after = model(&self.facts).clone();
             in_flight.iter().for_each(|write| after.apply(write));
@@ -443,6 +459,8 @@ mod tests {
         let mut refused = 0;
         for seed in 0..6 {
             let mut pair = Pair::new(seed);
+            // What is trimmed would be room.
+            pair.facility.trims = false;
             for round in 0..60 {
                 pair.store.set_full(round % 20 > 10);
                 let writes = pair.next_batch();

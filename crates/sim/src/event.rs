@@ -2,7 +2,7 @@ use std::{cmp::Ordering, collections::BinaryHeap};
 
 use synod_machine::{door, participant_door};
 use synod_paxos::{Envelope, Fetch, NodeId};
-use synod_replica::{Checkpoint, Response};
+use synod_replica::{Carried, Checkpoint, Response};
 
 use crate::{trouble::Trouble, txn::Teller};
 
@@ -24,6 +24,10 @@ pub(crate) enum Event {
     Word(Envelope),
     /// A node's digest arrives at another.
     Checkpoint { from: NodeId, to: NodeId, checkpoint: Checkpoint },
+    /// A node's word about snapshots arrives at another.
+    Carried { from: NodeId, to: NodeId, carried: Carried },
+    /// A node's shelf has done its first job.
+    Shelved { node: NodeId, boot: u64 },
     /// The sync under way at a node is done.
     Synced { node: NodeId, boot: u64 },
     /// A node's disk is free, and nothing else waits there.
@@ -68,6 +72,8 @@ impl Event {
             Event::Sealed { participant, .. } => Some(Caller::Participant(*participant)),
             Event::Word(_)
             | Event::Checkpoint { .. }
+            | Event::Carried { .. }
+            | Event::Shelved { .. }
             | Event::Synced { .. }
             | Event::DiskFree { .. }
             | Event::Fetched { .. }
@@ -109,6 +115,8 @@ impl Event {
             Event::Retry { node, .. } => (17, number(node)),
             Event::Room { node } => (16, number(node)),
             Event::Checkpoint { from, to, .. } => (15, number(to) << 16 | number(from)),
+            Event::Carried { from, to, .. } => (18, number(to) << 16 | number(from)),
+            Event::Shelved { node, .. } => (19, number(node)),
         }
     }
 }

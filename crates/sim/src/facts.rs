@@ -8,6 +8,7 @@ use synod_paxos::{Ballot, Decree, Durable, Record, Slot, Write};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     promised: Option<Ballot>,
+    trimmed: Slot,
     chosen_upto: Slot,
     records: BTreeMap<Slot, Record>,
     /// The watermark that a store found to be readable when it was opened; its next batch writes
@@ -30,7 +31,12 @@ impl Facts {
             Write::Chosen { slot, decree } => {
                 self.records.insert(*slot, Record::Chosen { decree: decree.clone() });
             }
-            Write::ChosenUpto { slot } => self.chosen_upto = *slot,
+            Write::ChosenUpto { slot } => self.chosen_upto = (*slot).max(self.trimmed),
+            Write::Trimmed { upto } => {
+                self.records = self.records.split_off(&upto.next());
+                self.trimmed = self.trimmed.max(*upto);
+                self.chosen_upto = self.chosen_upto.max(*upto);
+            }
             Write::Probe { .. } => {}
         }
     }
@@ -68,6 +74,11 @@ impl Facts {
         self.readable_upto.unwrap_or(self.chosen_upto)
     }
 
+    /// Where the log begins.
+    pub(crate) fn trimmed(&self) -> Slot {
+        self.trimmed
+    }
+
     /// What stands in `slot`.
     pub(crate) fn record(&self, slot: Slot) -> Option<&Record> {
         self.records.get(&slot)
@@ -89,6 +100,7 @@ impl Facts {
         let chosen_upto = self.chosen_upto();
         Durable {
             promised: self.promised,
+            trimmed: self.trimmed,
             chosen_upto,
             records: self.records_from(chosen_upto.next()).map(known).collect(),
         }

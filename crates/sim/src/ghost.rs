@@ -25,6 +25,9 @@ struct Sides {
     durable: Facts,
     /// What the node has asked for, durable or not.
     asked: Facts,
+    /// Where its log began before the last sync: words that this sync released may be older than
+    /// what was trimmed with it.
+    trimmed_before: Slot,
     /// Records that have ever decayed.
     decayed: BTreeSet<Slot>,
     /// Those that did since the node stopped: whatever was on its way to the disk then, too.
@@ -61,6 +64,22 @@ impl Ghost {
     /// What `node` has asked its disk for.
     pub(crate) fn asked(&self, node: NodeId) -> &Facts {
         &self.sides(node).asked
+    }
+
+    /// Whether `slot` is gone from some log.
+    pub(crate) fn trimmed_above(&self, slot: Slot) -> bool {
+        self.disks.values().any(|sides| sides.durable.trimmed() >= slot)
+    }
+
+    /// Where the log of `node` began when the words were said that its last sync released.
+    pub(crate) fn trimmed_before(&self, node: NodeId) -> Slot {
+        self.sides(node).trimmed_before
+    }
+
+    /// Facts are about to become durable.
+    pub(crate) fn begin_sync(&mut self, node: NodeId) {
+        let sides = self.sides_mut(node);
+        sides.trimmed_before = sides.durable.trimmed();
     }
 
     /// What is proposed for `slot` at `ballot`.

@@ -28,6 +28,7 @@ mod planted;
 
 mod progress;
 mod run;
+mod shelf;
 mod sights;
 mod story;
 mod trouble;

@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use synod_machine::Timestamp;
 use synod_paxos::{Durably, Envelope, Life, Members, NodeId, Tick, Write};
-use synod_replica::{ClientId, Config, Replica};
+use synod_replica::{ClientId, Config, Replica, ShelfJob};
 
-use crate::{clock::Clock, disk::Disk, event::Caller, plan::Plan, planted::Plant};
+use crate::{clock::Clock, disk::Disk, event::Caller, plan::Plan, planted::Plant, shelf::Shelf};
 
 /// When wall clocks begin, in milliseconds since 1970.
 const WALL_MS: u64 = 1_800_000_000_000;
@@ -14,6 +14,7 @@ const WALL_MS: u64 = 1_800_000_000_000;
 pub(crate) struct Node {
     pub(crate) life: Life,
     pub(crate) disk: Disk,
+    pub(crate) shelf: Shelf,
     /// How many processes there have been.
     pub(crate) boot: u64,
     pub(crate) up: Option<Up>,
@@ -62,6 +63,10 @@ pub(crate) struct Up {
     pub(crate) wake_us: Option<u64>,
     /// Whether the news that the disk is free is in the queue of events.
     pub(crate) free_told: bool,
+    /// Whether this process has asked for a chunk of a snapshot.
+    pub(crate) has_fetched: bool,
+    /// What the shelf is to do; it is at work on the first.
+    pub(crate) jobs: VecDeque<ShelfJob>,
     /// Whose call each is.
     pub(crate) calls: BTreeMap<ClientId, (Caller, u64)>,
 }
@@ -109,6 +114,7 @@ impl Node {
         Node {
             life,
             disk,
+            shelf: Shelf::new(),
             boot: 0,
             up: None,
             in_flight: Vec::new(),
@@ -129,6 +135,8 @@ impl Node {
         let mut config = Config::new(paxos.expect("every machine of the universe is a voter"));
         config.paxos.window_slots = plan.window_slots;
         config.paxos.page_slots = plan.page_slots;
+        config.paxos.tail_slots = plan.tail_slots;
+        config.cadence = plan.cadence;
         (config.queue_bytes_max, config.batch_bytes_max) = plan.queue_bytes;
         config
     }
@@ -170,6 +178,8 @@ impl Up {
             full_until_us: None,
             wake_us: None,
             free_told: false,
+            has_fetched: false,
+            jobs: VecDeque::new(),
             calls: BTreeMap::new(),
         }
     }

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use fastrand::Rng;
+use synod_replica::Cadence;
 
 use crate::{network::Shape, trouble::Trouble, weather::Weather};
 
@@ -30,6 +33,10 @@ pub(crate) struct Plan {
     pub(crate) network: Weather,
     /// In which shapes links break.
     pub(crate) shapes: Vec<Shape>,
+    /// When nodes take snapshots, and how fast they fetch them.
+    pub(crate) cadence: Cadence,
+    /// Slots that stay below what snapshots cover.
+    pub(crate) tail_slots: u64,
     /// How far a leader may propose above what it knows to be chosen.
     pub(crate) window_slots: u64,
     /// Bytes of requests that a leader lets wait, and of one batch.
@@ -77,6 +84,8 @@ impl Plan {
             healing_us: 20 * SECOND,
             network: Weather::draw(rng),
             shapes: Shape::ALL.into_iter().filter(|_| rng.bool()).collect(),
+            cadence: cadence(rng),
+            tail_slots: [0, 0, 4, 40][rng.usize(0..4)],
             window_slots: [3, 30, 1_024][rng.usize(0..3)],
             queue_bytes: [(300, 200), (16 << 20, 1 << 20)][rng.usize(0..2)],
             page_slots: [1, 3, 4_096][rng.usize(0..3)],
@@ -97,6 +106,18 @@ impl Plan {
     /// Whether this universe knows this kind of trouble.
     pub(crate) fn knows(&self, trouble: Trouble) -> bool {
         self.gaps_us.iter().any(|(known, _)| *known == trouble)
+    }
+}
+
+/// Snapshots that are taken so often that a log is trimmed many times in its universe; in one of
+/// six none are.
+fn cadence(rng: &mut Rng) -> Cadence {
+    let every_bytes = [500, 1_000, 2_000, 5_000, 20_000, u64::MAX][rng.usize(0..6)];
+    let every_ms = if rng.bool() { rng.u64(100..2_000) } else { 3_600_000 };
+    Cadence {
+        every_bytes,
+        every: Duration::from_millis(if every_bytes == u64::MAX { 3_600_000 } else { every_ms }),
+        pause: Duration::from_micros(rng.u64(0..3_000)),
     }
 }
 

@@ -41,6 +41,16 @@ sights! {
     Committed = "a transaction commits",
     Aborted = "a transaction aborts",
     Overtaken = "a commit meets an abort that was decided before it",
+    Snapshot = "a snapshot is written",
+    SnapshotUnled = "a snapshot is written while nobody serves",
+    Trim = "a log is trimmed",
+    Install = "a snapshot is received whole",
+    InstallUnderVotes = "a snapshot is received whole, with votes above it",
+    Resumed = "a transfer is taken up that another process began",
+    Older = "a node starts from an older snapshot, the newest being damaged",
+    Hollow = "a node starts without a snapshot that reaches its log",
+    Ahead = "a node starts from a snapshot that its log did not know of",
+    BehindTrim = "a node campaigns that lacks what another has trimmed",
     Death = "an owner or a participant dies",
 }
 

@@ -3,6 +3,7 @@
 
 mod callers;
 mod nodes;
+mod shelves;
 mod troubles;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,6 +194,8 @@ impl World {
         match event {
             Event::Word(envelope) => self.word(envelope),
             Event::Checkpoint { from, to, checkpoint } => self.checkpoint(from, to, checkpoint),
+            Event::Carried { from, to, carried } => self.carried(from, to, carried),
+            Event::Shelved { node, boot } => self.shelved(node, boot),
             Event::Synced { node, boot } => self.synced(node, boot),
             Event::DiskFree { node, boot } => self.disk_free(node, boot),
             Event::Fetched { node, boot, fetch } => self.fetched(node, boot, fetch),

@@ -74,8 +74,10 @@ impl<'t> Tables<'t> {
             }
             Write::Chosen { slot, decree } => self.put(*slot, Kind::Chosen, decree)?,
             // Down as well as up: after a damaged record the watermark has fallen below it, and
-            // what replaces that record may be a vote that must not pass for chosen.
-            Write::ChosenUpto { slot } => standing.chosen_upto = *slot,
+            // what replaces that record may be a vote that must not pass for chosen. But never
+            // below where the log begins.
+            Write::ChosenUpto { slot } => standing.chosen_upto = (*slot).max(standing.trimmed),
+            Write::Trimmed { upto } => self.trim(standing, *upto)?,
             Write::Probe { sequence } => standing.probe = *sequence,
         }
         Ok(())
@@ -90,6 +92,18 @@ impl<'t> Tables<'t> {
                 let payload = record::encode_payload(slot, kind, bytes);
                 self.payloads.insert(slot.get(), payload.as_slice())?;
             }
+        }
+        Ok(())
+    }
+
+    /// What is trimmed is chosen, so the watermark is at least there.
+    fn trim(&mut self, standing: &mut Standing, upto: Slot) -> Result<(), redb::Error> {
+        if upto > standing.trimmed {
+            let gone = standing.trimmed.next().get()..=upto.get();
+            self.headers.retain_in(gone.clone(), |_, _| false)?;
+            self.payloads.retain_in(gone, |_, _| false)?;
+            standing.trimmed = upto;
+            standing.chosen_upto = standing.chosen_upto.max(upto);
         }
         Ok(())
     }

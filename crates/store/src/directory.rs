@@ -113,6 +113,20 @@ fn options() -> OpenOptions {
     options
 }
 
+/// Makes a plain file that is not there.
+pub(crate) fn create_plain(dir: &Path, path: &Path) -> Result<File, StoreError> {
+    let made = options().create_new(true).open(path);
+    made.map_err(|source| StoreError::Io { path: dir.to_owned(), source })
+}
+
+/// Opens a plain file, if it is there.
+pub(crate) fn open_if_there(dir: &Path, path: &Path) -> Result<Option<File>, StoreError> {
+    match entry(dir, path)? {
+        Some(_) => open_plain(dir, path, &options()).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Opens a plain file. It is looked at before, without following a link, and after: what was opened
 /// is what was looked at, even if somebody moves things meanwhile.
 fn open_plain(dir: &Path, path: &Path, options: &OpenOptions) -> Result<File, StoreError> {

@@ -8,7 +8,7 @@ use crate::{
     cause::Cause,
     record,
     seal::Flaw,
-    tables::{CHOSEN_UPTO, FACTS, IDENTITY, PROBE, PROMISED},
+    tables::{CHOSEN_UPTO, FACTS, IDENTITY, PROBE, PROMISED, TRIMMED},
 };
 
 /// Every fact of a store. Formatting writes them all, so a missing one is damage.
@@ -23,8 +23,10 @@ pub(crate) struct Facts {
 pub(crate) struct Standing {
     /// The highest promise; [`Ballot::ZERO`] before the first.
     pub(crate) promised: Ballot,
-    /// The chosen watermark.
+    /// The chosen watermark; never below `trimmed`.
     pub(crate) chosen_upto: Slot,
+    /// Everything up to here is gone.
+    pub(crate) trimmed: Slot,
     /// The last probe of the disk.
     pub(crate) probe: u64,
 }
@@ -32,13 +34,14 @@ pub(crate) struct Standing {
 impl Standing {
     /// Before the first batch.
     pub(crate) const FORMATTED: Standing =
-        Standing { promised: Ballot::ZERO, chosen_upto: Slot::ZERO, probe: 0 };
+        Standing { promised: Ballot::ZERO, chosen_upto: Slot::ZERO, trimmed: Slot::ZERO, probe: 0 };
 
     /// Every record of it, by name.
-    pub(crate) fn records(&self) -> [(&'static str, Vec<u8>); 3] {
+    pub(crate) fn records(&self) -> [(&'static str, Vec<u8>); 4] {
         [
             (PROMISED, record::encode_ballot(PROMISED, self.promised)),
             (CHOSEN_UPTO, record::encode_number(CHOSEN_UPTO, self.chosen_upto.get())),
+            (TRIMMED, record::encode_number(TRIMMED, self.trimmed.get())),
             (PROBE, record::encode_number(PROBE, self.probe)),
         ]
     }
@@ -53,6 +56,7 @@ impl Facts {
         let standing = Standing {
             promised: fact(&facts, PROMISED, |record| record::decode_ballot(PROMISED, record))?,
             chosen_upto: Slot::new(number(CHOSEN_UPTO)?),
+            trimmed: Slot::new(number(TRIMMED)?),
             probe: number(PROBE)?,
         };
         Ok(Facts { identity, standing })

@@ -8,6 +8,9 @@
 //! be read is *faulty*, neither a vote nor the absence of one (Alagappan et al., *Protocol-Aware
 //! Recovery*, FAST '18).
 //!
+//! Beside the log stand the snapshots that let it be trimmed ([`Shelf`]): bytes of a state,
+//! whatever it is, in files of sealed chunks, each file whole or not there.
+//!
 //! ```
 //! use synod_paxos::{Ballot, Life, NodeId, Write};
 //! use synod_store::{Identity, Store};
@@ -30,6 +33,7 @@
 mod batch;
 mod blocks;
 mod cause;
+mod chunks;
 mod directory;
 mod error;
 mod facts;
@@ -41,9 +45,12 @@ mod open;
 mod record;
 mod scan;
 mod seal;
+mod shelf;
 mod store;
 mod tables;
 
+pub use chunks::Chunks;
 pub use error::StoreError;
 pub use identity::Identity;
+pub use shelf::{Chunk, Draft, Received, Shelf};
 pub use store::Store;

@@ -26,7 +26,8 @@ enum Found {
 /// and above the first damaged record if there is one below it.
 pub(crate) fn recover(read: &ReadTransaction, standing: &Standing) -> Result<Durable, Cause> {
     let claimed = standing.chosen_upto;
-    let chosen_upto = readable_upto(read, claimed)?;
+    let trimmed = standing.trimmed;
+    let chosen_upto = readable_upto(read, trimmed, claimed)?;
     let mut records = Vec::new();
     let mut next = chosen_upto.next();
     for found in Scan::from(read, next)? {
@@ -41,13 +42,13 @@ pub(crate) fn recover(read: &ReadTransaction, standing: &Standing) -> Result<Dur
         return Err(missing(next));
     }
     let promised = Some(standing.promised).filter(|ballot| *ballot != synod_paxos::Ballot::ZERO);
-    Ok(Durable { promised, chosen_upto, records })
+    Ok(Durable { promised, trimmed, chosen_upto, records })
 }
 
-/// The last slot up to which every record from the first to `claimed` is whole.
-fn readable_upto(read: &ReadTransaction, claimed: Slot) -> Result<Slot, Cause> {
-    let mut upto = Slot::ZERO;
-    for found in Scan::from(read, Slot::ZERO.next())? {
+/// The last slot up to which every record from the one after `trimmed` to `claimed` is whole.
+fn readable_upto(read: &ReadTransaction, trimmed: Slot, claimed: Slot) -> Result<Slot, Cause> {
+    let mut upto = trimmed;
+    for found in Scan::from(read, trimmed.next())? {
         match found? {
             (slot, Found::Whole(..)) if slot <= claimed && slot == upto.next() => upto = slot,
             _ => break,

@@ -36,6 +36,15 @@ impl Place {
         Place::of("payload").and(&slot.get().to_le_bytes()).and(kind)
     }
 
+    /// A chunk of a snapshot.
+    pub(crate) fn chunk(cluster_id: u64, slot: Slot, number: u32, last: bool) -> Place {
+        Place::of("snapshot")
+            .and(&cluster_id.to_le_bytes())
+            .and(&slot.get().to_le_bytes())
+            .and(&number.to_le_bytes())
+            .and(&[u8::from(last)])
+    }
+
     fn of(table: &str) -> Place {
         Place(crc32fast::Hasher::new()).and(table.as_bytes())
     }

@@ -20,5 +20,8 @@ pub(crate) const PROMISED: &str = "promised";
 /// The chosen watermark.
 pub(crate) const CHOSEN_UPTO: &str = "chosen_upto";
 
+/// Where the log begins.
+pub(crate) const TRIMMED: &str = "trimmed";
+
 /// The last probe of the disk.
 pub(crate) const PROBE: &str = "probe";

@@ -10,7 +10,7 @@ use synod_client::machine::{
     participant_door,
 };
 use synod_paxos::{Durable, Tick};
-use synod_replica::{ClientId, Input, Output, Replica};
+use synod_replica::{ClientId, Input, Output, Replica, Restored};
 
 use crate::{
     hunt::{Judged, hunt},
@@ -70,7 +70,7 @@ fn calls() -> Vec<Call> {
 fn asks() {
     let corpus: Vec<_> =
         calls().into_iter().map(|call| bytes_of(&Ask { within_ms: 50, call })).collect();
-    let mut replica = Replica::recover(config(), Durable::default(), [], 1);
+    let mut replica = Replica::recover(config(), Durable::default(), Restored::default(), [], 1);
     let mut asked = 0;
     hunt("asks", 1, &corpus, |bytes| {
         let Ok((ask, [])) = postcard::take_from_bytes::<Ask>(bytes) else {

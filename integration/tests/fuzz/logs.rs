@@ -2,7 +2,7 @@
 
 use synod_client::machine::{Batch, Machine, Timestamp};
 use synod_paxos::{Decree, Durable, Slot};
-use synod_replica::Replica;
+use synod_replica::{Replica, Restored};
 
 use crate::{
     doors::{bytes_of, requests},
@@ -32,7 +32,7 @@ fn batches_in_the_log() {
             .enumerate()
             .map(|(place, bytes)| (Slot::new(place as u64 + 1), Decree::Value(bytes.into())));
         let durable = Durable { chosen_upto: Slot::new(3), ..Durable::default() };
-        let replica = Replica::recover(config(), durable, log, 1);
+        let replica = Replica::recover(config(), durable, Restored::default(), log, 1);
         let machine = replica.machine();
         assert_eq!(machine.hash(), machine.hash_anew());
         let restored = Machine::restore(&machine.snapshot().to_bytes()).unwrap();

@@ -4,7 +4,7 @@ use synod_paxos::{
     Ballot, Config, Decree, Durable, Envelope, Epoch, Held, Life, Members, Message, NodeId, Page,
     Process, Report, Slot, Span, Standing, Tick,
 };
-use synod_replica::{Input, Output, Replica, Word};
+use synod_replica::{Input, Output, Replica, Restored, Word};
 
 use crate::hunt::{Judged, hunt};
 
@@ -35,6 +35,7 @@ fn every_message() -> Vec<Message> {
         disk_alive: true,
         disk_sequence: 5,
         chosen_upto: slot(1),
+        covered: slot(1),
     };
     let reports = vec![
         (slot(2), Report::Accepted { ballot: ours, decree: decree.clone() }),
@@ -91,10 +92,17 @@ fn words() {
         let input = match word {
             Word::Paxos(envelope) => Input::Peer(envelope),
             Word::Checkpoint(checkpoint) => Input::Checkpoint { from: NodeId::new(2), checkpoint },
+            Word::Snapshot(carried) => Input::Carried { from: NodeId::new(2), carried },
         };
         heard += 1;
         if heard % WORDS_OF_ONE == 1 {
-            replica = Some(Replica::recover(config(), Durable::default(), [], heard.into()));
+            replica = Some(Replica::recover(
+                config(),
+                Durable::default(),
+                Restored::default(),
+                [],
+                heard.into(),
+            ));
         }
         let now = Tick::from_micros(u64::from(heard) * 1_000);
         let mut out = Output::default();

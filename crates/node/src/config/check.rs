@@ -11,6 +11,13 @@ use super::{Config, ConfigError, Keys, Voter};
 const BATCH_BYTES_LIMIT: u64 = 3 << 19;
 /// Acceptors vote this far above their own watermark and no further.
 const WINDOW_SLOTS_LIMIT: u64 = 16_384;
+/// A month: whoever wants none by age has one by bytes before that.
+const EVERY_S_LIMIT: u64 = 31 * 24 * 3_600;
+/// Slower than one chunk in four seconds, and peers give up.
+const RATE_MIN: u64 = 64 << 10;
+const RATE_LIMIT: u64 = 1 << 34;
+/// A log longer than this is a burden at every start.
+const TAIL_SLOTS_LIMIT: u64 = 1_000_000;
 /// A window above this would not fit in the memory of a small machine.
 const WINDOW_BYTES_LIMIT: u64 = 1 << 30;
 /// Longer than any sane network or disk; keeps sums of spans far from overflow.
@@ -115,7 +122,7 @@ fn exposure(path: &Path, keys: &Keys) -> Result<(), ConfigError> {
 }
 
 fn ranges(path: &Path, keys: &Keys) -> Result<(), ConfigError> {
-    let (timing, limits) = (&keys.timing, &keys.limits);
+    let (timing, limits, snapshots) = (&keys.timing, &keys.limits, &keys.snapshots);
     let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let spans = [
         ("timing.heartbeat_ms", timing.heartbeat_ms, 1, SPAN_MS_LIMIT),
@@ -130,6 +137,11 @@ fn ranges(path: &Path, keys: &Keys) -> Result<(), ConfigError> {
         ("limits.queue_bytes_max", wide(limits.queue_bytes_max), 4_096, WINDOW_BYTES_LIMIT),
         ("limits.requests_max", wide(limits.requests_max), 1, 1_000_000),
         ("limits.requests_per_client_max", wide(limits.requests_per_client_max), 1, 1_000_000),
+        ("snapshots.every_bytes", snapshots.every_bytes, 1_024, 1 << 40),
+        ("snapshots.every_s", snapshots.every_s, 1, EVERY_S_LIMIT),
+        ("snapshots.tail_slots", snapshots.tail_slots, 0, TAIL_SLOTS_LIMIT),
+        ("snapshots.write_bytes_per_s", snapshots.write_bytes_per_s, RATE_MIN, RATE_LIMIT),
+        ("snapshots.transfer_bytes_per_s", snapshots.transfer_bytes_per_s, RATE_MIN, RATE_LIMIT),
         ("http.connections_max", wide(keys.http.connections_max), 1, 65_536),
     ];
     for (key, found, min, max) in spans {

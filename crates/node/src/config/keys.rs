@@ -20,6 +20,8 @@ pub(super) struct Keys {
     #[serde(default)]
     pub(super) limits: LimitKeys,
     #[serde(default)]
+    pub(super) snapshots: SnapshotKeys,
+    #[serde(default)]
     pub(super) log: LogKeys,
     pub(super) peer: Vec<PeerKeys>,
 }
@@ -109,6 +111,28 @@ impl Default for LimitKeys {
             queue_bytes_max: 16 << 20,
             requests_max: 65_536,
             requests_per_client_max: 16_384,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SnapshotKeys {
+    pub(super) every_bytes: u64,
+    pub(super) every_s: u64,
+    pub(super) tail_slots: u64,
+    pub(super) write_bytes_per_s: u64,
+    pub(super) transfer_bytes_per_s: u64,
+}
+
+impl Default for SnapshotKeys {
+    fn default() -> SnapshotKeys {
+        SnapshotKeys {
+            every_bytes: 64 << 20,
+            every_s: 3_600,
+            tail_slots: 1_024,
+            write_bytes_per_s: 32 << 20,
+            transfer_bytes_per_s: 64 << 20,
         }
     }
 }

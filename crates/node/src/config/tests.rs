@@ -48,7 +48,7 @@ fn the_example_shows_the_defaults() {
             Some((*table, line))
         })
         .filter(|(table, line)| {
-            !matches!(*table, "[http]" | "[timing]" | "[limits]" | "[log]")
+            !matches!(*table, "[http]" | "[timing]" | "[limits]" | "[snapshots]" | "[log]")
                 && !line.starts_with("incarnation")
         })
         .map(|(_, line)| format!("{line}\n"))

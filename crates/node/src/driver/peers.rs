@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use synod_net::{Lane, Name};
-use synod_paxos::Envelope;
-use synod_replica::{Checkpoint, Input, Word};
+use synod_paxos::{Envelope, NodeId};
+use synod_replica::{Carried, Checkpoint, Input, Word};
 use tracing::{trace, warn};
 
 use super::Driver;
@@ -67,6 +67,7 @@ impl Driver {
             Word::Paxos(envelope) if envelope.to != self.roster.me() => Err(Foreign::Receiver),
             Word::Paxos(envelope) => Ok(Input::Peer(envelope)),
             Word::Checkpoint(checkpoint) => Ok(Input::Checkpoint { from: sender, checkpoint }),
+            Word::Snapshot(carried) => Ok(Input::Carried { from: sender, carried }),
         }
     }
 
@@ -87,6 +88,13 @@ impl Driver {
     pub(super) fn tell(&self, checkpoint: Checkpoint) {
         for (_, peer) in self.roster.peers() {
             self.send(peer, &Word::Checkpoint(checkpoint));
+        }
+    }
+
+    /// Tells a node something of snapshots.
+    pub(super) fn carry(&self, node: NodeId, carried: Carried) {
+        if let Some(peer) = self.roster.name(node) {
+            self.send(peer, &Word::Snapshot(carried));
         }
     }
 

@@ -50,6 +50,9 @@ impl Driver {
             ballot: self.ballot_word(status.promised),
             chosen_slot: status.chosen.get(),
             applied_slot: status.applied.get(),
+            snapshot_slot: status.snapshot.get(),
+            trimmed_slot: status.trimmed.get(),
+            catching_up: status.fetched,
             revision: self.replica.machine().revision(),
             state_hashes: hashes.collect(),
             hashes_agreed: status.hashes.agreed,
@@ -116,6 +119,9 @@ impl Driver {
             ballot_round: status.promised.round(),
             slot_chosen: status.chosen.get(),
             slot_applied: status.applied.get(),
+            slot_snapshot: status.snapshot.get(),
+            slot_trimmed: status.trimmed.get(),
+            catch_up_chunks: status.fetched.map_or(0, |(here, all)| u64::from(all - here.min(all))),
             store_bytes: self.disk.store_bytes(),
             peer_rtts: self.roster.peers().map(|(_, name)| rtt(name)).collect(),
             requests_in_flight: self.calls.count() as u64,
@@ -132,8 +138,9 @@ impl Driver {
         let ends_in_s = self.certificate_ends_at.saturating_sub(unix_seconds());
         Ready {
             quorum: self.quorum(),
-            local_read: hold(status.applied == status.chosen, || {
-                format!("applied {} of {} chosen slots", status.applied, status.chosen)
+            local_read: hold(status.applied == status.chosen && status.whole, || {
+                let why = if status.whole { "" } else { ", and waits for a snapshot" };
+                format!("applied {} of {} chosen slots{why}", status.applied, status.chosen)
             }),
             state_hash: hold(status.hashes.differed == 0, || {
                 format!("{} checkpoints of peers differed", status.hashes.differed)

@@ -54,6 +54,12 @@ impl Driver {
         for fetch in out.fetch {
             self.disk.fetch(fetch);
         }
+        for job in out.shelf {
+            self.shelves.give(job);
+        }
+        for (node, carried) in out.carried {
+            self.carry(node, carried);
+        }
     }
 
     fn respond(&mut self, client: ClientId, response: Response) {

@@ -7,6 +7,7 @@ mod asker;
 mod commands;
 mod faults;
 mod pages;
+mod snapshots;
 mod starting;
 mod strangers;
 mod world;

@@ -38,6 +38,7 @@ fn heartbeat(from: u16, to: u16, reign: Option<Ballot>) -> Vec<u8> {
         disk_alive: true,
         disk_sequence: 7,
         chosen_upto: Slot::ZERO,
+        covered: Slot::ZERO,
     };
     let message = Message::Heartbeat { round: 1, standing };
     let envelope = Envelope {

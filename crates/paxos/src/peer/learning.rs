@@ -26,7 +26,8 @@ impl Peer {
         if !self.learner.learn(slot, decree.clone()) {
             return;
         }
-        if !stands {
+        // A decree that was trimmed here is learned for the state above alone.
+        if !stands && slot > self.trimmed {
             out.durably.write(Write::Chosen { slot, decree });
         }
         self.acceptor.forget(slot);
@@ -69,6 +70,9 @@ impl Peer {
         let upto = upto.min(self.learner.upto());
         if let Some(decrees) = self.learner.page(first, upto) {
             return self.tell(from, decrees, out);
+        }
+        if first <= self.trimmed {
+            return self.voice.say(out, from, Message::Trimmed { upto: self.trimmed });
         }
         let patience = self.config.timing.suspect_max;
         let reading = self.serving.get(&from).is_some_and(|since| now.since(*since) < patience);

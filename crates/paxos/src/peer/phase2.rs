@@ -43,7 +43,7 @@ impl Peer {
         }
         let accept = Message::Accept { ballot, slot, decree: decree.clone(), chosen_upto };
         self.voice.say_to_others(out, &accept);
-        if self.acceptor.accept(slot, Vote { ballot, decree }, chosen_upto, out) {
+        if self.acceptor.accept(slot, Vote { ballot, decree }, self.learner.settled(), out) {
             self.seal_accepted(ballot, slot, out);
         }
     }
@@ -63,15 +63,15 @@ impl Peer {
             return self.refuse(ballot, out);
         }
         let newer = ballot > self.acceptor.promised();
-        let chosen_upto = self.learner.upto();
-        if slot <= chosen_upto {
+        let (chosen_upto, settled) = (self.learner.upto(), self.learner.settled());
+        if slot <= settled {
             // Chosen already: nothing to vote on. A leader that knows less is told to ask.
             let hint = Message::Accepted { ballot, slots: Vec::new(), chosen_upto };
             self.voice.say(out, leader, hint);
         } else if let Some(decree) = self.learner.known(slot) {
             let decrees = vec![(slot, decree.clone())];
             self.voice.say(out, leader, Message::Learned { decrees, chosen_upto });
-        } else if self.acceptor.accept(slot, vote, chosen_upto, out) {
+        } else if self.acceptor.accept(slot, vote, settled, out) {
             if newer {
                 self.yield_to(now, ballot, out);
             }

@@ -1,7 +1,7 @@
 //! Heartbeats, the own tick, and who should lead (*OmniPaxos*, EuroSys'23 §5).
 
 use super::{Peer, Reign};
-use crate::{Message, NodeId, Output, Standing, Tick};
+use crate::{Life, Message, Output, Standing, Tick};
 
 impl Peer {
     /// The moment of `wake_at`, or any other: everything that time alone brings about.
@@ -20,6 +20,7 @@ impl Peer {
                 self.tend_campaign(now, out);
                 self.beat(now, out);
                 self.ask_for_missing(now, false, out);
+                self.trim(now, out);
             }
         }
         self.consider(now, out);
@@ -54,32 +55,35 @@ impl Peer {
             disk_alive,
             disk_sequence: self.disk.sequence(),
             chosen_upto: self.learner.upto(),
+            covered: self.cover.own(),
         }
     }
 
     pub(super) fn on_heartbeat(
         &mut self,
         now: Tick,
-        from: NodeId,
+        from: Life,
         round: u64,
         standing: Standing,
         out: &mut Output,
     ) {
-        self.links.hears(from, standing, now);
+        self.links.hears(from.node, standing, now);
+        self.cover.told(from, standing.covered);
         let answer = Message::Alive { round, standing: self.standing(now) };
-        self.voice.say(out, from, answer);
+        self.voice.say(out, from.node, answer);
         self.on_standing(now, standing, out);
     }
 
     pub(super) fn on_alive(
         &mut self,
         now: Tick,
-        from: NodeId,
+        from: Life,
         round: u64,
         standing: Standing,
         out: &mut Output,
     ) {
-        if self.links.answers(from, round, standing, now) {
+        if self.links.answers(from.node, round, standing, now) {
+            self.cover.told(from, standing.covered);
             self.on_standing(now, standing, out);
         }
     }

@@ -66,6 +66,7 @@ impl Player {
                     promised: Some(ballot(promised)),
                     chosen_upto: slot(upto),
                     records: records.iter().map(|text| record(text)).collect(),
+                    ..Durable::default()
                 };
                 Spoken::default()
             }

@@ -42,6 +42,7 @@ fn write(write: &Write) -> String {
         }
         Write::Chosen { slot, decree: what } => format!("write chosen {slot}={}", decree(what)),
         Write::ChosenUpto { slot } => format!("write chosen upto {slot}"),
+        Write::Trimmed { upto } => format!("write trimmed {upto}"),
         Write::Probe { sequence } => format!("write probe {sequence}"),
     }
 }
@@ -78,6 +79,7 @@ pub(crate) fn told(message: &Message) -> Option<String> {
             let decrees = joined(decrees, |(slot, what)| format!(" {slot}={}", decree(what)));
             format!("learned {chosen_upto}{decrees}")
         }
+        Message::Trimmed { upto } => format!("trimmed {upto}"),
         Message::Confirm { ballot, round } => format!("confirm {ballot} {round}"),
         Message::Confirmed { ballot, round } => format!("confirmed {ballot} {round}"),
         Message::Synced { sequence } => format!("synced {sequence}"),

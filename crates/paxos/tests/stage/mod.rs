@@ -27,6 +27,7 @@ pub(crate) struct Spoken {
     pub(crate) proposed: Vec<Slot>,
     pub(crate) barriers: Vec<Barrier>,
     pub(crate) fetch: Vec<Fetch>,
+    pub(crate) behind: Vec<Behind>,
 }
 
 pub(crate) fn life(node: u16) -> Life {
@@ -81,6 +82,15 @@ impl Stage {
         Stage::with(count, durable, |_| {})
     }
 
+    /// The same with a state above it that has come to `applied`.
+    pub(crate) fn at(count: u16, durable: Durable, applied: u64) -> Stage {
+        let mut stage = Stage::new(count);
+        let members = Members::new((1..=count).map(life).collect()).unwrap();
+        let config = Config::new(life(1), members).unwrap();
+        stage.peer = Peer::recover_at(config, durable, slot(applied), 1);
+        stage
+    }
+
     pub(crate) fn with(count: u16, durable: Durable, tune: impl FnOnce(&mut Config)) -> Stage {
         let members = Members::new((1..=count).map(life).collect()).unwrap();
         let mut config = Config::new(life(1), members).unwrap();
@@ -112,6 +122,7 @@ impl Stage {
             proposed: out.proposed,
             barriers: out.barriers,
             fetch: out.fetch,
+            behind: out.behind,
         }
     }
 
@@ -159,6 +170,7 @@ impl Stage {
             disk_alive: true,
             disk_sequence: 1,
             chosen_upto: Slot::ZERO,
+            covered: Slot::ZERO,
         };
         let round = self.round;
         for other in self.others.clone() {
@@ -203,6 +215,7 @@ impl Spoken {
         self.proposed.extend(later.proposed);
         self.barriers.extend(later.barriers);
         self.fetch.extend(later.fetch);
+        self.behind.extend(later.behind);
     }
 
     /// The words to node `to`, without heartbeats.

@@ -7,6 +7,7 @@ use synod_paxos::*;
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) promised: Option<Ballot>,
+    pub(crate) trimmed: Slot,
     pub(crate) chosen_upto: Slot,
     pub(crate) records: BTreeMap<Slot, Record>,
     pub(crate) stalled: bool,
@@ -74,6 +75,11 @@ impl Disk {
                 }
                 self.chosen_upto = slot;
             }
+            Write::Trimmed { upto } => {
+                self.records = self.records.split_off(&upto.next());
+                self.trimmed = self.trimmed.max(upto);
+                self.chosen_upto = self.chosen_upto.max(upto);
+            }
             Write::Probe { .. } => {}
         }
     }
@@ -83,6 +89,7 @@ impl Disk {
         let above = self.records.iter().filter(|(slot, _)| **slot > self.chosen_upto);
         Durable {
             promised: self.promised,
+            trimmed: self.trimmed,
             chosen_upto: self.chosen_upto,
             records: above.map(|(slot, record)| (*slot, record.clone())).collect(),
         }

@@ -480,6 +480,7 @@ pub(crate) fn kind(message: &Message) -> &'static str {
         Message::Alive { .. } => "alive",
         Message::Ask { .. } => "ask",
         Message::Learned { .. } => "learned",
+        Message::Trimmed { .. } => "trimmed",
         Message::Confirm { .. } => "confirm",
         Message::Confirmed { .. } => "confirmed",
         Message::Synced { .. } => "synced",

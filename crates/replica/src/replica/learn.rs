@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synod_machine::{Applied, Rejection, Reply, SessionId, door::Said};
+use synod_machine::{Applied, Rejection, Reply, SessionId, TxnId, Verdict, door::Said};
 use synod_paxos::Chosen;
 
 use super::Replica;
@@ -17,9 +17,10 @@ impl Replica {
     pub(super) fn learn(&mut self, chosen: Chosen, out: &mut Output) {
         let Chosen { slot, decree } = chosen;
         let happened = self.state.apply(slot, &decree);
+        self.snapshots.grew(decree.bytes());
         self.hear_sessions(&happened.touched, &happened.applied);
         for (client, news) in self.attendants.told(&happened.touched, &self.state.machine) {
-            self.answer(client, Response::Said(Said::Verdicts(news)), out);
+            self.tell_news(client, news, out);
         }
         out.checkpoints.extend(happened.checkpoint);
         let Some(sent) = self.proposed.decided(slot) else { return };
@@ -52,7 +53,17 @@ impl Replica {
         }
     }
 
-    fn fence_was_applied(&mut self, session: SessionId, out: &mut Output) {
+    /// A participant that waited hears what there is for it.
+    pub(super) fn tell_news(
+        &mut self,
+        client: ClientId,
+        news: Vec<(TxnId, Verdict)>,
+        out: &mut Output,
+    ) {
+        self.answer(client, Response::Said(Said::Verdicts(news)), out);
+    }
+
+    pub(super) fn fence_was_applied(&mut self, session: SessionId, out: &mut Output) {
         let lives = self.state.session(session).is_some();
         for client in self.sessions.fate(session, lives, self.now) {
             self.answer(client, kept(lives), out);

@@ -22,6 +22,15 @@ pub struct Status {
     pub chosen: Slot,
     /// Everything up to this slot is applied.
     pub applied: Slot,
+    /// The slot of the newest snapshot here, or zero.
+    pub snapshot: Slot,
+    /// Everything up to this slot is gone from the log.
+    pub trimmed: Slot,
+    /// Whether the state here is that of everything known to be chosen; it is not after snapshots
+    /// were lost, until one has come from a peer.
+    pub whole: bool,
+    /// Chunks of a snapshot that is being fetched: how many are here, and of how many.
+    pub fetched: Option<(u32, u32)>,
     /// Since when it leads.
     pub leading_since: Option<Tick>,
     /// From when the last leader was missed until this node served in its place, the last time that
@@ -49,6 +58,10 @@ impl Replica {
             promised: self.peer.promised(),
             chosen: self.peer.chosen_upto(),
             applied: self.state.applied,
+            snapshot: self.snapshots.newest().unwrap_or(Slot::ZERO),
+            trimmed: self.peer.trimmed(),
+            whole: self.state.applied >= self.peer.settled(),
+            fetched: self.snapshots.fetching.map(|fetching| (fetching.next, fetching.count)),
             leading_since: self.reign.since(),
             takeover: self.absence.takeover(),
             hashes: self.state.checkpoints.tally(),

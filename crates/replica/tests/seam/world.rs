@@ -10,7 +10,7 @@ use synod_machine::{
     door::{Ask, Call, Freshness, Said},
 };
 use synod_paxos::{Decree, Durably, Life, Members, NodeId, Slot, Tick};
-use synod_replica::{ClientId, Config, Input, Output, Replica, Response, Word};
+use synod_replica::{ClientId, Config, Input, Output, Replica, Response, Restored, Word};
 
 pub(crate) use disk::Disk;
 
@@ -92,7 +92,8 @@ impl World {
         }
         let config = config(node as u16 + 1, self.nodes.len() as u16);
         let disk = &self.nodes[node].disk;
-        let replica = Replica::recover(config, disk.durable(), disk.log(), self.chance);
+        let replica =
+            Replica::recover(config, disk.durable(), Restored::default(), disk.log(), self.chance);
         self.nodes[node].replica = Some(replica);
     }
 
@@ -304,6 +305,9 @@ impl World {
                 Word::Paxos(envelope) => Input::Peer(envelope),
                 Word::Checkpoint(checkpoint) => {
                     Input::Checkpoint { from: NodeId::new(from as u16 + 1), checkpoint }
+                }
+                Word::Snapshot(carried) => {
+                    Input::Carried { from: NodeId::new(from as u16 + 1), carried }
                 }
             };
             self.step(to, input);

@@ -1,6 +1,7 @@
 //! Bugs that happened to somebody, each as the product would have it.
 
 mod acceptor;
+mod beginning;
 mod campaign;
 mod machine;
 mod reign;
@@ -10,7 +11,14 @@ use super::row::Bug;
 
 /// Every one of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
-    [acceptor::BUGS, campaign::BUGS, reign::BUGS, machine::BUGS, transactions::BUGS]
-        .into_iter()
-        .flatten()
+    [
+        acceptor::BUGS,
+        beginning::BUGS,
+        campaign::BUGS,
+        reign::BUGS,
+        machine::BUGS,
+        transactions::BUGS,
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -35,7 +35,10 @@ pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
                 );
             }
         }
-        Write::Chosen { .. } | Write::ChosenUpto { .. } | Write::Probe { .. } => {}
+        Write::Chosen { .. }
+        | Write::ChosenUpto { .. }
+        | Write::Trimmed { .. }
+        | Write::Probe { .. } => {}
     }
     Ok(())
 }
@@ -72,6 +75,13 @@ pub(crate) fn spoken(ghost: &Ghost, envelope: &Envelope) -> Checked {
                 "B3",
                 "{from} speaks a promise of {ballot} with only {} durable",
                 durable.promised()
+            );
+            let trimmed = ghost.trimmed_before(from.node);
+            demand!(
+                page.chosen_upto >= trimmed,
+                "B7",
+                "{from} reports only up to {} as chosen, and has trimmed up to {trimmed}",
+                page.chosen_upto
             );
             reported(ghost, from, *ballot, page)?;
             complete(ghost, from.node, *ballot, page)?;

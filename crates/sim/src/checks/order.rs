@@ -152,6 +152,11 @@ pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
             }
             Ok(())
         }
+        Write::Trimmed { upto } => {
+            let chosen = ghost.upto();
+            demand!(*upto <= chosen, "C1", "{life} trims up to {upto}; chosen is up to {chosen}");
+            Ok(())
+        }
         Write::Promised { .. } | Write::Accepted { .. } | Write::Probe { .. } => Ok(()),
     }
 }

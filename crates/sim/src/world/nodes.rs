@@ -52,8 +52,8 @@ impl World {
         if in_vain {
             node.disk.open_in_vain(&mut rng);
         }
-        let (durable, log) = match node.disk.open().map_err(|error| store_failed(id, &error))? {
-            Opened::Ready(durable, log) => (durable, log),
+        let durable = match node.disk.open().map_err(|error| store_failed(id, &error))? {
+            Opened::Ready(durable) => durable,
             Opened::NotNow => {
                 self.story.tell(now, || format!("{id} cannot start, and will try again"));
                 self.queue.plan(now + START_AGAIN_US, Event::Start { node: id });
@@ -66,6 +66,9 @@ impl World {
                 return Ok(());
             }
         };
+        let restored = node.shelf.open();
+        let log = node.disk.log(&durable, restored.applied);
+        let log = log.map_err(|error| store_failed(id, &error))?;
         let (life, in_flight) = (node.life, std::mem::take(&mut node.in_flight));
         self.watch.recovered(life, &in_flight, &durable)?;
         let node = self.node(id);
@@ -73,7 +76,9 @@ impl World {
         let (boot, fast_ppm) = (node.boot, node.fast_ppm);
         let config = node.config(&members, &plan);
         let upto = durable.chosen_upto;
-        let replica = Replica::recover(config, durable, log, seed);
+        self.see_start(&durable, &restored);
+        let replica = Replica::recover(config, durable, restored, log, seed);
+        let node = self.node(id);
         node.up = Some(Up::new(replica, now, fast_ppm));
         self.story.tell(now, || format!("{id} starts its life {boot}, chosen up to {upto}"));
         self.settle(id, Output::default())
@@ -231,7 +236,7 @@ impl World {
     }
 
     /// Steps one input and carries out what comes of it.
-    fn step(&mut self, id: NodeId, input: Input) -> Checked {
+    pub(super) fn step(&mut self, id: NodeId, input: Input) -> Checked {
         let mut output = Output::default();
         self.step_into(id, input, &mut output)?;
         self.settle(id, output)
@@ -299,6 +304,12 @@ impl World {
             let at = self.now_us + self.rng.u64(FETCH_US.0..=FETCH_US.1);
             self.queue.plan(at, Event::Fetched { node: id, boot, fetch });
         }
+        for job in output.shelf {
+            self.shelve(id, job);
+        }
+        for (to, carried) in output.carried {
+            self.carry(id, to, carried);
+        }
         for (client, response) in output.responses {
             self.respond(id, client, response);
         }
@@ -365,7 +376,7 @@ impl World {
     }
 
     /// Whether the node stands still; then the event comes again when it does not.
-    fn hold(&mut self, id: NodeId, event: impl FnOnce() -> Event) -> bool {
+    pub(super) fn hold(&mut self, id: NodeId, event: impl FnOnce() -> Event) -> bool {
         let until = self.node(id).paused_until_us;
         if until <= self.now_us {
             return false;
@@ -375,7 +386,7 @@ impl World {
     }
 
     /// Whether the node is still in this life of its process.
-    fn is_in(&mut self, id: NodeId, boot: u64) -> bool {
+    pub(super) fn is_in(&mut self, id: NodeId, boot: u64) -> bool {
         let node = self.node(id);
         node.boot == boot && node.up.is_some()
     }

@@ -1,5 +1,6 @@
 //! What goes wrong.
 
+use fastrand::Rng;
 use synod_paxos::NodeId;
 
 use super::World;
@@ -133,6 +134,9 @@ impl World {
             return;
         }
         let mut rng = self.chance(Trouble::Rot).fork();
+        if rng.bool() {
+            return self.rot_snapshot(id, &mut rng);
+        }
         let is_up = self.node(id).up.is_some();
         match self.node(id).disk.rot(&mut rng) {
             Rotten::Nothing => return,
@@ -142,6 +146,13 @@ impl World {
         self.rotten.insert(id);
         self.watch.seen.see(Sight::Rot);
         self.story.tell(self.now_us, || format!("something on {id}'s disk decays"));
+    }
+
+    fn rot_snapshot(&mut self, id: NodeId, rng: &mut Rng) {
+        if let Some(slot) = self.node(id).shelf.rot(rng) {
+            self.rotten.insert(id);
+            self.story.tell(self.now_us, || format!("{id}'s snapshot of {slot} decays"));
+        }
     }
 
     fn cut(&mut self) {
@@ -185,6 +196,10 @@ impl World {
         node.cut = None;
         let Some(up) = node.up.take() else { return };
         self.watch.seen.see(Sight::Crash);
+        let news = self.node(id).shelf.crash(up.jobs.into_iter().next(), &mut rng);
+        if let Some(news) = news {
+            self.put_up(id, &news);
+        }
         let node = self.node(id);
         node.in_flight = up.syncing.map_or_else(Vec::new, |batch| batch.writes().to_vec());
         let in_flight = std::mem::take(&mut node.in_flight);
@@ -251,7 +266,7 @@ impl World {
         self.chance(trouble).u64(least..=most)
     }
 
-    fn chance(&mut self, trouble: Trouble) -> &mut fastrand::Rng {
+    fn chance(&mut self, trouble: Trouble) -> &mut Rng {
         self.chances.get_mut(&trouble).expect("every kind of trouble has its chances")
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     Way, accepted, chosen, chosen_upto,
     disk::{Coin, Disk, Trouble},
     model::Model,
-    promised, value,
+    promised, trimmed, value,
 };
 
 const SEEDS: u64 = 3;
@@ -20,7 +20,9 @@ fn script() -> Vec<Vec<Write>> {
         vec![accepted(2, 1, long.clone()), accepted(3, 1, Decree::Noop), chosen_upto(1)],
         vec![promised(2), Write::Probe { sequence: 1 }],
         vec![accepted(2, 2, value("b")), accepted(4, 2, long.clone()), chosen_upto(2)],
-        vec![chosen(3, long), chosen_upto(3)],
+        vec![chosen(3, long.clone()), chosen_upto(3)],
+        vec![trimmed(2), accepted(5, 2, long)],
+        vec![trimmed(4)],
     ]
 }
 

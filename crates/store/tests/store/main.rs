@@ -10,6 +10,7 @@ mod faults;
 mod journal;
 mod model;
 mod round_trip;
+mod shelf;
 
 use bytes::Bytes;
 use synod_paxos::{Ballot, Decree, Durable, Life, NodeId, Slot, Write};
@@ -82,4 +83,8 @@ fn chosen(slot: u64, decree: Decree) -> Write {
 
 fn chosen_upto(slot: u64) -> Write {
     Write::ChosenUpto { slot: Slot::new(slot) }
+}
+
+fn trimmed(upto: u64) -> Write {
+    Write::Trimmed { upto: Slot::new(upto) }
 }

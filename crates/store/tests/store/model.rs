@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use synod_paxos::{Ballot, Decree, Durable, Record, Slot, Write};
 
-use crate::{Way, accepted, chosen, chosen_upto, promised, value};
+use crate::{Way, accepted, chosen, chosen_upto, promised, trimmed, value};
 
 /// The facts in plain collections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model {
     promised: Option<Ballot>,
+    trimmed: Slot,
     chosen_upto: Slot,
     log: BTreeMap<Slot, Record>,
 }
@@ -26,7 +27,12 @@ impl Model {
                 Write::Chosen { slot, decree } => {
                     self.log.insert(slot, Record::Chosen { decree });
                 }
-                Write::ChosenUpto { slot } => self.chosen_upto = slot,
+                Write::ChosenUpto { slot } => self.chosen_upto = slot.max(self.trimmed),
+                Write::Trimmed { upto } => {
+                    self.log = self.log.split_off(&upto.next());
+                    self.trimmed = self.trimmed.max(upto);
+                    self.chosen_upto = self.chosen_upto.max(upto);
+                }
                 Write::Probe { .. } => {}
             }
         }
@@ -36,7 +42,8 @@ impl Model {
     pub(crate) fn durable(&self) -> Durable {
         let above = self.log.range(self.chosen_upto.next()..);
         let records = above.map(|(slot, record)| (*slot, record.clone())).collect();
-        Durable { promised: self.promised, chosen_upto: self.chosen_upto, records }
+        let Model { promised, trimmed, chosen_upto, .. } = *self;
+        Durable { promised, trimmed, chosen_upto, records }
     }
 
     /// What a store with these facts says of its chosen prefix.
@@ -47,7 +54,9 @@ impl Model {
 
     /// The last slot up to which there is a record in every slot: as far as a watermark may go.
     fn gapless_upto(&self) -> u64 {
-        (1..).take_while(|slot| self.log.contains_key(&Slot::new(*slot))).last().unwrap_or(0)
+        let trimmed = self.trimmed.get();
+        let there = |slot: &u64| self.log.contains_key(&Slot::new(*slot));
+        (trimmed + 1..).take_while(there).last().unwrap_or(trimmed)
     }
 }
 
@@ -70,7 +79,8 @@ fn any_write() -> impl Strategy<Value = Write> {
         (1_u64..9).prop_map(promised),
         (slot.clone(), 1_u64..9, decree.clone()).prop_map(|(s, r, d)| accepted(s, r, d)),
         (slot.clone(), decree).prop_map(|(s, d)| chosen(s, d)),
-        slot.prop_map(chosen_upto),
+        slot.clone().prop_map(chosen_upto),
+        slot.prop_map(trimmed),
         (0_u64..9).prop_map(|sequence| Write::Probe { sequence }),
     ]
 }
@@ -97,7 +107,7 @@ proptest! {
                 let batch = within(&model, batch);
                 store.write(&batch).unwrap();
                 model.write(&batch);
-                let prefix = store.chosen(Slot::new(1), model.chosen_upto, usize::MAX).unwrap();
+                let prefix = store.chosen(model.trimmed.next(), model.chosen_upto, usize::MAX).unwrap();
                 prop_assert_eq!(prefix, model.prefix());
             }
         }
@@ -112,6 +122,10 @@ fn within(model: &Model, batch: Vec<Write>) -> Vec<Write> {
     for write in batch {
         let write = match write {
             Write::ChosenUpto { slot } => chosen_upto(slot.get().min(after.gapless_upto())),
+            // Nothing is written where the log is gone.
+            Write::Accepted { slot, .. } | Write::Chosen { slot, .. } if slot <= after.trimmed => {
+                continue;
+            }
             other => other,
         };
         after.write(std::slice::from_ref(&write));

@@ -1,7 +1,9 @@
 use synod_paxos::{Decree, Durable, Record, Slot, Write};
 use synod_store::{Store, StoreError};
 
-use crate::{accepted, ballot, chosen, chosen_upto, disk::Disk, identity, promised, value};
+use crate::{
+    accepted, ballot, chosen, chosen_upto, disk::Disk, identity, promised, trimmed, value,
+};
 
 fn formatted() -> Disk {
     let disk = Disk::default();
@@ -35,7 +37,9 @@ fn the_next_life_finds_what_was_written() {
         (Slot::new(2), Record::Chosen { decree: Decree::Noop }),
         (Slot::new(4), Record::Accepted { ballot: ballot(2), decree: value("d") }),
     ];
-    let expected = Durable { promised: Some(ballot(2)), chosen_upto: Slot::new(1), records };
+    let promised = Some(ballot(2));
+    let chosen_upto = Slot::new(1);
+    let expected = Durable { promised, chosen_upto, records, ..Durable::default() };
     assert_eq!(open(&disk).1, expected);
 }
 
@@ -164,4 +168,41 @@ fn the_size_of_the_file_is_known() {
     store.write(&[accepted(1, 1, value(&"x".repeat(100_000)))]).unwrap();
     assert_eq!(store.bytes(), disk.bytes().len() as u64);
     assert!(store.bytes() > 100_000);
+}
+
+/// What is trimmed is gone, and the next life knows that it was there: the watermark is at least
+/// where the log begins, whatever was written down of it.
+#[test]
+fn the_next_life_knows_what_was_trimmed() {
+    let disk = formatted();
+    let (mut store, _) = open(&disk);
+    for slot in 1..=6 {
+        store.write(&[accepted(slot, 1, value("x"))]).unwrap();
+    }
+    store.write(&[chosen_upto(2), trimmed(4)]).unwrap();
+    assert_eq!(slots(store.chosen(Slot::new(5), Slot::new(9), 1).unwrap()), [0_u64; 0]);
+    assert_eq!(slots(store.chosen(Slot::new(1), Slot::new(4), usize::MAX).unwrap()), [0_u64; 0]);
+    drop(store);
+    let (_, durable) = open(&disk);
+    assert_eq!((durable.trimmed, durable.chosen_upto), (Slot::new(4), Slot::new(4)));
+    let above: Vec<u64> = durable.records.iter().map(|(slot, _)| slot.get()).collect();
+    assert_eq!(above, [5, 6], "votes above stay votes");
+}
+
+/// Space comes back: a log of which the beginning is trimmed again and again needs no more room
+/// than its longest state.
+#[test]
+fn what_is_trimmed_is_room_for_what_follows() {
+    let disk = formatted();
+    let (mut store, _) = open(&disk);
+    let mut sizes = Vec::new();
+    for round in 0..12_u64 {
+        for slot in round * 200 + 1..=round * 200 + 200 {
+            let upto = slot.saturating_sub(300);
+            let vote = accepted(slot, 1, value(&"x".repeat(1_000)));
+            store.write(&[vote, chosen_upto(slot), trimmed(upto)]).unwrap();
+        }
+        sizes.push(store.bytes());
+    }
+    assert_eq!(sizes[3], sizes[11], "the file grows: {sizes:?}");
 }

@@ -37,6 +37,8 @@ struct Report {
     hashes_differed: u64,
     chosen_slot: u64,
     applied_slot: u64,
+    snapshot_slot: u64,
+    trimmed_slot: u64,
     revision: u64,
     sessions: u64,
     requests_in_flight: u64,
@@ -82,6 +84,9 @@ struct Node {
     rtt_us: Option<u64>,
     applied_slot: Option<u64>,
     lag_slots: Option<u64>,
+    snapshot_slot: Option<u64>,
+    trimmed_slot: Option<u64>,
+    catching_up: Option<CatchingUp>,
     sync_p50_us: Option<u64>,
     sync_p99_us: Option<u64>,
     store_bytes: Option<u64>,
@@ -96,6 +101,13 @@ struct Warning {
     node: String,
     what: String,
     hint: &'static str,
+}
+
+/// A snapshot on its way to a node.
+#[derive(Clone, Copy, Serialize)]
+struct CatchingUp {
+    chunks: u32,
+    of: u32,
 }
 
 /// Runs the verb. Exit 0 when the cluster serves, 1 when it does not.
@@ -144,6 +156,8 @@ fn report(heard: &Heard) -> Report {
         hashes_differed: differed,
         chosen_slot: chosen,
         applied_slot: best.map_or(0, |status| status.applied_slot),
+        snapshot_slot: best.map_or(0, |status| status.snapshot_slot),
+        trimmed_slot: best.map_or(0, |status| status.trimmed_slot),
         revision: best.map_or(0, |status| status.revision.get()),
         sessions: best.map_or(0, |status| status.sessions),
         requests_in_flight: up.iter().map(|status| status.requests_in_flight).sum(),
@@ -168,6 +182,11 @@ fn node(
         rtt_us: peer.and_then(|peer| peer.rtt_us),
         applied_slot: status.map(|status| status.applied_slot),
         lag_slots: status.map(|status| chosen.saturating_sub(status.applied_slot)),
+        snapshot_slot: status.map(|status| status.snapshot_slot),
+        trimmed_slot: status.map(|status| status.trimmed_slot),
+        catching_up: status
+            .and_then(|status| status.catching_up)
+            .map(|(chunks, of)| CatchingUp { chunks, of }),
         sync_p50_us: status.map(|status| status.sync_us.0),
         sync_p99_us: status.map(|status| status.sync_us.1),
         store_bytes: status.map(|status| status.store_bytes),
@@ -192,6 +211,10 @@ fn warnings(node: &Node) -> Vec<Warning> {
     if let Some(us) = node.sync_p99_us.filter(|us| *us > SLOW_SYNC_US) {
         let what = format!("its slowest syncs take {}", crate::units::span_us(us));
         warn(what, "what else uses this disk?");
+    }
+    if let Some(CatchingUp { chunks, of }) = node.catching_up {
+        let what = format!("it is sent a snapshot: {chunks} of {of} chunks have come");
+        warn(what, "it goes on by itself, also after a restart");
     }
     if let Some(slots) = node.lag_slots.filter(|slots| *slots > FAR_BEHIND_SLOTS) {
         let what = format!("it is {} slots behind", crate::units::grouped(slots));

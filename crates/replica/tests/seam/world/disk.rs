@@ -8,6 +8,7 @@ use synod_paxos::{Ballot, Decree, Durable, Fetch, Fetched, Record, Slot, Write};
 pub(crate) struct Disk {
     promised: Option<Ballot>,
     records: BTreeMap<Slot, Record>,
+    trimmed: Slot,
     chosen_upto: Slot,
 }
 
@@ -24,6 +25,11 @@ impl Disk {
                     self.records.insert(*slot, Record::Chosen { decree: decree.clone() });
                 }
                 Write::ChosenUpto { slot } => self.chosen_upto = *slot,
+                Write::Trimmed { upto } => {
+                    self.records = self.records.split_off(&upto.next());
+                    self.trimmed = self.trimmed.max(*upto);
+                    self.chosen_upto = self.chosen_upto.max(*upto);
+                }
                 Write::Probe { .. } => {}
             }
         }
@@ -32,7 +38,8 @@ impl Disk {
     pub(crate) fn durable(&self) -> Durable {
         let above = self.records.range(self.chosen_upto.next()..);
         let records = above.map(|(slot, record)| (*slot, record.clone())).collect();
-        Durable { promised: self.promised, chosen_upto: self.chosen_upto, records }
+        let Disk { promised, trimmed, chosen_upto, .. } = *self;
+        Durable { promised, trimmed, chosen_upto, records }
     }
 
     /// The chosen decrees of the gapless prefix.

@@ -69,7 +69,7 @@ fn head(report: &Report) -> String {
         "{:<12} {style}{verdict}{style:#}   {up} of {} nodes, quorum {}: can lose {} more   \
          {states}\n\
          leader       {leader}\n\
-         log          chosen {}   applied {}   revision {}\n\
+         log          chosen {}   applied {}   snapshot {}   trimmed {}   revision {}\n\
          requests     {} in flight   {} sessions   {} commits not acknowledged by all\n\n",
         report.cluster,
         report.nodes.len(),
@@ -77,6 +77,8 @@ fn head(report: &Report) -> String {
         report.can_lose,
         grouped(report.chosen_slot),
         grouped(report.applied_slot),
+        grouped(report.snapshot_slot),
+        grouped(report.trimmed_slot),
         grouped(report.revision),
         grouped(report.requests_in_flight),
         grouped(report.sessions),

@@ -1,0 +1,258 @@
+//! The log's beginning: what may go, what is said of what is gone, and what a snapshot replaces.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test, as it should")]
+
+mod stage;
+
+use stage::{Stage, accept, ballot, prepare, promise, slot, value, voted};
+use synod_paxos::*;
+
+fn no_tail(config: &mut Config) {
+    config.tail_slots = 0;
+}
+
+/// A node of three that knows slots 1 to `upto` to be chosen, durably so.
+fn follower(upto: u64, tune: impl FnOnce(&mut Config)) -> Stage {
+    let durable = Durable { chosen_upto: slot(upto), ..Durable::default() };
+    let mut stage = Stage::with(3, durable, tune);
+    stage.step(Input::Wake);
+    stage
+}
+
+fn standing(covered: u64) -> Standing {
+    Standing {
+        process: Process::new(1),
+        promised: Ballot::ZERO,
+        reign: None,
+        quorum: true,
+        sees_leader: false,
+        disk_alive: true,
+        disk_sequence: 1,
+        chosen_upto: Slot::ZERO,
+        covered: slot(covered),
+    }
+}
+
+fn covers(stage: &mut Stage, node: u16, upto: u64) {
+    stage.hear(node, Message::Heartbeat { round: 1, standing: standing(upto) });
+}
+
+/// A heartbeat later; what was trimmed in it.
+fn beat(stage: &mut Stage) -> Option<u64> {
+    stage.sync();
+    stage.wait(20);
+    let spoken = stage.step(Input::Wake);
+    spoken.writes.iter().find_map(|write| match write {
+        Write::Trimmed { upto } => Some(upto.get()),
+        _ => None,
+    })
+}
+
+/// C5: what is trimmed is covered by durable snapshots on a quorum, the own among them; one member
+/// that is dead holds nothing up.
+#[test]
+fn what_a_quorum_covers_is_trimmed_whoever_is_dead() {
+    let mut stage = follower(300, no_tail);
+    stage.step(Input::Covered(slot(200)));
+    assert_eq!(beat(&mut stage), None, "nobody else covers anything");
+    covers(&mut stage, 2, 150);
+    assert_eq!(beat(&mut stage), Some(150), "node 3 was never heard of");
+    assert_eq!(stage.peer.trimmed(), slot(150));
+    covers(&mut stage, 2, 250);
+    assert_eq!(beat(&mut stage), Some(200), "and not above what the own snapshots cover");
+}
+
+/// What others cover is no reason to trim what would then be gone here.
+#[test]
+fn nothing_is_trimmed_above_the_own_snapshots() {
+    let mut stage = follower(300, no_tail);
+    covers(&mut stage, 2, 250);
+    covers(&mut stage, 3, 250);
+    assert_eq!(beat(&mut stage), None);
+}
+
+/// A tail stays below what is covered: who was away for a moment catches up from the log.
+#[test]
+fn a_tail_of_the_log_stays() {
+    let mut stage = follower(300, |config| config.tail_slots = 60);
+    stage.step(Input::Covered(slot(200)));
+    covers(&mut stage, 2, 200);
+    assert_eq!(beat(&mut stage), Some(140));
+    assert_eq!(beat(&mut stage), None);
+}
+
+/// A long log goes a slice at a time, and not at all while the disk does not keep up: trimming can
+/// wait, votes cannot.
+#[test]
+fn a_long_log_is_trimmed_a_slice_at_a_time() {
+    let mut stage = follower(2_000, no_tail);
+    stage.step(Input::Covered(slot(1_500)));
+    covers(&mut stage, 2, 1_500);
+    assert_eq!(beat(&mut stage), Some(512));
+    stage.wait(20);
+    assert_eq!(stage.step(Input::Wake).writes, [], "the slice before is not durable yet");
+    assert_eq!(beat(&mut stage), Some(1_024));
+    assert_eq!(beat(&mut stage), Some(1_500));
+    assert_eq!(beat(&mut stage), None);
+}
+
+/// Who asks for what is gone is told so, and asks for a snapshot.
+#[test]
+fn an_ask_for_trimmed_slots_is_answered_with_where_the_log_begins() {
+    let mut stage = follower(300, no_tail);
+    stage.step(Input::Covered(slot(200)));
+    covers(&mut stage, 2, 200);
+    beat(&mut stage);
+    let answer = stage.hear(3, Message::Ask { first: slot(200), upto: slot(220) });
+    assert_eq!(answer.to(3), [&Message::Trimmed { upto: slot(200) }]);
+    assert_eq!(answer.fetch, []);
+    let answer = stage.hear(3, Message::Ask { first: slot(201), upto: slot(220) });
+    assert_eq!(answer.fetch.len(), 1, "that is still in the store");
+}
+
+#[test]
+fn who_hears_that_what_it_needs_is_trimmed_wants_a_snapshot() {
+    let mut stage = follower(10, no_tail);
+    let heard = stage.hear(2, Message::Trimmed { upto: slot(40) });
+    assert_eq!(heard.behind, [Behind { peer: NodeId::new(2), trimmed: slot(40) }]);
+    let heard = stage.hear(2, Message::Trimmed { upto: slot(10) });
+    assert_eq!(heard.behind, [], "it has all of that");
+}
+
+/// A snapshot takes the place of what lies below it and of nothing else: votes above it stay, and
+/// the promise is as high as it was.
+#[test]
+fn an_install_keeps_the_promise_and_the_votes_above() {
+    let mut stage = Stage::new(3);
+    stage.hear(2, accept(ballot(1, 2), 4, "below", 0));
+    stage.hear(2, accept(ballot(1, 2), 6, "above", 0));
+    stage.hear(2, prepare(ballot(9, 2), 1));
+    stage.sync();
+    let spoken = stage.step(Input::Installed(slot(5)));
+    assert_eq!(spoken.writes, [Write::Trimmed { upto: slot(5) }]);
+    assert_eq!(spoken.choices(), [], "what the snapshot holds is not handed out again");
+    assert_eq!((stage.peer.chosen_upto(), stage.peer.promised()), (slot(5), ballot(9, 2)));
+    stage.sync();
+    stage.hear(3, prepare(ballot(10, 3), 1));
+    let page = Page {
+        first: slot(1),
+        upto: None,
+        chosen_upto: slot(5),
+        reports: vec![(slot(6), voted(ballot(1, 2), "above"))],
+    };
+    let promised = Message::Promise { ballot: ballot(10, 3), page };
+    assert_eq!(stage.sync().to(3).last(), Some(&&promised));
+}
+
+/// What waited for a gap to close is handed out when a snapshot closes it.
+#[test]
+fn an_install_closes_the_gap_below_what_is_known() {
+    let mut stage = Stage::new(3);
+    let decrees = vec![(slot(4), value("in it")), (slot(6), value("next"))];
+    stage.hear(2, Message::Learned { decrees, chosen_upto: slot(6) });
+    let spoken = stage.step(Input::Installed(slot(5)));
+    assert_eq!(spoken.choices(), [(6, value("next"))]);
+}
+
+/// A snapshot of what this node has already is none to install.
+#[test]
+fn an_old_snapshot_changes_nothing() {
+    let mut stage = follower(10, no_tail);
+    let spoken = stage.step(Input::Installed(slot(10)));
+    assert_eq!((spoken.writes, stage.peer.chosen_upto()), (vec![], slot(10)));
+}
+
+/// A promise says of what is trimmed that it is chosen, also when the state above was lost and
+/// begins anew: silence would be a report of *empty*, and the campaigner would fill it with
+/// nothing.
+#[test]
+fn what_is_trimmed_is_reported_as_chosen_and_never_as_empty() {
+    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
+    let mut stage = Stage::at(3, durable, 20);
+    assert_eq!(stage.peer.chosen_upto(), slot(20));
+    stage.hear(2, prepare(ballot(1, 2), 5));
+    let page = Page { first: slot(5), upto: None, chosen_upto: slot(50), reports: vec![] };
+    let promised = Message::Promise { ballot: ballot(1, 2), page };
+    assert_eq!(stage.sync().to(2), [&promised]);
+}
+
+/// Nor does such a node vote where it voted before and the decree is chosen.
+#[test]
+fn a_node_that_lost_its_state_votes_on_nothing_that_was_chosen() {
+    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
+    let mut stage = Stage::at(3, durable, 20);
+    let heard = stage.hear(2, accept(ballot(1, 2), 45, "other", 0));
+    assert_eq!(heard.writes, []);
+    let heard = stage.hear(2, accept(ballot(1, 2), 51, "next", 0));
+    assert!(heard.writes.iter().any(|write| matches!(write, Write::Accepted { .. })));
+}
+
+/// Whoever campaigns behind what others have trimmed proposes nothing there, and nothing anywhere
+/// before it has a state.
+#[test]
+fn a_campaigner_behind_the_trim_proposes_nothing_before_it_has_a_snapshot() {
+    let mut stage = Stage::with(3, Durable::default(), |config| config.window_slots = 8);
+    let own = stage.campaign();
+    stage.sync();
+    let won =
+        stage.hear(2, promise(own, 60, vec![(61, voted(Ballot::of(1, stage::life(2)), "x"))]));
+    assert!(stage.leads());
+    assert_eq!(won.accepts(), [], "slots 1 to 60 are chosen, and 61 is beyond the window");
+    assert!(!stage.peer.may_propose());
+    let installed = stage.step(Input::Installed(slot(60)));
+    assert!(stage.leads());
+    assert_eq!(installed.accepts(), [(61, value("x"))]);
+}
+
+/// The watermark of a reign never covers what it did not see chosen with its own decree: a snapshot
+/// of slots in which it has proposed ends it.
+#[test]
+fn a_leader_is_deposed_by_a_snapshot_of_what_it_is_proposing() {
+    let mut stage = Stage::new(3);
+    stage.lead();
+    stage.propose("mine");
+    let spoken = stage.step(Input::Installed(slot(5)));
+    assert!(!stage.leads());
+    let tells = |message: &&Message| matches!(message, Message::Watermark { .. });
+    assert!(!spoken.to(2).iter().any(tells));
+}
+
+/// A node that died between the snapshot and the log's word of it finds the snapshot: it starts
+/// there, and tells the log with its first write.
+#[test]
+fn a_state_that_is_ahead_of_its_log_is_told_to_the_log() {
+    let records = vec![
+        (slot(4), Record::Accepted { ballot: ballot(1, 2), decree: value("below") }),
+        (slot(6), Record::Accepted { ballot: ballot(1, 2), decree: value("above") }),
+    ];
+    let promised = Some(ballot(1, 2));
+    let mut stage = Stage::at(3, Durable { promised, records, ..Durable::default() }, 5);
+    assert_eq!(stage.peer.chosen_upto(), slot(5));
+    let heard = stage.hear(2, prepare(ballot(2, 2), 1));
+    assert_eq!(
+        heard.writes,
+        [Write::Promised { ballot: ballot(2, 2) }, Write::Trimmed { upto: slot(5) },]
+    );
+    let page = Page {
+        first: slot(1),
+        upto: None,
+        chosen_upto: slot(5),
+        reports: vec![(slot(6), voted(ballot(1, 2), "above"))],
+    };
+    let promised = Message::Promise { ballot: ballot(2, 2), page };
+    assert_eq!(stage.sync().to(2), [&promised]);
+}
+
+/// A node whose snapshots were lost may first be sent one that does not reach its log (simulator,
+/// seed 973): it takes it, the log begins where it did, and it still wants more.
+#[test]
+fn a_snapshot_that_does_not_reach_the_log_moves_no_beginning() {
+    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
+    let mut stage = Stage::at(3, durable, 20);
+    let spoken = stage.step(Input::Installed(slot(30)));
+    assert_eq!(spoken.writes, []);
+    assert_eq!((stage.peer.chosen_upto(), stage.peer.trimmed()), (slot(30), slot(40)));
+    let heard = stage.hear(2, Message::Trimmed { upto: slot(45) });
+    assert_eq!(heard.behind.len(), 1);
+    let spoken = stage.step(Input::Installed(slot(45)));
+    assert_eq!(spoken.writes, [Write::Trimmed { upto: slot(45) }]);
+}

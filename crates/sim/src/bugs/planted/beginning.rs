@@ -1,0 +1,115 @@
+//! The log's beginning: what is trimmed, what is said of it, and what a snapshot replaces.
+
+use super::super::row::{Bug, edit};
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "snapshot without the session table",
+        does: "a restored machine knows no sessions and no replies",
+        source: "",
+        edits: &[
+            edit(
+                "machine/src/machine/snapshot.rs",
+                "Sessions::restore(SESSIONS, &mut from)?",
+                "{ Sessions::restore(SESSIONS, &mut from)?; Sessions::new(SESSIONS) }",
+            ),
+            edit("machine/src/machine/snapshot.rs", "0 if «found == written»", "true"),
+        ],
+    },
+    Bug {
+        name: "snapshot install lowers the promise",
+        does: "an acceptor that installs a snapshot forgets what it promised",
+        source: "",
+        edits: &[edit(
+            "paxos/src/acceptor.rs",
+            "self.votes = self.votes.split_off(&upto.next());",
+            "self.votes = self.votes.split_off(&upto.next()); self.promised = Ballot::ZERO;",
+        )],
+    },
+    Bug {
+        name: "snapshot install drops the votes above it",
+        does: "an acceptor that installs a snapshot forgets what it voted for above",
+        source: "",
+        edits: &[edit(
+            "paxos/src/acceptor.rs",
+            "self.votes = self.votes.split_off(&upto.next());",
+            "self.votes.clear();",
+        )],
+    },
+    Bug {
+        name: "trim past the slowest durable snapshot",
+        does: "a log is trimmed as far as its own snapshots go, whatever a quorum's cover",
+        source: "",
+        edits: &[edit(
+            "paxos/src/cover.rs",
+            "quorum.min(self.own())",
+            "{ let _ = quorum; self.own() }",
+        )],
+    },
+    Bug {
+        name: "trim past the own snapshots",
+        does: "a log is trimmed as far as a quorum's snapshots go, whatever its own cover",
+        source: "",
+        edits: &[edit("paxos/src/cover.rs", "quorum.min(self.own())", "quorum")],
+    },
+    Bug {
+        name: "trim below the newest snapshot alone",
+        does: "what one snapshot covers counts as covered: it may be the damaged one",
+        source: "",
+        edits: &[edit(
+            "replica/src/snapshots.rs",
+            "self.kept.iter().rev().nth(KEPT - 1)",
+            "self.kept.iter().next_back()",
+        )],
+    },
+    Bug {
+        name: "trimmed reported as empty",
+        does: "a promise is silent about what was trimmed when the state that it made is lost",
+        source: "",
+        edits: &[edit(
+            "paxos/src/acceptor.rs",
+            "let chosen_upto = «learner.settled()»;",
+            "learner.upto()",
+        )],
+    },
+    Bug {
+        name: "vote where the log is trimmed",
+        does: "an acceptor whose state is lost votes on what was chosen long ago",
+        source: "",
+        edits: &[edit(
+            "paxos/src/peer/phase2.rs",
+            "(self.learner.upto(), «self.learner.settled()»)",
+            "self.learner.upto()",
+        )],
+    },
+    Bug {
+        name: "snapshot installed in the machine alone",
+        does: "the machine is replaced, and the peer does not hear of it",
+        source: "",
+        edits: &[edit(
+            "replica/src/replica/shelf.rs",
+            "self.consult(paxos::Input::Installed(slot), out);",
+            "",
+        )],
+    },
+    Bug {
+        name: "install that the log is not told of",
+        does: "a snapshot takes the place of the log in memory and not on disk",
+        source: "",
+        edits: &[edit(
+            "paxos/src/peer/trimming.rs",
+            "self.acceptor.forget_upto(upto);\n        «self.forget_below(upto, out);»",
+            "",
+        )],
+    },
+    Bug {
+        name: "snapshot ahead of its log that is never told",
+        does: "a node starts from a snapshot that its log does not know of, and tells it nothing",
+        source: "",
+        edits: &[edit(
+            "paxos/src/peer/trimming.rs",
+            "self.ahead.take()",
+            "self.ahead.take().filter(|_| false)",
+        )],
+    },
+];

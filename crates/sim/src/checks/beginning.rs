@@ -1,0 +1,71 @@
+//! C1 and C5: nothing goes from a log that durable snapshots do not cover, here and on a quorum.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use synod_paxos::{Life, NodeId, Slot, Write};
+
+use crate::{
+    ghost::Ghost,
+    violation::{Violation, demand},
+};
+
+/// What stands on each node's shelf, durable; what rots there stood there once.
+#[derive(Debug, Default)]
+pub(crate) struct Beginning {
+    standing: BTreeMap<NodeId, BTreeSet<Slot>>,
+    received: BTreeSet<(NodeId, Slot)>,
+}
+
+impl Beginning {
+    /// A snapshot stands on a node's shelf.
+    pub(crate) fn put_up(&mut self, node: NodeId, slot: Slot, received: bool) {
+        self.standing.entry(node).or_default().insert(slot);
+        if received {
+            self.received.insert((node, slot));
+        }
+    }
+
+    /// A snapshot is taken from a node's shelf.
+    pub(crate) fn removed(&mut self, node: NodeId, slot: Slot) {
+        self.standing.entry(node).or_default().remove(&slot);
+    }
+
+    /// A fact is asked for; whether the log is trimmed by it, and not replaced.
+    pub(crate) fn asked(
+        &mut self,
+        ghost: &Ghost,
+        life: Life,
+        write: &Write,
+    ) -> Result<bool, Violation> {
+        let Write::Trimmed { upto } = *write else { return Ok(false) };
+        let (node, facts) = (life.node, ghost.asked(life.node));
+        demand!(
+            upto >= facts.trimmed(),
+            "C1",
+            "{life} trims up to {upto} after {}",
+            facts.trimmed()
+        );
+        let own = self.covering(node, upto);
+        demand!(own > 0, "C1", "{life} trims up to {upto} and has no snapshot of that");
+        let unknown = upto > facts.chosen_upto();
+        let stands = |set: &BTreeSet<Slot>| set.contains(&upto);
+        let exactly = self.standing.get(&node).is_some_and(stands);
+        // A snapshot takes the place of the log: one that was received, or that was written by a
+        // process that died before its log was as far.
+        if self.received.contains(&(node, upto)) || unknown && exactly {
+            return Ok(false);
+        }
+        demand!(own > 1, "C5", "{life} trims up to {upto}; one snapshot alone covers that there");
+        let covering = self.standing.keys().filter(|node| self.covering(**node, upto) > 0).count();
+        demand!(
+            covering >= ghost.quorum(),
+            "C5",
+            "{life} trims up to {upto}; snapshots of {covering} nodes cover that"
+        );
+        Ok(true)
+    }
+
+    fn covering(&self, node: NodeId, upto: Slot) -> usize {
+        self.standing.get(&node).map_or(0, |slots| slots.range(upto..).count())
+    }
+}
