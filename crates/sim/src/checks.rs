@@ -4,8 +4,10 @@
 pub(crate) mod acceptor;
 pub(crate) mod agreement;
 pub(crate) mod beginning;
+pub(crate) mod books;
 pub(crate) mod clients;
 pub(crate) mod leadership;
+pub(crate) mod linear;
 mod lives;
 pub(crate) mod order;
 mod shelf;
@@ -17,6 +19,7 @@ use synod_replica::Replica;
 
 use self::{
     beginning::Beginning,
+    books::{Books, Standing},
     clients::Clients,
     leadership::{Leadership, Times},
     order::Order,
@@ -37,6 +40,7 @@ pub(crate) struct Watch {
     pub(crate) leadership: Leadership,
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
+    pub(crate) books: Books,
     /// The moment of the universe.
     pub(crate) now_us: u64,
     /// What the world counts itself.
@@ -55,6 +59,7 @@ impl Watch {
             leadership,
             clients: Clients::default(),
             transactions: Transactions::default(),
+            books: Books::default(),
             now_us: 0,
             seen: Sights::default(),
         }
@@ -129,6 +134,20 @@ impl Watch {
     /// The last slot of the gapless chosen prefix.
     pub(crate) fn upto(&self) -> Slot {
         self.ghost.upto()
+    }
+
+    /// Everything has come to a good end.
+    pub(crate) fn ended(&mut self, opening: &Standing, closing: &Standing) -> Checked {
+        self.transactions.ended()?;
+        let machine = self.order.machine();
+        self.books.ended(opening, closing, |txn| transactions::verdict_of(machine, txn))?;
+        self.clients.ended()
+    }
+
+    /// The moment of the universe.
+    pub(crate) fn tick(&mut self, now_us: u64) {
+        self.now_us = now_us;
+        self.clients.now_us = now_us;
     }
 
     /// Somebody hears of a verdict.

@@ -176,11 +176,8 @@ impl Client {
             }
             Heard::Said(said) => said,
         };
-        let (what, floor) = (asking.what.clone(), asking.floor);
-        if let (What::Keep(session), Said::Kept) = (&what, said) {
-            clients.kept(*session, asking.errand.sent_us());
-        }
-        self.take_in(&what, floor, said, clients)?;
+        let (what, floor, sent_us) = (asking.what.clone(), asking.floor, asking.errand.sent_us());
+        self.take_in(&what, floor, sent_us, said, clients)?;
         Ok(self.think(now))
     }
 
@@ -188,6 +185,7 @@ impl Client {
         &mut self,
         what: &What,
         floor: Revision,
+        sent_us: u64,
         said: &Said,
         clients: &mut Clients,
     ) -> Checked {
@@ -203,12 +201,12 @@ impl Client {
                     self.session = None;
                 }
             }
-            (What::Keep(_), Said::Kept) => {}
+            (What::Keep(session), Said::Kept) => clients.kept(*session, sent_us),
             (What::Keep(_), Said::Reply(Reply::Rejected(Rejection::SessionEnded))) => {
                 self.session = None;
             }
             (What::Look(key), Said::Answer(Answer::Key { revision, entry })) => {
-                clients.read(key, floor, *revision, entry.as_ref())?;
+                clients.read(key, sent_us, floor, *revision, entry.as_ref())?;
             }
             (what, said) => crate::violation::demand!(
                 false,

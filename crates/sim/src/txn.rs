@@ -10,7 +10,7 @@ use synod_machine::{TxnId, door::Ask, participant_door as door};
 
 pub(crate) use owner::Owner;
 pub(crate) use participant::{Ill, Participant, Sealed};
-pub(crate) use work::{ACCOUNTS, OPENING_BALANCE, participant_name};
+pub(crate) use work::participant_name;
 
 /// What an owner or a participant wants of the world.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use synod_paxos::{Life, Members, NodeId};
 use synod_store::Identity;
 
 use crate::{
-    checks::Watch,
+    checks::{Watch, books::Standing},
     client::Client,
     disk::Disk,
     event::{Caller, Event, Queue},
@@ -24,7 +24,7 @@ use crate::{
     sights::Sights,
     story::Story,
     trouble::Trouble,
-    txn::{ACCOUNTS, OPENING_BALANCE, Owner, Participant},
+    txn::{Owner, Participant},
     violation::{Checked, Violation, demand},
 };
 
@@ -58,6 +58,8 @@ pub(crate) struct World {
     dozing: BTreeMap<Caller, u64>,
     /// Nodes whose disks decay: never more than may fail.
     rotten: BTreeSet<NodeId>,
+    /// What stood at the participants at first.
+    opening: Standing,
     /// The last number given to a call at a node.
     calls: u64,
     watch: Watch,
@@ -119,6 +121,7 @@ impl World {
             alarms: BTreeMap::new(),
             dozing: BTreeMap::new(),
             rotten: BTreeSet::new(),
+            opening: Standing::default(),
             calls: 0,
             story: Story::new(told),
             rng,
@@ -133,7 +136,7 @@ impl World {
     pub(crate) fn run(&mut self) -> Checked {
         while let Some((at_us, event)) = self.queue.next() {
             self.now_us = at_us;
-            self.watch.now_us = at_us;
+            self.watch.tick(at_us);
             self.events += 1;
             let (kind, whose) = event.label();
             self.story.mark(&[at_us, u64::from(kind), whose]);
@@ -162,6 +165,7 @@ impl World {
     }
 
     fn begin(&mut self) {
+        self.opening = self.standing();
         for node in 0..self.nodes.len() {
             let node = self.nodes[node].id();
             let at_us = self.rng.u64(0..20 * MS);
@@ -258,10 +262,15 @@ impl World {
     }
 
     /// The last properties, of a universe that has come to a good end.
-    fn ended(&self) -> Checked {
-        let total = self.participants.iter().map(Participant::total).sum();
-        let accounts = self.participants.len() as i64 * i64::from(ACCOUNTS);
-        self.watch.transactions.ended(total, accounts * OPENING_BALANCE)
+    fn ended(&mut self) -> Checked {
+        let closing = self.standing();
+        self.watch.ended(&self.opening, &closing)
+    }
+
+    fn standing(&self) -> Standing {
+        let mut standing = Standing::default();
+        self.participants.iter().for_each(|participant| participant.read(&mut standing));
+        standing
     }
 
     fn what_is_not_well(&self) -> String {

@@ -8,7 +8,7 @@ use synod_machine::{
     RequestId, Revision, SessionId, Verdict,
 };
 
-use super::{lives::Lives, order::Effect, shelf::Shelf};
+use super::{linear::Linear, lives::Lives, order::Effect, shelf::Shelf};
 use crate::{
     sights::{Sight, Sights},
     violation::{Checked, demand},
@@ -24,6 +24,9 @@ pub(crate) struct Clients {
     never: BTreeSet<RequestId>,
     shelf: Shelf,
     lives: Lives,
+    linear: Linear,
+    /// The moment of the universe.
+    pub(super) now_us: u64,
     pub(crate) seen: Sights,
     /// The highest revision that any client has been shown.
     shown: Revision,
@@ -34,6 +37,7 @@ impl Clients {
     pub(crate) fn asks(&mut self, request: &Request) {
         if let Some(id) = request.id {
             self.asked.insert(id, request.command.clone());
+            self.linear.asks(id, &request.command, self.now_us);
         }
     }
 
@@ -147,6 +151,7 @@ impl Clients {
         demand!(first.is_none(), "F2", "{id} is said never to take effect; it did: {first:?}");
         if self.never.insert(id) {
             self.seen.see(Sight::Never);
+            self.linear.never(id);
         }
         Ok(())
     }
@@ -173,14 +178,21 @@ impl Clients {
             );
             self.shown = self.shown.max(revision);
         }
+        if let (Reply::SettledApplied(inner), Some(Command::Settle { request })) =
+            (reply, self.asked.get(&id))
+        {
+            self.linear.answered(*request, inner, self.now_us);
+        }
+        self.linear.answered(id, reply, self.now_us);
         Ok(())
     }
 
     /// A client, which had been shown `floor` before it asked, receives the answer to a
-    /// linearizable read.
+    /// linearizable read that it sent at `sent_us`.
     pub(crate) fn read(
         &mut self,
         key: &Bytes,
+        sent_us: u64,
         floor: Revision,
         revision: Revision,
         entry: Option<&Entry>,
@@ -197,7 +209,13 @@ impl Clients {
             "a read of {key:?} at {revision} finds {entry:?}; there was {expected:?}"
         );
         self.shown = self.shown.max(revision);
+        self.linear.read(key, (sent_us, self.now_us), entry);
         Ok(())
+    }
+
+    /// Everything has come to an end.
+    pub(crate) fn ended(&mut self) -> Checked {
+        self.linear.ended()
     }
 }
 

@@ -10,9 +10,13 @@ use synod_machine::{
 };
 use synod_replica::Response;
 
-use super::{Acts, transfer::Transfer, work::participant_name};
+use super::{
+    Acts,
+    transfer::Transfer,
+    work::{self, participant_name},
+};
 use crate::{
-    checks::Watch,
+    checks::{Watch, books::Standing},
     errand::{Errand, Heard},
     plan::{MS, Plan},
     violation::{Checked, Violation, demand},
@@ -183,6 +187,7 @@ impl Owner {
                 transfer.transaction.vote(&name, vote);
                 if transfer.transaction.phase() == Phase::Aborted {
                     watch.transactions.given_up(txn);
+                    watch.books.told(txn, Verdict::Aborted, now);
                 }
             }
             door::Said::Finished => transfer.transaction.finished(&name),
@@ -220,6 +225,12 @@ impl Owner {
         let txn = numbers.begin();
         let until_us = now + self.rng.u64(20 * MS..800 * MS);
         let transfer = Transfer::new(txn, looks, now, until_us, &mut self.rng);
+        watch.books.begins(txn, transfer.intent.clone(), now);
+        if let Some((place, Some(keys))) = self.rng.choice(looks.iter().enumerate()) {
+            let mut standing = Standing::default();
+            work::read(place, keys, &mut standing);
+            standing.lists.into_iter().for_each(|(list, read)| watch.books.read(list, read));
+        }
         self.doing = Doing::Moving(Box::new(transfer));
         self.begin_aside(txn, watch);
         acts.wake_at(now);
@@ -237,7 +248,9 @@ impl Owner {
                 }
                 if transfer.until_us <= now {
                     transfer.give_up_voting(&mut self.rng);
-                    watch.transactions.given_up(transfer.transaction.txn());
+                    let txn = transfer.transaction.txn();
+                    watch.transactions.given_up(txn);
+                    watch.books.told(txn, Verdict::Aborted, now);
                     transfer.until_us = now + TELLS_US;
                     transfer.again_us = now;
                     return self.go_on(now, acts, watch);
@@ -339,6 +352,7 @@ impl Owner {
         match reply {
             Reply::Verdict(verdict @ (Verdict::Committed | Verdict::Aborted)) => {
                 watch.told(txn, *verdict)?;
+                watch.books.told(txn, *verdict, now);
                 transfer.transaction.learn(*verdict);
                 transfer.until_us = now + TELLS_US;
                 transfer.again_us = now;

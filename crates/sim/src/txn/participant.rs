@@ -18,7 +18,7 @@ use super::{
     work::{self, participant_name},
 };
 use crate::{
-    checks::Watch,
+    checks::{Watch, books::Standing},
     errand::{Errand, Heard},
     plan::{MS, Plan},
     planted::Plant,
@@ -158,9 +158,9 @@ impl Participant {
         self.up.as_ref().map(|_| &self.durable.keys)
     }
 
-    /// All that stands in its accounts, durably.
-    pub(crate) fn total(&self) -> i64 {
-        work::total(&self.durable.keys)
+    /// Adds what stands in its books, durably.
+    pub(crate) fn read(&self, standing: &mut Standing) {
+        work::read(self.place, &self.durable.keys, standing);
     }
 
     /// Whether it waits for nothing: no branch in doubt, no commit that the log has not heard of.

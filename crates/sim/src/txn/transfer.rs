@@ -13,7 +13,7 @@ use super::{
     Acts,
     work::{self, participant_name},
 };
-use crate::errand::Errand;
+use crate::{checks::books::Intent, errand::Errand};
 
 /// The most that is moved at once.
 const AMOUNT_MAX: i64 = 10;
@@ -36,6 +36,8 @@ pub(super) struct Transfer {
     pub(super) floor: Revision,
     /// Whether its session is known to have ended.
     pub(super) fenced: bool,
+    /// What it is to do.
+    pub(super) intent: Intent,
 }
 
 impl Transfer {
@@ -47,7 +49,7 @@ impl Transfer {
         until_us: u64,
         rng: &mut Rng,
     ) -> Transfer {
-        let works = works(txn, looks, rng);
+        let (works, intent) = works(txn, looks, rng);
         let mut transaction = Transaction::begin(txn, works.keys().cloned());
         if rng.u8(0..3) == 0 {
             transaction = transaction.with_multi(claim(txn, rng));
@@ -60,6 +62,7 @@ impl Transfer {
             deciding: None,
             floor: Revision::ZERO,
             fenced: false,
+            intent,
         }
     }
 
@@ -94,30 +97,34 @@ impl Transfer {
     }
 }
 
-/// Moves an amount from one participant to another, and sometimes leaves a note with a third, for
-/// which nothing needs to hold.
-fn works(
-    txn: TxnId,
-    looks: &[Option<&BTreeMap<Bytes, Entry>>],
-    rng: &mut Rng,
-) -> BTreeMap<ParticipantName, (usize, Work)> {
+type Works = BTreeMap<ParticipantName, (usize, Work)>;
+
+/// Moves an amount from one participant to another, often appends its number to a list at each of
+/// them, and sometimes leaves a note with a third, for which nothing needs to hold.
+fn works(txn: TxnId, looks: &[Option<&BTreeMap<Bytes, Entry>>], rng: &mut Rng) -> (Works, Intent) {
     let from = rng.usize(0..looks.len());
     let to = (from + rng.usize(1..looks.len())) % looks.len();
     let amount = rng.i64(1..=AMOUNT_MAX);
-    let mut works = BTreeMap::new();
+    let (mut works, mut intent) = (BTreeMap::new(), Intent::default());
+    let (moves, appends) = (rng.u8(0..4) > 0, rng.bool());
     for (place, amount) in [(from, -amount), (to, amount)] {
-        // Who cannot look at both moves nothing.
-        let work = match (looks[from], looks[to], looks[place]) {
-            (Some(_), Some(_), Some(keys)) => work::share(keys, amount, rng),
-            _ => Work::default(),
-        };
+        let mut work = Work::default();
+        // Who cannot look at both does nothing.
+        if let (Some(_), Some(_), Some(keys)) = (looks[from], looks[to], looks[place]) {
+            if moves {
+                work::share(place, keys, amount, rng, &mut work, &mut intent);
+            }
+            if appends || !moves {
+                work::append(place, keys, txn, rng, &mut work, &mut intent);
+            }
+        }
         works.insert(participant_name(place), (place, work));
     }
     let third = rng.usize(0..looks.len());
     if third != from && third != to {
         works.insert(participant_name(third), (third, work::note(txn)));
     }
-    works
+    (works, intent)
 }
 
 /// Takes a name that nobody has, or lets go of one that somebody has.

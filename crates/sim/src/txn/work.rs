@@ -6,11 +6,16 @@ use synod_machine::{
     Entry, Expect, Guard, Mutation, ParticipantName, Revision, TxnId, branch::Work,
 };
 
+use crate::checks::books::{self, Intent, Standing};
+
 /// Accounts at each participant; few, so that transfers meet.
-pub(crate) const ACCOUNTS: u16 = 3;
+const ACCOUNTS: u16 = 3;
 
 /// What stands in each account at first.
-pub(crate) const OPENING_BALANCE: i64 = 100;
+const OPENING_BALANCE: i64 = 100;
+
+/// Lists at each participant.
+const LISTS: u16 = 2;
 
 /// The revision at which the accounts were opened.
 pub(super) const OPENING: Revision = Revision::new(1);
@@ -29,13 +34,41 @@ pub(super) fn opening() -> BTreeMap<Bytes, Entry> {
 
 /// One account's share of a transfer, as seen when the owner looked: it holds only if nobody else
 /// moves the same account meanwhile.
-pub(super) fn share(keys: &BTreeMap<Bytes, Entry>, amount: i64, rng: &mut Rng) -> Work {
-    let key = account_key(rng.u16(0..ACCOUNTS));
-    let Some(entry) = keys.get(&key) else { return Work::default() };
+pub(super) fn share(
+    place: usize,
+    keys: &BTreeMap<Bytes, Entry>,
+    amount: i64,
+    rng: &mut Rng,
+    work: &mut Work,
+    intent: &mut Intent,
+) {
+    let account = rng.u16(0..ACCOUNTS);
+    let key = account_key(account);
+    let Some(entry) = keys.get(&key) else { return };
     let balance = balance(&entry.value).unwrap_or_default();
-    let guards = vec![Guard { key: key.clone(), expect: Expect::Revision(entry.modified) }];
-    let mutations = vec![Mutation::Put { key, value: bytes_of(balance + amount) }];
-    Work { guards, mutations }
+    work.guards.push(Guard { key: key.clone(), expect: Expect::Revision(entry.modified) });
+    work.mutations.push(Mutation::Put { key, value: bytes_of(balance + amount) });
+    intent.moves.insert(account_name(place, account), amount);
+}
+
+/// Appends the transaction's number to a list, which nobody else may do meanwhile.
+pub(super) fn append(
+    place: usize,
+    keys: &BTreeMap<Bytes, Entry>,
+    txn: TxnId,
+    rng: &mut Rng,
+    work: &mut Work,
+    intent: &mut Intent,
+) {
+    let list = rng.u16(0..LISTS);
+    let key = list_key(list);
+    let entry = keys.get(&key);
+    let expect = entry.map_or(Expect::Absent, |entry| Expect::Revision(entry.modified));
+    let so_far = entry.map(|entry| entry.value.as_ref()).unwrap_or_default();
+    let value = Bytes::from([so_far, &books::number(txn).to_le_bytes()].concat());
+    work.guards.push(Guard { key: key.clone(), expect });
+    work.mutations.push(Mutation::Put { key, value });
+    intent.lists.insert(list_name(place, list));
 }
 
 /// A word on paper: whatever stands there, it can be written.
@@ -45,10 +78,34 @@ pub(super) fn note(txn: TxnId) -> Work {
     Work { guards: Vec::new(), mutations }
 }
 
-/// All that stands in the accounts of a participant.
-pub(super) fn total(keys: &BTreeMap<Bytes, Entry>) -> i64 {
-    let accounts = (0..ACCOUNTS).filter_map(|account| keys.get(&account_key(account)));
-    accounts.filter_map(|entry| balance(&entry.value)).sum()
+/// Adds what stands at the participant at `place`.
+pub(super) fn read(place: usize, keys: &BTreeMap<Bytes, Entry>, standing: &mut Standing) {
+    for account in 0..ACCOUNTS {
+        let balance = keys.get(&account_key(account)).and_then(|entry| balance(&entry.value));
+        standing.accounts.insert(account_name(place, account), balance.unwrap_or_default());
+    }
+    for list in 0..LISTS {
+        if let Some(entry) = keys.get(&list_key(list)) {
+            standing.lists.insert(list_name(place, list), numbers(&entry.value));
+        }
+    }
+}
+
+fn account_name(place: usize, account: u16) -> String {
+    format!("account {account} of bank {place}")
+}
+
+fn list_name(place: usize, list: u16) -> String {
+    format!("list {list} of bank {place}")
+}
+
+fn list_key(list: u16) -> Bytes {
+    Bytes::from(format!("list {list}"))
+}
+
+fn numbers(value: &Bytes) -> Vec<u64> {
+    let eights = value.as_chunks::<8>().0.iter();
+    eights.map(|eight| u64::from_le_bytes(*eight)).collect()
 }
 
 fn account_key(account: u16) -> Bytes {
