@@ -8,7 +8,7 @@ use synod_replica::{Restored, ShelfJob, ShelfNews};
 use synod_store::Chunks;
 
 /// Bytes of a state in one chunk: so few that every transfer takes many.
-const CHUNK_BYTES: usize = 150;
+const CHUNK_BYTES: usize = 60;
 
 /// A node's snapshots: what `synod_store::Shelf` does, in memory, with its seals.
 #[derive(Debug)]
@@ -69,17 +69,22 @@ impl Shelf {
         news
     }
 
-    /// Something happens to a snapshot at rest; which one.
-    pub(crate) fn rot(&mut self, rng: &mut Rng) -> Option<Slot> {
-        let place = rng.usize(0..self.standing.len().max(1));
-        let (slot, bytes) = self.standing.iter_mut().rev().nth(place)?;
+    /// Something happens to snapshots at rest, to one or to all; which ones.
+    pub(crate) fn rot(&mut self, rng: &mut Rng) -> Vec<Slot> {
+        let all: Vec<Slot> = self.standing.keys().copied().collect();
+        let some = if rng.bool() { rng.choice(all).into_iter().collect() } else { all };
+        some.iter().for_each(|slot| self.rot_one(*slot, rng));
+        some
+    }
+
+    fn rot_one(&mut self, slot: Slot, rng: &mut Rng) {
+        let Some(bytes) = self.standing.get_mut(&slot) else { return };
         let at = rng.usize(0..bytes.len().max(1));
         match bytes.get_mut(at) {
             Some(byte) if rng.bool() => *byte ^= 1 << rng.u8(0..8),
             Some(_) => bytes.truncate(at),
             None => {}
         }
-        Some(*slot)
     }
 
     fn read(&self, slot: Slot, number: u32) -> Option<(u32, Bytes)> {

@@ -16,8 +16,11 @@ use crate::{
     violation::Checked,
 };
 
-/// How long a node stays off.
+/// How long a node stays off; and one time in so many, how long it does so that the others' logs no
+/// longer reach back to what it knows.
 const OFF_US: (u64, u64) = (MS, 800 * MS);
+const LONG_OFF_US: (u64, u64) = (800 * MS, 3 * SECOND);
+const LONG_OFF_ONE_IN: u8 = 6;
 
 /// How long somebody stands still.
 const PAUSE_US: (u64, u64) = (30 * MS, 1_500 * MS);
@@ -149,9 +152,10 @@ impl World {
     }
 
     fn rot_snapshot(&mut self, id: NodeId, rng: &mut Rng) {
-        if let Some(slot) = self.node(id).shelf.rot(rng) {
+        let rotted = self.node(id).shelf.rot(rng);
+        if !rotted.is_empty() {
             self.rotten.insert(id);
-            self.story.tell(self.now_us, || format!("{id}'s snapshot of {slot} decays"));
+            self.story.tell(self.now_us, || format!("{id}'s snapshots {rotted:?} decay"));
         }
     }
 
@@ -191,7 +195,9 @@ impl World {
     /// A node stops, and starts again after a while.
     pub(super) fn stop(&mut self, id: NodeId, how: Stop, story: &str) {
         let mut rng = self.rng.fork();
-        let back = self.now_us + rng.u64(OFF_US.0..=OFF_US.1);
+        let long = rng.u8(0..LONG_OFF_ONE_IN) == 0;
+        let (least, most) = if long { LONG_OFF_US } else { OFF_US };
+        let back = self.now_us + rng.u64(least..=most);
         let node = self.node(id);
         node.cut = None;
         let Some(up) = node.up.take() else { return };
