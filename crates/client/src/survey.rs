@@ -17,9 +17,9 @@ const STRAGGLERS_MIN: Duration = Duration::from_millis(300);
 const STRAGGLERS_FACTOR: u32 = 2;
 
 impl Route {
-    /// How every node sees itself, asked all at once, in the order of the configuration. A node that
-    /// is silent when a quorum has spoken is not waited for until the deadline: it shows as not
-    /// reached, soon.
+    /// How every node sees itself, asked all at once, in the order of the configuration. A node
+    /// that is silent when a quorum has spoken is not waited for until the deadline: it shows as
+    /// not reached, soon.
     pub(crate) async fn survey(
         self: &Arc<Self>,
         deadline: Deadline,

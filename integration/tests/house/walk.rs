@@ -5,8 +5,8 @@ use std::fs;
 
 use crate::{files, top};
 
-/// Names in the walks are written as `` `crate::file.rs` → `Type::function` `` or plain
-/// `` `function()` ``: everything in backticks that ends in `()` is a function.
+/// Everything in backticks that ends in `()` is a function, of its type where one is named:
+/// `` `Peer::step()` ``, `` `admit()` ``.
 fn functions_named(section: &str) -> Vec<String> {
     section
         .split('`')
@@ -40,9 +40,9 @@ fn every_function_that_the_walks_name_exists() {
                 None => (None, name.as_str()),
             };
             let found = sources.iter().any(|source| {
-                let defined = source.contains(&format!("fn {function}("))
-                    || source.contains(&format!("fn {function}<"));
-                defined && owner.is_none_or(|owner| source.contains(owner))
+                let has = |text: String| source.contains(&text);
+                let defined = has(format!("fn {function}(")) || has(format!("fn {function}<"));
+                defined && owner.is_none_or(|owner| has(format!("impl {owner} {{")))
             });
             assert!(found, "{title}: `{name}()` does not exist");
         }
