@@ -8,10 +8,17 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use synod_integration::synod;
+
+/// A demo is six processes with six disks: two at once on a small machine would measure each other.
+fn alone() -> MutexGuard<'static, ()> {
+    static STAGE: Mutex<()> = Mutex::new(());
+    STAGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Starts a demo whose temporary files go below `place`.
 fn start(place: &Path, args: &[&str]) -> Child {
@@ -21,6 +28,7 @@ fn start(place: &Path, args: &[&str]) -> Child {
         .env("TMPDIR", place)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap()
 }
@@ -40,18 +48,23 @@ fn alive(place: &Path) -> Vec<String> {
     found
 }
 
-fn nothing_is_left(place: &Path) {
+fn nobody_is_left(place: &Path) {
     let begun = Instant::now();
     while !alive(place).is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(30), "left running: {:?}", alive(place));
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn nothing_is_left(place: &Path) {
+    nobody_is_left(place);
     let left: Vec<_> = fs::read_dir(place).unwrap().flatten().map(|entry| entry.path()).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }
 
 #[test]
 fn every_satellite_is_accounted_for_after_all_four_kinds_of_kill() {
+    let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let reports = tempfile::tempdir().unwrap();
     let report = reports.path().join("report.json");
@@ -84,49 +97,102 @@ fn every_satellite_is_accounted_for_after_all_four_kinds_of_kill() {
 
 #[test]
 fn a_lone_coordinator_makes_everybody_wait_until_it_is_back() {
+    let _alone = alone();
     let place = tempfile::tempdir().unwrap();
-    let args = ["--nodes", "1", "--for", "6s", "--seed", "5"];
+    let args = ["--nodes", "1", "--for", "6s", "--seed", "5", "-o", "json"];
     let output = start(place.path(), &args).wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("lone coordinator"), "{said}");
+    assert_eq!(said.matches("a lone coordinator blocks").count(), 1, "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kills = report["kills"].as_array().unwrap();
+    let of = |what: &str| kills.iter().find(|kill| kill["what"] == what).unwrap();
+    // It is back only after three seconds, and nothing is decided before.
+    assert!(of("leader")["first_commit_after_ms"].as_u64().unwrap() >= 3_000, "{report}");
+    assert!(of("leader")["in_doubt"].as_u64().unwrap() > 0, "{report}");
+    assert!(kills.iter().all(|kill| kill["what"] != "follower"), "{report}");
     nothing_is_left(place.path());
 }
 
-/// Interrupted, or killed so that no line of it runs any more: its processes end all the same.
+/// Waits until a demo has said that every process is up; what it says from there on.
+fn until_up(demo: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let stdout = demo.stdout.take().unwrap();
+    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("joined")), "the demo ended early");
+    lines
+}
+
+/// Asked to end in any way, it ends its processes and takes its files along.
 #[test]
-fn whatever_ends_the_demo_ends_its_processes() {
-    for (signal, cleans_up) in [("INT", true), ("KILL", false)] {
+fn whoever_ends_the_demo_finds_nothing_left_behind() {
+    let _alone = alone();
+    for signal in ["INT", "TERM", "HUP"] {
         let place = tempfile::tempdir().unwrap();
         let mut demo = start(place.path(), &["--for", "60s"]);
-        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
-        // It says so when every process is up.
-        let up = lines.by_ref().map_while(Result::ok).any(|line| line.contains("joined"));
-        assert!(up, "the demo ended early");
+        let lines = until_up(&mut demo);
         let id = demo.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
         drop(lines);
-        assert!(!demo.wait().unwrap().success());
-        if cleans_up {
-            nothing_is_left(place.path());
-        } else {
-            let begun = Instant::now();
-            while !alive(place.path()).is_empty() {
-                assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", alive(place.path()));
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
+        assert_eq!(demo.wait().unwrap().code(), Some(130), "{signal}");
+        nothing_is_left(place.path());
     }
 }
 
+/// Killed so that no line of it runs any more: its processes end all the same.
 #[test]
-fn a_script_plays_its_own_kills_and_a_wrong_one_plays_nothing() {
+fn a_demo_that_is_killed_does_not_outlive_itself() {
+    let _alone = alone();
     let place = tempfile::tempdir().unwrap();
-    let script = place.path().join("kills.txt");
+    let mut demo = start(place.path(), &["--for", "60s"]);
+    let lines = until_up(&mut demo);
+    demo.kill().unwrap();
+    drop(lines);
+    assert!(!demo.wait().unwrap().success());
+    nobody_is_left(place.path());
+}
+
+/// `synod demo | head`: whoever has read enough does not wait for the rest.
+#[test]
+fn a_demo_that_nobody_reads_ends_and_leaves_nothing() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let mut demo = start(place.path(), &["--for", "60s"]);
+    drop(until_up(&mut demo));
+    assert_eq!(demo.wait().unwrap().code(), Some(141));
+    nothing_is_left(place.path());
+}
+
+#[test]
+fn a_script_plays_its_own_kills_and_dir_keeps_what_they_left() {
+    let _alone = alone();
+    let (place, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let script = kept.path().join("kills.txt");
+    fs::write(&script, "1s follower # first\n\n1500ms leader\n").unwrap();
+    let dir = kept.path().join("files");
+    let (script, dir_text) = (script.to_str().unwrap(), dir.to_str().unwrap());
+    let args = ["--script", script, "--dir", dir_text, "--for", "3s", "--rtt", "2ms", "-o", "json"];
+    let output = start(place.path(), &args).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kills: Vec<_> = report["kills"].as_array().unwrap().iter().map(|k| &k["what"]).collect();
+    assert_eq!(kills, ["follower", "leader"]);
+    assert!(said.contains("files are kept in"), "{said}");
+    for left in ["n1.log", "east.log", "c/n1.toml", "east-shard"] {
+        assert!(dir.join(left).exists(), "{left} is not kept");
+    }
+    nobody_is_left(&dir);
+    nothing_is_left(place.path());
+}
+
+#[test]
+fn a_wrong_script_plays_nothing() {
+    let _alone = alone();
+    let (place, scripts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let script = scripts.path().join("kills.txt");
     fs::write(&script, "1s leader\n2s king\n").unwrap();
     let args = ["--script", script.to_str().unwrap()];
     let output = start(place.path(), &args).wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    fs::remove_file(script).unwrap();
     nothing_is_left(place.path());
 }

@@ -20,6 +20,8 @@ pub(crate) enum Code {
     Bug,
     /// The machine failed us: its disk, its files.
     Machine,
+    /// Somebody asked us to end. What a shell says of a process that SIGINT ended.
+    Interrupted,
     /// Whoever read our output left. What a shell says of a process that SIGPIPE ended.
     ReaderLeft,
 }
@@ -34,6 +36,7 @@ impl Code {
             Code::Refused => 5,
             Code::Bug => 70,
             Code::Machine => 74,
+            Code::Interrupted => 130,
             Code::ReaderLeft => 141,
         }
     }

@@ -42,7 +42,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
     let common = &cli.common;
     match &cli.verb {
-        Verb::Demo(args) => demo::run(args),
+        Verb::Demo(args) => demo::run(common, args),
         Verb::Init(args) => verbs::init::run(common, args),
         Verb::Start(args) => verbs::start::run(common, args),
         Verb::Shard(args) => verbs::shard::run(common, args),

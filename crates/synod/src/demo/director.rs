@@ -9,13 +9,17 @@ use synod_client::{Client, machine::TxnId};
 use tokio::time::{sleep, sleep_until};
 
 use super::{
-    ledger::Ledger,
+    ledger::{Ledger, Totals},
     report::Kill,
     says::{OwnerHears, line},
-    scene::{SHARDS, Scene},
+    scene::{OWNER, SHARDS, Scene},
     script::{Planned, Victim},
+    teller::Teller,
 };
-use crate::exit::{Code, Failure};
+use crate::{
+    exit::{Code, Failure},
+    units,
+};
 
 /// What was killed stays dead this long.
 const DEAD_FOR: Duration = Duration::from_millis(1_200);
@@ -32,16 +36,28 @@ pub(crate) struct Director<'a> {
     pub(crate) client: Client,
     pub(crate) ledger: Ledger,
     pub(crate) nodes: u16,
-    pub(crate) begun: Instant,
+    pub(crate) teller: &'a Teller,
     pub(crate) moving_since: Instant,
 }
 
-impl Director<'_> {
-    /// Says one line, with the time.
-    pub(crate) fn narrate(&self, text: &str) {
-        anstream::println!("{:5.1} s  {text}", self.begun.elapsed().as_secs_f64());
-    }
+/// A murder just committed.
+struct Murder {
+    victim: Victim,
+    /// The name of the process.
+    who: String,
+    at: Instant,
+    /// Prepared and undecided at that moment.
+    doubted: BTreeSet<TxnId>,
+}
 
+/// What came of it, as far as it came in time.
+#[derive(Clone, Copy)]
+struct Recovery {
+    first_commit: Option<Duration>,
+    resolved: Option<Duration>,
+}
+
+impl Director<'_> {
     /// Plays every planned kill, each when its moment has come and the one before is over.
     pub(crate) async fn play(&mut self, script: &[Planned]) -> Result<Vec<Kill>, Failure> {
         let mut kills = Vec::new();
@@ -54,107 +70,113 @@ impl Director<'_> {
 
     async fn kill(&mut self, victim: Victim) -> Result<Kill, Failure> {
         let who = self.pick(victim).await?;
+        // A follower is killed in the midst of things; at the others' deaths every move in flight
+        // shall stand where it hurts most.
         let hold = victim != Victim::Follower;
         if hold {
             self.tell(OwnerHears::Hold).await?;
             if self.ledger.held(PATIENCE).await.is_none() {
-                self.narrate("(not every move came to stand between votes and decision)");
+                self.teller.tell("not every move came to stand between votes and decision")?;
             }
         }
         let doubted = self.in_doubt().await;
         let before = self.ledger.totals();
         self.scene.actor(&who)?.murder().await;
-        let at = Instant::now();
-        let place = if hold { ", between votes and decision" } else { "" };
-        self.narrate(&format!(
-            "KILLED {who}, the {}{place}: {} branches in doubt",
-            victim.word(),
-            doubted.len()
-        ));
+        let murder = Murder { victim, who, at: Instant::now(), doubted };
+        self.teller.tell(&murder.told(hold))?;
         if victim == Victim::Owner {
-            self.ledger.add_unknown(doubted.len() as u64);
+            self.ledger.add_unknown(murder.doubted.len() as u64);
             self.bring_owner_back().await?;
         } else if hold {
             self.tell(OwnerHears::Go).await?;
         }
-        let (first_commit, resolved) = self.watch_recovery(victim, &who, at, &doubted).await?;
-        let after = self.ledger.totals();
-        self.tell_outcome(first_commit, resolved);
-        self.narrate(&format!(
-            "{} moved and {} aborted since; {who} is back",
-            after.committed - before.committed,
-            after.aborted - before.aborted
-        ));
+        let recovery = self.watch_recovery(&murder).await?;
+        self.tell_outcome(&murder, recovery, before).await?;
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Ok(Kill {
             what: victim.word(),
-            who,
-            at_ms: ms(at.duration_since(self.moving_since)),
-            in_doubt: doubted.len() as u64,
-            first_commit_after_ms: first_commit.map(ms),
-            resolved_after_ms: resolved.map(ms),
+            at_ms: ms(murder.at.duration_since(self.moving_since)),
+            in_doubt: murder.doubted.len() as u64,
+            first_commit_after_ms: recovery.first_commit.map(ms),
+            resolved_after_ms: recovery.resolved.map(ms),
         })
     }
 
-    fn tell_outcome(&self, first_commit: Option<Duration>, resolved: Option<Duration>) {
+    async fn tell_outcome(
+        &self,
+        murder: &Murder,
+        recovery: Recovery,
+        before: Totals,
+    ) -> Result<(), Failure> {
         let shown = |span: Option<Duration>| match span {
-            Some(span) => format!("after {} ms", span.as_millis()),
+            Some(span) => format!("after {}", units::span(span)),
             None => "not in time".to_owned(),
         };
-        self.narrate(&format!(
-            "first commit {}, nothing of it in doubt {}",
-            shown(first_commit),
-            shown(resolved)
-        ));
-        if self.nodes == 1 {
-            self.narrate("that is what a lone coordinator does: everybody waited for it");
+        let (who, after) = (&murder.who, self.ledger.totals());
+        self.teller.tell(&format!(
+            "✓ {who} is back · first commit {}, nothing in doubt of what was {} · {} moved and {} \
+             aborted meanwhile",
+            shown(recovery.first_commit),
+            shown(recovery.resolved),
+            after.committed - before.committed,
+            after.aborted - before.aborted,
+        ))?;
+        match (murder.victim, self.nodes) {
+            (Victim::Leader, 1) => self.teller.tell(&format!(
+                "  until {who} was back, nothing could be decided and both shards held their \
+                 locks: a lone coordinator blocks"
+            )),
+            (Victim::Leader, _) => {
+                let leader = self.leader().await?;
+                self.teller.tell(&format!(
+                    "  {leader} leads; a lone coordinator would have blocked until {who} was back: \
+                     synod demo --nodes 1"
+                ))
+            }
+            (Victim::Owner | Victim::Shard | Victim::Follower, _) => Ok(()),
         }
     }
 
     /// Brings the dead back after a while, and waits for the first commit and the last doubt.
-    async fn watch_recovery(
-        &mut self,
-        victim: Victim,
-        who: &str,
-        at: Instant,
-        doubted: &BTreeSet<TxnId>,
-    ) -> Result<(Option<Duration>, Option<Duration>), Failure> {
+    async fn watch_recovery(&mut self, murder: &Murder) -> Result<Recovery, Failure> {
         let dead_for = if self.nodes == 1 { LONE_DEAD_FOR } else { DEAD_FOR };
         let (ledger, client) = (self.ledger.clone(), self.client.clone());
         let watching = async {
-            tokio::join!(
-                ledger.commit_after(at, PATIENCE),
-                resolved(&client, doubted, at, PATIENCE)
-            )
+            let (first_commit, resolved) = tokio::join!(
+                ledger.commit_after(murder.at, PATIENCE),
+                resolved(&client, &murder.doubted, murder.at, PATIENCE)
+            );
+            Recovery { first_commit, resolved }
         };
         let bringing_back = async {
-            if victim != Victim::Owner {
+            // The owner's successor is there already.
+            if murder.victim != Victim::Owner {
                 sleep(dead_for).await;
-                self.scene.enter(who).await?;
+                self.scene.enter(&murder.who).await?;
             }
             Ok::<_, Failure>(())
         };
-        let (seen, back) = tokio::join!(watching, bringing_back);
+        let (recovery, back) = tokio::join!(watching, bringing_back);
         back?;
-        Ok(seen)
+        Ok(recovery)
     }
 
     /// Starts a new owner in the place of the dead one.
     pub(crate) async fn bring_owner_back(&mut self) -> Result<(), Failure> {
-        let lines = self.scene.start("owner")?;
+        let lines = self.scene.start(OWNER)?;
         self.ledger.follow(lines);
         Ok(())
     }
 
     /// Tells the owner.
     pub(crate) async fn tell(&mut self, word: OwnerHears) -> Result<(), Failure> {
-        self.scene.actor("owner")?.tell(&line(&word)).await;
+        self.scene.actor(OWNER)?.tell(&line(&word)).await;
         Ok(())
     }
 
     async fn pick(&self, victim: Victim) -> Result<String, Failure> {
         match victim {
-            Victim::Owner => Ok("owner".to_owned()),
+            Victim::Owner => Ok(OWNER.to_owned()),
             Victim::Shard => Ok(SHARDS[0].to_owned()),
             Victim::Leader | Victim::Follower => {
                 let leader = self.leader().await?;
@@ -172,10 +194,8 @@ impl Director<'_> {
     pub(crate) async fn leader(&self) -> Result<String, Failure> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            let heard = self.client.status_all().await;
-            let leading = heard.into_iter().filter_map(|(_, said)| said.ok());
-            if let Some(status) = leading.into_iter().find(|status| status.role == "leader") {
-                return Ok(status.node);
+            if let Some(leader) = self.client.leading().await.node {
+                return Ok(leader);
             }
             sleep(LOOK_EVERY).await;
         }
@@ -189,6 +209,24 @@ impl Director<'_> {
             all.extend(self.client.shard(shard).in_doubt().await.unwrap_or_default());
         }
         all
+    }
+}
+
+impl Murder {
+    fn told(&self, held: bool) -> String {
+        let (who, doubted) = (&self.who, self.doubted.len());
+        let whom = match self.victim {
+            Victim::Leader => format!("{who}, the leader"),
+            Victim::Owner => "the owner of every transaction".to_owned(),
+            Victim::Shard => format!("{who}, a shard"),
+            Victim::Follower => format!("{who}, a follower"),
+        };
+        if held {
+            return format!(
+                "✂ KILLED {whom}, between votes and decision of {doubted} transactions"
+            );
+        }
+        format!("✂ KILLED {whom}, with {doubted} transactions in doubt")
     }
 }
 

@@ -1,14 +1,16 @@
-//! The demo's report, `synod.demo/1`.
+//! The demo's report, `synod.demo/1`, and what it must say for the run to have ended well.
+
+use std::fmt;
 
 use serde::Serialize;
+
+use super::script::{Planned, Victim};
+use crate::units::span_us;
 
 /// What a run showed. Within this schema fields are only added.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) schema: &'static str,
-    /// Nodes of the cluster.
-    pub(crate) nodes: u16,
-    pub(crate) seed: u64,
     /// How many there are.
     pub(crate) satellites: usize,
     /// How many were found exactly once, whole, in one of the catalogs.
@@ -27,7 +29,7 @@ pub(crate) struct Report {
     pub(crate) floor_us: u64,
     /// Whether nodes that applied the same slots hold the same state.
     pub(crate) state_hashes_equal: bool,
-    /// Branches that still wait for a verdict.
+    /// Transactions of which some shard still waits for a verdict.
     pub(crate) in_doubt_at_end: u64,
     pub(crate) ok: bool,
 }
@@ -37,15 +39,13 @@ pub(crate) struct Report {
 pub(crate) struct Kill {
     /// `leader`, `owner`, `shard` or `follower`.
     pub(crate) what: &'static str,
-    /// Who that was.
-    pub(crate) who: String,
-    /// Since the start.
+    /// Since the moves began.
     pub(crate) at_ms: u64,
-    /// Branches that were prepared without a verdict at that moment.
+    /// Transactions that were prepared without a verdict at that moment.
     pub(crate) in_doubt: u64,
     /// Until a move committed again.
     pub(crate) first_commit_after_ms: Option<u64>,
-    /// Until none of those branches was in doubt any more.
+    /// Until none of those transactions was in doubt any more.
     pub(crate) resolved_after_ms: Option<u64>,
 }
 
@@ -54,4 +54,123 @@ pub(crate) struct Kill {
 pub(crate) struct Quantiles {
     pub(crate) p50: u64,
     pub(crate) p99: u64,
+}
+
+impl Report {
+    /// Everything that is not as it must be, beside what the audit found in single records.
+    pub(crate) fn complaints(&self, script: &[Planned]) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut must = |holds: bool, what: String| {
+            if !holds {
+                found.push(what);
+            }
+        };
+        let (accounted, satellites) = (self.accounted, self.satellites);
+        must(accounted == satellites, format!("{accounted} of {satellites} are accounted for"));
+        must(self.committed > 0, "nothing was moved".to_owned());
+        must(
+            self.in_doubt_at_end == 0,
+            format!("{} are in doubt at the end", self.in_doubt_at_end),
+        );
+        must(self.state_hashes_equal, "the nodes' states differ or were not compared".to_owned());
+        must(self.kills.len() == script.len(), "not every kill was played".to_owned());
+        for Kill { what, at_ms, first_commit_after_ms, resolved_after_ms, .. } in &self.kills {
+            let of = format!("after the {what} was killed at {at_ms} ms");
+            must(first_commit_after_ms.is_some(), format!("nothing committed {of}"));
+            must(resolved_after_ms.is_some(), format!("something stayed in doubt {of}"));
+        }
+        let leaders = || self.kills.iter().filter(|kill| kill.what == Victim::Leader.word());
+        let in_doubt = leaders().next().is_none() || leaders().any(|kill| kill.in_doubt > 0);
+        must(in_doubt, "no leader was killed with prepared branches in doubt".to_owned());
+        found
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let states = if self.state_hashes_equal { "states agree" } else { "STATES DIFFER" };
+        write!(
+            f,
+            "{} of {} accounted for · {} committed, {} aborted, {} unknown · {} kills · {states} · \
+             {} in doubt · commit p50 {}, p99 {}, floor {}",
+            self.accounted,
+            self.satellites,
+            self.committed,
+            self.aborted,
+            self.unknown,
+            self.kills.len(),
+            self.in_doubt_at_end,
+            span_us(self.commit_us.p50),
+            span_us(self.commit_us.p99),
+            span_us(self.floor_us),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn kill(what: Victim, in_doubt: u64) -> Kill {
+        let (first_commit_after_ms, resolved_after_ms) = (Some(155), Some(183));
+        Kill { what: what.word(), at_ms: 9, in_doubt, first_commit_after_ms, resolved_after_ms }
+    }
+
+    fn good() -> Report {
+        Report {
+            schema: "synod.demo/1",
+            satellites: 979,
+            accounted: 979,
+            committed: 1,
+            aborted: 0,
+            unknown: 0,
+            kills: vec![kill(Victim::Leader, 0), kill(Victim::Leader, 8)],
+            commit_us: Quantiles { p50: 5_400, p99: 27_391 },
+            floor_us: 4_107,
+            state_hashes_equal: true,
+            in_doubt_at_end: 0,
+            ok: false,
+        }
+    }
+
+    fn complaints(spoil: impl Fn(&mut Report)) -> String {
+        let leader = Planned { at: Duration::ZERO, victim: Victim::Leader };
+        let mut report = good();
+        spoil(&mut report);
+        report.complaints(&[leader, leader]).join("; ")
+    }
+
+    /// The demo itself asserts what it shows; each thing that may go wrong is said by itself.
+    #[test]
+    fn a_run_ends_well_only_when_everything_is_as_it_must_be() {
+        assert_eq!(complaints(|_| ()), "");
+        assert_eq!(complaints(|r| r.accounted = 978), "978 of 979 are accounted for");
+        assert_eq!(complaints(|r| r.committed = 0), "nothing was moved");
+        assert_eq!(complaints(|r| r.in_doubt_at_end = 1), "1 are in doubt at the end");
+        assert!(complaints(|r| r.state_hashes_equal = false).contains("states differ"));
+        assert!(complaints(|r| drop(r.kills.pop())).contains("not every kill was played"));
+        let blocked = complaints(|r| r.kills[1].first_commit_after_ms = None);
+        assert_eq!(blocked, "nothing committed after the leader was killed at 9 ms");
+        let unresolved = complaints(|r| r.kills[1].resolved_after_ms = None);
+        assert_eq!(unresolved, "something stayed in doubt after the leader was killed at 9 ms");
+        let lucky = complaints(|r| r.kills[1].in_doubt = 0);
+        assert_eq!(lucky, "no leader was killed with prepared branches in doubt");
+    }
+
+    /// The fields of the schema, no more and no fewer.
+    #[test]
+    fn the_report_has_the_fields_of_its_schema() {
+        let report = serde_json::to_value(good()).unwrap();
+        let names = |value: &serde_json::Value| {
+            value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
+        };
+        let whole = "aborted accounted commit_us committed floor_us in_doubt_at_end kills ok \
+                     satellites schema state_hashes_equal unknown";
+        assert_eq!(names(&report), whole);
+        let kill = "at_ms first_commit_after_ms in_doubt resolved_after_ms what";
+        assert_eq!(names(&report["kills"][0]), kill);
+        assert_eq!(names(&report["commit_us"]), "p50 p99");
+    }
 }

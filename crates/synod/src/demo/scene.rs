@@ -21,6 +21,8 @@ use crate::{
 
 /// The two catalogs.
 pub(crate) const SHARDS: [&str; 2] = ["east", "west"];
+/// The process that moves satellites.
+pub(crate) const OWNER: &str = "owner";
 /// The demo's owners live this long in silence: short, so that a run shows what happens then.
 const OWNER_TTL_MS: u64 = 2_000;
 /// A process that does not listen by then will not.
@@ -35,8 +37,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Makes a cluster of `nodes` in `dir` and starts it with both shards.
-    pub(crate) async fn open(
+    /// Makes a cluster of `nodes` in `dir`, with both shards and an owner; nothing runs yet.
+    pub(crate) async fn build(
         dir: &Path,
         nodes: u16,
         rtt: Option<Duration>,
@@ -44,28 +46,36 @@ impl Scene {
     ) -> Result<Scene, Failure> {
         let (plan, relays) = build(dir, nodes, rtt, seed).await?;
         let mut scene = Scene { dir: dir.to_path_buf(), actors: BTreeMap::new(), _relays: relays };
-        for voter in &plan.voters {
-            let config = scene.config(&voter.name);
-            let args = ["start", "-c", &config, "--until-stdin-closes"];
-            scene.cast(&voter.name, &args);
+        for Voter { name, .. } in &plan.voters {
+            let config = scene.config(name);
+            scene.cast(name, &["start", "-c", &config, "--until-stdin-closes"]);
         }
-        for shard in SHARDS {
-            let (config, place) = (scene.config(shard), scene.path(&format!("{shard}-shard")));
-            let place = place.display().to_string();
-            let args =
-                ["shard", "--name", shard, "--data", &place, "-c", &config, "--until-stdin-closes"];
-            scene.cast(shard, &args);
+        for name in SHARDS {
+            let (config, data) = (scene.config(name), scene.path(&format!("{name}-shard")));
+            let data = data.display().to_string();
+            let args = ["shard", "--name", name, "--data", &data, "-c", &config];
+            scene.cast(name, &[&args[..], &["--until-stdin-closes"]].concat());
         }
-        let owner = [DemoOwner::WORD, "-c", &scene.config("owner"), "--seed", &seed.to_string()]
-            .map(str::to_owned);
-        scene.cast("owner", &owner.each_ref().map(String::as_str));
-        for voter in &plan.voters {
-            scene.enter(&voter.name).await?;
-        }
-        for shard in SHARDS {
-            scene.enter(shard).await?;
-        }
+        let (config, seed) = (scene.config(OWNER), seed.to_string());
+        scene.cast(OWNER, &[DemoOwner::WORD, "-c", &config, "--seed", &seed]);
         Ok(scene)
+    }
+
+    /// Starts every node and shard, and waits until each listens.
+    pub(crate) async fn open(&mut self) -> Result<(), Failure> {
+        let everybody: Vec<_> = self.actors.keys().filter(|name| *name != OWNER).cloned().collect();
+        // Nodes before shards: a shard listens when the cluster knows it.
+        let (shards, nodes): (Vec<_>, Vec<_>) =
+            everybody.into_iter().partition(|name| SHARDS.contains(&name.as_str()));
+        for name in nodes.iter().chain(&shards) {
+            self.enter(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Where everything is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn cast(&mut self, name: &str, args: &[&str]) {
@@ -141,7 +151,8 @@ async fn build(
     let cluster = dir.join("c");
     init::build(&cluster, &plan)?;
     let ttl = format!("session_ttl_ms = {OWNER_TTL_MS}\n");
-    write(&cluster.join("owner.toml"), &(ttl + &init::client_toml(&plan, "client")))?;
+    let owner = cluster.join(format!("{OWNER}.toml"));
+    write(&owner, &(ttl + &init::client_toml(&plan, "client")))?;
     let relays = match rtt {
         Some(rtt) => delay_links(&cluster, &plan, rtt, seed).await?,
         None => Vec::new(),

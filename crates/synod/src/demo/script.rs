@@ -45,16 +45,16 @@ pub(crate) struct Planned {
 /// The usual kills, spread over the run; a lone node has no follower to kill.
 pub(crate) fn usual(span: Duration, nodes: u16) -> Vec<Planned> {
     let at = |part: f64, victim| Planned { at: span.mul_f64(part), victim };
-    let mut kills = vec![at(0.12, Victim::Leader), at(0.36, Victim::Owner)];
-    kills.push(at(0.62, Victim::Shard));
+    let mut kills =
+        vec![at(0.12, Victim::Leader), at(0.36, Victim::Owner), at(0.62, Victim::Shard)];
     if nodes > 1 {
         kills.push(at(0.80, Victim::Follower));
     }
     kills
 }
 
-/// Reads a script: one kill a line, `3s leader`; `#` begins a comment.
-pub(crate) fn parse(text: &str) -> Result<Vec<Planned>, Failure> {
+/// Reads a script for a cluster of `nodes`: one kill a line, `3s leader`; `#` begins a comment.
+pub(crate) fn parse(text: &str, nodes: u16) -> Result<Vec<Planned>, Failure> {
     let mut kills = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
@@ -71,6 +71,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Planned>, Failure> {
         let victim = victim.trim();
         let victim = Victim::parse(victim)
             .ok_or_else(|| wrong(&format!("{victim:?} is none of leader owner shard follower")))?;
+        if victim == Victim::Follower && nodes == 1 {
+            return Err(wrong("a lone node has no follower"));
+        }
         kills.push(Planned { at, victim });
     }
     kills.sort_by_key(|kill| kill.at);
@@ -83,17 +86,19 @@ mod tests {
 
     #[test]
     fn a_script_is_moments_and_victims_in_any_order() {
-        let kills = parse("# warm up first\n 5s owner\n3s leader # early\n\n").unwrap();
+        let kills = parse("# warm up first\n 5s owner\n3s leader # early\n\n", 3).unwrap();
         let at = |s, victim| Planned { at: Duration::from_secs(s), victim };
         assert_eq!(kills, [at(3, Victim::Leader), at(5, Victim::Owner)]);
     }
 
     #[test]
     fn a_wrong_line_is_named_by_its_number() {
-        let error = parse("3s leader\n5s king").unwrap_err().to_string();
+        let error = parse("3s leader\n5s king", 3).unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("king"), "{error}");
-        assert!(parse("soon leader").is_err());
-        assert!(parse("3s").is_err());
+        assert!(parse("soon leader", 3).is_err());
+        assert!(parse("3s", 3).is_err());
+        assert!(parse("3s follower", 3).is_ok());
+        assert!(parse("3s follower", 1).is_err());
     }
 
     #[test]
