@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-/// `0.44 ms`, `7.8 ms`, `212 ms`, `45 s`, `12 min`, `5 h 07 min`, `3 d 04 h`.
+/// `0.44 ms`, `7.8 ms`, `212 ms`, `2.5 s`, `45 s`, `12 min`, `5 h 07 min`, `3 d 04 h`.
 pub(crate) fn span(span: Duration) -> String {
     let (us, s) = (span.as_micros(), span.as_secs());
     match s {
         0 if us < 1_000 => format!("{:.2} ms", span.as_secs_f64() * 1e3),
         0 if us < 10_000 => format!("{:.1} ms", span.as_secs_f64() * 1e3),
         0 => format!("{} ms", us / 1_000),
-        1..120 => format!("{s} s"),
+        1..10 => format!("{:.1} s", span.as_secs_f64()),
+        10..120 => format!("{s} s"),
         120..7_200 => format!("{} min", s / 60),
         7_200..172_800 => format!("{} h {:02} min", s / 3_600, s / 60 % 60),
         _ => format!("{} d {:02} h", s / 86_400, s / 3_600 % 24),
@@ -59,6 +60,7 @@ mod tests {
             (440, "0.44 ms"),
             (7_840, "7.8 ms"),
             (212_900, "212 ms"),
+            (2_528_000, "2.5 s"),
             (45_000_000, "45 s"),
             (720_000_000, "12 min"),
             (18_420_000_000, "5 h 07 min"),

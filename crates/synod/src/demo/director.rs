@@ -114,9 +114,10 @@ impl Director<'_> {
         };
         let (who, after) = (&murder.who, self.ledger.totals());
         self.teller.tell(&format!(
-            "✓ {who} is back · first commit {}, nothing in doubt of what was {} · {} moved and {} \
+            "✓ {who} is back · first commit {}, the {} in doubt resolved {} · {} moved and {} \
              aborted meanwhile",
             shown(recovery.first_commit),
+            murder.doubted.len(),
             shown(recovery.resolved),
             after.committed - before.committed,
             after.aborted - before.aborted,
