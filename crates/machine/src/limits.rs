@@ -1,6 +1,9 @@
 //! The limits of a request, in one place: the door checks them before anything is proposed, and the
 //! machine checks them again, since what is in the log may come from an older door.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 
 use crate::branch::Work;

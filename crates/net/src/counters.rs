@@ -21,6 +21,11 @@ pub struct Counters {
     pub questions_refused: u64,
     /// Handshakes that failed or took too long.
     pub handshakes_failed: u64,
+    /// Handshakes put off until the caller had proved its address, because too many were under way.
+    pub handshakes_put_off: u64,
+    /// Handshakes refused because far too many were under way, or because none of them came to an
+    /// end in time to begin this one.
+    pub handshakes_refused: u64,
     /// Connections refused by a limit, or for who they came from.
     pub connections_refused: u64,
 }
@@ -64,6 +69,8 @@ pub(crate) struct Tally {
     pub(crate) frames_stalled: Count,
     pub(crate) questions_refused: Count,
     pub(crate) handshakes_failed: Count,
+    pub(crate) handshakes_put_off: Count,
+    pub(crate) handshakes_refused: Count,
     pub(crate) connections_refused: Count,
 }
 
@@ -75,6 +82,8 @@ impl Tally {
             frames_stalled: self.frames_stalled.read(),
             questions_refused: self.questions_refused.read(),
             handshakes_failed: self.handshakes_failed.read(),
+            handshakes_put_off: self.handshakes_put_off.read(),
+            handshakes_refused: self.handshakes_refused.read(),
             connections_refused: self.connections_refused.read(),
         }
     }

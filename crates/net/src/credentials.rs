@@ -108,6 +108,14 @@ impl Credentials {
         Credentials { roots, certified, reset_key, identity, ends_at: 0 }
     }
 
+    /// The same, with the leaf so many times in the chain.
+    #[cfg(test)]
+    pub(crate) fn stretched(mut self, times: usize) -> Credentials {
+        let chain = vec![self.certified.cert[0].clone(); times];
+        self.certified = Arc::new(CertifiedKey::new(chain, Arc::clone(&self.certified.key)));
+        self
+    }
+
     /// Who they prove.
     pub fn identity(&self) -> &Identity {
         &self.identity

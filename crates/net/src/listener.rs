@@ -123,13 +123,17 @@ impl Listener {
     {
         let half_open = Arc::new(AtomicUsize::new(0));
         while let Some(incoming) = self.endpoint.accept().await {
-            let limits = &self.house.limits;
+            let House { limits, tally, .. } = &*self.house;
             let now = half_open.load(Relaxed);
             if now >= limits.half_open_max {
+                if let Some(total) = tally.handshakes_refused.one() {
+                    warn!(under_way = now, total, "handshakes are refused: too many");
+                }
                 incoming.refuse();
                 continue;
             }
             if now >= limits.half_open && incoming.may_retry() {
+                tally.handshakes_put_off.add(1);
                 // Retry costs us no state; a flood from forged addresses ends here.
                 let _gone = incoming.retry();
                 continue;
@@ -190,7 +194,7 @@ async fn arrive(incoming: Incoming, house: &House) -> Option<Arrived> {
         None
     };
     let Ok(Ok(turn)) = timeout(house.limits.turn_wait, house.turns.acquire()).await else {
-        if let Some(total) = house.tally.connections_refused.one() {
+        if let Some(total) = house.tally.handshakes_refused.one() {
             warn!(%from, total, "too many handshakes");
         }
         incoming.refuse();

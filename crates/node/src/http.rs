@@ -1,12 +1,17 @@
 //! Health and metrics over plain HTTP, on loopback unless told otherwise. They show no keys, no
 //! values and no names of clients.
 
+mod strict;
+#[cfg(test)]
+mod tests;
+
 use std::{net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{RawQuery, State},
+    extract::{RawQuery, Request, State},
     http::{StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -24,20 +29,40 @@ use tokio::{
 };
 use tracing::debug;
 
+use self::strict::Strict;
 use crate::{
     driver::Question,
     health::{self, Found, Name, Ready},
     metrics::Metrics,
 };
 
-/// A header block above this is refused (431): no honest probe sends more.
-const HEADER_BYTES_MAX: usize = 16 << 10;
-/// A probe that takes longer to send its header is closed.
-const HEADER_WITHIN: Duration = Duration::from_secs(5);
-/// A connection lives for so long at most, whatever it does: idle ones cost a place.
-const CONNECTION_WITHIN: Duration = Duration::from_secs(60);
-/// And for so long more, to finish an answer.
-const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
+/// What a probe may not exceed. A test can make it small.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Connections at once; one more is turned away (503).
+    pub(crate) connections_max: usize,
+    /// A header block above this is refused (431): no honest probe sends more.
+    pub(crate) header_bytes_max: usize,
+    /// A probe that takes longer to send its header is closed.
+    pub(crate) header_within: Duration,
+    /// A connection lives for so long at most, whatever it does: idle ones cost a place.
+    pub(crate) connection_within: Duration,
+    /// And for so long more, to finish an answer.
+    pub(crate) goodbye_within: Duration,
+}
+
+impl Limits {
+    pub(crate) fn new(connections_max: usize) -> Limits {
+        Limits {
+            connections_max,
+            header_bytes_max: 16 << 10,
+            header_within: Duration::from_secs(5),
+            connection_within: Duration::from_secs(60),
+            goodbye_within: Duration::from_secs(5),
+        }
+    }
+}
+
 /// The loop answers within this, or it does not tick.
 const LOOP_WITHIN: Duration = Duration::from_secs(1);
 /// The checks that take a round of the cluster answer within this.
@@ -54,19 +79,21 @@ pub(crate) struct Pages {
 }
 
 /// Serves until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, pages: Pages, connections_max: usize) {
+pub(crate) async fn serve(listener: TcpListener, pages: Pages, limits: Limits) {
+    let counters = pages.metrics.clone();
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(pages);
-    let room = Arc::new(Semaphore::new(connections_max));
+        .with_state(pages)
+        .layer(middleware::from_fn(refuse_what_no_probe_sends));
+    let house = House { room: Arc::new(Semaphore::new(limits.connections_max)), router, counters };
     // Dropped with this future, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => admit(stream, peer, &room, &router, &mut connections),
+                Ok((stream, peer)) => house.admit(stream, peer, limits, &mut connections),
                 Err(error) => {
                     debug!(%error, "an HTTP connection was not accepted");
                     // Out of descriptors, most likely: let some close.
@@ -78,39 +105,85 @@ pub(crate) async fn serve(listener: TcpListener, pages: Pages, connections_max: 
     }
 }
 
-fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    room: &Arc<Semaphore>,
-    router: &Router,
-    connections: &mut JoinSet<()>,
-) {
-    let Ok(permit) = room.clone().try_acquire_owned() else {
-        debug!(%peer, "too many HTTP connections");
-        connections.spawn(turn_away(stream));
-        return;
-    };
-    let service = TowerToHyperService::new(router.clone());
-    connections.spawn(async move {
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(HEADER_WITHIN)
-            .max_header_size(HEADER_BYTES_MAX)
-            .max_buf_size(HEADER_BYTES_MAX);
-        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-        let ended = match timeout(CONNECTION_WITHIN, connection.as_mut()).await {
-            Ok(ended) => ended,
-            Err(_elapsed) => {
-                // What is under way is answered; an idle connection closes at once.
-                connection.as_mut().graceful_shutdown();
-                timeout(GOODBYE_WITHIN, connection).await.unwrap_or(Ok(()))
-            }
+/// What every connection meets.
+struct House {
+    room: Arc<Semaphore>,
+    router: Router,
+    counters: Metrics,
+}
+
+impl House {
+    fn admit(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        limits: Limits,
+        connections: &mut JoinSet<()>,
+    ) {
+        let Ok(permit) = self.room.clone().try_acquire_owned() else {
+            self.counters.http_refused("connections");
+            connections.spawn(turn_away(stream));
+            return;
         };
-        if let Err(error) = ended {
-            debug!(%peer, %error, "an HTTP connection failed");
+        let (router, counters) = (self.router.clone(), self.counters.clone());
+        connections.spawn(async move {
+            if let Err(error) = converse(stream, router, counters.clone(), limits).await {
+                debug!(%peer, %error, "an HTTP connection failed");
+                if error.is_timeout() {
+                    counters.http_refused("slow");
+                } else if error.is_parse() {
+                    counters.http_refused("malformed");
+                }
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// One connection, from its first request to its last.
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    counters: Metrics,
+    limits: Limits,
+) -> hyper::Result<()> {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_within)
+        .max_header_size(limits.header_bytes_max)
+        .max_buf_size(limits.header_bytes_max);
+    let service = TowerToHyperService::new(router);
+    let mut connection =
+        pin!(http.serve_connection(TokioIo::new(Strict::new(stream, counters)), service));
+    match timeout(limits.connection_within, connection.as_mut()).await {
+        Ok(ended) => ended,
+        Err(_elapsed) => {
+            // What is under way is answered; an idle connection closes at once.
+            connection.as_mut().graceful_shutdown();
+            timeout(limits.goodbye_within, connection).await.unwrap_or(Ok(()))
         }
-        drop(permit);
-    });
+    }
+}
+
+/// hyper refuses what is no HTTP. This refuses what is, and what somebody on the way may read in
+/// another way than this node does (RFC 9112 §3.2 and §6.3): two hosts, or a body where none has
+/// any business.
+async fn refuse_what_no_probe_sends(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return closing(StatusCode::BAD_REQUEST, "more than one host is named\n");
+    }
+    let length = headers.get(header::CONTENT_LENGTH);
+    let empty = length.is_none_or(|length| length.as_bytes() == b"0");
+    if !empty || headers.contains_key(header::TRANSFER_ENCODING) {
+        return closing(StatusCode::PAYLOAD_TOO_LARGE, "these pages take no body\n");
+    }
+    next.run(request).await
+}
+
+/// An answer after which nothing more of the connection is read.
+fn closing(status: StatusCode, body: &'static str) -> Response {
+    (status, [(header::CONNECTION, "close")], body).into_response()
 }
 
 /// Says that there is no room, and closes; a peer that does not read it is not waited for.
@@ -230,20 +303,5 @@ impl Pages {
             return Ok(());
         }
         Err(format!("{free} bytes are free, {DISK_FREE_BYTES_MIN} are needed"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A misspelt exclusion must not look like a check that passed.
-    #[test]
-    fn only_known_options_are_taken() {
-        assert_eq!(options(""), Ok((false, vec![])));
-        let both = (true, vec![Name::Quorum, Name::DiskFree]);
-        assert_eq!(options("verbose&exclude=quorum&exclude=disk_free"), Ok(both));
-        assert!(options("exclude=quorom").is_err_and(|why| why.contains("linearizable_read")));
-        assert!(options("verbosely").is_err());
     }
 }

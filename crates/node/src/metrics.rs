@@ -16,7 +16,10 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use synod_machine::door::{NotApplied, Refusal, Said};
+use synod_machine::{
+    Rejection, Reply,
+    door::{NotApplied, Refusal, Said},
+};
 use synod_net::Counters;
 
 /// Whole numbers: slots, bytes, counts.
@@ -76,8 +79,13 @@ struct Inner {
     words_turned_away: Watermark,
     frames_malformed: Watermark,
     frames_dropped: Watermark,
+    frames_stalled: Watermark,
+    questions_refused: Watermark,
     handshakes_failed: Watermark,
+    handshakes_put_off: Watermark,
+    handshakes_refused: Watermark,
     connections_refused: Watermark,
+    http_refused: Family<ReasonLabel, Counter>,
 }
 
 /// What the driver reads off the replica, the mesh and the disk when somebody looks.
@@ -194,11 +202,36 @@ impl Metrics {
                 "frames_dropped",
                 "Frames dropped because a peer's queue was full",
             ),
+            frames_stalled: shown(
+                &mut registry,
+                "frames_stalled",
+                "Frames that stood still, half read, and cost their stream",
+            ),
+            questions_refused: shown(
+                &mut registry,
+                "questions_refused",
+                "Calls turned away unheard because too many bytes were waiting",
+            ),
             handshakes_failed: shown(&mut registry, "handshakes_failed", "Handshakes that failed"),
+            handshakes_put_off: shown(
+                &mut registry,
+                "handshakes_put_off",
+                "Handshakes put off until the caller had proved its address",
+            ),
+            handshakes_refused: shown(
+                &mut registry,
+                "handshakes_refused",
+                "Handshakes refused because too many were under way",
+            ),
             connections_refused: shown(
                 &mut registry,
                 "connections_refused",
-                "Client connections refused by a limit",
+                "Connections refused by a limit, or for who they came from",
+            ),
+            http_refused: reasons(
+                &mut registry,
+                "http_refused",
+                "HTTP connections refused or cut off, by reason",
             ),
             registry,
         };
@@ -219,6 +252,10 @@ impl Metrics {
 
     pub(crate) fn frame_foreign(&self, reason: &'static str) {
         self.0.frames_foreign.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    pub(crate) fn http_refused(&self, reason: &'static str) {
+        self.0.http_refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub(crate) fn frame_shed(&self) {
@@ -261,7 +298,11 @@ impl Metrics {
         inner.words_turned_away.reach(gauges.words_turned_away);
         inner.frames_malformed.reach(gauges.mesh.frames_malformed);
         inner.frames_dropped.reach(gauges.mesh.frames_dropped);
+        inner.frames_stalled.reach(gauges.mesh.frames_stalled);
+        inner.questions_refused.reach(gauges.mesh.questions_refused);
         inner.handshakes_failed.reach(gauges.mesh.handshakes_failed);
+        inner.handshakes_put_off.reach(gauges.mesh.handshakes_put_off);
+        inner.handshakes_refused.reach(gauges.mesh.handshakes_refused);
         inner.connections_refused.reach(gauges.mesh.connections_refused);
         for (peer, rtt) in &gauges.peer_rtts {
             let label = PeerLabel { peer: peer.clone() };
@@ -288,6 +329,9 @@ impl Metrics {
 /// The labels of an answer: how it ended, and why not if it did not.
 fn result_of(said: &Said) -> (&'static str, Option<&'static str>) {
     match said {
+        Said::Reply(Reply::Rejected(Rejection::TooMany { .. } | Rejection::TooManyOpen { .. })) => {
+            ("done", Some("table_full"))
+        }
         Said::Reply(_) | Said::Kept | Said::Answer(_) | Said::Verdicts(_) | Said::Status(_) => {
             ("done", None)
         }
@@ -387,6 +431,7 @@ mod tests {
     fn exercised() -> Metrics {
         let metrics = Metrics::new(1_800_000_000);
         metrics.frame_foreign("sender");
+        metrics.http_refused("slow");
         metrics.request("submit", &Said::Unknown, Some(Duration::from_millis(1)));
         metrics.request("submit", &Said::NotApplied(NotApplied::NoQuorum), None);
         let peer_rtts = vec![("n2".to_owned(), Some(Duration::from_micros(440)))];

@@ -105,6 +105,7 @@ impl Node {
             questions: asked,
             gone: gone_callers,
         };
+        let limits = http::Limits::new(config.http_connections_max());
         let pages = Pages { questions: questions.clone(), metrics, data: config.data() };
         info!(node = config.name(), %address, %http_address, "started");
         Ok(Node {
@@ -112,7 +113,7 @@ impl Node {
             http_address,
             questions,
             driver: tokio::spawn(driver.run(ears)),
-            pages: tokio::spawn(http::serve(listener, pages, config.http_connections_max())),
+            pages: tokio::spawn(http::serve(listener, pages, limits)),
             store_closed,
         })
     }

@@ -79,7 +79,7 @@ async fn handshakes_take_turns_and_who_has_none_for_long_is_refused() {
         world.assert_serves(mesh.address()).await;
         stall(&world, mesh.address()).await;
         assert_put_off(world.channel(app(), mesh.address()).await, "refused");
-        assert_eq!(mesh.counters().connections_refused, 1);
+        assert_eq!(mesh.counters().handshakes_refused, 1);
     }
 }
 
@@ -95,6 +95,76 @@ async fn a_handshake_that_stalls_gives_up_its_turn() {
     }
     world.assert_serves(mesh.address()).await;
     assert_eq!(mesh.counters().handshakes_failed, 0, "they have still time to go on");
+}
+
+/// A place among the handshakes is held by whoever begins one, so it is taken back in time.
+#[tokio::test]
+async fn a_handshake_that_never_ends_gives_its_place_back() {
+    let world = World::new();
+    let handshake = Duration::from_millis(50);
+    let limits = Limits { handshake, half_open_max: 1, ..Limits::DEFAULT };
+    let mesh = world.alone_with("n1", limits).await;
+    stall(&world, mesh.address()).await;
+    while mesh.counters().handshakes_failed < 1 {
+        tokio::task::yield_now().await;
+    }
+    world.assert_serves(mesh.address()).await;
+}
+
+/// Long enough that no handshake ends while a test looks at those under way.
+const FOR_EVER: Duration = Duration::from_secs(3_600);
+
+/// While handshakes are begun and left, from then on callers prove their address; the honest do, and
+/// are served in the middle of it.
+#[tokio::test]
+async fn a_flood_of_handshakes_that_are_left_half_open_keeps_nobody_out() {
+    let world = World::new();
+    let limits = Limits { handshake: FOR_EVER, half_open: 2, half_open_max: 4, ..Limits::DEFAULT };
+    let mesh = world.alone_with("n1", limits).await;
+    for _ in 0..12 {
+        stall(&world, mesh.address()).await;
+    }
+    while mesh.counters().handshakes_put_off < 10 {
+        tokio::task::yield_now().await;
+    }
+    world.assert_serves(mesh.address()).await;
+    let counters = mesh.counters();
+    assert_eq!((counters.handshakes_refused, counters.handshakes_failed), (0, 0));
+}
+
+/// Past the last limit a handshake is refused at once, and counted.
+#[tokio::test]
+async fn handshakes_past_the_last_limit_are_refused_and_counted() {
+    let world = World::new();
+    let limits = Limits { handshake: FOR_EVER, half_open: 9, half_open_max: 4, ..Limits::DEFAULT };
+    let mesh = world.alone_with("n1", limits).await;
+    for _ in 0..10 {
+        stall(&world, mesh.address()).await;
+    }
+    while mesh.counters().handshakes_refused < 6 {
+        tokio::task::yield_now().await;
+    }
+    assert_put_off(world.channel(app(), mesh.address()).await, "refused");
+}
+
+/// Security §8, a certificate of 64 KiB: what it takes to read one is refused, on either side.
+#[tokio::test]
+async fn a_chain_of_certificates_without_end_is_refused() {
+    let world = World::new();
+    let mesh = world.alone("n1").await;
+    let fat = world.credentials(app()).stretched(200);
+    // In TLS 1.3 the caller is done before its certificate has been looked at.
+    let (_endpoint, call) = world.ring(&fat, tls::ALPN_CLIENT, mesh.address(), "n1").await.unwrap();
+    let ended = call.connection.closed().await;
+    assert!(ended.to_string().contains("HandshakePayloadTooLarge"), "{ended}");
+    assert_eq!(mesh.counters().handshakes_failed, 1);
+    world.assert_serves(mesh.address()).await;
+
+    let mut config = world.config("n1", ANY, &[]);
+    config.credentials = config.credentials.stretched(200);
+    let (fat, events) = Mesh::open_with(config, Limits::DEFAULT).unwrap();
+    drop(echo(events));
+    assert!(world.channel(app(), fat.address()).await.is_err());
 }
 
 /// The first question is not answered yet, and takes all the room that one connection has.
