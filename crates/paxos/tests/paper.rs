@@ -5,7 +5,7 @@
 
 mod stage;
 
-use stage::{Stage, accept, accepted, ballot, prepare, promise, slot, value, voted};
+use stage::{Stage, accept, accepted, ballot, following, prepare, promise, slot, value, voted};
 use synod_paxos::*;
 
 fn refused(at: Ballot, promised: Ballot) -> Message {
@@ -285,6 +285,26 @@ fn a_refused_leader_stops_at_once_and_does_not_outbid() {
     assert!(!stage.peer.may_propose());
     assert_eq!(spoken.writes, []);
     assert!(stage.campaign() > higher, "the next campaign goes above what it heard");
+}
+
+/// Ballots that are only heard of start no campaign, for nodes would outbid each other for ever:
+/// that is the livelock of three in a line. Only the absence of a leader does.
+#[test]
+fn a_ballot_that_is_only_heard_of_starts_no_campaign() {
+    let mut stage = Stage::new(3);
+    let reign = ballot(1, 2);
+    let leading = Standing { reign: Some(reign), ..following(reign) };
+    for beat in 2..50 {
+        stage.wait(20);
+        stage.step(Input::Wake);
+        stage.hear(2, Message::Heartbeat { round: beat, standing: leading });
+        stage.answer(2, leading);
+        let rumour = Standing { sees_leader: true, ..following(ballot(beat, 3)) };
+        let spoken = stage.answer(3, rumour);
+        assert_eq!(stage.peer.role(), Role::Following { leader: Some(NodeId::new(2)) }, "{beat}");
+        assert_eq!(spoken.writes, []);
+    }
+    assert_eq!(stage.peer.promised(), Ballot::ZERO);
 }
 
 /// A leader that promises a higher ballot, by a prepare or by a vote, has promised to stop; and it

@@ -71,6 +71,21 @@ pub(crate) fn voted(at: Ballot, text: &str) -> Report {
     Report::Accepted { ballot: at, decree: value(text) }
 }
 
+/// How a follower at rest stands that hears no leader.
+pub(crate) fn following(promised: Ballot) -> Standing {
+    Standing {
+        process: Process::new(1),
+        promised,
+        reign: None,
+        quorum: true,
+        sees_leader: false,
+        disk_alive: true,
+        disk_sequence: 1,
+        chosen_upto: Slot::ZERO,
+        covered: Slot::ZERO,
+    }
+}
+
 impl Stage {
     /// Node 1 of `count`, fresh from formatting.
     pub(crate) fn new(count: u16) -> Stage {
@@ -161,21 +176,14 @@ impl Stage {
     /// Everyone answers the last heartbeat, as a follower at rest who has promised nothing above
     /// `promised` would.
     pub(crate) fn answer_heartbeat(&mut self, promised: Ballot) {
-        let standing = Standing {
-            process: Process::new(1),
-            promised,
-            reign: None,
-            quorum: true,
-            sees_leader: false,
-            disk_alive: true,
-            disk_sequence: 1,
-            chosen_upto: Slot::ZERO,
-            covered: Slot::ZERO,
-        };
-        let round = self.round;
         for other in self.others.clone() {
-            self.hear_as(other, Message::Alive { round, standing });
+            self.answer(other.node.get(), following(promised));
         }
+    }
+
+    /// One of the others answers the last heartbeat.
+    pub(crate) fn answer(&mut self, from: u16, standing: Standing) -> Spoken {
+        self.hear(from, Message::Alive { round: self.round, standing })
     }
 
     /// Lets time pass, all others answering, until the peer campaigns; its ballot.
