@@ -74,9 +74,11 @@ async fn takeovers_alone() -> Result<serde_json::Value, BenchError> {
     let mut stage = Stage::open(&synod()?, NODES)?;
     tokio::time::sleep(SETTLE).await;
     let takeovers = takeover::takeovers(&mut stage, KILLS).await?;
-    Ok(
-        serde_json::json!({ "schema": "synod.bench.takeover/1", "nodes": NODES, "takeovers": takeovers }),
-    )
+    Ok(serde_json::json!({
+        "schema": "synod.bench.takeover/1",
+        "nodes": NODES,
+        "takeovers": takeovers,
+    }))
 }
 
 /// The `synod` binary beside this one.

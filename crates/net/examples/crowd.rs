@@ -5,8 +5,8 @@
 //!
 //! A node and its crowd in one process, each on a runtime of its own with one thread. The node's
 //! clock is due every ten milliseconds; what is told is how long its thread worked between two
-//! ticks while the crowd connected, by the kernel's account of that thread: on a machine that others
-//! use too, the time that passed would tell of them.
+//! ticks while the crowd connected, by the kernel's account of that thread: on a machine that
+//! others use too, the time that passed would tell of them.
 
 use std::{
     error::Error,

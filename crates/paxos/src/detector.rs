@@ -56,8 +56,8 @@ const DEVIATION_MIN_DIVISOR: u64 = 10;
 /// Until so many intervals are known, a peer is a stranger.
 const SAMPLES_MIN: u64 = 8;
 
-/// How many times the floor a stranger may be silent: hardly ever too short where a rhythm has still
-/// to be learned (`docs/detectors.md`), and much sooner over than the longest silence.
+/// How many times the floor a stranger may be silent: hardly ever too short where a rhythm has
+/// still to be learned (`docs/detectors.md`), and much sooner over than the longest silence.
 const STRANGER_FACTOR: u32 = 3;
 
 /// What one node knows of how regularly it hears one other.

@@ -26,8 +26,8 @@ const ELECTION_MS: f64 = 50.0;
 /// How long a peer lives before it crashes: long enough to fill every window.
 const LIFE_US: u64 = 8_000_000;
 
-/// From one kill to the next, of a peer that is killed again and again. The first comes in the middle
-/// of it, so that none meets the crash after [`LIFE_US`].
+/// From one kill to the next, of a peer that is killed again and again. The first comes in the
+/// middle of it, so that none meets the crash after [`LIFE_US`].
 const LIVES_US: u64 = 2_000_000;
 
 /// How long it is away, at least and at most.

@@ -52,7 +52,7 @@ async fn in_a_flood_of_handshakes_callers_prove_their_address_and_come_in() {
     assert!(world.channel(app(), full.address()).await.is_err());
 }
 
-/// A handshake that is never gone on with: its first datagram comes, and nothing reaches the caller.
+/// A handshake that never goes on: its first datagram comes, and nothing reaches the caller.
 async fn stall(world: &World, at: SocketAddr) {
     let (ear, mouth) = (UdpSocket::bind(ANY).await.unwrap(), UdpSocket::bind(ANY).await.unwrap());
     let (credentials, nobody) = (world.credentials(app()), ear.local_addr().unwrap());
