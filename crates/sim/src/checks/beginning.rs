@@ -37,6 +37,14 @@ impl Beginning {
         life: Life,
         write: &Write,
     ) -> Result<bool, Violation> {
+        if let Write::Accepted { slot, .. } | Write::Chosen { slot, .. } = write {
+            let trimmed = ghost.asked(life.node).trimmed();
+            demand!(
+                *slot > trimmed,
+                "C1",
+                "{life} writes slot {slot}; its log begins at {trimmed}"
+            );
+        }
         let Write::Trimmed { upto } = *write else { return Ok(false) };
         let (node, facts) = (life.node, ghost.asked(life.node));
         demand!(

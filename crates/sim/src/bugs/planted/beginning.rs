@@ -73,16 +73,6 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
-        name: "vote where the log is trimmed",
-        does: "an acceptor whose state is lost votes on what was chosen long ago",
-        source: "",
-        edits: &[edit(
-            "paxos/src/peer/phase2.rs",
-            "(self.learner.upto(), «self.learner.settled()»)",
-            "self.learner.upto()",
-        )],
-    },
-    Bug {
         name: "snapshot installed in the machine alone",
         does: "the machine is replaced, and the peer does not hear of it",
         source: "",
