@@ -1,5 +1,6 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use redb::ReadableTable;
 use synod_client::machine::branch::{Work, Write};
 
 use super::{place::FILE, *};
@@ -225,4 +226,125 @@ fn a_file_that_is_no_store_is_called_damaged_and_left_alone() {
     let error = Store::open(dir.path(), "east", 7).err().unwrap();
     assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
     assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), whole);
+}
+
+/// A file cut short at any page, or inside one: refused, or whole as it was. Never a shard that has
+/// promised less.
+#[test]
+fn a_file_cut_short_anywhere_is_refused_or_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(FILE);
+    let (store, _) = open(dir.path());
+    (1..=3).for_each(|n| promise(&store, n));
+    drop(store);
+    let (whole, truth) = (fs::read(&file).unwrap(), open(dir.path()).1);
+    let pages = (0..whole.len()).step_by(4_096).flat_map(|page| [page, page + 1, page + 2_000]);
+    let mut refused = 0;
+    for length in pages.chain([whole.len() - 1]).filter(|length| *length < whole.len()) {
+        fs::write(&file, &whole[..length]).unwrap();
+        match Store::open(dir.path(), "east", 7) {
+            Ok((_, durable)) => assert_eq!(durable, truth, "cut at byte {length}"),
+            Err(error) => {
+                refused += 1;
+                let named = matches!(error, ShardError::Damaged { .. } | ShardError::Older { .. });
+                assert!(named, "cut at byte {length}: {error}");
+            }
+        }
+    }
+    assert!(refused > 10, "{refused} cuts only were of consequence");
+}
+
+/// A row of every kind that is not what was written: the shard ends by its name, before it serves.
+/// The pages' checksums are right, so that only the row's own seal can tell.
+#[test]
+fn a_damaged_row_of_any_kind_is_named() {
+    let facts = [
+        Write::Prepared { txn: TXN, work: Work::default() },
+        Write::Key { key: "a".into(), entry: Some(entry("1")) },
+        Write::Revision(Revision::new(5)),
+        Write::Run { session: TXN.session, first: 1, last: Some(6) },
+        Write::Floor { session: TXN.session, below: Some(1) },
+        Write::SessionsBelow(SessionId::new(2)),
+    ];
+    for table in [IDENTITY, PREPARED, RUNS, FLOORS, NUMBERS, KEYS] {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = open(dir.path());
+        let mut writing = store.write().unwrap();
+        facts.iter().for_each(|fact| writing.put(fact).unwrap());
+        writing.sync().unwrap();
+        flip_a_bit_of_each_row(&store, table);
+        drop(store);
+        let error = match Store::open(dir.path(), "east", 7) {
+            Err(error) => error,
+            // Keys are read when they are asked for, and judged then.
+            Ok((store, _)) if table.name == KEYS.name => {
+                assert!(store.scan(b"", None, 9, 1 << 20).is_err());
+                store.get(b"a").unwrap_err()
+            }
+            Ok(_) => panic!("a damaged row of {} was believed", table.name),
+        };
+        assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(table.name), "{error}");
+    }
+}
+
+fn flip_a_bit_of_each_row(store: &Store, table: Definition) {
+    let write = store.database.begin_write().unwrap();
+    {
+        let mut rows = write.open_table(table.table).unwrap();
+        let all: Vec<(Vec<u8>, Vec<u8>)> = rows
+            .range::<&[u8]>(..)
+            .unwrap()
+            .map(|row| row.map(|(key, row)| (key.value().to_vec(), row.value().to_vec())).unwrap())
+            .collect();
+        assert!(!all.is_empty(), "{} holds nothing", table.name);
+        for (key, mut row) in all {
+            let middle = row.len() / 2;
+            row[middle] ^= 1;
+            rows.insert(key.as_slice(), row.as_slice()).unwrap();
+        }
+    }
+    write.commit().unwrap();
+}
+
+/// No link is followed to the file, and nothing behind it is touched.
+#[test]
+fn a_link_in_the_place_of_the_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let (file, elsewhere) = (dir.path().join(FILE), dir.path().join("elsewhere"));
+    fs::rename(&file, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+    let before = fs::read(&elsewhere).unwrap();
+    let error = Store::open(dir.path(), "east", 7).err().unwrap();
+    assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
+    assert!(fs::read(&elsewhere).unwrap() == before, "it was written through the link");
+}
+
+/// A file that may not be written is refused as such, not as a damaged one.
+#[test]
+fn a_file_that_may_not_be_written_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let file = dir.path().join(FILE);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+    match Store::open(dir.path(), "east", 7) {
+        Err(ShardError::Io { source, .. }) => {
+            assert_eq!(source.kind(), std::io::ErrorKind::PermissionDenied);
+        }
+        Err(error) => panic!("{error}"),
+        // The superuser may write anything.
+        Ok(_) => assert!(fs::OpenOptions::new().write(true).open(&file).is_ok()),
+    }
+}
+
+/// The file of another shard, swapped in, is that shard's.
+#[test]
+fn another_shards_file_swapped_in_is_refused() {
+    let (east, west) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(open(east.path()));
+    drop(Store::open(west.path(), "west", 7).unwrap());
+    fs::copy(west.path().join(FILE), east.path().join(FILE)).unwrap();
+    let error = Store::open(east.path(), "east", 7).err().unwrap();
+    assert!(matches!(error, ShardError::Foreign { .. }), "{error}");
 }
