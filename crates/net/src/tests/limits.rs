@@ -167,6 +167,39 @@ async fn a_chain_of_certificates_without_end_is_refused() {
     assert!(world.channel(app(), fat.address()).await.is_err());
 }
 
+/// A client has so many questions open at once; one more waits for its turn, and for no other
+/// client's. Streams of its own to push bytes on it has none at all.
+#[tokio::test]
+async fn streams_of_one_client_are_limited_and_the_next_one_waits() {
+    let world = World::new();
+    let mesh = world.alone("n1").await;
+    let (_endpoint, connection) = world.let_in(app(), tls::ALPN_CLIENT, mesh.address(), "n1").await;
+    let mut open = Vec::new();
+    while let Some(opened) = at_once(connection.open_bi()) {
+        let (mut question, answer) = opened.unwrap();
+        // Begun and not ended, so that the stream stays.
+        question.write_all(&[crate::frame::VERSION]).await.unwrap();
+        open.push((question, answer));
+    }
+    // The hello was one of them.
+    assert_eq!(open.len(), 255);
+    assert!(at_once(connection.open_uni()).is_none(), "a client pushes nothing");
+    world.assert_serves(mesh.address()).await;
+    for (mut question, _answer) in open {
+        question.reset(0_u32.into()).unwrap();
+    }
+    connection.open_bi().await.unwrap();
+}
+
+/// What a future comes to without waiting.
+fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
 /// The first question is not answered yet, and takes all the room that one connection has.
 #[tokio::test]
 async fn questions_that_are_not_answered_have_a_budget_and_one_connection_cannot_take_anothers() {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use synod_machine::{
-    Command, Reply,
-    door::{Call, NotApplied, Refusal, Said},
+    Command, Multi, Rejection, Reply, Request, RequestId, Seq, SessionId,
+    door::{Ask, Call, NotApplied, Refusal, Said},
 };
 use synod_net::Role;
 
@@ -67,11 +67,7 @@ async fn a_reader_cannot_write() {
     let world = World::running(1).await;
     let mut reader = world.client("reader", Role::Read);
     let delete = Command::OpenSession { owner: "reader".to_owned(), ttl_ms: 5_000 };
-    let call = Call::Submit(synod_machine::Request {
-        id: None,
-        acked: synod_machine::Seq::ZERO,
-        command: delete,
-    });
+    let call = Call::Submit(Request { id: None, acked: Seq::ZERO, command: delete });
     let Said::Refused(Refusal::Role { has, needs }) = reader.ask("n1", call).await.unwrap() else {
         panic!("not refused")
     };
@@ -99,6 +95,83 @@ async fn bytes_that_are_no_call_are_refused_and_harm_nobody() {
     client.put("epoch", "7").await;
 }
 
+/// Security §8, requests: each of these is refused by its name, before anything is proposed, and the
+/// honest request after it is served.
+#[tokio::test]
+async fn requests_that_break_a_limit_are_refused_and_the_next_is_served() {
+    let world = World::running(1).await;
+    let mut client = world.client("app", Role::Write);
+    let put = |key: usize, value: usize| Command::Put {
+        key: vec![b'k'; key].into(),
+        value: vec![b'v'; value].into(),
+    };
+    let reads =
+        |count| Command::Multi(Multi { reads: vec!["k".into(); count], ..Multi::default() });
+    for (number, command) in
+        (1..).zip([put(0, 1), put(4_097, 1), put(1, (1 << 20) + 1), reads(129)])
+    {
+        let call = client.prepare(command).await;
+        let said = client.ask_leader(call).await;
+        assert!(
+            matches!(said, Said::Refused(Refusal::Limit { .. } | Refusal::Misuse(_))),
+            "{said:?}"
+        );
+        client.put("epoch", &number.to_string()).await;
+    }
+    for fine in [put(4_096, 1 << 20), reads(128)] {
+        let reply = client.submit(fine).await;
+        assert!(matches!(reply, Reply::Written(_) | Reply::MultiDone { .. }), "{reply:?}");
+    }
+    assert_eq!(client.get("epoch").await.as_deref(), Some(&b"4"[..]));
+}
+
+/// A session that was never opened, a number that was acknowledged, a session of somebody else: the
+/// log or the door says which, and nothing changes.
+#[tokio::test]
+async fn requests_under_a_wrong_name_change_nothing() {
+    let world = World::running(1).await;
+    let (mut client, mut other) =
+        (world.client("app", Role::Write), world.client("other", Role::Write));
+    client.put("epoch", "7").await;
+    client.put("epoch", "8").await;
+    let put = || Command::Put { key: "epoch".into(), value: "9".into() };
+    let Call::Submit(honest) = client.prepare(put()).await else { panic!("no submit") };
+    let own = honest.id.unwrap();
+    let named = |session: u64, seq: u64| {
+        let id = RequestId { session: SessionId::new(session), seq: Seq::new(seq) };
+        Call::Submit(Request { id: Some(id), acked: Seq::ZERO, command: put() })
+    };
+    let rejected = |why| Said::Reply(Reply::Rejected(why));
+    let never_opened = client.ask_leader(named(9_999, 1)).await;
+    assert_eq!(never_opened, rejected(Rejection::UnknownSession));
+    let acknowledged = client.ask_leader(named(own.session.get(), 1)).await;
+    assert_eq!(acknowledged, rejected(Rejection::ReplyForgotten));
+    let foreign = other.ask_leader(named(own.session.get(), 77)).await;
+    assert_eq!(foreign, Said::Refused(Refusal::ForeignSession { session: own.session }));
+    for (session, seq) in [(0, 1), (own.session.get(), 0)] {
+        let said = client.ask_leader(named(session, seq)).await;
+        assert!(matches!(said, Said::Refused(Refusal::Misuse(_))), "{said:?}");
+    }
+    assert_eq!(client.get("epoch").await.as_deref(), Some(&b"8"[..]));
+    let said = client.ask_leader(Call::Submit(honest)).await;
+    assert!(matches!(said, Said::Reply(Reply::Written(_))), "{said:?}");
+}
+
+/// A length from outside reserves no memory that the bytes behind it cannot fill.
+#[tokio::test]
+async fn a_call_that_claims_endless_rows_is_refused() {
+    let world = World::running(1).await;
+    let mut east = world.client("east", Role::Participant);
+    let whole = postcard::to_allocvec(&Ask { within_ms: 9, call: attend() }).unwrap();
+    // What follows the name of the participant is the length of the list.
+    let list = whole.windows(4).position(|bytes| bytes == b"east").unwrap() + 4;
+    let endless = [&whole[..list], &[0xff; 9], &[0x01], &whole[list + 1..]].concat();
+    let answer = east.ask_bytes("n1", endless.into()).await.unwrap();
+    let said: Said = postcard::from_bytes(&answer).unwrap();
+    assert!(matches!(said, Said::Refused(Refusal::Malformed(_))), "{said:?}");
+    assert_eq!(east.ask_within("n1", attend(), 10).await, Ok(Said::Verdicts(Vec::new())));
+}
+
 /// A deadline in the past is no reason to do anything.
 #[tokio::test]
 async fn a_call_without_time_is_not_applied() {
@@ -112,7 +185,7 @@ async fn a_call_without_time_is_not_applied() {
 }
 
 fn attend() -> Call {
-    let txn = synod_machine::TxnId { session: synod_machine::SessionId::new(1), n: 1 };
+    let txn = synod_machine::TxnId { session: SessionId::new(1), n: 1 };
     Call::Attend {
         participant: synod_machine::ParticipantName::new("east"),
         in_doubt: vec![txn],
