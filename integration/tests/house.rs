@@ -5,6 +5,8 @@
 
 #[path = "house/edges.rs"]
 mod edges;
+#[path = "house/errors.rs"]
+mod errors;
 #[path = "house/purity.rs"]
 mod purity;
 #[path = "house/tidy.rs"]

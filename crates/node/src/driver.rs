@@ -143,8 +143,8 @@ impl Driver {
         match happening {
             Happening::Mesh(Event::Frame { from, lane, body }) => self.frame(&from, lane, &body),
             Happening::Mesh(Event::Asked(asked)) => self.asked(asked),
-            Happening::Mesh(Event::Up(peer)) => tracing::info!(%peer, "connected"),
-            Happening::Mesh(Event::Down(peer)) => tracing::info!(%peer, "connection lost"),
+            // The mesh has logged it with the reason; a peer is judged by what it says, and when.
+            Happening::Mesh(Event::Up(_) | Event::Down(_)) => {}
             Happening::MeshClosed => return Err(NodeError::MeshClosed),
             Happening::Disk(done) => self.disk_has(done)?,
             Happening::DiskGone => return Err(NodeError::DiskGone),

@@ -1,4 +1,4 @@
-//! The tree of verbs. One definition gives parsing, help and completions; each verb's help ends with
+//! The tree of verbs. One definition gives parsing, help and completions; each help ends with
 //! examples, and a test parses them.
 
 mod asking;

@@ -45,7 +45,7 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<(), Failure> {
             ended = play.perform(&mut scene) => ended,
             () = signals.heard() => {
                 let what = "interrupted; every process was ended";
-                Err(Failure::new(Code::Interrupted, "SYN-DEMO-010", what))
+                Err(Failure::new(Code::Interrupted, "SYN-DEMO-006", what))
             }
         };
         scene.close().await;
@@ -61,12 +61,12 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<(), Failure> {
 fn script(args: &DemoArgs) -> Result<Vec<Planned>, Failure> {
     if !matches!(args.nodes, 1 | 3 | 5 | 7) {
         let what = format!("a cluster has 1, 3, 5 or 7 nodes, not {}", args.nodes);
-        return Err(Failure::new(Code::Usage, "SYN-DEMO-011", what));
+        return Err(Failure::new(Code::Usage, "SYN-DEMO-001", what));
     }
     let Some(path) = &args.script else { return Ok(script::usual(args.span, args.nodes)) };
     let text = fs::read_to_string(path).map_err(|error| {
         let what = format!("{}: {error}", path.display());
-        Failure::new(Code::Usage, "SYN-DEMO-012", what)
+        Failure::new(Code::Usage, "SYN-DEMO-001", what)
     })?;
     script::parse(&text, args.nodes)
 }
@@ -88,7 +88,7 @@ impl Place {
 
 fn place(args: &DemoArgs) -> Result<Place, Failure> {
     let failed = |path: &Path, error: std::io::Error| {
-        Failure::new(Code::Usage, "SYN-DEMO-013", format!("{}: {error}", path.display()))
+        Failure::new(Code::Usage, "SYN-DEMO-002", format!("{}: {error}", path.display()))
     };
     match &args.dir {
         Some(dir) => {

@@ -10,7 +10,10 @@ pub enum ConfigError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The cluster's id is not what `synod init` writes.
-    #[error("{}: cluster_id = {found:?} is not a number above 0 in 1 to 16 hexadecimal digits", .path.display())]
+    #[error(
+        "{}: cluster_id = {found:?} is not a number above 0 in 1 to 16 hexadecimal digits",
+        .path.display()
+    )]
     ClusterId {
         /// Which file.
         path: PathBuf,
@@ -28,7 +31,10 @@ pub enum ConfigError {
         source: IdentityError,
     },
     /// A peer's address is not `HOST:PORT`.
-    #[error("{}: peer {id}: address = {found:?} is not HOST:PORT, with a port above 0", .path.display())]
+    #[error(
+        "{}: peer {id}: address = {found:?} is not HOST:PORT, with a port above 0",
+        .path.display()
+    )]
     Address {
         /// Which file.
         path: PathBuf,

@@ -65,7 +65,7 @@ pub(crate) struct StartArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
                         synod shard --name east --data eu/east -c eu/east.toml\n  \
-                        synod shard --name east --data eu/east --listen 10.0.2.21:7421 -c east.toml")]
+                        synod shard --name east --data eu/east --listen 10.0.2.21:7421 -c e.toml")]
 pub(crate) struct ShardArgs {
     /// The participant's name; its certificate must say the same
     #[arg(long, value_name = "NAME")]

@@ -185,7 +185,7 @@ impl Director<'_> {
                     return Ok(leader);
                 }
                 (1..=self.nodes).map(|i| format!("n{i}")).find(|name| *name != leader).ok_or_else(
-                    || Failure::new(Code::Usage, "SYN-DEMO-008", "a lone node has no follower"),
+                    || Failure::new(Code::Usage, "SYN-DEMO-001", "a lone node has no follower"),
                 )
             }
         }
@@ -200,7 +200,7 @@ impl Director<'_> {
             }
             sleep(LOOK_EVERY).await;
         }
-        Err(Failure::new(Code::Bug, "SYN-DEMO-009", "no node leads"))
+        Err(Failure::new(Code::Bug, "SYN-DEMO-005", "no node leads"))
     }
 
     /// Transactions of which some shard holds a prepared branch.

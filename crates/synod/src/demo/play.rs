@@ -56,7 +56,7 @@ impl Play<'_> {
         ))?;
         scene.open().await?;
         let config = Config::load(Path::new(&scene.config("client")))
-            .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-004", error))?;
+            .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-003", error))?;
         let client = Client::connect(config).await.map_err(ask::failure)?;
         let mut director = Director {
             scene,
@@ -72,7 +72,7 @@ impl Play<'_> {
         director.bring_owner_back().await?;
         let ready = director.ledger.ready(PATIENCE).await;
         let standing = ready.ok_or_else(|| {
-            Failure::new(Code::Bug, "SYN-DEMO-014", "the owner did not fill the catalogs")
+            Failure::new(Code::Bug, "SYN-DEMO-005", "the owner did not fill the catalogs")
         })?;
         director.moving_since = Instant::now();
         self.teller.tell(&format!("{standing} satellites stand in the catalogs; moves begin"))?;
@@ -137,10 +137,10 @@ impl Play<'_> {
     fn publish(&self, report: &Report) -> Result<(), Failure> {
         if let Some(path) = &self.args.report {
             let text = serde_json::to_string_pretty(report)
-                .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-005", error))?;
+                .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-001", error))?;
             fs::write(path, text + "\n").map_err(|error| {
                 let what = format!("{}: {error}", path.display());
-                Failure::new(Code::Usage, "SYN-DEMO-015", what)
+                Failure::new(Code::Usage, "SYN-DEMO-002", what)
             })?;
         }
         match self.teller.output() {

@@ -108,7 +108,7 @@ impl Scene {
     /// The process of this name.
     pub(crate) fn actor(&mut self, name: &str) -> Result<&mut Actor, Failure> {
         self.actors.get_mut(name).ok_or_else(|| {
-            Failure::new(Code::Bug, "SYN-DEMO-004", format!("there is no {name} in this play"))
+            Failure::new(Code::Bug, "SYN-BUG-003", format!("there is no {name} in this play"))
         })
     }
 
@@ -172,7 +172,7 @@ async fn delay_links(
         let mut seen = plan.clone();
         for to in seen.voters.iter_mut().filter(|to| to.name != from.name) {
             let target: SocketAddr = to.listen.parse().map_err(|_| {
-                Failure::new(Code::Bug, "SYN-DEMO-005", format!("{} is no address", to.listen))
+                Failure::new(Code::Bug, "SYN-BUG-003", format!("{} is no address", to.listen))
             })?;
             let relay = Relay::start(target, seed).await.map_err(port_failure)?;
             relay.set(Conditions { delay: rtt / 2, ..Conditions::default() });
@@ -194,11 +194,11 @@ fn free_port() -> Result<UdpSocket, Failure> {
 }
 
 fn port_failure(error: std::io::Error) -> Failure {
-    Failure::new(Code::Bug, "SYN-DEMO-006", format!("no free port on loopback: {error}"))
+    Failure::new(Code::Bug, "SYN-DEMO-004", format!("no free port on loopback: {error}"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| {
-        Failure::new(Code::Usage, "SYN-DEMO-007", format!("{}: {error}", path.display()))
+        Failure::new(Code::Usage, "SYN-DEMO-002", format!("{}: {error}", path.display()))
     })
 }

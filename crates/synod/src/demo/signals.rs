@@ -15,7 +15,7 @@ impl Signals {
     /// Begins to hear them.
     pub(super) fn listen() -> Result<Signals, Failure> {
         let hear =
-            |kind| signal(kind).map_err(|error| Failure::new(Code::Machine, "SYN-DEMO-017", error));
+            |kind| signal(kind).map_err(|error| Failure::new(Code::Machine, "SYN-IO-001", error));
         Ok(Signals {
             interrupt: hear(SignalKind::interrupt())?,
             terminate: hear(SignalKind::terminate())?,

@@ -36,7 +36,7 @@ impl Actor {
     /// Starts the process; the lines of its standard output come out of the receiver.
     pub(crate) fn start(&mut self) -> Result<mpsc::UnboundedReceiver<String>, Failure> {
         let failed = |what: std::io::Error| {
-            Failure::new(Code::Bug, "SYN-DEMO-002", format!("cannot start {}: {what}", self.name))
+            Failure::new(Code::Bug, "SYN-DEMO-003", format!("cannot start {}: {what}", self.name))
         };
         let program = std::env::current_exe().map_err(failed)?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);

@@ -153,5 +153,5 @@ fn toml(dir: &Path, leaf: &str) -> PathBuf {
 }
 
 fn name(text: &str) -> Result<Name, Failure> {
-    Name::new(text).map_err(|error| Failure::new(Code::Usage, "SYN-INIT-004", error))
+    Name::new(text).map_err(|error| Failure::new(Code::Usage, "SYN-INIT-001", error))
 }

@@ -1,10 +1,12 @@
 //! `synod shard`: a participant of atomic commit, until it is told to stop.
 
-use super::{ask, start};
+use super::{
+    ask,
+    start::{self, Started},
+};
 use crate::{
     cli::{Common, ShardArgs},
     exit::Failure,
-    print,
     shard::{self, ShardError},
 };
 
@@ -18,8 +20,7 @@ pub(crate) fn run(common: &Common, args: &ShardArgs) -> Result<(), Failure> {
     let ended = runtime.block_on(shard::run(
         config,
         |address| {
-            // The one line of data. A parent waits for it; if it does not read it, so be it.
-            let _ = print::lines(&format!("{} listens on {address}", args.name));
+            Started { name: &args.name, address, http_address: None }.tell(common.output);
         },
         start::stopped(args.until_stdin_closes),
     ));

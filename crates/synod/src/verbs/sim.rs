@@ -6,7 +6,7 @@ use synod_sim::{Progress, Run};
 
 use crate::{
     cli::{Common, SimRunArgs, SimVerb},
-    exit::{Code, Failure},
+    exit::Failure,
     print,
 };
 
@@ -42,9 +42,5 @@ fn one(seed: u64) -> Result<(), Failure> {
 }
 
 fn verdict(clean: bool) -> Result<(), Failure> {
-    if clean {
-        Ok(())
-    } else {
-        Err(Failure::new(Code::No, "SYN-SIM-001", "a property did not hold"))
-    }
+    if clean { Ok(()) } else { Err(Failure::no("a property did not hold")) }
 }

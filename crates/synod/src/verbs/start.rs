@@ -1,7 +1,8 @@
 //! `synod start`: a node, until it is told to stop.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
+use serde::Serialize;
 use synod_node::{Config, ConfigError, Fault, LogFormat, Node, NodeError};
 use tokio::{
     io::AsyncReadExt,
@@ -10,7 +11,7 @@ use tokio::{
 
 use super::ask;
 use crate::{
-    cli::{Common, StartArgs},
+    cli::{Common, Output, StartArgs},
     exit::{Code, Failure},
     log, print,
 };
@@ -20,26 +21,52 @@ pub(crate) fn run(common: &Common, args: &StartArgs) -> Result<(), Failure> {
     let path = ask::config_path(common, "which node? -c FILE names its configuration")?;
     let config = Config::load(path).map_err(|error| unusable(path, error))?;
     log::listen(config.log_level().as_str(), config.log_format() == LogFormat::Json);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Code::Machine, "SYN-IO-001", error))?;
-    let ended = runtime.block_on(serve(config, args.until_stdin_closes)).map_err(node_failure);
+    let runtime = ask::runtime()?;
+    let serving = serve(config, common.output, args.until_stdin_closes);
+    let ended = runtime.block_on(serving).map_err(node_failure);
     // A read of standard input may still be waiting; the process ends without it.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(config: Config, until_stdin_closes: bool) -> Result<(), NodeError> {
+async fn serve(config: Config, output: Output, until_stdin_closes: bool) -> Result<(), NodeError> {
     let name = config.name().to_owned();
     let node = Node::start(config).await?;
-    // The one line of data. A parent waits for it; if it does not read it, so be it.
-    let _ = print::lines(&format!(
-        "{name} listens on {}, health on http://{}",
-        node.address(),
-        node.http_address()
-    ));
+    let started =
+        Started { name: &name, address: node.address(), http_address: Some(node.http_address()) };
+    started.tell(output);
     node.run(stopped(until_stdin_closes)).await
+}
+
+/// The one line of data that a node or a shard prints: where it listens.
+#[derive(Serialize)]
+pub(crate) struct Started<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) address: SocketAddr,
+    /// A shard has no health page.
+    pub(crate) http_address: Option<SocketAddr>,
+}
+
+impl Started<'_> {
+    /// Prints it. A parent waits for this line; if it does not read it, so be it.
+    pub(crate) fn tell(&self, output: Output) {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            schema: &'static str,
+            #[serde(flatten)]
+            started: &'a Started<'a>,
+        }
+        let Started { name, address, http_address } = self;
+        let _ = match (output, http_address) {
+            (Output::Json, _) => {
+                print::json(&Document { schema: "synod.started/1", started: self })
+            }
+            (Output::Text, Some(http)) => {
+                print::lines(&format!("{name} listens on {address}, health on http://{http}"))
+            }
+            (Output::Text, None) => print::lines(&format!("{name} listens on {address}")),
+        };
+    }
 }
 
 /// Resolves when the process is asked to end; asked twice, it ends at once.

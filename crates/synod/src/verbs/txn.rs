@@ -183,7 +183,8 @@ mod tests {
         };
         assert_eq!(
             shown.line(),
-            "17.4       committed    decided 2026-11-18T11:06:40.250Z, east acknowledged, west waits"
+            "17.4       committed    decided 2026-11-18T11:06:40.250Z, east acknowledged, \
+             west waits"
         );
         (shown.verdict, shown.decided_at_ms, shown.parts) = ("aborted", None, Vec::new());
         shown.cause = Some(why(&AbortCause::Owner));

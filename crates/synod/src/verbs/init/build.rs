@@ -100,9 +100,9 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 fn io_failure(path: &Path, error: &io::Error) -> Failure {
     let what = format!("{}: {error}", path.display());
-    Failure::new(Code::Usage, "SYN-INIT-005", what)
+    Failure::new(Code::Usage, "SYN-INIT-003", what)
 }
 
 fn cert_failure(error: AuthorityError) -> Failure {
-    Failure::new(Code::Usage, "SYN-INIT-006", error)
+    Failure::new(Code::Usage, "SYN-INIT-003", error)
 }
