@@ -4,7 +4,8 @@
 //! A short run with a fixed seed is part of `cargo test`. A long one, of one target or of all:
 //!
 //! ```text
-//! SYNOD_FUZZ_RUNS=10000000 cargo test --release -p synod-integration --test fuzz [TARGET] -- --nocapture
+//! SYNOD_FUZZ_RUNS=10000000 cargo test --release -p synod-integration --test fuzz \
+//!     [TARGET] -- --nocapture
 //! ```
 //!
 //! `SYNOD_FUZZ_SEED` chooses another sequence. A failure prints the bytes and both numbers.

@@ -126,10 +126,10 @@ impl Campaign {
 
     /// What the reign begins with, once a quorum of promises is whole and every slot is settled.
     ///
-    /// A slot is settled when anybody knows it to be chosen, or when a promise quorum gave a *clean*
-    /// answer for it: then the vote at the highest ballot is adopted, or, if there is none, the gap
-    /// is filled with a no-op. A faulty answer may hide the vote at the highest ballot, so it
-    /// counts neither as a vote nor as its absence.
+    /// A slot is settled when anybody knows it to be chosen, or when a promise quorum gave a
+    /// *clean* answer for it: then the vote at the highest ballot is adopted, or, if there is none,
+    /// the gap is filled with a no-op. A faulty answer may hide the vote at the highest ballot, so
+    /// it counts neither as a vote nor as its absence.
     pub(crate) fn settle(&self, quorum: usize, learner: &Learner) -> Option<Legacy> {
         let whole: BTreeSet<NodeId> = self
             .progress

@@ -1,6 +1,6 @@
-//! Real processes, real QUIC, real disks, and clients who remember: a cluster is killed, stopped and
-//! cut while keys are written and money is moved, and what the clients saw is judged by the lines
-//! that judge the simulator's histories.
+//! Real processes, real QUIC, real disks, and clients who remember: a cluster is killed, stopped
+//! and cut while keys are written and money is moved, and what the clients saw is judged by the
+//! lines that judge the simulator's histories.
 //!
 //! ```text
 //! cargo run --release -p synod-integration --example judge -- [--nodes 3] [--for 90s] [--seed 1]

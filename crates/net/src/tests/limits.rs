@@ -114,8 +114,8 @@ async fn a_handshake_that_never_ends_gives_its_place_back() {
 /// Long enough that no handshake ends while a test looks at those under way.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
 
-/// While handshakes are begun and left, from then on callers prove their address; the honest do, and
-/// are served in the middle of it.
+/// While handshakes are begun and left, from then on callers prove their address; the honest do,
+/// and are served in the middle of it.
 #[tokio::test]
 async fn a_flood_of_handshakes_that_are_left_half_open_keeps_nobody_out() {
     let world = World::new();

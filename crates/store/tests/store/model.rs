@@ -107,7 +107,8 @@ proptest! {
                 let batch = within(&model, batch);
                 store.write(&batch).unwrap();
                 model.write(&batch);
-                let prefix = store.chosen(model.trimmed.next(), model.chosen_upto, usize::MAX).unwrap();
+                let (first, last) = (model.trimmed.next(), model.chosen_upto);
+                let prefix = store.chosen(first, last, usize::MAX).unwrap();
                 prop_assert_eq!(prefix, model.prefix());
             }
         }

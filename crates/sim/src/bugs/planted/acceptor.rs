@@ -48,14 +48,16 @@ pub(super) const BUGS: &[Bug] = &[
             edit("paxos/src/acceptor.rs", "self.promise(vote.ballot, out);", ""),
             edit(
                 "paxos/src/peer/phase2.rs",
-                "if ballot < self.acceptor.promised() {\n            return self.refuse(ballot, out);\n        }",
+                "if ballot < self.acceptor.promised() {\n            \
+                 return self.refuse(ballot, out);\n        }",
                 "",
             ),
         ],
     },
     Bug {
         name: "watermark trusted at another ballot",
-        does: "a follower takes its vote for chosen, whatever its ballot, when the watermark covers it",
+        does: "a follower takes its vote for chosen, whatever its ballot, when the watermark \
+               covers it",
         source: "",
         edits: &[edit(
             "paxos/src/acceptor.rs",

@@ -41,7 +41,8 @@ pub(super) const BUGS: &[Bug] = &[
             edit("replica/src/replica/lead.rs", "start <= self.state.applied", "true"),
             edit(
                 "replica/src/replica/lead.rs",
-                "assert!(inherited <= applied, \"serving at {applied}, having inherited {inherited}\");",
+                "assert!(inherited <= applied, \"serving at {applied}, having inherited \
+                 {inherited}\");",
                 "",
             ),
         ],

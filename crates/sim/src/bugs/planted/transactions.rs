@@ -10,7 +10,8 @@ pub(super) const BUGS: &[Bug] = &[
         edits: &[
             edit(
                 "machine/src/machine/decide.rs",
-                "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            stands",
+                "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            \
+                 stands",
                 "self.transactions.verdict(txn, Standing::Live)",
             ),
             // The door before it: a session that has ended is asked no further.
@@ -36,7 +37,8 @@ pub(super) const BUGS: &[Bug] = &[
         source: "",
         edits: &[edit(
             "machine/src/machine/decide.rs",
-            "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            stands",
+            "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            \
+             stands",
             "Verdict::InProgress",
         )],
     },

@@ -60,7 +60,8 @@ fn one_screen_tells_the_verdict_and_what_it_rests_on() {
     let expected = "\
 catalog-eu   HEALTHY   3 of 3 nodes, quorum 2: can lose 1 more   states agree (21 compared)
 leader       n2 for 3 d 04 h, ballot 17.n2   took over in 212 ms
-log          chosen 48 211 903   applied 48 211 903   snapshot 48 200 000   trimmed 48 150 000   revision 1 204
+log          chosen 48 211 903   applied 48 211 903   snapshot 48 200 000   \
+trimmed 48 150 000   revision 1 204
 requests     3 in flight   3 sessions   0 commits not acknowledged by all
 
 NODE      ROLE           RTT      APPLIED     LAG  SYNC p50       p99      DISK   CERT  VERSION
