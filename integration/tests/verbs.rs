@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use synod_client::{Client, Config, Error};
+use synod_client::{
+    Client, Config, Error,
+    net::{Authority, Identity, Leaf, Name, Role, Who},
+};
 use synod_integration::{Cluster, Options, Run, run, synod};
 
 fn lone() -> Options {
@@ -50,6 +53,8 @@ fn json_names_its_schema_and_tells_what_the_text_tells() {
     assert_eq!(config["files"][0]["name"], "n1");
     let checked = json(&["cert", "check", &certs], 0, "synod.cert/1");
     assert_eq!(checked["certificates"].as_array().unwrap().len(), 4, "{checked}");
+    let story = json(&["sim", "replay", "1"], 0, "synod.sim.replay/1");
+    assert!(story["events"].as_u64().unwrap() > 0, "{story}");
     let place = cluster.path("d").display().to_string();
     assert_eq!(json(&["init", &place], 0, "synod.init/1")["nodes"].as_array().unwrap().len(), 3);
 }
@@ -236,6 +241,43 @@ fn a_roots_key_beside_the_certificates_is_reported() {
     assert!(checked.stdout.starts_with("bad  ca.crt "), "{checked:#?}");
     assert!(checked.stdout.contains("move it away from the nodes"), "{checked:#?}");
     assert!(checked.stdout.ends_with("1 problem\n"), "{checked:#?}");
+}
+
+/// Issues the client's certificate anew, bent to what a test wants to see refused.
+fn reissue(cluster: &Cluster, bend: impl Fn(&mut Leaf)) {
+    let certs = cluster.path("c/certs");
+    let ca = Authority::load(&certs.join("ca.crt"), &cluster.path("c/authority/ca.key")).unwrap();
+    let (cert, key) = (certs.join("client.crt"), certs.join("client.key"));
+    let name = |text: &str| Name::new(text).unwrap();
+    let who = Who::Client { name: name("client"), role: Role::Admin };
+    let mut leaf = Leaf::of(&Identity { cluster: name("test"), who }, 90);
+    bend(&mut leaf);
+    fs::remove_file(&cert).unwrap();
+    fs::remove_file(&key).unwrap();
+    ca.issue_leaf(&leaf, &cert, &key).unwrap();
+}
+
+/// A certificate is looked at before anything is sent, and `cert check` says the same of it.
+#[test]
+fn a_certificate_whose_time_is_over_or_that_is_not_there_is_named_with_its_file() {
+    let cluster = Cluster::init(&lone());
+    let certs = cluster.path("c/certs").display().to_string();
+    reissue(&cluster, |leaf| {
+        leaf.begins_at -= 200 * 86_400;
+        leaf.ends_at -= 93 * 86_400;
+    });
+    let get = cluster.tool(&["kv", "get", "a"]).expect(5);
+    for part in ["client.crt: expired 3 days ago", "SYN-TLS-003, exit 5"] {
+        assert!(get.stderr.contains(part), "{part:?}: {get:#?}");
+    }
+    let checked = run(&["cert", "check", &certs]).expect(1);
+    assert!(checked.stdout.contains("client.crt: expired 3 days ago"), "{checked:#?}");
+    reissue(&cluster, |leaf| leaf.ends_at -= 85 * 86_400 + 3_600);
+    let checked = run(&["cert", "check", &certs]).expect(1);
+    assert!(checked.stdout.contains("bad  client.crt  ends in 4 days"), "{checked:#?}");
+    fs::remove_file(cluster.path("c/certs/client.crt")).unwrap();
+    let get = cluster.tool(&["kv", "get", "a"]).expect(2);
+    assert!(get.stderr.contains("client.crt: No such file"), "{get:#?}");
 }
 
 /// A request whose answer was lost is settled by whoever asks, once and for all.

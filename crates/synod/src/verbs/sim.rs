@@ -2,43 +2,85 @@
 
 use std::{io::IsTerminal, time::Duration};
 
+use serde::Serialize;
 use synod_sim::{Progress, Run};
 
 use crate::{
-    cli::{Common, SimRunArgs, SimVerb},
+    cli::{Common, Output, SimRunArgs, SimVerb},
     exit::Failure,
     print,
 };
 
 /// Runs the verb. Exit 1 when a property did not hold.
-pub(crate) fn run(_common: &Common, verb: &SimVerb) -> Result<(), Failure> {
+pub(crate) fn run(common: &Common, verb: &SimVerb) -> Result<(), Failure> {
     match verb {
-        SimVerb::Run(args) => many(args),
-        SimVerb::Replay { seed } => one(*seed),
+        SimVerb::Run(args) => many(common.output, args),
+        SimVerb::Replay { seed } => one(common.output, *seed),
     }
 }
 
-fn many(args: &SimRunArgs) -> Result<(), Failure> {
+fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Document {
+        schema: &'static str,
+        seeds: u64,
+        events: u64,
+        digest: String,
+        violations: Vec<String>,
+    }
     let within = args.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
     let run = Run { first: args.seed, seeds: args.seeds, within, ..Run::default() };
     let progress = Progress::new(&run, std::io::stderr().is_terminal());
     let summary = synod_sim::run(&run, |so_far| anstream::eprint!("{}", progress.after(so_far)));
     anstream::eprint!("{}", progress.end());
-    for failure in &summary.failures {
-        print::lines(&failure.to_string())?;
+    let violations: Vec<_> = summary.failures.iter().map(ToString::to_string).collect();
+    let clean = violations.is_empty();
+    match output {
+        Output::Json => print::json(&Document {
+            schema: "synod.sim/1",
+            seeds: summary.seeds,
+            events: summary.events,
+            digest: format!("{:016x}", summary.digest),
+            violations,
+        })?,
+        Output::Text => {
+            for violation in &violations {
+                print::lines(violation)?;
+            }
+            print::lines(&summary.to_string())?;
+        }
     }
-    print::lines(&summary.to_string())?;
-    verdict(summary.failures.is_empty())
+    verdict(clean)
 }
 
-fn one(seed: u64) -> Result<(), Failure> {
-    let replay = synod_sim::replay(seed);
-    match &replay.failure {
-        Some(failure) => print::lines(&failure.to_string())?,
-        None => print::lines(&replay.story.join("\n"))?,
+fn one(output: Output, seed: u64) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Document {
+        schema: &'static str,
+        seed: u64,
+        events: u64,
+        digest: String,
+        violation: Option<String>,
+        story: Vec<String>,
     }
-    print::lines(&format!("{} events, digest {:016x}", replay.events, replay.digest))?;
-    verdict(replay.failure.is_none())
+    let replay = synod_sim::replay(seed);
+    let (clean, digest) = (replay.failure.is_none(), format!("{:016x}", replay.digest));
+    let violation = replay.failure.map(|failure| failure.to_string());
+    match output {
+        Output::Json => print::json(&Document {
+            schema: "synod.sim.replay/1",
+            seed,
+            events: replay.events,
+            digest,
+            violation,
+            story: replay.story,
+        })?,
+        Output::Text => {
+            print::lines(&violation.unwrap_or_else(|| replay.story.join("\n")))?;
+            print::lines(&format!("{} events, digest {digest}", replay.events))?;
+        }
+    }
+    verdict(clean)
 }
 
 fn verdict(clean: bool) -> Result<(), Failure> {
