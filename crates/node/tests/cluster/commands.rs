@@ -95,8 +95,8 @@ async fn bytes_that_are_no_call_are_refused_and_harm_nobody() {
     client.put("epoch", "7").await;
 }
 
-/// Security §8, requests: each of these is refused by its name, before anything is proposed, and the
-/// honest request after it is served.
+/// Security §8, requests: each of these is refused by its name, before anything is proposed, and
+/// the honest request after it is served.
 #[tokio::test]
 async fn requests_that_break_a_limit_are_refused_and_the_next_is_served() {
     let world = World::running(1).await;
