@@ -5,6 +5,7 @@
 
 use std::{fs, net::UdpSocket, os::unix::fs::PermissionsExt};
 
+use synod_client::net::{Authority, Leaf};
 use synod_integration::{Cluster, Finished, Options, Process, run};
 
 fn lone() -> Options {
@@ -278,4 +279,124 @@ fn a_truncated_store_is_named_and_refused_or_made_whole_but_never_served() {
             assert!(!said.contains("panicked"), "{said}");
         }
     }
+}
+
+/// Rewrites a node's certificate and key, honest but for one thing.
+fn reissue(cluster: &Cluster, leaf: &str, identity: &str, bend: impl FnOnce(&mut Leaf)) {
+    let file = |name: &str| cluster.path(&format!("c/{name}"));
+    let authority = Authority::load(&file("certs/ca.crt"), &file("authority/ca.key")).unwrap();
+    let mut made = Leaf::of(&identity.parse().unwrap(), 1);
+    bend(&mut made);
+    let (cert, key) = (file(&format!("certs/{leaf}.crt")), file(&format!("certs/{leaf}.key")));
+    for old in [&cert, &key] {
+        fs::remove_file(old).unwrap();
+    }
+    authority.issue_leaf(&made, &cert, &key).unwrap();
+}
+
+/// Security §8, certificates: a node does not start with one that nobody would accept.
+#[test]
+fn a_node_does_not_start_with_a_certificate_that_is_out_of_time_or_names_nobody() {
+    const DAY: i64 = 86_400;
+    let own = "synod://test/node/n1";
+    let shift = |leaf: &mut Leaf, days: i64| {
+        leaf.begins_at += days * DAY;
+        leaf.ends_at += days * DAY;
+    };
+    let named = |uris: &[&str]| uris.iter().map(|uri| (*uri).to_owned()).collect::<Vec<_>>();
+    let bent = [
+        (-9, named(&[own]), "expired"),
+        (9, named(&[own]), "not valid"),
+        (0, named(&[]), "names nobody"),
+        (0, named(&[own, own]), "2 URI names"),
+        (0, named(&["https://test/node/n1"]), "scheme"),
+        (0, named(&["synod://test/client/x?role=king"]), "unknown role"),
+        (0, named(&["synod://other/node/n1"]), "other"),
+    ];
+    let mut cluster = Cluster::init(&lone());
+    for (days, uris, word) in bent {
+        reissue(&cluster, "n1", own, |leaf| {
+            shift(leaf, days);
+            leaf.uris = uris;
+        });
+        says(&refused(&cluster, "n1", 5), &[word, "n1.crt"]);
+    }
+    reissue(&cluster, "n1", own, |_| {});
+    cluster.start_node("n1");
+    let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
+}
+
+/// Security §8, key files: none of these holds the start up, and each is named.
+#[test]
+fn a_key_file_that_is_missing_empty_a_directory_or_a_pipe_is_refused_at_once() {
+    let cluster = Cluster::init(&lone());
+    let key = cluster.path("c/certs/n1.key");
+    let honest = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    says(&refused(&cluster, "n1", 2), &["n1.key"]);
+    fs::create_dir(&key).unwrap();
+    says(&refused(&cluster, "n1", 2), &["n1.key", "regular file"]);
+    fs::remove_dir(&key).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&key).status().unwrap().success());
+    says(&refused(&cluster, "n1", 2), &["n1.key", "regular file"]);
+    fs::remove_file(&key).unwrap();
+    let write = |bytes: &[u8]| {
+        fs::write(&key, bytes).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write(b"");
+    says(&refused(&cluster, "n1", 2), &["n1.key", "empty"]);
+    // Another node's key under this node's certificate.
+    reissue(&cluster, "n1", "synod://test/node/n1", |_| {});
+    write(&honest);
+    says(&refused(&cluster, "n1", 5), &["n1.key", "is not the key of"]);
+}
+
+/// Security §8, files: whatever stands in the place of the configuration, it is named.
+#[test]
+fn a_configuration_that_is_none_is_named() {
+    let cluster = Cluster::init(&lone());
+    let path = cluster.path("c/n1.toml");
+    let honest = fs::read(&path).unwrap();
+    let text = String::from_utf8(honest.clone()).unwrap();
+    let files = [
+        ([b"\xef\xbb\xbf", &honest[..]].concat(), "byte order mark"),
+        (vec![b'#'; 2 << 20], "1048576"),
+        (b"\x7fELF\x02\x01\x01\0\0\0".to_vec(), "not plain UTF-8 text"),
+        (text.replace("id = 1\n", "id = \"one\"\n").into_bytes(), "line"),
+        (text.replacen("id = 1\n", "id = 9\n", 1).into_bytes(), "no [[peer]] has this id"),
+        (Vec::new(), "cluster"),
+    ];
+    for (bytes, word) in files {
+        assert!(bytes != honest, "the edit for {word:?} changed nothing");
+        fs::write(&path, bytes).unwrap();
+        says(&refused(&cluster, "n1", 2), &["n1.toml", word]);
+    }
+    assert!(!cluster.path("c/n1/journal").exists() || cluster.path("c/n1/log.redb").exists());
+}
+
+/// What strangers leave behind is not kept: neither descriptors nor the next honest request.
+#[test]
+#[cfg(target_os = "linux")]
+fn strangers_leave_no_descriptors_behind() {
+    use std::{io::Write, net::TcpStream};
+
+    let mut cluster = Cluster::init(&lone());
+    let line = cluster.start_node("n1");
+    let page = line.rsplit("http://").next().unwrap().split('/').next().unwrap().to_owned();
+    let port = line.split("listens on ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let held = format!("/proc/{}/fd", cluster.process("n1").id());
+    let count = || fs::read_dir(&held).unwrap().count();
+    let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
+    let before = count();
+    let noise = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for number in 0..200_u8 {
+        let mut stranger = TcpStream::connect(&page).unwrap();
+        // One that is cut off early may not take all of it.
+        let _ = stranger.write_all(&[number; 100]);
+        noise.send_to(&[number; 1_200], &port).unwrap();
+    }
+    cluster.eventually("all of them are let go", || count() <= before);
+    let _ = cluster.tool(&["kv", "get", "a"]).expect(0);
+    assert!(!cluster.said("n1").contains("panicked"), "{}", cluster.said("n1"));
 }
