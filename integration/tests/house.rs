@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "house/bad_input.rs"]
+mod bad_input;
 #[path = "house/edges.rs"]
 mod edges;
 #[path = "house/errors.rs"]
