@@ -27,6 +27,14 @@ async fn put_many(client: &mut Asker, first: usize, last: usize) {
     }
 }
 
+/// Puts more than the nodes keep of the log in memory, so that what came before is on disk or gone.
+async fn put_past_memory(client: &mut Asker) {
+    let large = "x".repeat(100_000);
+    for _ in 0..60 {
+        client.put("large", &large).await;
+    }
+}
+
 /// Waits until the log of a node begins after `slot`; where it begins.
 async fn wait_trimmed(client: &mut Asker, node: &str, slot: u64) -> u64 {
     let until = Instant::now() + PATIENCE;
@@ -74,6 +82,7 @@ async fn a_node_that_was_away_for_long_is_sent_a_snapshot() {
     let missed = client.status(&format!("n{away}")).await.chosen_slot;
     world.stop(away).await.unwrap();
     put_many(&mut client, 21, 300).await;
+    put_past_memory(&mut client).await;
     for id in (1..=3).filter(|id| *id != away) {
         wait_trimmed(&mut client, &format!("n{id}"), missed + 1).await;
     }
