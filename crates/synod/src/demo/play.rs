@@ -99,7 +99,8 @@ impl Play<'_> {
             in_doubt = director.in_doubt().await.len();
         }
         let audit = self.audit(&director.client).await?;
-        let (equal, statuses) = states::agree(&director.client, PATIENCE).await;
+        let equal = states::agree(&director.client, PATIENCE).await;
+        let floor_us = states::floor_us(&director.client, director.scene.dir()).await?;
         let totals = director.ledger.totals();
         let report = Report {
             schema: "synod.demo/1",
@@ -110,7 +111,7 @@ impl Play<'_> {
             unknown: totals.unknown,
             kills,
             commit_us: director.ledger.commit_us(),
-            floor_us: states::floor_us(&director.client, &statuses).await,
+            floor_us,
             state_hashes_equal: equal,
             in_doubt_at_end: in_doubt as u64,
             ok: false,
