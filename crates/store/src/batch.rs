@@ -43,7 +43,7 @@ pub(crate) fn write(
 /// Two phases: with one, redb takes a damaged newest commit for one that a crash tore, and falls
 /// back to the one before, which would forget what was acknowledged. With two, the commit that is
 /// named as the newest was whole, and damage to it is an error.
-fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
+pub(crate) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     transaction.set_two_phase_commit(true);

@@ -29,7 +29,7 @@ pub(crate) use replay::Judged;
 pub(crate) const JOURNAL_BYTES: u64 = 16 << 20;
 
 /// What a journal's length is a multiple of.
-pub(crate) const JOURNAL_BYTES_MIN: u64 = 64 << 10;
+const JOURNAL_BYTES_MIN: u64 = 64 << 10;
 
 /// The page that says which commit counts.
 const FIRST_PAGE_BYTES: u64 = 4096;
@@ -60,8 +60,7 @@ struct State {
 }
 
 impl Journal {
-    /// Makes a journal of `bytes` (a multiple of [`JOURNAL_BYTES_MIN`]) for a file that is being
-    /// formatted.
+    /// Makes a journal of `bytes`, rounded up to 64 KiB, for a file that is being formatted.
     ///
     /// It is written full of zeros: a sync of bytes that overwrite others is cheaper than one that
     /// has to note where new ones lie.
@@ -71,6 +70,7 @@ impl Journal {
         bytes: u64,
         owner: u64,
     ) -> io::Result<Journal> {
+        let bytes = bytes.max(1).next_multiple_of(JOURNAL_BYTES_MIN);
         file.set_len(bytes)?;
         let zeros = vec![0; JOURNAL_BYTES_MIN as usize];
         for at in (0..bytes).step_by(zeros.len()) {

@@ -8,6 +8,8 @@
 //! be read is *faulty*, neither a vote nor the absence of one (Alagappan et al., *Protocol-Aware
 //! Recovery*, FAST '18).
 //!
+//! [`Journaled`] is the lower half alone, for other tables than the acceptor's: a shard's.
+//!
 //! Beside the log stand the snapshots that let it be trimmed ([`Shelf`]): bytes of a state,
 //! whatever it is, in files of sealed chunks, each file whole or not there.
 //!
@@ -40,6 +42,7 @@ mod facts;
 mod held;
 mod identity;
 mod journal;
+mod journaled;
 mod medium;
 mod open;
 mod record;
@@ -52,5 +55,6 @@ mod tables;
 pub use chunks::Chunks;
 pub use error::StoreError;
 pub use identity::Identity;
+pub use journaled::{Journaled, Trouble};
 pub use shelf::{Chunk, Draft, Received, Shelf};
 pub use store::Store;

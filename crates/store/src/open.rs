@@ -17,7 +17,7 @@ use crate::{
 
 /// What redb may hold in memory. The log is read once, at the start, and then mostly appended to:
 /// more makes nothing faster.
-const CACHE_BYTES: usize = 8 << 20;
+pub(crate) const CACHE_BYTES: usize = 8 << 20;
 
 /// A store that was opened.
 pub(crate) struct Opened {
@@ -53,7 +53,7 @@ pub(crate) fn format(
     if medium.length().map_err(|error| explain(error.into()))? > 0 {
         return Err(StoreError::Exists { path: path.to_owned() });
     }
-    let database = database(medium).map_err(explain)?;
+    let database = database(medium, CACHE_BYTES).map_err(|error| explain(error.into()))?;
     batch::format(&database, identity).map_err(|error| explain(error.into()))?;
     database.close().map_err(|error| explain(error.into()))
 }
@@ -110,7 +110,7 @@ fn identify(
         return Err(StoreError::Missing { path: path.to_owned() });
     }
     medium.hold().map_err(|error| explain(error.into()))?;
-    let database = database(medium).map_err(explain)?;
+    let database = database(medium, CACHE_BYTES).map_err(|error| explain(error.into()))?;
     let read = database.begin_read().map_err(|error| explain(error.into()))?;
     let facts = Facts::read(&read).map_err(explain)?;
     if facts.identity != *expected {
@@ -122,9 +122,9 @@ fn identify(
 
 /// Opens the database, after the checksums of all its pages have been checked: redb panics on some
 /// damaged pages otherwise. Every record is read at an open anyway; this doubles that.
-pub(crate) fn database(medium: &Arc<Medium>) -> Result<Database, Cause> {
+pub(crate) fn database(medium: &Arc<Medium>, cache_bytes: usize) -> Result<Database, redb::Error> {
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder.set_cache_size(cache_bytes).set_check_integrity_on_open(true);
     Ok(builder.create_with_backend(Handle(medium.clone()))?)
 }
 

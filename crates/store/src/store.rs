@@ -13,7 +13,7 @@ use crate::{
     cause::Cause,
     directory::{self, Files},
     facts::Standing,
-    journal::{JOURNAL_BYTES, JOURNAL_BYTES_MIN},
+    journal::JOURNAL_BYTES,
     medium::{Fault, Medium},
     open::{self, Opened},
     scan,
@@ -66,8 +66,7 @@ impl Store {
         journal_bytes: u64,
         identity: &Identity,
     ) -> Result<(), StoreError> {
-        let bytes = journal_bytes.max(1).next_multiple_of(JOURNAL_BYTES_MIN);
-        open::format_journaled(Path::new(NO_PATH), backend, journal, bytes, identity)
+        open::format_journaled(Path::new(NO_PATH), backend, journal, journal_bytes, identity)
     }
 
     /// Opens the store in `dir`, which must be `expected`'s, checks every record, and tells what a
@@ -165,7 +164,8 @@ impl Store {
         if self.medium.fault().is_some() {
             return Err(self.explain(Cause::Before));
         }
-        let database = open::database(&self.medium).map_err(|cause| self.explain(cause))?;
+        let database = open::database(&self.medium, open::CACHE_BYTES)
+            .map_err(|error| self.explain(error.into()))?;
         self.database = Some(database);
         Ok(())
     }

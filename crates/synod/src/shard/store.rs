@@ -1,4 +1,5 @@
-//! The shard's redb file: keys, promises, and what has ended.
+//! The shard's redb file: keys, promises, and what has ended. Its commits go through a journal, as
+//! those of a node's log do.
 
 mod cause;
 mod mark;
@@ -16,21 +17,28 @@ use std::{
 
 use bytes::Bytes;
 use redb::{
-    Builder, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
     StorageBackend, TableDefinition, TableHandle,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use synod_client::machine::{
     BranchIncarnation, Entry, Revision, SessionId, TxnId, branch::Durable,
 };
+use synod_store::Journaled;
 
 use self::{cause::Cause, mark::Mark, record::Place};
 use super::ShardError;
 
-pub(super) use self::writing::Writing;
+pub(super) use self::{place::Files, writing::Writing};
 
 /// What redb may hold in memory.
 const CACHE_BYTES: usize = 32 << 20;
+
+/// How much its journal holds before the file must be synced: some thousand small commits.
+const JOURNAL_BYTES: u64 = 16 << 20;
+
+/// Tells a shard's journal from a node's. Which shard's it is, the file itself says.
+const JOURNAL_OWNER: u64 = u64::from_le_bytes(*b"shard   ");
 
 /// A table with its name, which is part of every row's seal.
 #[derive(Clone, Copy)]
@@ -72,7 +80,7 @@ struct Identity {
 /// The open file. Another process that opens it is refused.
 pub(super) struct Store {
     path: PathBuf,
-    database: Database,
+    journaled: Journaled,
     incarnation: BranchIncarnation,
     /// How many commits the file has had.
     commits: Cell<u64>,
@@ -91,9 +99,11 @@ impl Store {
         cluster: u64,
     ) -> Result<(Store, Durable), ShardError> {
         let lock = place::lock(dir)?;
-        place::make(dir, |file, path| Store::format_on(file, path, name, cluster))?;
-        let path = dir.join(place::FILE);
-        let (mut store, durable) = Store::open_on(place::open(&path)?, path, name, cluster)?;
+        place::make(dir, |files, path| {
+            Store::format_on(files, JOURNAL_BYTES, path, name, cluster)
+        })?;
+        let (files, path) = place::open(dir)?;
+        let (mut store, durable) = Store::open_on(files, path, name, cluster)?;
         store._lock = Some(lock);
         let (mark, known) = Mark::open(dir)?;
         let commits = store.commits.get();
@@ -104,31 +114,35 @@ impl Store {
         Ok((store, durable))
     }
 
-    /// Makes a new shard's file on an empty storage. Its incarnation is drawn here, once.
+    /// Makes a new shard's file on empty storages. Its incarnation is drawn here, once.
     pub(super) fn format_on(
-        backend: impl StorageBackend,
+        files: Files<impl StorageBackend>,
+        journal_bytes: u64,
         path: &Path,
         name: &str,
         cluster: u64,
     ) -> Result<(), ShardError> {
         let identity = Identity { cluster, name: name.to_owned(), incarnation: fastrand::u64(1..) };
-        format(backend, &identity).map_err(|cause| cause.explain(path))
+        format(files, journal_bytes, &identity).map_err(|cause| cause.explain(path, None))
     }
 
-    /// As [`Store::open`], on storage that the caller supplies and that was formatted before.
+    /// As [`Store::open`], on storages that the caller supplies and that were formatted before.
     /// `path` is for messages.
     pub(super) fn open_on(
-        backend: impl StorageBackend,
+        files: Files<impl StorageBackend>,
         path: PathBuf,
         name: &str,
         cluster: u64,
     ) -> Result<(Store, Durable), ShardError> {
-        let opened = database_on(backend).and_then(|database| {
-            let identity = identity(&database)?;
-            let (durable, commits) = recover(&database)?;
-            Ok((database, identity, durable, commits))
+        let Files { shard, journal } = files;
+        let journaled = Journaled::open(shard, journal, JOURNAL_OWNER, CACHE_BYTES)
+            .map_err(|error| Cause::from(error).explain(&path, None))?;
+        let read = identity(journaled.database()).and_then(|identity| {
+            let (durable, commits) = recover(journaled.database())?;
+            Ok((identity, durable, commits))
         });
-        let (database, found, durable, commits) = opened.map_err(|cause| cause.explain(&path))?;
+        let (found, durable, commits) =
+            read.map_err(|cause| cause.explain(&path, journaled.trouble()))?;
         if (found.cluster, found.name.as_str()) != (cluster, name) {
             return Err(ShardError::Foreign {
                 path,
@@ -140,7 +154,7 @@ impl Store {
         }
         let incarnation = BranchIncarnation(found.incarnation);
         let commits = Cell::new(commits);
-        Ok((Store { path, database, incarnation, commits, mark: None, _lock: None }, durable))
+        Ok((Store { path, journaled, incarnation, commits, mark: None, _lock: None }, durable))
     }
 
     /// The store that votes are cast from.
@@ -209,40 +223,38 @@ impl Store {
     #[cfg(test)]
     pub(super) fn spoil(&self, key: &[u8]) {
         let spoil = || {
-            let write = writing::begin(&self.database)?;
+            let write = self.journaled.begin()?;
             write.open_table(KEYS.table)?.insert(key, &b"nothing"[..])?;
-            Ok::<(), Cause>(write.commit()?)
+            Ok::<(), Cause>(self.journaled.commit(write)?)
         };
         spoil().unwrap();
     }
 
     fn reading(&self, definition: Definition) -> Result<Rows, Cause> {
-        Ok(self.database.begin_read()?.open_table(definition.table)?)
+        Ok(self.journaled.database().begin_read()?.open_table(definition.table)?)
     }
 
     fn explain(&self, cause: Cause) -> ShardError {
-        cause.explain(&self.path)
+        cause.explain(&self.path, self.journaled.trouble())
     }
 }
 
-fn format(backend: impl StorageBackend, identity: &Identity) -> Result<(), Cause> {
-    let database = database_on(backend)?;
-    let write = writing::begin(&database)?;
+fn format(
+    files: Files<impl StorageBackend>,
+    journal_bytes: u64,
+    identity: &Identity,
+) -> Result<(), Cause> {
+    let Files { shard, journal } = files;
+    let journaled = Journaled::format(shard, journal, journal_bytes, JOURNAL_OWNER, CACHE_BYTES)?;
+    let write = journaled.begin()?;
     // A table that was never opened for writing cannot be opened for reading.
     for definition in [KEYS, PREPARED, RUNS, FLOORS, NUMBERS] {
         write.open_table(definition.table)?;
     }
     let row = IDENTITY.at(OWN).seal(identity);
     write.open_table(IDENTITY.table)?.insert(OWN, row.as_slice())?;
-    write.commit()?;
-    Ok(database.close()?)
-}
-
-/// Every page is verified once: redb may panic on a damaged one otherwise.
-fn database_on(backend: impl StorageBackend) -> Result<Database, Cause> {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-    Ok(builder.create_with_backend(backend)?)
+    journaled.commit(write)?;
+    Ok(journaled.close()?)
 }
 
 fn identity(database: &Database) -> Result<Identity, Cause> {

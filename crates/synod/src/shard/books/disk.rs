@@ -1,5 +1,5 @@
-//! A disk in memory that fails at a given operation, and keeps what it likes of what was not
-//! synced.
+//! A disk in memory, with two files, that fails at a given operation, and keeps what it likes of
+//! what was not synced.
 
 use std::{
     io,
@@ -8,24 +8,44 @@ use std::{
 
 use redb::StorageBackend;
 
+use crate::shard::store::Files;
+
 /// A disk. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk(Arc<Mutex<Platter>>);
 
+/// One of its files.
+#[derive(Debug)]
+pub(super) struct Part {
+    disk: Disk,
+    place: usize,
+}
+
 #[derive(Debug, Default)]
 struct Platter {
-    seen: Vec<u8>,
-    synced: Vec<u8>,
-    /// Writes since the last sync, in order.
-    unsynced: Vec<(usize, Vec<u8>)>,
+    files: [Contents; 2],
     operations: u64,
     syncs: u64,
     fails_at: Option<(u64, io::ErrorKind)>,
 }
 
+#[derive(Debug, Default)]
+struct Contents {
+    seen: Vec<u8>,
+    synced: Vec<u8>,
+    /// Writes since the last sync, in order.
+    unsynced: Vec<(usize, Vec<u8>)>,
+}
+
 impl Disk {
     fn platter(&self) -> MutexGuard<'_, Platter> {
         self.0.lock().expect("no test panics while it holds the disk")
+    }
+
+    /// The files of a shard.
+    pub(super) fn files(&self) -> Files<Part> {
+        let part = |place| Part { disk: self.clone(), place };
+        Files { shard: part(0), journal: part(1) }
     }
 
     /// From the given operation on (a write, a change of length or a sync) everything fails.
@@ -43,38 +63,40 @@ impl Disk {
 
     /// The power goes: of the writes that were not synced, those remain whose bit is set.
     pub(super) fn crash(&self, remains: u64) -> Disk {
-        let platter = self.platter();
-        let mut seen = platter.synced.clone();
-        for (place, (offset, bytes)) in platter.unsynced.iter().enumerate() {
-            if remains >> (place % 64) & 1 == 1 {
-                let end = offset + bytes.len();
-                if seen.len() < end {
-                    seen.resize(end, 0);
+        let files = self.platter().files.each_ref().map(|file| {
+            let mut seen = file.synced.clone();
+            for (place, (offset, bytes)) in file.unsynced.iter().enumerate() {
+                if remains >> (place % 64) & 1 == 1 {
+                    let end = offset + bytes.len();
+                    if seen.len() < end {
+                        seen.resize(end, 0);
+                    }
+                    seen[*offset..end].copy_from_slice(bytes);
                 }
-                seen[*offset..end].copy_from_slice(bytes);
             }
-        }
-        let platter = Platter { synced: seen.clone(), seen, ..Platter::default() };
-        Disk(Arc::new(Mutex::new(platter)))
+            Contents { synced: seen.clone(), seen, unsynced: Vec::new() }
+        });
+        Disk(Arc::new(Mutex::new(Platter { files, ..Platter::default() })))
     }
 
-    /// Flips one bit.
-    pub(super) fn flip(&self, bit: usize) {
-        let mut platter = self.platter();
-        platter.seen[bit / 8] ^= 1 << (bit % 8);
-        platter.synced[bit / 8] ^= 1 << (bit % 8);
+    /// Flips one bit of a file.
+    pub(super) fn flip(&self, file: usize, bit: usize) {
+        let file = &mut self.platter().files[file];
+        file.seen[bit / 8] ^= 1 << (bit % 8);
+        file.synced[bit / 8] ^= 1 << (bit % 8);
     }
 
-    /// Where two disks differ.
-    pub(super) fn differences(&self, other: &Disk) -> Vec<usize> {
+    /// Where a file of two disks differs.
+    pub(super) fn differences(&self, other: &Disk, file: usize) -> Vec<usize> {
         let (one, other) = (self.platter(), other.platter());
-        let pairs = one.seen.iter().zip(&other.seen).enumerate();
+        let pairs = one.files[file].seen.iter().zip(&other.files[file].seen).enumerate();
         pairs.filter(|(_, (one, other))| one != other).map(|(place, _)| place).collect()
     }
 
-    pub(super) fn find(&self, bytes: &[u8]) -> Vec<usize> {
+    /// Where these bytes stand in a file.
+    pub(super) fn find(&self, file: usize, bytes: &[u8]) -> Vec<usize> {
         let platter = self.platter();
-        let windows = platter.seen.windows(bytes.len()).enumerate();
+        let windows = platter.files[file].seen.windows(bytes.len()).enumerate();
         windows.filter(|(_, window)| *window == bytes).map(|(offset, _)| offset).collect()
     }
 }
@@ -89,46 +111,48 @@ impl Platter {
     }
 }
 
-impl StorageBackend for Disk {
+impl StorageBackend for Part {
     fn len(&self) -> Result<u64, io::Error> {
-        Ok(self.platter().seen.len() as u64)
+        Ok(self.disk.platter().files[self.place].seen.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let platter = self.platter();
+        let platter = self.disk.platter();
         let start = usize::try_from(offset).expect("a small disk");
-        let bytes = platter.seen.get(start..start + out.len());
+        let bytes = platter.files[self.place].seen.get(start..start + out.len());
         let bytes = bytes.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         out.copy_from_slice(bytes);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        let mut platter = self.platter();
+        let mut platter = self.disk.platter();
         platter.operate()?;
-        platter.seen.resize(usize::try_from(len).expect("a small disk"), 0);
+        platter.files[self.place].seen.resize(usize::try_from(len).expect("a small disk"), 0);
         Ok(())
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
-        let mut platter = self.platter();
+        let mut platter = self.disk.platter();
         platter.operate()?;
         platter.syncs += 1;
-        platter.synced = platter.seen.clone();
-        platter.unsynced.clear();
+        let file = &mut platter.files[self.place];
+        file.synced.clone_from(&file.seen);
+        file.unsynced.clear();
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        let mut platter = self.platter();
+        let mut platter = self.disk.platter();
         platter.operate()?;
+        let file = &mut platter.files[self.place];
         let start = usize::try_from(offset).expect("a small disk");
         let end = start + data.len();
-        if platter.seen.len() < end {
-            platter.seen.resize(end, 0);
+        if file.seen.len() < end {
+            file.seen.resize(end, 0);
         }
-        platter.seen[start..end].copy_from_slice(data);
-        platter.unsynced.push((start, data.to_vec()));
+        file.seen[start..end].copy_from_slice(data);
+        file.unsynced.push((start, data.to_vec()));
         Ok(())
     }
 }

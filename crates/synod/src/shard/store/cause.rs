@@ -2,6 +2,8 @@
 
 use std::{io, path::Path};
 
+use synod_store::Trouble;
+
 use super::{super::ShardError, record::FORMAT};
 
 /// What the code between redb and the store finds.
@@ -22,9 +24,15 @@ impl<E: Into<redb::Error>> From<E> for Cause {
 }
 
 impl Cause {
-    /// The error to give out.
-    pub(super) fn explain(self, path: &Path) -> ShardError {
+    /// The error to give out. What the medium failed of first says more than what redb makes of it.
+    pub(super) fn explain(self, path: &Path, trouble: Option<Trouble>) -> ShardError {
         let path = path.to_path_buf();
+        match trouble {
+            Some(Trouble::Full) => return ShardError::DiskFull { path },
+            Some(Trouble::Damaged(what)) => return ShardError::Damaged { path, what },
+            Some(Trouble::Failed(what)) => return ShardError::Disk { path, what },
+            None => {}
+        }
         let error = match self {
             Cause::Damaged(what) => return ShardError::Damaged { path, what },
             Cause::TooNew(found) => {

@@ -43,7 +43,7 @@ impl Mark {
     /// The database has had so many commits.
     pub(super) fn put(&self, commits: u64) -> Result<(), ShardError> {
         let written = self.file.write_all_at(&HERE.seal(&bytes(commits)), 0);
-        written.map_err(|error| Cause::from(redb::Error::Io(error)).explain(&self.path))
+        written.map_err(|error| Cause::from(redb::Error::Io(error)).explain(&self.path, None))
     }
 }
 

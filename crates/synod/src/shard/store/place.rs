@@ -1,10 +1,10 @@
-//! The shard's place in the file system: a directory of its own, with one file and a lock in it.
+//! The shard's place in the file system: a directory of its own, with its files and a lock in it.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use redb::backends::FileBackend;
@@ -14,12 +14,21 @@ use super::{super::ShardError, cause::Cause};
 /// The database.
 pub(super) const FILE: &str = "shard.redb";
 
+/// What the database's commits are synced through.
+pub(super) const JOURNAL_FILE: &str = "journal";
+
 /// The database while it is being made: it gets its name when it is whole.
 const NEW_FILE: &str = "shard.redb.new";
 
 /// Locked by the process that has the shard open. It is never removed: two processes could then
 /// hold locks on two files of this name.
 const LOCK_FILE: &str = "lock";
+
+/// The two files of a shard.
+pub(in super::super) struct Files<B> {
+    pub(in super::super) shard: B,
+    pub(in super::super) journal: B,
+}
 
 /// Makes `dir` for its owner alone, unless it is there, and locks it.
 pub(super) fn lock(dir: &Path) -> Result<File, ShardError> {
@@ -33,10 +42,10 @@ pub(super) fn lock(dir: &Path) -> Result<File, ShardError> {
     }
 }
 
-/// Has `fill` make the file, if there is none. A crash leaves it whole or not there at all.
+/// Has `fill` make the files, if there are none. A crash leaves them whole or not there at all.
 pub(super) fn make(
     dir: &Path,
-    fill: impl FnOnce(FileBackend, &Path) -> Result<(), ShardError>,
+    fill: impl FnOnce(Files<FileBackend>, &Path) -> Result<(), ShardError>,
 ) -> Result<(), ShardError> {
     let failed = |source| ShardError::Io { path: dir.to_path_buf(), source };
     let (file, new) = (dir.join(FILE), dir.join(NEW_FILE));
@@ -45,22 +54,33 @@ pub(super) fn make(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let empty = options().create(true).truncate(true).open(&new).map_err(failed)?;
-    let empty = FileBackend::new(empty).map_err(|error| Cause::from(error).explain(&new))?;
-    fill(empty, &new)?;
-    fs::rename(&new, &file).map_err(failed)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    let empty = |path: &Path| {
+        backend(path, options().create(true).truncate(true).open(path).map_err(failed)?)
+    };
+    fill(Files { shard: empty(&new)?, journal: empty(&dir.join(JOURNAL_FILE))? }, &new)?;
+    // The journal's name is to be on the disk before there is a shard that needs it.
+    let sync = || File::open(dir)?.sync_all();
+    sync().and_then(|()| fs::rename(&new, &file)).and_then(|()| sync()).map_err(failed)
 }
 
-/// The file, which must be there and be a plain one.
-pub(super) fn open(path: &Path) -> Result<FileBackend, ShardError> {
+/// The files, which must be there and be plain ones, and where the database is.
+pub(super) fn open(dir: &Path) -> Result<(Files<FileBackend>, PathBuf), ShardError> {
+    let path = dir.join(FILE);
+    let files = Files { shard: plain(&path)?, journal: plain(&dir.join(JOURNAL_FILE))? };
+    Ok((files, path))
+}
+
+fn plain(path: &Path) -> Result<FileBackend, ShardError> {
     let failed = |source| ShardError::Io { path: path.to_path_buf(), source };
     if !fs::symlink_metadata(path).map_err(failed)?.is_file() {
         let what = "it is no plain file; name the real place, not a link".to_owned();
         return Err(ShardError::Damaged { path: path.to_path_buf(), what });
     }
-    let file = options().open(path).map_err(failed)?;
-    FileBackend::new(file).map_err(|error| Cause::from(error).explain(path))
+    backend(path, options().open(path).map_err(failed)?)
+}
+
+fn backend(path: &Path, file: File) -> Result<FileBackend, ShardError> {
+    FileBackend::new(file).map_err(|error| Cause::from(error).explain(path, None))
 }
 
 pub(super) fn options() -> OpenOptions {

@@ -3,7 +3,10 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use redb::ReadableTable;
 use synod_client::machine::branch::{Work, Write};
 
-use super::{place::FILE, *};
+use super::{
+    place::{FILE, JOURNAL_FILE},
+    *,
+};
 
 const TXN: TxnId = TxnId { session: SessionId::new(3), n: 7 };
 
@@ -99,6 +102,7 @@ fn what_is_made_is_for_its_owner_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&made), 0o700);
     assert_eq!(mode(&made.join(FILE)), 0o600);
+    assert_eq!(mode(&made.join(JOURNAL_FILE)), 0o600);
 }
 
 /// Two first starts at once must not make two shards of one directory.
@@ -143,25 +147,35 @@ fn promise(store: &Store, n: u64) {
 #[test]
 fn an_older_copy_of_the_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join(FILE);
+    let (file, journal) = (dir.path().join(FILE), dir.path().join(JOURNAL_FILE));
     let store = open(dir.path()).0;
     promise(&store, 1);
     drop(store);
-    let backup = fs::read(&file).unwrap();
+    let backup = [fs::read(&file).unwrap(), fs::read(&journal).unwrap()];
     let store = open(dir.path()).0;
     promise(&store, 2);
     // As a kill leaves it, with its choice between the two newest commits in the tenth byte.
-    let mut killed = fs::read(&file).unwrap();
+    let mut killed = [fs::read(&file).unwrap(), fs::read(&journal).unwrap()];
     drop(store);
-    let newest = fs::read(&file).unwrap();
-    killed[9] ^= 1;
-    for older in [&backup, &killed] {
-        fs::write(&file, older).unwrap();
-        let error = Store::open(dir.path(), "east", 7).err().unwrap();
-        assert!(matches!(error, ShardError::Older { .. }), "{error}");
+    let newest = [fs::read(&file).unwrap(), fs::read(&journal).unwrap()];
+    killed[0][9] ^= 1;
+    let put_back = |[shard, synced]: &[Vec<u8>; 2]| {
+        fs::write(&file, shard).unwrap();
+        fs::write(&journal, synced).unwrap();
+        Store::open(dir.path(), "east", 7)
+    };
+    let error = put_back(&backup).err().unwrap();
+    assert!(matches!(error, ShardError::Older { .. }), "{error}");
+    let newest_file = [newest[0].clone(), backup[1].clone()];
+    for damaged in [&killed, &newest_file] {
+        let error = put_back(damaged).err().unwrap();
+        assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
     }
-    fs::write(&file, &newest).unwrap();
-    assert_eq!(open(dir.path()).1.prepared.len(), 2);
+    // The newest journal has all that the older file lacks.
+    let newest_journal = [backup[0].clone(), newest[1].clone()];
+    for whole in [&newest_journal, &newest] {
+        assert_eq!(put_back(whole).unwrap().1.prepared.len(), 2);
+    }
 }
 
 /// The mark is no part of the truth: torn or gone, the file stands for itself.
@@ -178,6 +192,18 @@ fn a_torn_or_missing_mark_keeps_nobody_out() {
             None => fs::remove_file(&mark).unwrap(),
         }
         assert_eq!(open(dir.path()).1.prepared.len(), 1);
+    }
+}
+
+/// The journal may hold what was promised last: without it there is no shard, and none is made.
+#[test]
+fn a_shard_without_its_journal_is_not_started() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    fs::remove_file(dir.path().join(JOURNAL_FILE)).unwrap();
+    for _ in 0..2 {
+        let error = Store::open(dir.path(), "east", 7).err().unwrap().to_string();
+        assert!(error.contains(JOURNAL_FILE), "{error}");
     }
 }
 
@@ -221,6 +247,7 @@ fn a_scan_goes_through_pages_in_byte_order_within_its_prefix() {
 #[test]
 fn a_file_that_is_no_store_is_called_damaged_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
     let whole: Vec<u8> = b"no store at all, ".repeat(1_000);
     fs::write(dir.path().join(FILE), &whole).unwrap();
     let error = Store::open(dir.path(), "east", 7).err().unwrap();
@@ -289,7 +316,7 @@ fn a_damaged_row_of_any_kind_is_named() {
 }
 
 fn flip_a_bit_of_each_row(store: &Store, table: Definition) {
-    let write = store.database.begin_write().unwrap();
+    let write = store.journaled.begin().unwrap();
     {
         let mut rows = write.open_table(table.table).unwrap();
         let all: Vec<(Vec<u8>, Vec<u8>)> = rows
@@ -304,7 +331,7 @@ fn flip_a_bit_of_each_row(store: &Store, table: Definition) {
             rows.insert(key.as_slice(), row.as_slice()).unwrap();
         }
     }
-    write.commit().unwrap();
+    store.journaled.commit(write).unwrap();
 }
 
 /// No link is followed to the file, and nothing behind it is touched.
@@ -338,13 +365,19 @@ fn a_file_that_may_not_be_written_is_named() {
     }
 }
 
-/// The file of another shard, swapped in, is that shard's.
+/// The file of another shard, swapped in, is no file of this shard's journal; with its own journal
+/// it is that shard's.
 #[test]
 fn another_shards_file_swapped_in_is_refused() {
     let (east, west) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     drop(open(east.path()));
     drop(Store::open(west.path(), "west", 7).unwrap());
-    fs::copy(west.path().join(FILE), east.path().join(FILE)).unwrap();
-    let error = Store::open(east.path(), "east", 7).err().unwrap();
+    let swapped = |file| {
+        fs::copy(west.path().join(file), east.path().join(file)).unwrap();
+        Store::open(east.path(), "east", 7).err().unwrap()
+    };
+    let error = swapped(FILE);
+    assert!(error.to_string().contains("belongs to another file"), "{error}");
+    let error = swapped(JOURNAL_FILE);
     assert!(matches!(error, ShardError::Foreign { .. }), "{error}");
 }

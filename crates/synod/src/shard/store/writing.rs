@@ -1,6 +1,6 @@
 //! One redb transaction for everything that waits.
 
-use redb::{Database, Durability, ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 use serde::Serialize;
 use synod_client::machine::{Entry, TxnId, branch::Write};
 
@@ -16,21 +16,9 @@ pub(in super::super) struct Writing<'a> {
     facts: usize,
 }
 
-/// A transaction that is durable when its commit returns.
-///
-/// Two phases: with one, redb takes a damaged newest commit for one that a crash tore, and falls
-/// back to the one before it, which would forget a vote that was given. With two, the commit that
-/// is named as the newest was whole, and damage to it is an error.
-pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Cause> {
-    let mut write = database.begin_write()?;
-    write.set_durability(Durability::Immediate)?;
-    write.set_two_phase_commit(true);
-    Ok(write)
-}
-
 impl<'a> Writing<'a> {
     pub(super) fn new(store: &'a Store) -> Result<Writing<'a>, Cause> {
-        Ok(Writing { store, write: begin(&store.database)?, facts: 0 })
+        Ok(Writing { store, write: store.journaled.begin()?, facts: 0 })
     }
 
     /// A key as it stands after the facts put in so far.
@@ -52,7 +40,7 @@ impl<'a> Writing<'a> {
         }
         let commits = store.commits.get().saturating_add(1);
         let counted = self.set(NUMBERS, COMMITS, Some(&commits));
-        let committed = counted.and_then(|()| Ok(self.write.commit()?));
+        let committed = counted.and_then(|()| Ok(store.journaled.commit(self.write)?));
         committed.map_err(|cause| store.explain(cause))?;
         store.commits.set(commits);
         store.mark.as_ref().map_or(Ok(()), |mark| mark.put(commits))
