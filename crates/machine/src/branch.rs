@@ -30,7 +30,7 @@ use crate::participant_door::Said;
 use crate::{BranchIncarnation, Command, Guard, Mutation, ParticipantName, TxnId, Verdict};
 
 /// A branch's share of a transaction, on the participant's own keys and revisions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Work {
     /// All must hold when it is prepared, and hold still when it commits: their keys are locked.
     pub guards: Vec<Guard>,

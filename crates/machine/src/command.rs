@@ -27,7 +27,7 @@ pub struct Batch {
 }
 
 /// One command with the name under which it takes effect at most once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// The request's own name. Only what may safely be done twice goes without:
     /// `OpenSession`, and what a leader proposes of its own accord.
@@ -40,7 +40,7 @@ pub struct Request {
 }
 
 /// What can be asked of the machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Command {
     /// Begins a session; it ends when nothing is heard of it for `ttl_ms`, decided in the log.
     OpenSession {
@@ -141,7 +141,7 @@ pub fn owner_name(owner: &str) -> &str {
 }
 
 /// What a `Decide` proposes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Proposal {
     /// Every enlisted participant has voted yes, durably.
     Commit {
@@ -158,7 +158,7 @@ pub enum Proposal {
 }
 
 /// One participant of a transaction, as it voted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Part {
     /// Who.
     pub participant: ParticipantName,
@@ -167,7 +167,7 @@ pub struct Part {
 }
 
 /// Why somebody proposed to abort.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AbortCause {
     /// A prepared branch heard nothing for its grace.
     InDoubtGrace {
@@ -194,7 +194,7 @@ pub enum AbortCause {
 }
 
 /// Why a session was fenced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FenceCause {
     /// Nothing was heard of it for its time to live.
     Expired,
@@ -209,7 +209,7 @@ pub enum FenceCause {
 
 /// A fence by a leader holds only in the reign it was proposed in, and only if the session has not
 /// shown life in the log meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FenceGuard {
     /// The reign that proposed it.
     pub reign: Reign,
@@ -218,7 +218,7 @@ pub struct FenceGuard {
 }
 
 /// Guards and mutations that take effect together or not at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Multi {
     /// All must hold.
     pub guards: Vec<Guard>,
@@ -229,7 +229,7 @@ pub struct Multi {
 }
 
 /// A condition on one key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Guard {
     /// Which key.
     pub key: Bytes,
@@ -238,7 +238,7 @@ pub struct Guard {
 }
 
 /// What is expected of a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Expect {
     /// It does not exist.
     Absent,
@@ -251,7 +251,7 @@ pub enum Expect {
 }
 
 /// One write of a [`Multi`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mutation {
     /// Sets a key.
     Put {

@@ -85,7 +85,7 @@ pub enum Said {
 }
 
 /// Why nothing was done; safe to repeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotApplied {
     /// No quorum of nodes answers the leader.
@@ -115,7 +115,7 @@ pub enum NotApplied {
 }
 
 /// Why it will not be done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The caller's role does not cover it.

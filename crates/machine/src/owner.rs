@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// One transaction as its owner sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Owner {
     txn: TxnId,
     multi: Option<Multi>,
@@ -31,7 +31,7 @@ pub struct Owner {
     phase: Phase,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Branch {
     vote: Option<Stance>,
     /// It said that it has finished.
@@ -39,7 +39,7 @@ struct Branch {
 }
 
 /// A vote, as far as it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stance {
     Yes(BranchIncarnation),
     ReadOnly,

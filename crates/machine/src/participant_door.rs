@@ -73,7 +73,7 @@ pub enum Freshness {
 }
 
 /// What a participant says to a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Said {
     /// `Prepare`.
     Vote(Vote),
@@ -109,7 +109,7 @@ pub enum Said {
 }
 
 /// A participant's vote. Only `Yes` lets a transaction commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Vote {
     /// The work is durable and locked; from here on only a verdict ends it.
     Yes {
@@ -130,7 +130,7 @@ pub enum Vote {
 }
 
 /// Why a participant refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoReason {
     /// A key is locked by another transaction that is prepared. Try again when it has ended.
@@ -165,7 +165,7 @@ pub enum NoReason {
 }
 
 /// A prepared branch that waits for a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InDoubt {
     /// Of which transaction.
     pub txn: TxnId,
@@ -178,7 +178,7 @@ pub struct InDoubt {
 }
 
 /// A participant for people to read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Info {
     /// Its name.
     pub name: ParticipantName,

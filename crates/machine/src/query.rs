@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::{BranchIncarnation, ParticipantName, RequestId, Revision, SessionId, TxnId, Verdict};
 
 /// A key as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// The value.
     pub value: Bytes,

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Entry, Revision, SessionId, Verdict};
 
 /// What a command did. A "no" is a reply, not an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reply {
     /// `OpenSession`: the new session.
     Session(SessionId),
@@ -46,7 +46,7 @@ pub enum Reply {
 }
 
 /// What the machine holds only so many of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Counted {
     /// Sessions that have not ended.
@@ -71,7 +71,7 @@ impl std::fmt::Display for Counted {
 }
 
 /// Why a command changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
     /// No such session was ever opened.

@@ -6,7 +6,7 @@ use crate::{
 
 /// A set of transactions, kept as runs of consecutive numbers of one session: a session that
 /// commits one transaction after the other costs one row, however many there are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Runs {
     /// (session, first number) to last number. Runs of one session neither touch nor overlap.
     rows: Table<(SessionId, u64), u64>,

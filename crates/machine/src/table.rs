@@ -1,4 +1,7 @@
-use std::ops::RangeBounds;
+use std::{
+    hash::{Hash, Hasher},
+    ops::RangeBounds,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -114,6 +117,13 @@ impl<K: Ord + Clone + Serialize, V: Clone + Serialize> Table<K, V> {
             table.insert(key, value);
         }
         Ok(table)
+    }
+}
+
+/// The digest says it all.
+impl<K, V> Hash for Table<K, V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.seed, self.sum).hash(state);
     }
 }
 

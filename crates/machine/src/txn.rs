@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// All of it.
     Committed,
@@ -10,7 +10,7 @@ pub enum Outcome {
 }
 
 /// What the log says of a transaction. All but `InProgress` are stable: said once, said for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Verdict {
     /// Nothing yet. A hint: nobody may act on it.
     InProgress,

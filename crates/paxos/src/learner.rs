@@ -1,7 +1,4 @@
-use std::{
-    collections::{BTreeMap, VecDeque},
-    hash::{Hash, Hasher},
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     Chosen, Decree, Output, Slot,
@@ -12,7 +9,7 @@ use crate::{
 ///
 /// Invariant: every slot up to `upto` was handed out once, in order, and nothing above it was; what
 /// is known above it waits for the gap to close.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Learner {
     upto: Slot,
     /// Every slot up to this one is known to be chosen, though between `upto` and it no longer with
@@ -133,14 +130,6 @@ impl Learner {
             let Some(oldest) = self.recent.pop_front() else { break };
             self.recent_bytes -= oldest.bytes();
         }
-    }
-}
-
-/// See the one of [`Peer`](crate::Peer). What is remembered of the prefix the store has too.
-impl Hash for Learner {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Learner { upto, settled, above, above_bytes, recent: _, recent_bytes: _ } = self;
-        (upto, settled, above, above_bytes).hash(state);
     }
 }
 

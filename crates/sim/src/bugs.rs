@@ -10,6 +10,7 @@ mod planted;
 mod report;
 mod review;
 mod row;
+pub(crate) mod searched;
 mod splice;
 
 use std::error::Error;
@@ -22,8 +23,9 @@ const FIRST_SEEDS: [u64; 5] = [1, 1_000_001, 2_000_001, 3_000_001, 4_000_001];
 /// Plants every bug whose name or file holds all the words, and hunts it from every first seed, or
 /// from one if it is to be quick.
 pub(crate) fn catch_all(words: &[&str], quick: bool) -> Result<Report, Box<dyn Error>> {
-    let all: Vec<(usize, &Bug)> = planted::all().chain(review::all()).enumerate().collect();
-    let wanted = all.iter().filter(|(_, bug)| words.iter().all(|word| bug.is_about(word)));
+    let all = every();
+    let hunted = all.iter().take(planted::all().count() + review::all().count());
+    let wanted = hunted.filter(|(_, bug)| words.iter().all(|word| bug.is_about(word)));
     let wanted: Vec<(usize, &Bug)> = wanted.copied().collect();
     let program = copy::build(&all)?;
     let firsts = if quick { &FIRST_SEEDS[..1] } else { &FIRST_SEEDS };
@@ -39,6 +41,45 @@ pub(crate) fn catch_all(words: &[&str], quick: bool) -> Result<Report, Box<dyn E
     Ok(report)
 }
 
+/// Every bug with its number in the copy.
+fn every() -> Vec<(usize, &'static Bug)> {
+    planted::all().chain(review::all()).chain(searched::own()).enumerate().collect()
+}
+
+/// Sends a search after every bug that has a place to be looked for in, and whose name or file
+/// holds all the words. Returns rows for a table, and how many were not found.
+pub(crate) fn search_all(words: &[&str]) -> Result<(String, usize), Box<dyn Error>> {
+    let all = every();
+    let program = copy::build(&all)?;
+    let place = std::env::var("PLACE").ok();
+    let mut table = "| bug | what it does | place | property | acts | worlds |\n".to_owned();
+    table.push_str("|---|---|---|---|---:|---:|\n");
+    let mut unseen = 0;
+    for (number, bug) in all {
+        if !words.iter().all(|word| bug.is_about(word)) {
+            continue;
+        }
+        let places: Vec<&str> = match &place {
+            Some(p) => p.split(',').collect(),
+            None => searched::places(bug).collect(),
+        };
+        for place in places {
+            let found = searched::there(&program, number, place)?;
+            let [invariant, depth, worlds, what] = &found[..] else { continue };
+            unseen += usize::from(invariant.starts_with('*'));
+            eprintln!(
+                "{:<56} {place:<14} {invariant:<10} {depth:>3} {worlds:>9}  {what}",
+                bug.name
+            );
+            let Bug { name, does, .. } = bug;
+            table.push_str(&format!(
+                "| {name} | {does} | {place} | {invariant} | {depth} | {worlds} |\n"
+            ));
+        }
+    }
+    Ok((table, unseen))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -48,7 +89,7 @@ mod tests {
     /// Who changes a line of the tables, changes the table and has the simulator find it again.
     #[test]
     fn every_line_of_the_tables_stands_once_in_the_product() {
-        for bug in planted::all().chain(review::all()) {
+        for (_, bug) in every() {
             for edit in bug.edits {
                 let text = fs::read_to_string(copy::top().join("crates").join(edit.file)).unwrap();
                 edit.place(&text).unwrap_or_else(|error| panic!("{}: {error}", bug.name));
@@ -60,8 +101,7 @@ mod tests {
     /// Two rows of one name cannot be told apart.
     #[test]
     fn every_bug_has_a_name_of_its_own() {
-        let mut names: Vec<&str> =
-            planted::all().chain(review::all()).map(|bug| bug.name).collect();
+        let mut names: Vec<&str> = every().iter().map(|(_, bug)| bug.name).collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
         assert_eq!(twice, None);

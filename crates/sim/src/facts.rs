@@ -5,7 +5,7 @@ use synod_paxos::{Ballot, Decree, Durable, Record, Slot, Write};
 
 /// What a store holds, as plain values: the model of `synod_store` that most universes run on, and
 /// the ghost that remembers what every disk must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Facts {
     promised: Option<Ballot>,
     trimmed: Slot,

@@ -28,6 +28,7 @@ mod planted;
 
 mod progress;
 mod run;
+mod search;
 mod shelf;
 mod sights;
 mod story;
@@ -40,5 +41,6 @@ mod world;
 pub use planted::Plant;
 pub use progress::Progress;
 pub use run::{Failure, Replay, Run, Summary, replay, run};
+pub use search::{PLACES, Place, Searched};
 pub use sights::{Sight, Sights};
 pub use violation::Violation;

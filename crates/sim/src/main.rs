@@ -1,5 +1,5 @@
-//! The simulator by itself: `cargo run --release -p synod-sim -- run|replay`. `synod sim` does the
-//! same. And the bugs that it must catch: `… -- planted`.
+//! The simulator by itself: `cargo run --release -p synod-sim -- run|replay|search`. `synod sim`
+//! does the first two as well. And the bugs that it must catch: `… -- planted`.
 
 #![allow(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
@@ -11,8 +11,9 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: synod-sim run [--seed S] [--seeds N] [--minutes M] [--threads T] [--go-on]
        synod-sim replay SEED
-       synod-sim planted [WORD] [--quick]
-       synod-sim hunt FIRST SEEDS (what `planted` runs in its copy)";
+       synod-sim search [--worlds N] PLACE...
+       synod-sim planted [WORD] [--quick | --search]
+       synod-sim hunt FIRST SEEDS, seek PLACE (what `planted` runs in its copy)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -22,6 +23,8 @@ fn main() -> ExitCode {
         Some((&"replay", rest)) => verbs::replay::replay(rest),
         Some((&"planted", rest)) => verbs::planted::planted(rest),
         Some((&"hunt", rest)) => verbs::planted::hunt(rest),
+        Some((&"seek", rest)) => verbs::planted::seek(rest),
+        Some((&"search", rest)) => verbs::search::search(rest),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -4,3 +4,4 @@ mod flags;
 pub(crate) mod planted;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod search;

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{Hash, Hasher},
+};
 
 use bytes::Bytes;
 
@@ -318,4 +321,21 @@ fn refuse(asker: Option<Asker>, out: &mut Output) {
 
 fn answer(asker: Option<Asker>, said: Said, out: &mut Output) {
     out.at_once.extend(asker.map(|asker| (asker, said)));
+}
+
+/// What it has promised and done. Moments and counts are left out: they say when it asks, and how
+/// much a person sees.
+impl Hash for Branches {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Branches { config: _, asks: _, counts: _, revision, prepared, .. } = self;
+        let Branches { locks, ended, finished, .. } = self;
+        (revision, prepared, locks, ended, finished).hash(state);
+    }
+}
+
+impl Hash for Branch {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Branch { work, since: _, asks_at } = self;
+        (work, asks_at.is_some()).hash(state);
+    }
 }

@@ -7,7 +7,7 @@ use crate::participant_door::Said;
 use crate::{Entry, Revision, SessionId, TxnId};
 
 /// One fact for the participant's store. Facts of one sync go into one transaction of it, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
     /// A promise: the branch is prepared with this work.
     Prepared {
@@ -53,7 +53,7 @@ pub enum Write {
 
 /// What the store holds beside the keys, and [`Branches::recover`](super::Branches::recover)
 /// needs. A store in memory is one of these.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Durable {
     /// The participant's revision.
     pub revision: Revision,
@@ -96,7 +96,7 @@ fn put_or_remove<K: Ord, V>(rows: &mut BTreeMap<K, V>, key: K, value: Option<V>)
 }
 
 /// What is spoken once the facts before it are durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Word {
     /// An answer.
     Said {

@@ -15,7 +15,7 @@ pub(super) const SESSIONS_MAX: usize = 1 << 16;
 pub(super) const TOMBSTONES_MAX: usize = 1 << 14;
 
 /// What is over: a prepare of it must not be promised again, or it would be done twice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Ended {
     applied: Runs,
     /// Of each session with applied numbers: how many runs, and below which number all is over.
@@ -25,7 +25,7 @@ pub(super) struct Ended {
     oldest_tombstones: VecDeque<TxnId>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Session {
     runs: u64,
     floor: u64,

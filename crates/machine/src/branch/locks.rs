@@ -10,7 +10,7 @@ use crate::TxnId;
 
 /// Who holds which key. Nobody waits for a lock: a conflict is a vote of no, so that no two
 /// participants can wait for one another's transactions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Locks {
     held: BTreeMap<Bytes, Lock>,
 }
@@ -20,7 +20,7 @@ pub(super) struct Locks {
 /// Guards are locked until the verdict, and so is work that is nothing but guards: if it were let
 /// go at the vote, another transaction could commit between two participants' votes and be seen
 /// by one of them only.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Lock {
     Guarded(BTreeSet<TxnId>),
     Written(TxnId),

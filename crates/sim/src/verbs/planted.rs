@@ -1,3 +1,5 @@
+use synod_sim::Place;
+
 use super::flags::Flags;
 use crate::bugs;
 
@@ -5,6 +7,11 @@ use crate::bugs;
 /// not caught.
 pub(crate) fn planted(words: &[&str]) -> Result<bool, String> {
     let mut flags = Flags::new(words);
+    if flags.has("--search") {
+        let found = bugs::search_all(&flags.rest()?).map_err(|error| error.to_string())?;
+        print!("{}", found.0);
+        return Ok(found.1 == 0);
+    }
     let quick = flags.has("--quick");
     let report = bugs::catch_all(&flags.rest()?, quick).map_err(|error| error.to_string())?;
     print!("{report}");
@@ -19,5 +26,13 @@ pub(crate) fn hunt(words: &[&str]) -> Result<bool, String> {
     if let Some(caught) = bugs::hunt::here(number(first)?, number(seeds)?) {
         println!("{caught}");
     }
+    Ok(true)
+}
+
+/// Searches through one place; how it came out is said for [`planted`], in another process.
+pub(crate) fn seek(words: &[&str]) -> Result<bool, String> {
+    let [name] = Flags::new(words).rest()?[..] else { return Err(crate::USAGE.to_owned()) };
+    let place = Place::named(name).ok_or_else(|| format!("{name}: no such place"))?;
+    println!("{}", bugs::searched::here(place));
     Ok(true)
 }
