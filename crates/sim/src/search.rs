@@ -1,8 +1,8 @@
 //! Exhaustive search: every interleaving within stated bounds, over the real code.
 //!
 //! Where a universe draws one way through what may happen, a search takes all of them, the shortest
-//! first. What it can do so for is small: a few nodes, ballots and slots, or one or two transactions
-//! among two participants. What it finds is a shortest way to it.
+//! first. What it can do so for is small: a few nodes, ballots and slots, or one or two
+//! transactions among two participants. What it finds is a shortest way to it.
 
 mod breadth;
 mod commit;

@@ -266,8 +266,8 @@ impl<P: Play> Stage<P> {
         Scene { actors, claims, spent: world.spent }
     }
 
-    /// One thing that comes about by itself and changes something: a word that was not `heard`, or a
-    /// deed.
+    /// One thing that comes about by itself and changes something: a word that was not `heard`, or
+    /// a deed.
     fn goes_on(
         &mut self,
         world: &World<P::Spent>,

@@ -43,7 +43,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "leads on over another decree than its own",
         does: "a leader that learns a slot chosen with another decree than it proposed goes on",
-        source: "first written so: a follower with the old decree at this ballot takes it for chosen",
+        source: "first written so: a follower with the old decree at this ballot trusts it",
         edits: &[edit("paxos/src/proposer.rs", "tally.decree == *decree", "true")],
     },
     Bug {

@@ -159,7 +159,7 @@ fn reported(life: Life, disk: &Facts, promised: Ballot, page: &Page) -> Checked 
         demand!(
             honest,
             "B7",
-            "{life} promises {promised} and reports {report:?} in slot {slot}, where {record:?} stands"
+            "{life} promises {promised}, reports {report:?} in slot {slot}; {record:?} stands there"
         );
     }
     for (slot, report) in &page.reports {
