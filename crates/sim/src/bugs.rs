@@ -107,6 +107,14 @@ mod tests {
         assert_eq!(twice, None);
     }
 
+    /// A planted bug is one that happened to somebody, or breaks a rule that somebody wrote down.
+    #[test]
+    fn every_planted_bug_names_its_source() {
+        let unsourced = every().into_iter().filter(|(_, bug)| !bug.is_reviewed());
+        let mut unsourced = unsourced.filter(|(_, bug)| bug.source.trim().is_empty());
+        assert_eq!(unsourced.next().map(|(_, bug)| bug.name), None);
+    }
+
     /// The switch stands in the copy and nowhere else: no build of the product can hold a planted
     /// bug.
     #[test]

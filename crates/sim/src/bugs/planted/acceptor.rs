@@ -6,7 +6,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "promise spoken before it is durable",
         does: "`Promise` leaves beside the sync and not after it",
-        source: "",
+        source: "valkey-io/valkey#3887: the vote is answered before `votedFor` is on disk",
         edits: &[edit(
             "paxos/src/peer/phase1.rs",
             "self.voice.seal(out, to, Message::Promise { ballot, page });",
@@ -16,7 +16,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "vote spoken before it is durable",
         does: "`Accepted` leaves beside the sync and not after it",
-        source: "",
+        source: "yugabyte-db#32875, tikv#994: a follower acknowledges what its disk has not",
         edits: &[edit(
             "paxos/src/peer/phase2.rs",
             "self.voice.seal_accepted(out, ballot.owner().node, accepted);",
@@ -26,7 +26,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "promise lower after a restart",
         does: "a restarted acceptor remembers its votes and not its promise",
-        source: "",
+        source: "bakwc/PySyncObj#202: term and vote are nought after a restart",
         edits: &[edit(
             "paxos/src/peer.rs",
             "durable.promised.unwrap_or(Ballot::ZERO)",
@@ -36,13 +36,14 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a vote does not raise the promise",
         does: "an acceptor votes at a ballot and could still promise a lower one",
-        source: "",
+        source: "scylladb#6139: a lower ballot is accepted after a higher one, without a \
+                 promise between",
         edits: &[edit("paxos/src/acceptor.rs", "self.promise(vote.ballot, out);", "")],
     },
     Bug {
         name: "vote below the promise",
         does: "an accept that was buffered at an older ballot is voted for after a promise",
-        source: "",
+        source: "neon#2109: what was buffered is flushed without a look at the term",
         edits: &[
             edit("paxos/src/acceptor.rs", "vote.ballot < self.promised", "false"),
             edit("paxos/src/acceptor.rs", "self.promise(vote.ballot, out);", ""),
@@ -58,7 +59,8 @@ pub(super) const BUGS: &[Bug] = &[
         name: "watermark trusted at another ballot",
         does: "a follower takes its vote for chosen, whatever its ballot, when the watermark \
                covers it",
-        source: "",
+        source: "atomix/copycat#265, scylladb#9965, scylladb#10578: obsolete entries are taken \
+                 for committed",
         edits: &[edit(
             "paxos/src/acceptor.rs",
             "filter(|(_, vote)| «vote.ballot == ballot»)",
@@ -68,7 +70,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "watermark applied past a gap",
         does: "what is known to be chosen is handed out over a slot that is not",
-        source: "",
+        source: "lni/dragonboat#156: entries are applied to a state that lacks those before",
         edits: &[edit(
             "paxos/src/learner.rs",
             "self.above.remove(&self.upto.next())",
@@ -80,7 +82,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "learned decree reported with a made-up ballot",
         does: "what was only learned is reported as a vote at the promised ballot",
-        source: "",
+        source: "efficient/epaxos#20: no ballot is kept with what is accepted, the last one \
+                 seen stands for it",
         edits: &[edit(
             "paxos/src/acceptor.rs",
             "Report::Chosen { decree: decree.clone() }",

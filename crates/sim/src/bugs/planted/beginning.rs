@@ -6,7 +6,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "snapshot without the session table",
         does: "a restored machine knows no sessions and no replies",
-        source: "",
+        source: "atomix/atomix#341: a session from a snapshot is unknown to the state machine",
         edits: &[
             edit(
                 "machine/src/machine/snapshot.rs",
@@ -19,7 +19,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "snapshot install lowers the promise",
         does: "an acceptor that installs a snapshot forgets what it promised",
-        source: "",
+        source: "formancehq/ledger#2080, cockroach#24854: a snapshot takes the term back, or away",
         edits: &[edit(
             "paxos/src/acceptor.rs",
             "self.votes = self.votes.split_off(&upto.next());",
@@ -29,7 +29,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "snapshot install drops the votes above it",
         does: "an acceptor that installs a snapshot forgets what it voted for above",
-        source: "",
+        source: "camunda#6092: a late snapshot truncates what was acknowledged above it",
         edits: &[edit(
             "paxos/src/acceptor.rs",
             "self.votes = self.votes.split_off(&upto.next());",
@@ -39,7 +39,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "trim past the slowest durable snapshot",
         does: "a log is trimmed as far as its own snapshots go, whatever a quorum's cover",
-        source: "",
+        source: "databendlabs/openraft#437: entries are purged that no snapshot holds",
         edits: &[edit(
             "paxos/src/cover.rs",
             "quorum.min(self.own())",
@@ -49,13 +49,13 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "trim past the own snapshots",
         does: "a log is trimmed as far as a quorum's snapshots go, whatever its own cover",
-        source: "",
+        source: "nats-server#8425: the log goes before what it made is durable",
         edits: &[edit("paxos/src/cover.rs", "quorum.min(self.own())", "quorum")],
     },
     Bug {
         name: "trim below the newest snapshot alone",
         does: "what one snapshot covers counts as covered: it may be the damaged one",
-        source: "",
+        source: "hashicorp/raft#85: the newest snapshot is bad, and the log begins after it",
         edits: &[edit(
             "replica/src/snapshots.rs",
             "self.kept.iter().rev().nth(KEPT - 1)",
@@ -65,7 +65,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "trimmed reported as empty",
         does: "a promise is silent about what was trimmed when the state that it made is lost",
-        source: "",
+        source: "scylladb#6154: what was pruned is accepted again",
         edits: &[edit(
             "paxos/src/acceptor.rs",
             "let chosen_upto = «learner.settled()»;",
@@ -75,7 +75,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "snapshot installed in the machine alone",
         does: "the machine is replaced, and the peer does not hear of it",
-        source: "",
+        source: "nexi-lab/nexus#4215: the snapshot and what Raft knows of it are two writes",
         edits: &[edit(
             "replica/src/replica/shelf.rs",
             "self.consult(paxos::Input::Installed(slot), out);",
@@ -85,7 +85,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "install that the log is not told of",
         does: "a snapshot takes the place of the log in memory and not on disk",
-        source: "",
+        source: "CurvineIO/curvine#1551: after a restart the log knows nothing of the snapshot",
         edits: &[edit(
             "paxos/src/peer/trimming.rs",
             "self.acceptor.forget_upto(upto);\n        «self.forget_below(upto, out);»",
@@ -95,7 +95,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "snapshot ahead of its log that is never told",
         does: "a node starts from a snapshot that its log does not know of, and tells it nothing",
-        source: "",
+        source: "databendlabs/openraft#1894: a snapshot ahead of the log goes unnoticed at the \
+                 start",
         edits: &[edit(
             "paxos/src/peer/trimming.rs",
             "self.ahead.take()",

@@ -10,7 +10,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "own ballot spoken before it is durable",
         does: "`Prepare` leaves beside the sync and not after it",
-        source: "",
+        source: "wenweihu86/raft-java#57: a candidate raises its term and does not write it down",
         edits: &[edit(
             "paxos/src/peer/phase1.rs",
             "self.voice.seal(out, *to, Message::Prepare { ballot, first, holds });",
@@ -20,7 +20,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "ballot resumed after a restart",
         does: "a candidate that finds a ballot of its own campaigns at that one again",
-        source: "",
+        source: "wenweihu86/raft-java#57: the term of before the crash is used for a second \
+                 campaign",
         edits: &[edit(
             "paxos/src/peer/phase1.rs",
             "self.acceptor.promised().max(heard).raised_by(self.voice.life())",
@@ -32,13 +33,13 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "adopts the first vote reported",
         does: "of two votes for a slot the one is adopted that came first",
-        source: "",
+        source: "efficient/epaxos#20: any accepted value is taken, for none has its ballot",
         edits: &[edit("paxos/src/campaign.rs", "ballot > *highest", "false")],
     },
     Bug {
         name: "adopts the longest log",
         does: "everything is adopted from whoever reports the highest slot",
-        source: "",
+        source: "sile/noraft#22: logs are compared by length and not by term",
         edits: &[edit(
             "paxos/src/campaign.rs",
             WEIGHS,
@@ -52,7 +53,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "adopts the highest ballot overall",
         does: "everything is adopted from whoever reports the highest ballot of all",
-        source: "",
+        source: "no report found; against *Paxos Made Simple* §3, where phase 1 is for each \
+                 instance",
         edits: &[edit(
             "paxos/src/campaign.rs",
             WEIGHS,
@@ -71,7 +73,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "no-op on one empty answer",
         does: "a slot that one acceptor lacks is filled with a no-op, though others report a vote",
-        source: "",
+        source: "tigerbeetle#364: what one replica has is dropped at the gap of another",
         edits: &[edit(
             "paxos/src/campaign.rs",
             WEIGHS,
@@ -84,7 +86,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "promise counted before it is whole",
         does: "the first page of a promise counts as the whole of it",
-        source: "",
+        source: "neondatabase/postgres#99: recovery that broke off early counts as done",
         edits: &[edit(
             "paxos/src/campaign.rs",
             "page.upto.map_or(Progress::Whole, |upto| Progress::Upto(upto.next()))",
@@ -94,7 +96,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "minority of promises",
         does: "phase 1 ends with one promise less than a quorum",
-        source: "",
+        source: "async-raft/async-raft#143, alphaonedev/ai-memory-mcp#1888: a quorum of one too \
+                 few",
         edits: &[edit("paxos/src/campaign.rs", "whole.len() < quorum", "whole.len() + 1 < quorum")],
     },
 ];

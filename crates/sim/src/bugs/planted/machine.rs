@@ -6,7 +6,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "deduplication at the leader only",
         does: "a request that stands twice in the log is done twice",
-        source: "",
+        source: "tidwall/summitdb#5: a command that is retried stands in the log twice, and is \
+                 done twice",
         edits: &[edit(
             "machine/src/machine.rs",
             "Applied { reply, repeated: true }",
@@ -16,7 +17,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "session ended by a local clock",
         does: "a leader ends a silent session in its own state and not through the log",
-        source: "",
+        source: "databend#7325: each node asks its own clock what has expired",
         edits: &[edit(
             "replica/src/replica/lead.rs",
             "self.sessions.fencing(session);\n                    \
@@ -32,7 +33,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "machine iterates a hash map",
         does: "requests of a batch are done in the order of a hash map of their sessions",
-        source: "",
+        source: "microsoft/CCF#2814, rabbitmq-server#14100: replicas iterate in different orders",
         edits: &[edit(
             "machine/src/machine.rs",
             "batch.requests.into_iter().map(|request| self.apply_one(request)).collect()",

@@ -6,7 +6,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "votes counted across ballots",
         does: "a leader counts what it was told at an earlier ballot of its own",
-        source: "",
+        source: "nats-server#7955, bakwc/PySyncObj#169: acknowledgements of earlier terms commit",
         edits: &[edit(
             "paxos/src/peer/phase2.rs",
             "proposer.ballot != ballot",
@@ -16,7 +16,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "one acceptor counted twice",
         does: "a vote that comes twice is two votes",
-        source: "",
+        source: "xnnyygn/xraft#27, jgroups-extras/jgroups-raft#24: a vote that comes twice is two",
         edits: &[edit(
             "paxos/src/proposer.rs",
             "tally.voters.insert(voter);",
@@ -26,7 +26,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "watermark over a slot chosen with another decree",
         does: "a leader that learns such a slot goes on leading",
-        source: "",
+        source: "apache/iggy#3824: a primary leads on with another operation than the chosen one",
         edits: &[edit(
             "paxos/src/peer/learning.rs",
             "!proposer.agrees(slot, &decree)",
@@ -36,7 +36,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "serves before it has applied what it inherited",
         does: "a leader serves as soon as its `LeaderStart` is proposed",
-        source: "",
+        source: "etcd#7331, tikv#9239: a new leader reads below what its predecessor committed",
         edits: &[
             edit("replica/src/replica/lead.rs", "start <= self.state.applied", "true"),
             edit(
@@ -50,7 +50,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "read joins a round that is under way",
         does: "a read is served by a round that was asked before it arrived",
-        source: "",
+        source: "deventlab/d-engine#236: later reads join the verification that is under way",
         edits: &[edit(
             "paxos/src/reads.rs",
             "self.waiting.push(Barrier { id, upto });",
@@ -63,13 +63,13 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "answer to an older round counted",
         does: "a read is confirmed by an answer to an earlier question",
-        source: "",
+        source: "etcd#20418, antflydb/antfly#599: a late heartbeat answer confirms a later read",
         edits: &[edit("paxos/src/reads.rs", "question.round == round", "question.round >= round")],
     },
     Bug {
         name: "read without a round",
         does: "a leader answers reads without asking whether it still leads",
-        source: "",
+        source: "deventlab/d-engine#381: a leader in a minority answers reads",
         edits: &[edit("paxos/src/reads.rs", "question.answered.len() >= quorum", "true")],
     },
 ];

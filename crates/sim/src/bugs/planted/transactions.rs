@@ -6,7 +6,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "decide ignores the fence",
         does: "an owner that was fenced commits",
-        source: "",
+        source: "redpanda#23131: a producer whose transaction has expired is not fenced",
         edits: &[
             edit(
                 "machine/src/machine/decide.rs",
@@ -28,13 +28,13 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "decide accepted below the low-water mark",
         does: "a transaction commits that its owner has retired",
-        source: "",
+        source: "redpanda#1384: a delayed commit of an older transaction is obeyed",
         edits: &[edit("machine/src/transactions.rs", "txn.n < lwm", "false")],
     },
     Bug {
         name: "second verdict overwrites the first",
         does: "the last of decide, fence and retire is the verdict",
-        source: "",
+        source: "tikv#8439: a commit overwrites the record of a rollback",
         edits: &[edit(
             "machine/src/machine/decide.rs",
             "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            \
@@ -45,7 +45,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "commit record dropped before every part acknowledged",
         does: "the first acknowledgement drops the record",
-        source: "",
+        source: "MartinKalema/horizontal-scaling-convex#151: the decision goes while a \
+                 participant is away",
         edits: &[edit(
             "machine/src/transactions.rs",
             "parts.iter().all(|(_, acked)| *acked)",
@@ -55,7 +56,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "commit record dropped without its number",
         does: "the last acknowledgement forgets the commit",
-        source: "",
+        source: "cockroach#53156: a record that is gone is taken for one that was aborted",
         edits: &[edit(
             "machine/src/transactions.rs",
             "self.records.remove(&txn);\n            self.acknowledged(txn);",
@@ -65,7 +66,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "forgotten read as aborted",
         does: "past the horizon the answer is a guess",
-        source: "",
+        source: "cockroach#48302: a rollback of a commit long cleaned up seems to succeed",
         edits: &[edit(
             "machine/src/transactions.rs",
             "return Verdict::Retired;",
@@ -75,7 +76,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "in progress acted on",
         does: "a branch rolls back when it hears that nothing is decided",
-        source: "",
+        source: "citus#1030: what has no record yet is rolled back",
         edits: &[
             edit("machine/src/transactions.rs", "*verdict != Verdict::InProgress", "true"),
             edit(
@@ -88,7 +89,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "owner aborts after it sent its commit",
         does: "giving up is no question to the log, though a commit may be in it",
-        source: "",
+        source: "cockroach#48301: the coordinator rolls back what may be committed",
         edits: &[edit(
             "machine/src/owner.rs",
             "let outcome = Proposal::Abort { cause: AbortCause::Owner };\n                \
@@ -99,7 +100,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "phase 2 before the verdict is chosen",
         does: "an owner tells its participants to commit when it has proposed to",
-        source: "",
+        source: "ydb#2598: success is told before the commit is durable, and it fails",
         edits: &[edit(
             "machine/src/owner.rs",
             "self.phase = Phase::Proposed;",
@@ -109,7 +110,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "votes before its prepare is durable",
         does: "a participant says yes beside the sync and not after it",
-        source: "",
+        source: "MartinKalema/horizontal-scaling-convex#101: what is prepared is in memory only",
         edits: &[edit(
             "machine/src/branch/branches.rs",
             "out.durably.then_say(asker, yes);\n        self.hold(now, txn, work);",
@@ -119,7 +120,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "participant forgets its locks at a restart",
         does: "a restarted participant knows its branches and holds no locks for them",
-        source: "",
+        source: "CUBRID/cubrid#7554: the lock of a prepared transaction does not survive a crash",
         edits: &[edit(
             "machine/src/branch/branches.rs",
             "branches.hold(now, *txn, work.clone());",
@@ -132,7 +133,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "unknown vote counted as yes",
         does: "a vote that never came is a vote for",
-        source: "",
+        source: "reboot-dev/reboot#162: a participant is told to commit what it never prepared",
         edits: &[edit(
             "machine/src/owner.rs",
             "Vote::Unknown => «Stance::Unknown»",
@@ -142,13 +143,14 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "stale leader's fence not guarded by its ballot",
         does: "a fence of a leader that is none any more ends a session that lives",
-        source: "",
+        source: "etcd#12528, etcd#15247: a leader that is none any more revokes leases",
         edits: &[edit("machine/src/machine/decide.rs", "guard.reign == self.reign", "true")],
     },
     Bug {
         name: "branch rolls back by itself",
         does: "a prepared branch whose grace is over does not ask the log",
-        source: "",
+        source: "MariaDB/server#3578: before 10.5 a prepared transaction was rolled back at a \
+                 disconnect",
         edits: &[edit(
             "machine/src/branch/branches.rs",
             "out.propose.push(Command::Decide { txn, outcome: Proposal::Abort { cause } });",
@@ -158,7 +160,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "late prepare promised again",
         does: "a prepare that comes again after its commit is prepared and done again",
-        source: "",
+        source: "apache/incubator-seata#152, tikv#5673: a late prepare is done after the \
+                 transaction is over",
         edits: &[edit(
             "machine/src/branch/ended.rs",
             "self.applied(txn) || txn.n < floor || txn.session < self.sessions_below",

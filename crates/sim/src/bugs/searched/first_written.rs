@@ -7,7 +7,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "adopts beside a faulty answer",
         does: "an acceptor that cannot read its record counts as one that never voted",
-        source: "first written so: a faulty answer may hide the vote at the highest ballot",
+        source: "tigerbeetle#645: a replica denies a prepare that is only unreadable",
         edits: &[edit(
             "paxos/src/campaign.rs",
             "whole.difference(&evidence.faulty).count()",
@@ -17,7 +17,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "unreadable reported as empty",
         does: "a promise is silent about a record that cannot be read",
-        source: "Alagappan et al., Protocol-Aware Recovery",
+        source: "camunda#6098: a corrupt entry is taken for the end of the log",
         edits: &[edit(
             "paxos/src/acceptor.rs",
             "votes.chain(faults).chain(learner.known_from(from)).collect()",
@@ -37,7 +37,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "begins below what was reported",
         does: "a new leader gives out the slots in which votes were reported",
-        source: "",
+        source: "no report found; against *Paxos Made Simple* §3, where what was proposed is \
+                 proposed again",
         edits: &[edit("paxos/src/campaign.rs", "known.max(reported)", "known")],
     },
     Bug {
@@ -60,7 +61,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "retire leaves no mark",
         does: "a retire lets aborts go, and says nothing of what is undecided",
-        source: "",
+        source: "redpanda#1384: a delayed commit of an older transaction is obeyed",
         edits: &[edit(
             "machine/src/transactions.rs",
             "self.mark(session, |marks| marks.lwm = marks.lwm.max(below));",
@@ -70,7 +71,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "fence leaves the undecided open",
         does: "what a session left undecided stays in progress when it has ended",
-        source: "",
+        source: "redpanda#23131: a producer whose transaction has expired is not fenced",
         edits: &[edit(
             "machine/src/transactions.rs",
             "standing == Standing::Ended || txn.n < lwm",
@@ -80,7 +81,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "abort leaves no record",
         does: "an abort by somebody else is answered and not remembered",
-        source: "citus#1030: a missing record acted on",
+        source: "tikv#5673: a transaction is found aborted and no record says so",
         edits: &[edit(
             "machine/src/transactions.rs",
             "self.records.insert(txn, Record { at: now, decision: Decision::Aborted(cause) });",
@@ -90,7 +91,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "committed numbers are not looked at",
         does: "a commit that all have acknowledged is read like one that never was",
-        source: "classic presumed abort",
+        source: "cockroach#48302: a commit that is cleaned up is read as an abort",
         edits: &[edit(
             "machine/src/transactions.rs",
             "if «self.committed.contains(txn)» {\n            return",
@@ -100,7 +101,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "records are not looked at",
         does: "a decision is known only once all have acknowledged it",
-        source: "",
+        source: "cockroach#37866: a transaction that is committed is found to be pending",
         edits: &[edit(
             "machine/src/transactions.rs",
             "if let Some(record) = «self.records.get(&txn)» {\n            return",
@@ -110,7 +111,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "abort of a session that was never opened",
         does: "a decision is recorded for a session that is yet to come",
-        source: "",
+        source: "no report found; against docs/protocol.md, where a decision belongs to a session",
         edits: &[edit(
             "machine/src/machine/decide.rs",
             "self.sessions.standing(txn.session) == Standing::Unopened",
@@ -120,7 +121,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "fence of a session that has spoken since",
         does: "what a leader took for silence ends a session that was not silent",
-        source: "",
+        source: "atomix/copycat#42: a keep-alive and the end of its session cross in the log",
         edits: &[edit(
             "machine/src/machine/decide.rs",
             "Some(guard.renewals) == renewals",
@@ -130,7 +131,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "one acknowledgement counts for all",
         does: "whoever acknowledges does so for everybody",
-        source: "",
+        source: "MartinKalema/horizontal-scaling-convex#151: the decision goes while a \
+                 participant is away",
         edits: &[edit(
             "machine/src/transactions.rs",
             "*acked |= part == participant;",
@@ -140,7 +142,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "acknowledged commit stays on record",
         does: "who has acknowledged is still waited for",
-        source: "",
+        source: "citus#1614: records of what is long over are kept for ever",
         edits: &[edit(
             "machine/src/transactions.rs",
             "*acked |= part == participant;",
@@ -150,7 +152,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "retired while somebody has to finish",
         does: "a session that ended long ago is forgotten with its commits unacknowledged",
-        source: "",
+        source: "MartinKalema/horizontal-scaling-convex#151: decisions are kept for an hour, \
+                 whoever waits",
         edits: &[
             edit(
                 "machine/src/transactions.rs",
