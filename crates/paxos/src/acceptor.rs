@@ -137,8 +137,8 @@ impl Acceptor {
 
     /// One page of what this acceptor holds from `first` on: votes, faults, and what `learner`
     /// knows to be chosen above its watermark. What is trimmed here is chosen, never empty: the
-    /// page says so even when the state that it made is lost. Votes named in `holds` go without
-    /// their decree.
+    /// page says so even when the state that it made is lost, and then that it is lost. Votes named
+    /// in `holds` go without their decree.
     ///
     /// While the promise stands nothing below its ballot is accepted, so what a page says of a slot
     /// stays true, or becomes *chosen*: pages of different moments fit together.
@@ -149,8 +149,9 @@ impl Acceptor {
         learner: &Learner,
         slots_max: usize,
     ) -> Page {
-        let chosen_upto = learner.settled();
-        let mut page = Page { first, upto: None, chosen_upto, reports: Vec::new() };
+        let (chosen_upto, settled) = (learner.upto(), learner.settled());
+        let lost_upto = if settled > chosen_upto { settled } else { Slot::ZERO };
+        let mut page = Page { first, upto: None, chosen_upto, lost_upto, reports: Vec::new() };
         let mut bytes = 0;
         let from = first.max(chosen_upto.next());
         for slot in self.reported(from, learner) {

@@ -46,6 +46,7 @@ fn numbers_are_sane(message: &Message) -> bool {
                 && slot(page.first)
                 && page.upto.is_none_or(slot)
                 && mark(page.chosen_upto)
+                && mark(page.lost_upto)
                 && reports()
         }
         Message::Refused { ballot, promised } => round(ballot) && round(promised),

@@ -22,6 +22,8 @@ pub(crate) struct Campaign {
     evidence: BTreeMap<Slot, Evidence>,
     /// The highest watermark reported: below it decrees are learned, not proposed.
     chosen_upto: Slot,
+    /// Of whom knows that slots are chosen and not what with: after which slot, and up to which.
+    lost: BTreeMap<NodeId, (Slot, Slot)>,
 }
 
 /// How much one acceptor has reported of its promise.
@@ -64,6 +66,7 @@ impl Campaign {
             progress: BTreeMap::new(),
             evidence: BTreeMap::new(),
             chosen_upto: Slot::ZERO,
+            lost: BTreeMap::new(),
         }
     }
 
@@ -81,11 +84,15 @@ impl Campaign {
     pub(crate) fn report(&mut self, member: NodeId, page: &Page, acceptor: &Acceptor) -> bool {
         let Some(wanted) = self.wants_of(member) else { return false };
         let fits = page.first <= wanted && page.upto.is_none_or(|upto| upto >= wanted);
-        let far = |slot: Slot| slot.distance_from(page.chosen_upto) > AHEAD_SLOTS_MAX;
+        let known = page.chosen_upto.max(page.lost_upto);
+        let far = |slot: Slot| slot.distance_from(known) > AHEAD_SLOTS_MAX;
         if !fits || page.reports.iter().any(|(slot, _)| far(*slot)) {
             return false;
         }
         self.chosen_upto = self.chosen_upto.max(page.chosen_upto);
+        if page.lost_upto > page.chosen_upto {
+            self.lost.insert(member, (page.chosen_upto, page.lost_upto));
+        }
         for (slot, report) in &page.reports {
             self.weigh(member, *slot, report, acceptor);
         }
@@ -129,7 +136,8 @@ impl Campaign {
     /// A slot is settled when anybody knows it to be chosen, or when a promise quorum gave a
     /// *clean* answer for it: then the vote at the highest ballot is adopted, or, if there is none,
     /// the gap is filled with a no-op. A faulty answer may hide the vote at the highest ballot, so
-    /// it counts neither as a vote nor as its absence.
+    /// it counts neither as a vote nor as its absence; and so it is with the answer of one that
+    /// knows the slot to be chosen and has lost what with. It may be the only one that knows.
     pub(crate) fn settle(&self, quorum: usize, learner: &Learner) -> Option<Legacy> {
         let whole: BTreeSet<NodeId> = self
             .progress
@@ -140,9 +148,10 @@ impl Campaign {
         if whole.len() < quorum {
             return None;
         }
-        let known = self.chosen_upto.max(learner.settled());
+        let known = self.chosen_upto.max(learner.upto());
         let reported = self.evidence.last_key_value().map_or(Slot::ZERO, |(slot, _)| *slot);
-        let inherited = known.max(reported);
+        let lost = self.lost.values().map(|(_, upto)| *upto).max().unwrap_or(Slot::ZERO);
+        let inherited = known.max(reported).max(lost);
         let mut adopted = BTreeMap::new();
         let mut slot = known;
         while slot < inherited {
@@ -156,15 +165,27 @@ impl Campaign {
     }
 
     fn settle_slot(&self, slot: Slot, whole: &BTreeSet<NodeId>, quorum: usize) -> Option<Decree> {
-        let Some(evidence) = self.evidence.get(&slot) else { return Some(Decree::Noop) };
+        let unseen = Evidence::default();
+        let evidence = self.evidence.get(&slot).unwrap_or(&unseen);
         if let Some(chosen) = &evidence.chosen {
             return Some(chosen.clone());
         }
-        let clean = whole.difference(&evidence.faulty).count();
-        if clean < quorum {
+        let lost = |member: &&NodeId| self.lost(**member, slot);
+        let clean = whole.difference(&evidence.faulty).filter(|member| !lost(member));
+        if clean.count() < quorum {
             return None;
         }
-        Some(evidence.highest.as_ref().map_or(Decree::Noop, |(_, decree)| decree.clone()))
+        match &evidence.highest {
+            Some((_, decree)) => Some(decree.clone()),
+            // Where somebody knows that something was chosen, nothing is no answer.
+            None if self.lost.keys().any(|member| lost(&member)) => None,
+            None => Some(Decree::Noop),
+        }
+    }
+
+    /// Whether `member` knows the slot to be chosen and has lost what with.
+    fn lost(&self, member: NodeId, slot: Slot) -> bool {
+        self.lost.get(&member).is_some_and(|(known, upto)| *known < slot && slot <= *upto)
     }
 }
 
@@ -172,8 +193,8 @@ impl Campaign {
 impl Hash for Campaign {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Campaign { progress_at: _, ask_again_at: _, ballot, first, .. } = self;
-        let Campaign { progress, evidence, chosen_upto, .. } = self;
-        (ballot, first, progress, evidence, chosen_upto).hash(state);
+        let Campaign { progress, evidence, chosen_upto, lost, .. } = self;
+        (ballot, first, progress, evidence, chosen_upto, lost).hash(state);
     }
 }
 
@@ -192,6 +213,7 @@ mod tests {
             first: Slot::new(1),
             upto: None,
             chosen_upto: Slot::ZERO,
+            lost_upto: Slot::ZERO,
             reports: reports.collect(),
         }
     }
@@ -232,6 +254,34 @@ mod tests {
         let adopted = campaign.settle(1, &learner).map(|legacy| legacy.adopted).unwrap();
         assert_eq!(adopted.get(&slot), Some(&chosen));
         assert_eq!(adopted.get(&upto.next()), Some(&Decree::Noop), "a gap below it");
+    }
+
+    /// Of three, one knows that slot 1 is chosen and has lost what with. What the other two say
+    /// is clean, and one of them must have voted for it: their highest vote is adopted. One of them
+    /// alone does not do, and nothing is never what was chosen.
+    ///
+    /// Simulator, seed 171: a node started from a snapshot that its log did not know of, the log
+    /// was cut off there, and the snapshot decayed. It told every campaign that the slot was
+    /// chosen, so nobody proposed it, and nobody could tell what it was.
+    #[test]
+    fn what_is_lost_where_it_was_known_is_adopted_from_the_others() {
+        let own = Acceptor::new(Ballot::ZERO);
+        let learner = Learner::new(Slot::ZERO);
+        let hollow = Page { lost_upto: Slot::new(1), ..page(vec![]) };
+        let decree = Decree::Value("chosen".into());
+        let voted = page(vec![(1, Report::Accepted { ballot: ballot(2), decree: decree.clone() })]);
+        let settled = |others: &[&Page]| {
+            let mut campaign = Campaign::new(ballot(3), Slot::new(1), Tick::ZERO);
+            assert!(campaign.report(NodeId::new(1), &hollow, &own));
+            for (member, page) in (2..).map(NodeId::new).zip(others) {
+                assert!(campaign.report(member, page, &own));
+            }
+            let legacy = campaign.settle(2, &learner)?;
+            Some((legacy.adopted.get(&Slot::new(1)).cloned(), legacy.inherited))
+        };
+        assert_eq!(settled(&[&voted]), None, "one clean answer of three");
+        assert_eq!(settled(&[&voted, &page(vec![])]), Some((Some(decree), Slot::new(1))));
+        assert_eq!(settled(&[&page(vec![]), &page(vec![])]), None, "nothing was not chosen");
     }
 
     /// A promise that reports votes further ahead than any acceptor votes is noise.

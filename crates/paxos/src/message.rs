@@ -155,6 +155,9 @@ pub struct Page {
     /// Slots up to this one are chosen and not reported, whether they are there or trimmed: learn
     /// them.
     pub chosen_upto: Slot,
+    /// Slots above that, up to this one, are chosen too, and what with is lost here, but for what
+    /// is reported: neither a vote nor the absence of one. Zero when nothing is lost.
+    pub lost_upto: Slot,
     /// What is not empty, in slot order.
     pub reports: Vec<(Slot, Report)>,
 }

@@ -381,6 +381,7 @@ fn a_promise_counts_when_all_its_pages_are_there() {
         first: slot(first),
         upto: upto.map(slot),
         chosen_upto: Slot::ZERO,
+        lost_upto: Slot::ZERO,
         reports: reports.into_iter().map(|(place, report)| (slot(place), report)).collect(),
     };
     let mut stage = Stage::new(3);

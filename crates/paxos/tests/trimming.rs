@@ -3,7 +3,7 @@
 
 mod stage;
 
-use stage::{Stage, accept, ballot, prepare, promise, slot, value, voted};
+use stage::{Stage, accept, accepted, ballot, prepare, promise, slot, value, voted};
 use synod_paxos::*;
 
 fn no_tail(config: &mut Config) {
@@ -137,6 +137,7 @@ fn an_install_keeps_the_promise_and_the_votes_above() {
         first: slot(1),
         upto: None,
         chosen_upto: slot(5),
+        lost_upto: Slot::ZERO,
         reports: vec![(slot(6), voted(ballot(1, 2), "above"))],
     };
     let promised = Message::Promise { ballot: ballot(10, 3), page };
@@ -162,15 +163,31 @@ fn an_old_snapshot_changes_nothing() {
 }
 
 /// A promise says of what is trimmed that it is chosen, also when the state above was lost and
-/// begins anew: silence would be a report of *empty*, and the campaigner would fill it with
-/// nothing.
+/// begins anew, and then that what with is lost too: silence would be a report of *empty*, and the
+/// campaigner would fill it with nothing.
 #[test]
-fn what_is_trimmed_is_reported_as_chosen_and_never_as_empty() {
+fn what_is_trimmed_is_reported_as_chosen_or_lost_and_never_as_empty() {
     let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
     let mut stage = Stage::at(3, durable, 20);
     assert_eq!(stage.peer.chosen_upto(), slot(20));
     stage.hear(2, prepare(ballot(1, 2), 5));
-    let page = Page { first: slot(5), upto: None, chosen_upto: slot(50), reports: vec![] };
+    let (first, chosen_upto, lost_upto) = (slot(5), slot(20), slot(50));
+    let page = Page { first, upto: None, chosen_upto, lost_upto, reports: vec![] };
+    let promised = Message::Promise { ballot: ballot(1, 2), page };
+    assert_eq!(stage.sync().to(2), [&promised]);
+}
+
+/// What it learned since above a gap it can tell, and tells.
+#[test]
+fn what_was_lost_and_learned_again_is_reported() {
+    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
+    let mut stage = Stage::at(3, durable, 20);
+    let decrees = vec![(slot(45), value("told"))];
+    stage.hear(3, Message::Learned { decrees, chosen_upto: slot(45) });
+    stage.hear(2, prepare(ballot(1, 2), 5));
+    let (first, chosen_upto, lost_upto) = (slot(5), slot(20), slot(50));
+    let reports = vec![(slot(45), Report::Chosen { decree: value("told") })];
+    let page = Page { first, upto: None, chosen_upto, lost_upto, reports };
     let promised = Message::Promise { ballot: ballot(1, 2), page };
     assert_eq!(stage.sync().to(2), [&promised]);
 }
@@ -184,6 +201,23 @@ fn a_node_that_lost_its_state_votes_on_nothing_that_was_chosen() {
     assert_eq!(heard.writes, []);
     let heard = stage.hear(2, accept(ballot(1, 2), 51, "next", 0));
     assert!(heard.writes.iter().any(|write| matches!(write, Write::Accepted { .. })));
+}
+
+/// It may lead all the same, once both of the others have said what they voted for; and what is
+/// chosen there is so by their votes alone.
+#[test]
+fn a_leader_that_lost_what_was_chosen_has_the_others_choose_it_again() {
+    let durable = Durable { trimmed: slot(21), chosen_upto: slot(21), ..Durable::default() };
+    let mut stage = Stage::at(3, durable, 20);
+    let own = stage.campaign();
+    stage.sync();
+    stage.hear(2, promise(own, 20, vec![(21, voted(Ballot::of(1, stage::life(2)), "x"))]));
+    assert!(!stage.leads(), "node 3 may have voted at a higher ballot");
+    let won = stage.hear(3, promise(own, 20, vec![]));
+    assert_eq!(won.accepts(), [(21, value("x"))]);
+    assert_eq!(won.writes, []);
+    assert_eq!(stage.hear(2, accepted(own, 21, 21)).choices(), []);
+    assert_eq!(stage.hear(3, accepted(own, 21, 21)).choices(), [(21, value("x"))]);
 }
 
 /// Whoever campaigns behind what others have trimmed proposes nothing there, and nothing anywhere
@@ -236,6 +270,7 @@ fn a_state_that_is_ahead_of_its_log_is_told_to_the_log() {
         first: slot(1),
         upto: None,
         chosen_upto: slot(5),
+        lost_upto: Slot::ZERO,
         reports: vec![(slot(6), voted(ballot(1, 2), "above"))],
     };
     let promised = Message::Promise { ballot: ballot(2, 2), page };

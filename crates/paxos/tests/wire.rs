@@ -58,8 +58,16 @@ fn a_report() -> impl Strategy<Value = Report> {
 }
 
 fn a_page() -> impl Strategy<Value = Page> {
-    (a_slot(), option::of(a_slot()), a_slot(), vec((a_slot(), a_report()), 0..5))
-        .prop_map(|(first, upto, chosen_upto, reports)| Page { first, upto, chosen_upto, reports })
+    let slots = (a_slot(), option::of(a_slot()), a_slot(), a_slot());
+    (slots, vec((a_slot(), a_report()), 0..5)).prop_map(
+        |((first, upto, chosen_upto, lost_upto), reports)| Page {
+            first,
+            upto,
+            chosen_upto,
+            lost_upto,
+            reports,
+        },
+    )
 }
 
 fn a_standing() -> impl Strategy<Value = Standing> {

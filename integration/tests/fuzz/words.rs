@@ -43,7 +43,8 @@ fn every_message() -> Vec<Message> {
         (slot(4), Report::Chosen { decree: Decree::Noop }),
         (slot(5), Report::Faulty),
     ];
-    let page = Page { first: slot(2), upto: Some(slot(5)), chosen_upto: slot(1), reports };
+    let (first, upto, chosen_upto, lost_upto) = (slot(2), Some(slot(5)), slot(1), slot(2));
+    let page = Page { first, upto, chosen_upto, lost_upto, reports };
     vec![
         Message::Prepare {
             ballot: theirs,

@@ -43,7 +43,9 @@ impl Peer {
         }
         let accept = Message::Accept { ballot, slot, decree: decree.clone(), chosen_upto };
         self.voice.say_to_others(out, &accept);
-        if self.acceptor.accept(slot, Vote { ballot, decree }, self.learner.settled(), out) {
+        let settled = self.learner.settled();
+        // Where it lost what it had voted for it votes no more; the others do.
+        if slot > settled && self.acceptor.accept(slot, Vote { ballot, decree }, settled, out) {
             self.seal_accepted(ballot, slot, out);
         }
     }

@@ -102,7 +102,8 @@ fn message(verb: &str, said: &[&str]) -> Message {
         }
         ("promise", [at, "from", first, "chosen", upto, reports @ ..]) => {
             let reports = reports.iter().map(|text| report(text)).collect();
-            let page = Page { first: slot(first), upto: None, chosen_upto: slot(upto), reports };
+            let (first, chosen_upto, lost_upto) = (slot(first), slot(upto), Slot::ZERO);
+            let page = Page { first, upto: None, chosen_upto, lost_upto, reports };
             Message::Promise { ballot: ballot(at), page }
         }
         ("refused", [at, "by", promised]) => {

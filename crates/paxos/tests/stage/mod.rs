@@ -63,7 +63,8 @@ pub(crate) fn prepare(at: Ballot, first: u64) -> Message {
 /// A promise in one page, from slot 1 to the end of the log.
 pub(crate) fn promise(at: Ballot, chosen_upto: u64, reports: Vec<(u64, Report)>) -> Message {
     let reports = reports.into_iter().map(|(place, report)| (slot(place), report)).collect();
-    let page = Page { first: slot(1), upto: None, chosen_upto: slot(chosen_upto), reports };
+    let (first, chosen_upto, lost_upto) = (slot(1), slot(chosen_upto), Slot::ZERO);
+    let page = Page { first, upto: None, chosen_upto, lost_upto, reports };
     Message::Promise { ballot: at, page }
 }
 

@@ -78,10 +78,10 @@ pub(crate) fn spoken(ghost: &Ghost, envelope: &Envelope) -> Checked {
             );
             let trimmed = ghost.trimmed_before(from.node);
             demand!(
-                page.chosen_upto >= trimmed,
+                page.chosen_upto.max(page.lost_upto) >= trimmed,
                 "B7",
                 "{from} reports only up to {} as chosen, and has trimmed up to {trimmed}",
-                page.chosen_upto
+                page.chosen_upto.max(page.lost_upto)
             );
             reported(ghost, from, *ballot, page)?;
             complete(ghost, from.node, *ballot, page)?;
@@ -145,7 +145,7 @@ fn reported(ghost: &Ghost, from: Life, promised: Ballot, page: &Page) -> Checked
 /// report of *empty*.
 fn complete(ghost: &Ghost, node: NodeId, promised: Ballot, page: &Page) -> Checked {
     let upto = page.upto.unwrap_or(Slot::new(u64::MAX));
-    let first = page.first.max(page.chosen_upto.next());
+    let first = page.first.max(page.chosen_upto.max(page.lost_upto).next());
     for (slot, record) in ghost.durable(node).records_from(first) {
         let told = match record {
             Record::Accepted { ballot, .. } => *ballot < promised,

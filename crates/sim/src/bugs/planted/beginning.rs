@@ -68,7 +68,7 @@ pub(super) const BUGS: &[Bug] = &[
         source: "scylladb#6154: what was pruned is accepted again",
         edits: &[edit(
             "paxos/src/acceptor.rs",
-            "let chosen_upto = «learner.settled()»;",
+            "let (chosen_upto, settled) = (learner.upto(), «learner.settled()»);",
             "learner.upto()",
         )],
     },

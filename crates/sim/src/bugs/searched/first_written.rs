@@ -8,11 +8,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "adopts beside a faulty answer",
         does: "an acceptor that cannot read its record counts as one that never voted",
         source: "tigerbeetle#645: a replica denies a prepare that is only unreadable",
-        edits: &[edit(
-            "paxos/src/campaign.rs",
-            "whole.difference(&evidence.faulty).count()",
-            "whole.len()",
-        )],
+        edits: &[edit("paxos/src/campaign.rs", "clean.count()", "whole.len()")],
     },
     Bug {
         name: "unreadable reported as empty",
@@ -30,8 +26,8 @@ pub(super) const BUGS: &[Bug] = &[
         source: "first written so: an acceptor that knows a slot to be chosen has no vote there",
         edits: &[edit(
             "paxos/src/campaign.rs",
-            "self.chosen_upto.max(learner.settled())",
-            "learner.settled()",
+            "self.chosen_upto.max(learner.upto())",
+            "learner.upto()",
         )],
     },
     Bug {
@@ -39,7 +35,7 @@ pub(super) const BUGS: &[Bug] = &[
         does: "a new leader gives out the slots in which votes were reported",
         source: "no report found; against *Paxos Made Simple* §3, where what was proposed is \
                  proposed again",
-        edits: &[edit("paxos/src/campaign.rs", "known.max(reported)", "known")],
+        edits: &[edit("paxos/src/campaign.rs", "known.max(reported).max(lost)", "known.max(lost)")],
     },
     Bug {
         name: "leads on over another decree than its own",

@@ -133,7 +133,7 @@ pub(super) fn recovered(life: Life, disk: &Facts, promised: Ballot) -> Checked {
 
 /// A promise reports what stands on the disk, slot by slot: silence is a report of *empty*.
 fn reported(life: Life, disk: &Facts, promised: Ballot, page: &Page) -> Checked {
-    let (trimmed, chosen_upto) = (disk.trimmed(), page.chosen_upto);
+    let (trimmed, chosen_upto) = (disk.trimmed(), page.chosen_upto.max(page.lost_upto));
     demand!(
         chosen_upto >= trimmed,
         "B7",
