@@ -5,11 +5,13 @@ pub(crate) mod acceptor;
 pub(crate) mod agreement;
 pub(crate) mod beginning;
 pub(crate) mod books;
+pub(crate) mod calm;
 pub(crate) mod clients;
 pub(crate) mod leadership;
 pub(crate) mod linear;
 mod lives;
 pub(crate) mod order;
+pub(crate) mod rare;
 mod shelf;
 pub(crate) mod transactions;
 
@@ -20,9 +22,11 @@ use synod_replica::Replica;
 use self::{
     beginning::Beginning,
     books::{Books, Standing},
+    calm::Calm,
     clients::Clients,
     leadership::{Leadership, Times},
     order::Order,
+    rare::Rare,
     transactions::Transactions,
 };
 use crate::{
@@ -41,6 +45,8 @@ pub(crate) struct Watch {
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
     pub(crate) books: Books,
+    pub(crate) rare: Rare,
+    pub(crate) calm: Calm,
     /// The moment of the universe.
     pub(crate) now_us: u64,
     /// What the world counts itself.
@@ -60,6 +66,8 @@ impl Watch {
             clients: Clients::default(),
             transactions: Transactions::default(),
             books: Books::default(),
+            rare: Rare::default(),
+            calm: Calm::default(),
             now_us: 0,
             seen: Sights::default(),
         }
@@ -71,6 +79,7 @@ impl Watch {
             agreement::asked(&mut self.ghost, life, write)?;
             acceptor::asked(&self.ghost, life, write)?;
             order::asked(&self.ghost, life, write)?;
+            self.rare.asked(&self.ghost, life, write);
             if self.beginning.asked(&self.ghost, life, write)? {
                 self.seen.see(Sight::Trim);
             }
@@ -84,6 +93,7 @@ impl Watch {
         self.ghost.begin_sync(life.node);
         for write in writes {
             if let Some((slot, ballot, decree)) = self.ghost.sync(life, write) {
+                self.rare.chosen(&self.ghost, slot, ballot);
                 agreement::chosen(&mut self.ghost, slot, ballot, decree)?;
             }
         }
@@ -97,6 +107,7 @@ impl Watch {
         {
             self.seen.see(Sight::BehindTrim);
         }
+        self.rare.spoken(&self.ghost, envelope);
         acceptor::spoken(&self.ghost, envelope)?;
         agreement::spoken(&mut self.ghost, envelope)?;
         self.leadership.spoken(&self.ghost, envelope)
@@ -127,8 +138,10 @@ impl Watch {
         replica: &Replica,
         times: Times,
     ) -> Checked {
+        let status = replica.status();
+        self.rare.stepped(node, &status, times.syncing_us);
         self.order.stepped(&self.ghost, node, replica)?;
-        self.leadership.stepped(&self.ghost, node, boot, &replica.status(), times)
+        self.leadership.stepped(&self.ghost, node, boot, &status, times)
     }
 
     /// The last slot of the gapless chosen prefix.
@@ -168,9 +181,13 @@ impl Watch {
     /// How often rare things happened, as far as the checks have seen.
     pub(crate) fn sights(&self) -> Sights {
         let mut seen = self.seen;
-        for part in
-            [self.clients.seen, self.order.seen, self.leadership.seen, self.transactions.seen]
-        {
+        for part in [
+            self.clients.seen,
+            self.order.seen,
+            self.leadership.seen,
+            self.transactions.seen,
+            self.rare.seen,
+        ] {
             seen += part;
         }
         seen

@@ -211,15 +211,18 @@ impl Disk {
         }
     }
 
-    /// The machine starts and loses its power before it has read everything.
-    pub(crate) fn open_in_vain(&mut self, rng: &mut Rng) {
+    /// The machine starts and loses its power before it has read everything; false where a start
+    /// takes no time.
+    pub(crate) fn open_in_vain(&mut self, rng: &mut Rng) -> bool {
         if let Kind::Real { drive, identity, .. } = &self.kind {
             let [home, journal] = drive.attach();
             drive.cut_after(rng.u64(0..CALLS_OF_AN_OPENING));
             // Whether it succeeds is of no interest: nobody hears it.
             drop(Store::open_journaled_on(home, journal, identity));
             drive.lose_power(rng);
+            return true;
         }
+        false
     }
 
     /// From now on there is no room for more, or there is again.
@@ -386,7 +389,7 @@ mod tests {
             self.store.stop(how, in_flight, &mut self.rng);
             self.store.heal();
             if self.rng.bool() {
-                self.store.open_in_vain(&mut self.rng);
+                assert!(self.store.open_in_vain(&mut self.rng));
             }
             let found = facts_of(&mut self.store);
             let without = model(&self.facts).durable();

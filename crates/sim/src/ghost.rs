@@ -98,6 +98,22 @@ impl Ghost {
         slots.map(|((_, at), decree)| (*at, decree)).filter(move |(at, _)| *at > ballot)
     }
 
+    /// What is proposed for `slot`, at any ballot.
+    pub(crate) fn proposed_in(&self, slot: Slot) -> impl Iterator<Item = (Ballot, &Decree)> {
+        let slots = self.proposed.range((slot, Ballot::ZERO)..);
+        slots.take_while(move |((at, _), _)| *at == slot).map(|((_, at), decree)| (*at, decree))
+    }
+
+    /// How many votes for `slot` were ever durable at each ballot below `ballot`.
+    pub(crate) fn votes_below(
+        &self,
+        slot: Slot,
+        ballot: Ballot,
+    ) -> impl Iterator<Item = (Ballot, usize)> {
+        let votes = self.votes.range((slot, Ballot::ZERO)..(slot, ballot));
+        votes.map(|((_, at), lives)| (*at, lives.len()))
+    }
+
     /// Whether this very vote was ever durable.
     pub(crate) fn voted(&self, life: Life, slot: Slot, ballot: Ballot) -> bool {
         self.votes.get(&(slot, ballot)).is_some_and(|lives| lives.contains(&life))

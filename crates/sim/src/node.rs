@@ -57,6 +57,8 @@ pub(crate) struct Up {
     pub(crate) gathered: Durably,
     /// The sync under way.
     pub(crate) syncing: Option<Batch>,
+    /// Since when the last sync has been under way.
+    pub(crate) syncing_since_us: u64,
     /// The disk was full the last time: when to offer it the same again.
     pub(crate) full_until_us: Option<u64>,
     /// The earliest wake that is in the queue of events.
@@ -143,7 +145,8 @@ impl Node {
 
     /// Trouble has ended, except for what cannot be undone.
     pub(crate) fn heal(&mut self, now_us: u64) {
-        self.paused_until_us = 0;
+        // Until now it may have stood still.
+        self.paused_until_us = self.paused_until_us.min(now_us);
         self.stalled_until_us = 0;
         self.slow_until_us = 0;
         self.lags_until_us = 0;
@@ -175,6 +178,7 @@ impl Up {
             started_us: now_us,
             gathered: Durably::default(),
             syncing: None,
+            syncing_since_us: now_us,
             full_until_us: None,
             wake_us: None,
             free_told: false,

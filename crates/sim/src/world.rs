@@ -9,7 +9,7 @@ mod troubles;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
-use synod_paxos::{Life, Members, NodeId};
+use synod_paxos::{Ballot, Life, Members, NodeId};
 use synod_store::Identity;
 
 use crate::{
@@ -141,7 +141,9 @@ impl World {
             let (kind, whose) = event.label();
             self.story.mark(&[at_us, u64::from(kind), whose]);
             self.happen(event)?;
-            if self.healed && self.is_well() {
+            let upto = self.watch.upto();
+            self.watch.calm.passes(at_us, upto)?;
+            if self.healed && self.is_well() && self.is_quiet()? {
                 return self.ended();
             }
             let late = self.now_us > self.plan.trouble_us + self.plan.healing_us;
@@ -225,6 +227,8 @@ impl World {
     /// The end of trouble: everything is switched on, connected and quick, and the clients finish.
     fn heal(&mut self) -> Checked {
         self.healed = true;
+        let upto = self.watch.upto();
+        self.watch.calm.healed(self.now_us, upto);
         self.network.heal();
         self.story.tell(self.now_us, || "trouble ends".into());
         for client in &mut self.clients {
@@ -259,6 +263,21 @@ impl World {
                 .iter()
                 .filter(|node| !node.gone)
                 .all(|node| node.up.as_ref().is_some_and(|up| up.replica.status().applied == upto))
+    }
+
+    /// Whether all has been well for a while, and nobody campaigns. It counts from when somebody
+    /// serves, and the last word of the troubled time has been read.
+    fn is_quiet(&mut self) -> Result<bool, Violation> {
+        let weather = &self.plan.network;
+        let late_us = if weather.late > 0 { weather.late_us } else { 0 };
+        let late_us = late_us.max(troubles::PAUSE_US.1) + weather.delay_us.1;
+        let settled = self.now_us > self.plan.trouble_us + late_us;
+        if !settled || !self.nodes.iter().any(|node| self.watch.rare.serves(node.id())) {
+            return Ok(false);
+        }
+        let up = self.nodes.iter().filter_map(|node| node.up.as_ref());
+        let highest = up.map(|up| up.replica.peer().promised()).max().unwrap_or(Ballot::ZERO);
+        self.watch.calm.is_quiet(self.now_us, highest)
     }
 
     /// The last properties, of a universe that has come to a good end.

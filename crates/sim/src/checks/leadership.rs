@@ -90,6 +90,12 @@ impl Leadership {
             "{node} in its life {boot} leads at {ballot}, at which {first:?} led before"
         );
         self.quorum_promised(ballot)?;
+        let deaf_to_disk = times.syncing_us.min(times.awake_us);
+        demand!(
+            deaf_to_disk < self.silence_us,
+            "L5",
+            "{node} leads at {ballot} and its disk has stood still for {deaf_to_disk} us"
+        );
         if status.serving {
             demand!(
                 status.applied >= inherited,
@@ -135,4 +141,6 @@ pub(crate) struct Times {
     pub(crate) now_us: u64,
     /// For how long the node has run without being held up.
     pub(crate) awake_us: u64,
+    /// For how long the sync under way at it has been; zero without one.
+    pub(crate) syncing_us: u64,
 }

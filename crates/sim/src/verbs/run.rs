@@ -16,6 +16,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
     run.threads = flags.value("--threads")?.unwrap_or(run.threads);
     run.within = flags.value("--minutes")?.map(|minutes: u32| Duration::from_secs(60) * minutes);
     run.go_on = flags.has("--go-on");
+    let all_rare = flags.has("--require-all-rare");
     flags.rest()?;
     let progress = Progress::new(&run, std::io::stderr().is_terminal());
     let summary = synod_sim::run(&run, |so_far| {
@@ -26,6 +27,10 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
     for failure in &summary.failures {
         println!("{failure}");
     }
+    let unseen = summary.sights.unseen();
+    for sight in unseen.iter().filter(|_| all_rare) {
+        println!("never seen: {}", sight.name());
+    }
     println!("{summary}");
-    Ok(summary.failures.is_empty())
+    Ok(summary.failures.is_empty() && (unseen.is_empty() || !all_rare))
 }

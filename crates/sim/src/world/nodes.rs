@@ -49,9 +49,10 @@ impl World {
         if node.up.is_some() || node.gone {
             return Ok(());
         }
-        if in_vain {
-            node.disk.open_in_vain(&mut rng);
+        if in_vain && node.disk.open_in_vain(&mut rng) {
+            self.watch.seen.see(Sight::BrokenStart);
         }
+        let node = self.node(id);
         let durable = match node.disk.open().map_err(|error| store_failed(id, &error))? {
             Opened::Ready(durable) => durable,
             Opened::NotNow => {
@@ -87,8 +88,14 @@ impl World {
     /// A word arrives.
     pub(super) fn word(&mut self, envelope: Envelope) -> Checked {
         let (to, now) = (envelope.to, self.now_us);
-        if self.hold(to, || Event::Word(envelope.clone())) || self.node(to).up.is_none() {
+        if self.hold(to, || Event::Word(envelope.clone())) {
             return Ok(());
+        }
+        let Some(up) = &self.node(to).up else { return Ok(()) };
+        let chosen = up.replica.peer().chosen_upto();
+        self.watch.rare.heard(&self.watch.ghost, &envelope, chosen);
+        if self.node(envelope.from.node).up.is_none() {
+            self.watch.seen.see(Sight::LateWord);
         }
         self.watch.leadership.heard(to, envelope.from.node, now);
         self.story.tell(now, || format!("{to} hears {} {:?}", envelope.from, envelope.message));
@@ -161,6 +168,9 @@ impl World {
         }
         self.queue.plan(now + FULL_RETRY_US, Event::Retry { node: id, boot });
         self.watch.seen.see(Sight::DiskFull);
+        if self.watch.rare.serves(id) {
+            self.watch.seen.see(Sight::FullLeader);
+        }
         self.story.tell(now, || format!("{id} finds no room on its disk"));
         self.step(id, Input::StepDown)
     }
@@ -249,7 +259,12 @@ impl World {
         let Some(up) = &mut node.up else { return Ok(()) };
         let (tick, asked) = (up.tick(now), output.durably.writes().len());
         up.replica.step(tick, wall, input, output);
-        let times = Times { now_us: now, awake_us: now - up.started_us.max(held.min(now)) };
+        let under_way = up.syncing.as_ref().map(|_| now - up.syncing_since_us);
+        let times = Times {
+            now_us: now,
+            awake_us: now - up.started_us.max(held.min(now)),
+            syncing_us: under_way.unwrap_or_default(),
+        };
         self.watch.asked(life, &output.durably.writes()[asked..])?;
         self.watch.stepped(id, boot, &up.replica, times)
     }
@@ -355,6 +370,7 @@ impl World {
         let (batch, early) = Batch::new(std::mem::take(&mut up.gathered), plant);
         let done = if batch.writes().is_empty() { now } else { now.max(stalled) + took };
         up.syncing = Some(batch);
+        up.syncing_since_us = now;
         self.queue.plan(done, Event::Synced { node: id, boot });
         if early.is_empty() {
             return Ok(());

@@ -7,7 +7,7 @@ use super::World;
 use crate::{
     disk::{Rotten, Stop},
     event::{Caller, Event},
-    network::Place,
+    network::{Place, Shape},
     node::Cut,
     plan::{MS, SECOND},
     sights::Sight,
@@ -23,7 +23,7 @@ const LONG_OFF_US: (u64, u64) = (800 * MS, 3 * SECOND);
 const LONG_OFF_ONE_IN: u8 = 6;
 
 /// How long somebody stands still.
-const PAUSE_US: (u64, u64) = (30 * MS, 1_500 * MS);
+pub(super) const PAUSE_US: (u64, u64) = (30 * MS, 1_500 * MS);
 
 /// How long a disk takes over a sync when it stalls: some tenths, seconds, ten, or for ever.
 const STALLS_US: [(u64, u64); 4] = [
@@ -122,6 +122,9 @@ impl World {
     fn pause(&mut self, id: NodeId) {
         let (now, until) = (self.now_us, self.a_while(Trouble::Pause, PAUSE_US));
         let clock_too = self.chance(Trouble::Pause).bool();
+        if self.watch.rare.serves(id) {
+            self.watch.seen.see(Sight::PausedLeader);
+        }
         let node = self.node(id);
         node.paused_until_us = until;
         if let Some(up) = node.up.as_mut().filter(|_| clock_too) {
@@ -167,6 +170,12 @@ impl World {
         let shapes = self.plan.shapes.clone();
         let Some(shape) = self.chance(Trouble::Cut).choice(shapes) else { return };
         self.network.break_in(shape, leader);
+        if leader.is_some()
+            && self.plan.voters > 1
+            && matches!(shape, Shape::QuorumLoss | Shape::Constrained | Shape::Chained)
+        {
+            self.watch.seen.see(Sight::CutLeader);
+        }
         self.story.tell(self.now_us, || format!("links break: {shape:?}, the leader {leader:?}"));
     }
 
@@ -202,6 +211,10 @@ impl World {
         node.cut = None;
         let Some(up) = node.up.take() else { return };
         self.watch.seen.see(Sight::Crash);
+        self.watch.rare.stopped(id);
+        if self.nodes.iter().all(|node| node.up.is_none()) {
+            self.watch.seen.see(Sight::AllDown);
+        }
         let news = self.node(id).shelf.crash(up.jobs.into_iter().next(), &mut rng);
         if let Some(news) = news {
             self.put_up(id, &news);

@@ -56,4 +56,7 @@ pub(crate) struct SimRunArgs {
     /// Begin no more seeds after this time
     #[arg(long, value_name = "M")]
     pub(crate) minutes: Option<u16>,
+    /// Fail when a rare state never occurs
+    #[arg(long)]
+    pub(crate) require_all_rare: bool,
 }

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, time::Duration};
 
 use serde::Serialize;
-use synod_sim::{Progress, Run};
+use synod_sim::{Progress, Run, Sight};
 
 use crate::{
     cli::{Common, Output, SimRunArgs, SimVerb},
@@ -27,6 +27,7 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
         events: u64,
         digest: String,
         violations: Vec<String>,
+        unseen: Vec<&'static str>,
     }
     let within = args.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
     let run = Run { first: args.seed, seeds: args.seeds, within, ..Run::default() };
@@ -35,6 +36,8 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
     anstream::eprint!("{}", progress.end());
     let violations: Vec<_> = summary.failures.iter().map(ToString::to_string).collect();
     let clean = violations.is_empty();
+    let unseen: Vec<&str> = summary.sights.unseen().into_iter().map(Sight::name).collect();
+    let seen_enough = unseen.is_empty() || !args.require_all_rare;
     match output {
         Output::Json => print::json(&Document {
             schema: "synod.sim/1",
@@ -42,15 +45,19 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
             events: summary.events,
             digest: format!("{:016x}", summary.digest),
             violations,
+            unseen,
         })?,
         Output::Text => {
             for violation in &violations {
                 print::lines(violation)?;
             }
+            for sight in unseen.iter().filter(|_| args.require_all_rare) {
+                print::lines(&format!("never seen: {sight}"))?;
+            }
             print::lines(&summary.to_string())?;
         }
     }
-    verdict(clean)
+    verdict(clean && seen_enough)
 }
 
 fn one(output: Output, seed: u64) -> Result<(), Failure> {
