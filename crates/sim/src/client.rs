@@ -39,6 +39,7 @@ pub(crate) struct Client {
 struct Habits {
     voters: u16,
     keys: u16,
+    reads: u8,
     think_us: (u64, u64),
     patience_us: (u64, u64),
     ttl_ms: u64,
@@ -86,6 +87,7 @@ impl Client {
         let habits = Habits {
             voters: plan.voters,
             keys: plan.keys,
+            reads: plan.reads,
             think_us: plan.think_us,
             patience_us: plan.patience_us,
             ttl_ms: plan.ttl_ms,
@@ -150,6 +152,10 @@ impl Client {
                 self.give_up(now, &what, untouched, clients)?
             }
             Doing::Asking(asking) => {
+                if let What::Look(_) = asking.what {
+                    // Only an answer to this try will be taken: it must see what was seen by now.
+                    asking.floor = clients.shown();
+                }
                 let call = asking.errand.again(now, &mut self.rng);
                 Wish { call: Some(call), wake_us: Some(asking.errand.wake_us()) }
             }
@@ -236,7 +242,7 @@ impl Client {
             let call = Call::KeepAlive { session };
             return self.ask(now, What::Keep(session), call, clients);
         }
-        if self.rng.u8(0..3) == 0 {
+        if self.rng.u8(0..12) < self.habits.reads {
             let query = Query::Get { key: key.clone() };
             let call = Call::Read { query, freshness: Freshness::Linearizable };
             return self.ask(now, What::Look(key), call, clients);

@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) clients: u16,
     /// Keys that they share; few, so that they meet.
     pub(crate) keys: u16,
+    /// Of twelve things that a client asks, so many are reads.
+    pub(crate) reads: u8,
     /// The time a client thinks between two requests.
     pub(crate) think_us: (u64, u64),
     /// How long a client waits for an answer before it turns to another node.
@@ -94,6 +96,7 @@ impl Plan {
             gaps_us: troubles(rng),
             clients: rng.u16(1..=4),
             keys: rng.u16(1..=4),
+            reads: rng.u8(2..=9),
             think_us: (0, rng.u64(1..60) * MS),
             patience_us: (patience / 2, patience),
             ttl_ms: if rng.u64(0..4) == 0 { rng.u64(300..900) } else { 10_000 },
