@@ -10,6 +10,8 @@ use std::{
 
 use crate::{
     run::{Run, universe},
+    script::Script,
+    story::Told,
     world::Outcome,
 };
 
@@ -30,7 +32,11 @@ pub(crate) fn side_by_side(run: &Run, mut more: impl FnMut(u64, Duration, Outcom
                     if count >= run.seeds {
                         return;
                     }
-                    let outcome = universe(run.first.wrapping_add(count), run.plant, false);
+                    let outcome = universe(
+                        &Script::of(run.first.wrapping_add(count)),
+                        run.plant,
+                        Told::Nothing,
+                    );
                     if done.send((count, outcome)).is_err() {
                         return;
                     }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: synod-sim run [--seed S] [--seeds N] [--minutes M] [--threads T] [--go-on]
                      [--require-all-rare]
-       synod-sim replay SEED
+       synod-sim replay SCRIPT [--verbose] [--shrink]
        synod-sim search [--worlds N] PLACE...
        synod-sim planted [WORD] [--quick | --search]
        synod-sim hunt FIRST SEEDS, seek PLACE (what `planted` runs in its copy)";

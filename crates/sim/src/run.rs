@@ -7,7 +7,9 @@ use std::{
 use crate::{
     abreast::side_by_side,
     planted::Plant,
+    script::Script,
     sights::{Sight, Sights},
+    story::Told,
     violation::Violation,
     world::{Outcome, World},
 };
@@ -49,8 +51,8 @@ pub struct Summary {
 /// A universe in which a property did not hold.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// Its seed: `synod sim replay SEED` runs it again.
-    pub seed: u64,
+    /// What it was: `synod sim replay SCRIPT` runs it again.
+    pub script: Script,
     /// The property.
     pub violation: Violation,
     /// The last events before it.
@@ -102,11 +104,11 @@ impl fmt::Display for Summary {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}: {}", self.seed, self.violation)?;
+        writeln!(f, "seed {}: {}", self.script, self.violation)?;
         for line in &self.story {
             writeln!(f, "  {line}")?;
         }
-        write!(f, "run it again: synod sim replay {}", self.seed)
+        write!(f, "run it again: synod sim replay {}", self.script)
     }
 }
 
@@ -119,7 +121,8 @@ pub fn run(run: &Run, mut progress: impl FnMut(&Summary)) -> Summary {
         summary.took = took;
         if outcome.violation.is_some() {
             // The story is told only now: the seed tells the same one again.
-            summary.failures.extend(replay_planted(seed, run.plant).failure);
+            let script = Script::of(seed);
+            summary.failures.extend(replay_planted(&script, run.plant, Told::End).failure);
         }
         progress(&summary);
         run.go_on || summary.failures.is_empty()
@@ -136,19 +139,23 @@ impl Summary {
     }
 }
 
-/// Runs one universe with its story.
-pub fn replay(seed: u64) -> Replay {
-    replay_planted(seed, None)
+/// Runs one universe, and tells so much of its story.
+pub fn replay(script: &Script, told: Told) -> Replay {
+    replay_planted(script, None, told)
 }
 
-fn replay_planted(seed: u64, plant: Option<Plant>) -> Replay {
-    let Outcome { events, digest, violation, story, .. } = universe(seed, plant, true);
-    let failure = violation.map(|violation| Failure { seed, violation, story: story.clone() });
+fn replay_planted(script: &Script, plant: Option<Plant>, told: Told) -> Replay {
+    let Outcome { events, digest, violation, story, .. } = universe(script, plant, told);
+    let failure = violation.map(|violation| Failure {
+        script: script.clone(),
+        violation,
+        story: story.clone(),
+    });
     Replay { events, digest, failure, story }
 }
 
-pub(crate) fn universe(seed: u64, plant: Option<Plant>, told: bool) -> Outcome {
-    let mut world = match World::new(seed, plant, told) {
+pub(crate) fn universe(script: &Script, plant: Option<Plant>, told: Told) -> Outcome {
+    let mut world = match World::new(script, plant, told) {
         Ok(world) => world,
         Err(violation) => {
             return Outcome { violation: Some(violation), ..Outcome::default() };

@@ -86,6 +86,11 @@ impl Trouble {
         }
     }
 
+    /// The kind of this name.
+    pub(crate) fn named(name: &str) -> Option<Trouble> {
+        Trouble::ALL.into_iter().find(|(_, known)| *known == name).map(|(trouble, _)| trouble)
+    }
+
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
         Trouble::ALL[self as usize].1

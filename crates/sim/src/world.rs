@@ -21,8 +21,9 @@ use crate::{
     node::Node,
     plan::{MS, Plan, SECOND},
     planted::Plant,
+    script::Script,
     sights::Sights,
-    story::Story,
+    story::{Story, Told},
     trouble::Trouble,
     txn::{Owner, Participant},
     violation::{Checked, Violation, demand},
@@ -82,9 +83,13 @@ pub(crate) struct Outcome {
 }
 
 impl World {
-    /// The universe of `seed`, with a bug planted in it or none. Its story is kept only if `told`.
-    pub(crate) fn new(seed: u64, plant: Option<Plant>, told: bool) -> Result<World, Violation> {
-        let plan = Plan::of(seed);
+    /// The universe of `script`, with a bug planted in it or none.
+    pub(crate) fn new(
+        script: &Script,
+        plant: Option<Plant>,
+        told: Told,
+    ) -> Result<World, Violation> {
+        let (plan, seed) = (script.plan(), script.chance());
         let mut rng = Rng::with_seed(seed);
         let lives: Vec<Life> =
             (1..=plan.voters).map(|node| Life::first(NodeId::new(node))).collect();
@@ -157,12 +162,13 @@ impl World {
     pub(crate) fn outcome(&mut self, checked: Checked) -> Outcome {
         let upto = self.watch.upto().get();
         self.story.mark(&[upto, self.watch.order.machine().hash().0]);
+        let violation = checked.err();
         Outcome {
             events: self.events,
             digest: self.story.digest(),
             sights: self.watch.sights(),
-            violation: checked.err(),
-            story: self.story.lines(),
+            story: self.story.lines(violation.as_ref().map(|violation| &*violation.what)),
+            violation,
         }
     }
 

@@ -1,11 +1,20 @@
+use synod_sim::{Script, Told};
+
 use super::flags::Flags;
 
-/// Runs one seed again and tells its story.
+/// Runs one universe again and tells its story; or the smallest one that fails like it.
 pub(crate) fn replay(words: &[&str]) -> Result<bool, String> {
-    let rest = Flags::new(words).rest()?;
-    let [seed] = rest[..] else { return Err("which seed?".to_owned()) };
-    let seed = seed.parse().map_err(|_| format!("{seed}: seeds are numbers"))?;
-    let replay = synod_sim::replay(seed);
+    let mut flags = Flags::new(words);
+    let told = if flags.has("--verbose") { Told::Everything } else { Told::End };
+    let shrinks = flags.has("--shrink");
+    let rest = flags.rest()?;
+    let [script] = rest[..] else { return Err("which seed?".to_owned()) };
+    let mut script: Script = script.parse().map_err(|error| format!("{error}"))?;
+    if let Some(smallest) = shrinks.then(|| synod_sim::shrink(&script)).flatten() {
+        println!("smallest script found: {smallest}");
+        script = smallest;
+    }
+    let replay = synod_sim::replay(&script, told);
     match &replay.failure {
         Some(failure) => println!("{failure}"),
         None => println!("{}", replay.story.join("\n")),

@@ -36,10 +36,18 @@ pub(crate) enum SimVerb {
     /// Run seeds, each a universe with its own faults
     Run(SimRunArgs),
     /// Run one seed again and tell its story
-    #[command(after_help = "Examples:\n  synod sim replay 7\n  synod sim replay 7 | less")]
+    #[command(after_help = "Examples:\n  synod sim replay 7 --verbose | less\n  \
+                            synod sim replay 7 --shrink\n  \
+                            synod sim replay 7:voters=3,no=cut+rot,fair")]
     Replay {
-        /// Which
-        seed: u64,
+        /// Which seed, and what is left out of it: as a failing run or `--shrink` prints it
+        script: synod_sim::Script,
+        /// Tell all of the story, and not only the end of it as far as it matters
+        #[arg(long)]
+        verbose: bool,
+        /// Look for the smallest script that breaks the same property, and run that
+        #[arg(long)]
+        shrink: bool,
     },
 }
 

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, time::Duration};
 
 use serde::Serialize;
-use synod_sim::{Progress, Run, Sight};
+use synod_sim::{Progress, Run, Script, Sight, Told};
 
 use crate::{
     cli::{Common, Output, SimRunArgs, SimVerb},
@@ -15,7 +15,11 @@ use crate::{
 pub(crate) fn run(common: &Common, verb: &SimVerb) -> Result<(), Failure> {
     match verb {
         SimVerb::Run(args) => many(common.output, args),
-        SimVerb::Replay { seed } => one(common.output, *seed),
+        SimVerb::Replay { script, verbose, shrink } => {
+            let smallest = if *shrink { synod_sim::shrink(script) } else { None };
+            let told = if *verbose { Told::Everything } else { Told::End };
+            one(common.output, &smallest.unwrap_or_else(|| script.clone()), told)
+        }
     }
 }
 
@@ -60,23 +64,23 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
     verdict(clean && seen_enough)
 }
 
-fn one(output: Output, seed: u64) -> Result<(), Failure> {
+fn one(output: Output, script: &Script, told: Told) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Document {
         schema: &'static str,
-        seed: u64,
+        script: String,
         events: u64,
         digest: String,
         violation: Option<String>,
         story: Vec<String>,
     }
-    let replay = synod_sim::replay(seed);
+    let replay = synod_sim::replay(script, told);
     let (clean, digest) = (replay.failure.is_none(), format!("{:016x}", replay.digest));
     let violation = replay.failure.map(|failure| failure.to_string());
     match output {
         Output::Json => print::json(&Document {
             schema: "synod.sim.replay/1",
-            seed,
+            script: script.to_string(),
             events: replay.events,
             digest,
             violation,

@@ -1,0 +1,99 @@
+use crate::{
+    plan::MS,
+    run::replay,
+    script::{Changes, Script},
+    story::Told,
+};
+
+/// How many universes that are planned alike are tried before a smaller plan is given up.
+const TRIES: u64 = 12;
+
+/// The smallest script that is found to break the same property as `script` does: with fewer kinds
+/// of trouble, in fair weather, with fewer clients, owners, participants and nodes, for a shorter
+/// time. `None` if it breaks none.
+pub fn shrink(script: &Script) -> Option<Script> {
+    let broken = replay(script, Told::Nothing).failure?.violation.invariant;
+    let breaks = |changes: &Changes| {
+        (0..TRIES).find_map(|chance| {
+            let changes = Changes { chance, ..changes.clone() };
+            let script = Script { seed: script.seed, changes };
+            let failure = replay(&script, Told::Nothing).failure?;
+            (failure.violation.invariant == broken).then_some(script)
+        })
+    };
+    Some(smallest(script.clone(), breaks))
+}
+
+/// Takes one smaller thing after the other as long as one of them still `breaks`.
+fn smallest(script: Script, breaks: impl Fn(&Changes) -> Option<Script>) -> Script {
+    let mut smallest = script;
+    while let Some(smaller) = smaller(&smallest).iter().find_map(&breaks) {
+        smallest = smaller;
+    }
+    smallest
+}
+
+/// Everything that is smaller by one thing, what says most first.
+fn smaller(script: &Script) -> Vec<Changes> {
+    let (plan, now) = (script.plan(), &script.changes);
+    let mut smaller = Vec::new();
+    for (trouble, _) in &plan.gaps_us {
+        let mut changes = now.clone();
+        changes.without.insert(*trouble);
+        smaller.push(changes);
+    }
+    if !now.fair {
+        smaller.push(Changes { fair: true, ..now.clone() });
+    }
+    if plan.owners > 0 {
+        smaller.push(Changes { owners: Some(plan.owners - 1), ..now.clone() });
+    }
+    if plan.clients > 1 {
+        smaller.push(Changes { clients: Some(plan.clients - 1), ..now.clone() });
+    }
+    if plan.participants > 2 {
+        smaller.push(Changes { participants: Some(plan.participants - 1), ..now.clone() });
+    }
+    if plan.voters > 1 {
+        smaller.push(Changes { voters: Some(plan.voters - 2), ..now.clone() });
+    }
+    let trouble_ms = plan.trouble_us / MS;
+    for shorter in [trouble_ms / 2, trouble_ms * 4 / 5] {
+        if shorter < trouble_ms {
+            smaller.push(Changes { trouble_ms: Some(shorter), ..now.clone() });
+        }
+    }
+    smaller
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trouble::Trouble;
+
+    /// What is needed stays, and everything else goes.
+    #[test]
+    fn what_breaks_nothing_is_left_out() {
+        let needs = |changes: &Changes| {
+            let script = Script { seed: 3, changes: changes.clone() };
+            let plan = script.plan();
+            let breaks = plan.clients >= 2
+                && plan.trouble_us >= 700 * MS
+                && !changes.without.contains(&Trouble::Cut);
+            breaks.then_some(script)
+        };
+        let seed = (0..).find(|seed| {
+            let plan = Script::of(*seed).plan();
+            plan.clients > 2 && plan.knows(Trouble::Cut) && plan.knows(Trouble::Crash)
+        });
+        let seed = seed.unwrap();
+        let found = smallest(Script::of(seed), |changes| {
+            needs(changes).map(|script| Script { seed, ..script })
+        });
+        let plan = found.plan();
+        let kinds: Vec<Trouble> = plan.gaps_us.iter().map(|(trouble, _)| *trouble).collect();
+        assert_eq!(kinds, [Trouble::Cut]);
+        assert_eq!((plan.clients, plan.owners, plan.participants, plan.voters), (2, 0, 2, 1));
+        assert!(found.changes.fair && plan.trouble_us < 900 * MS, "{found}");
+    }
+}
