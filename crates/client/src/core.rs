@@ -170,8 +170,8 @@ impl Core {
         if let Some(settled) = self.fates().of(request) {
             return Ok(settled);
         }
-        let settled = |reply| match reply {
-            Reply::SettledApplied(reply) => Some(Settled::Applied(*reply)),
+        let settled = |reply: Reply| match reply {
+            Reply::SettledApplied(first) => Some(Settled::Applied((*first).into())),
             Reply::SettledNever => Some(Settled::Never),
             _ => None,
         };

@@ -40,5 +40,5 @@ pub use machine::{Applied, Machine, Snapshot, StateHash};
 pub use query::{
     Act, Answer, AuditEntry, Census, Entry, ParticipantView, Query, SessionView, TxnView,
 };
-pub use reply::{Counted, Rejection, Reply};
+pub use reply::{Counted, FirstReply, Never, Rejection, Reply};
 pub use txn::{Outcome, Verdict};

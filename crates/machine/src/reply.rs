@@ -3,8 +3,11 @@ use serde::{Deserialize, Serialize};
 use crate::{Entry, Revision, SessionId, Verdict};
 
 /// What a command did. A "no" is a reply, not an error.
+///
+/// `Earlier` is the reply that a settle found. It is a [`FirstReply`], which holds none itself: so
+/// replies do not nest, and no bytes decode to one deep enough to exhaust the stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Reply {
+pub enum Reply<Earlier = Box<FirstReply>> {
     /// `OpenSession`: the new session.
     Session(SessionId),
     /// `CloseSession`, `RegisterParticipant`, `Ack`, `Retire`, `Fence`, `LeaderStart`,
@@ -36,13 +39,82 @@ pub enum Reply {
         reads: Vec<Option<Entry>>,
     },
     /// `Settle`: it took effect, and this was its reply.
-    SettledApplied(Box<Reply>),
+    SettledApplied(Earlier),
     /// `Settle`: it has not taken effect and never will.
     SettledNever,
     /// `Decide`: the verdict that stands, whoever proposed it.
     Verdict(Verdict),
     /// It could not be done at all; nothing changed.
     Rejected(Rejection),
+}
+
+/// The reply to anything but a settle that found one.
+pub type FirstReply = Reply<Never>;
+
+/// There is no such value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Never {}
+
+impl Reply {
+    /// The same reply, unless it tells an earlier one.
+    pub fn into_first(self) -> Option<FirstReply> {
+        self.telling(|_| Err(())).ok()
+    }
+
+    /// Bytes of the values in it.
+    pub(crate) fn weight(&self) -> u64 {
+        match self {
+            Reply::SettledApplied(earlier) => earlier.own_weight(),
+            reply => reply.own_weight(),
+        }
+    }
+}
+
+impl From<FirstReply> for Reply {
+    fn from(first: FirstReply) -> Reply {
+        let Ok(reply) = first.telling::<_, Never>(|never| match never {});
+        reply
+    }
+}
+
+impl<Earlier> Reply<Earlier> {
+    /// The same reply, with what `how` makes of an earlier one that it tells.
+    fn telling<Other, No>(
+        self,
+        how: impl FnOnce(Earlier) -> Result<Other, No>,
+    ) -> Result<Reply<Other>, No> {
+        Ok(match self {
+            Reply::Session(session) => Reply::Session(session),
+            Reply::Done(revision) => Reply::Done(revision),
+            Reply::Written(revision) => Reply::Written(revision),
+            Reply::Deleted { existed, revision } => Reply::Deleted { existed, revision },
+            Reply::Mismatch(entry) => Reply::Mismatch(entry),
+            Reply::MultiDone { revision, reads } => Reply::MultiDone { revision, reads },
+            Reply::MultiRefused { failed, reads } => Reply::MultiRefused { failed, reads },
+            Reply::SettledApplied(earlier) => Reply::SettledApplied(how(earlier)?),
+            Reply::SettledNever => Reply::SettledNever,
+            Reply::Verdict(verdict) => Reply::Verdict(verdict),
+            Reply::Rejected(rejection) => Reply::Rejected(rejection),
+        })
+    }
+
+    fn own_weight(&self) -> u64 {
+        let of = |entry: &Option<Entry>| entry.as_ref().map_or(0, |entry| entry.value.len() as u64);
+        match self {
+            Reply::Mismatch(entry) => of(entry),
+            Reply::MultiDone { reads, .. } | Reply::MultiRefused { reads, .. } => {
+                reads.iter().map(of).fold(0, u64::saturating_add)
+            }
+            Reply::Session(_)
+            | Reply::Done(_)
+            | Reply::Written(_)
+            | Reply::Deleted { .. }
+            | Reply::SettledApplied(_)
+            | Reply::SettledNever
+            | Reply::Verdict(_)
+            | Reply::Rejected(_) => 0,
+        }
+    }
 }
 
 /// What the machine holds only so many of.

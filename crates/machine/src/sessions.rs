@@ -192,11 +192,15 @@ impl Sessions {
     /// Whether a request took effect; if not, it never will, and from here on that is certain.
     pub(crate) fn settle(&mut self, id: RequestId) -> Reply {
         match self.kept(id) {
-            Some(Kept::Reply(Reply::SettledApplied(_) | Reply::SettledNever)) => {
-                let why = "a settle is answered by asking it again".to_owned();
-                return Reply::Rejected(Rejection::Misuse(why));
+            Some(Kept::Reply(reply)) => {
+                return match reply.clone().into_first() {
+                    None | Some(Reply::SettledNever) => {
+                        let why = "a settle is answered by asking it again".to_owned();
+                        Reply::Rejected(Rejection::Misuse(why))
+                    }
+                    Some(first) => Reply::SettledApplied(Box::new(first)),
+                };
             }
-            Some(Kept::Reply(reply)) => return Reply::SettledApplied(Box::new(reply.clone())),
             Some(Kept::Never) => return Reply::SettledNever,
             None => {}
         }
@@ -405,29 +409,6 @@ impl Sessions {
         self.forgotten = self.forgotten.saturating_add(gone.len() as u64);
         if let Some(ended) = self.ended.remove(&session) {
             self.ended_bytes = self.ended_bytes.saturating_sub(ended.held.bytes);
-        }
-    }
-}
-
-impl Reply {
-    /// Bytes of the values in it.
-    fn weight(&self) -> u64 {
-        let of = |entry: &Option<crate::Entry>| {
-            entry.as_ref().map_or(0, |entry| entry.value.len() as u64)
-        };
-        match self {
-            Reply::Mismatch(entry) => of(entry),
-            Reply::MultiDone { reads, .. } | Reply::MultiRefused { reads, .. } => {
-                reads.iter().map(of).fold(0, u64::saturating_add)
-            }
-            Reply::SettledApplied(reply) => reply.weight(),
-            Reply::Session(_)
-            | Reply::Done(_)
-            | Reply::Written(_)
-            | Reply::Deleted { .. }
-            | Reply::SettledNever
-            | Reply::Verdict(_)
-            | Reply::Rejected(_) => 0,
         }
     }
 }

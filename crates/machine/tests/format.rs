@@ -4,8 +4,10 @@
 use bytes::Bytes;
 use synod_machine::{
     AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard, Multi,
-    Mutation, Part, ParticipantName, Proposal, Reign, Request, RequestId, Revision, Seq, SessionId,
-    Timestamp, TxnId,
+    Mutation, Part, ParticipantName, Proposal, Reign, Reply, Request, RequestId, Revision, Seq,
+    SessionId, Timestamp, TxnId,
+    door::{Ask, Said},
+    participant_door,
 };
 
 fn bytes(text: &'static str) -> Bytes {
@@ -140,4 +142,44 @@ fn a_claim_of_endless_requests_is_refused() {
     bytes.extend([0xff; 9]);
     bytes.push(0x01);
     assert!(postcard::from_bytes::<Batch>(&bytes).is_err());
+}
+
+/// What a settle found is told as it was, after one byte that says so.
+#[test]
+fn a_settled_reply_has_the_bytes_it_always_had() {
+    let settled: Reply = Reply::SettledApplied(Box::new(Reply::Written(Revision::new(3))));
+    let bytes = postcard::to_stdvec(&settled).unwrap();
+    assert_eq!(hex(&bytes), "070203");
+    assert_eq!(postcard::from_bytes(&bytes), Ok(settled));
+}
+
+/// The largest frame.
+const FRAME_BYTES: usize = 2 << 20;
+
+/// A reply in a reply in a reply, as deep as a frame is long, is refused at the second: read one in
+/// the other they would exhaust the stack of whoever asked.
+#[test]
+fn a_settled_reply_within_a_settled_reply_is_refused() {
+    let refused = |bytes: &[u8]| assert!(postcard::from_bytes::<Said>(bytes).is_err());
+    refused(&[0x00, 0x07, 0x07, 0x02, 0x03]);
+    let mut deep = vec![0x07; FRAME_BYTES];
+    deep[0] = 0x00;
+    refused(&deep);
+}
+
+/// Nor does anything else that is said nest: whatever choice holds itself is met by its own number
+/// over and over.
+#[test]
+fn no_byte_said_over_and_over_exhausts_the_stack() {
+    for byte in 0..=u8::MAX {
+        for first in 0..16 {
+            let mut bytes = vec![byte; FRAME_BYTES / 16];
+            bytes[0] = first;
+            drop(postcard::from_bytes::<Ask>(&bytes));
+            drop(postcard::from_bytes::<Said>(&bytes));
+            drop(postcard::from_bytes::<participant_door::Ask>(&bytes));
+            drop(postcard::from_bytes::<participant_door::Said>(&bytes));
+            drop(postcard::from_bytes::<Batch>(&bytes));
+        }
+    }
 }

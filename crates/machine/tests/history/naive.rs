@@ -297,7 +297,10 @@ impl Naive {
                 let why = "a settle is answered by asking it again".to_owned();
                 Reply::Rejected(Rejection::Misuse(why))
             }
-            Some(Some(reply)) => Reply::SettledApplied(Box::new(reply)),
+            Some(Some(reply)) => {
+                let first = reply.into_first().expect("a settle's reply was refused above");
+                Reply::SettledApplied(Box::new(first))
+            }
             Some(None) => Reply::SettledNever,
             None => {
                 if self.live(request.session) {

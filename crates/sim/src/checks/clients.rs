@@ -133,9 +133,9 @@ impl Clients {
         match reply {
             Reply::SettledNever => self.is_never(*about),
             Reply::SettledApplied(reply) => {
-                let first = self.effects.get(about);
+                let first = self.effects.get(about).cloned().and_then(Reply::into_first);
                 demand!(
-                    first == Some(&**reply),
+                    first.as_ref() == Some(&**reply),
                     "F1",
                     "{about} is settled as {reply:?}; it took effect with {first:?}"
                 );
@@ -181,7 +181,7 @@ impl Clients {
         if let (Reply::SettledApplied(inner), Some(Command::Settle { request })) =
             (reply, self.asked.get(&id))
         {
-            self.linear.answered(*request, inner, self.now_us);
+            self.linear.answered(*request, &(**inner).clone().into(), self.now_us);
         }
         self.linear.answered(id, reply, self.now_us);
         Ok(())

@@ -61,7 +61,7 @@ fn words(reply: &Reply) -> String {
         Reply::MultiRefused { failed, .. } => {
             format!("requirement {} did not hold; {nothing}", failed.saturating_add(1))
         }
-        Reply::SettledApplied(inner) => words(inner),
+        Reply::SettledApplied(inner) => words(&(**inner).clone().into()),
         Reply::SettledNever => "settled as never applied".to_owned(),
         Reply::Verdict(verdict) => format!("the transaction is {}", super::txn::word(*verdict)),
         Reply::Rejected(why) => format!("rejected: {why}; {nothing}"),

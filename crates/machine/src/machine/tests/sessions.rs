@@ -77,7 +77,7 @@ fn a_request_that_took_effect_is_settled_with_its_reply() {
     let mut log = Log::new();
     let (mut client, mut other) = (log.open(), log.open());
     let reply = log.ask(&mut client, put("a", "1"));
-    let applied = Reply::SettledApplied(Box::new(reply));
+    let applied = Reply::SettledApplied(Box::new(reply.into_first().unwrap()));
     assert_eq!(log.ask(&mut other, settle(client.id(1))), applied);
     log.apply(client.unacked_request(Command::CloseSession));
     // The close acknowledged nothing, so both replies are known.
