@@ -12,7 +12,7 @@ const PIECE_BYTES: usize = 64 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// Written by a newer build.
+    /// Written by another build.
     #[error("a state of version {found}; this build reads version {known}")]
     Version {
         /// The version found.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use crate::{BranchIncarnation, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId};
 
 /// Wall-clock milliseconds since 1970, stamped by the leader onto a batch. The machine takes the
-/// largest stamp it has seen as the time, so that time in the machine never runs backwards.
+/// largest stamp it has seen as the time, so that time in the machine never runs backwards; how
+/// long something is remembered is not measured in it, for it may leap.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -11,6 +11,7 @@
 
 mod audit;
 pub mod branch;
+mod clock;
 mod coding;
 mod command;
 pub mod door;

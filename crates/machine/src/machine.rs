@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use snapshot::Snapshot;
 
 use crate::audit::Audit;
+use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::participants::Participants;
 use crate::sessions::{Admission, Sessions};
@@ -15,7 +16,7 @@ use crate::table::{self, Digesting};
 use crate::transactions::Transactions;
 use crate::{
     Batch, Command, FenceCause, ParticipantName, Reign, Rejection, Reply, Request, RequestId,
-    Revision, SessionId, Timestamp, TxnId, Verdict,
+    Revision, SessionId, TxnId, Verdict,
 };
 
 // The seeds of the tables' digests.
@@ -45,8 +46,7 @@ pub struct Applied {
 /// sense is answered with a [`Rejection`].
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// The largest stamp of all batches: time here never runs backwards.
-    now: Timestamp,
+    clock: Clock,
     revision: Revision,
     reign: Reign,
     keys: Keys,
@@ -66,7 +66,7 @@ impl Machine {
     /// The machine before the first batch.
     pub fn new() -> Machine {
         Machine {
-            now: Timestamp::default(),
+            clock: Clock::default(),
             revision: Revision::ZERO,
             reign: Reign::default(),
             keys: Keys::new(KEYS),
@@ -79,10 +79,10 @@ impl Machine {
 
     /// Applies one batch; one result per request, in order.
     pub fn apply(&mut self, batch: Batch) -> Vec<Applied> {
-        self.now = self.now.max(batch.stamp);
+        self.clock.tell(batch.stamp);
         let applied = batch.requests.into_iter().map(|request| self.apply_one(request)).collect();
-        self.sessions.sweep(self.now);
-        self.transactions.sweep(self.now, self.sessions.lowest_live());
+        self.sessions.sweep(self.clock.age);
+        self.transactions.sweep(self.clock.age, self.sessions.lowest_live());
         applied
     }
 
@@ -218,7 +218,7 @@ impl Machine {
     }
 
     fn digest(&self, how: Digesting) -> StateHash {
-        let counters = (self.now, self.revision, self.reign);
+        let counters = (self.clock, self.revision, self.reign);
         let tables = [self.keys.digest(how), self.participants.digest(how), self.audit.digest(how)];
         let (sessions, txns) = (self.sessions.digest(how), self.transactions.digest(how));
         StateHash(table::digest(0, &(counters, tables, sessions, txns)))

@@ -2,10 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Age;
 use crate::limits::REPLY_BYTES_MAX;
 use crate::table::{Digesting, Table};
 use crate::{
-    Counted, FenceCause, Rejection, Reply, RequestId, RestoreError, Seq, SessionId, Timestamp,
+    Counted, FenceCause, Rejection, Reply, RequestId, RestoreError, Seq, SessionId,
     coding::{Decoder, Encoder},
     owner_name,
 };
@@ -40,7 +41,7 @@ pub(crate) struct Sessions {
     /// How many sessions each owner has that have not ended. Follows from `live`.
     owners: BTreeMap<String, u64>,
     /// Ended sessions, the first to be forgotten first. Follows from `ended`.
-    queue: BTreeSet<(Timestamp, SessionId)>,
+    queue: BTreeSet<(Age, SessionId)>,
     /// Bytes of replies of ended sessions. Follows from `ended`.
     ended_bytes: u64,
 }
@@ -67,7 +68,7 @@ struct Held {
 /// A session that has ended, while its replies are still known.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Ended {
-    at: Timestamp,
+    at: Age,
     cause: FenceCause,
     held: Held,
 }
@@ -172,7 +173,7 @@ impl Sessions {
     }
 
     /// Ends a session; whether it was live.
-    pub(crate) fn end(&mut self, session: SessionId, cause: FenceCause, now: Timestamp) -> bool {
+    pub(crate) fn end(&mut self, session: SessionId, cause: FenceCause, now: Age) -> bool {
         let Some(Session { held, owner, .. }) = self.live.remove(&session) else { return false };
         self.owner_lost_one(owner_name(&owner));
         self.ended.insert(session, Ended { at: now, cause, held });
@@ -267,9 +268,9 @@ impl Sessions {
     }
 
     /// Forgets the replies of sessions that ended long ago, or of the oldest when there are many.
-    pub(crate) fn sweep(&mut self, now: Timestamp) {
+    pub(crate) fn sweep(&mut self, now: Age) {
         while let Some(&(at, session)) = self.queue.first() {
-            let old = now.0.saturating_sub(at.0) >= ENDED_MS;
+            let old = now.since(at) >= ENDED_MS;
             let many = self.ended.len() > ENDED_MAX || self.ended_bytes > ENDED_BYTES_MAX;
             if !old && !many {
                 return;

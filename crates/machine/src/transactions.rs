@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Age;
 use crate::runs::Runs;
 use crate::sessions::Standing;
 use crate::table::{Digesting, Table};
@@ -50,7 +51,7 @@ pub(crate) struct Transactions {
     unacked: BTreeMap<ParticipantName, BTreeSet<TxnId>>,
     /// Ended sessions with nothing unacknowledged, the first to be retired first. Follows from
     /// `marks`.
-    queue: BTreeSet<(Timestamp, SessionId)>,
+    queue: BTreeSet<(Age, SessionId)>,
 }
 
 /// A decision that is kept.
@@ -77,7 +78,7 @@ struct Marks {
     commits: u64,
     aborts: u64,
     runs: u64,
-    ended_at: Option<Timestamp>,
+    ended_at: Option<Age>,
 }
 
 impl Transactions {
@@ -177,7 +178,7 @@ impl Transactions {
     }
 
     /// The session has ended: everything undecided is aborted by rule.
-    pub(crate) fn fence(&mut self, session: SessionId, now: Timestamp) {
+    pub(crate) fn fence(&mut self, session: SessionId, now: Age) {
         self.drop_aborts(session, u64::MAX);
         let vacuous = |marks: &Marks| marks.runs == 0 && marks.commits == 0 && marks.forgotten == 0;
         if self.marks.get(&session).is_some_and(vacuous) {
@@ -189,9 +190,9 @@ impl Transactions {
 
     /// Retires what sessions committed that ended before the horizon, or the oldest when there are
     /// too many. `lowest_live` is the oldest session that has not ended.
-    pub(crate) fn sweep(&mut self, now: Timestamp, lowest_live: Option<SessionId>) {
+    pub(crate) fn sweep(&mut self, now: Age, lowest_live: Option<SessionId>) {
         while let Some(&(at, session)) = self.queue.first() {
-            let old = now.0.saturating_sub(at.0) >= HORIZON_MS;
+            let old = now.since(at) >= HORIZON_MS;
             let many = self.queue.len() as u64 > ENDED_OWNERS_MAX;
             if !old && !many && self.committed.len() <= RUNS_MAX {
                 return;

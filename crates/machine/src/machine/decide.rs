@@ -48,7 +48,7 @@ impl Machine {
         }
         // Guards held and there are no reads, so this cannot be refused.
         self.keys.multi(multi, &mut self.revision);
-        self.transactions.commit(txn, parts, self.now);
+        self.transactions.commit(txn, parts, self.clock.now);
         Reply::Verdict(Verdict::Committed)
     }
 
@@ -57,10 +57,10 @@ impl Machine {
     fn decide_abort(&mut self, txn: TxnId, cause: AbortCause) -> Reply {
         if let AbortCause::Operator { actor, reason } = &cause {
             let (actor, reason) = (actor.clone(), reason.clone());
-            self.audit.note(self.now, Act::Aborted { txn, actor, reason });
+            self.audit.note(self.clock.now, Act::Aborted { txn, actor, reason });
         }
         if self.transactions.has_room_for_an_abort(txn.session) {
-            self.transactions.abort(txn, cause, self.now);
+            self.transactions.abort(txn, cause, self.clock.now);
         } else {
             self.end(txn.session, FenceCause::Overrun);
         }
@@ -86,15 +86,15 @@ impl Machine {
             return Reply::Rejected(Rejection::FenceOverruled);
         }
         if cause == FenceCause::Operator {
-            self.audit.note(self.now, Act::Fenced { session });
+            self.audit.note(self.clock.now, Act::Fenced { session });
         }
         self.end(session, cause)
     }
 
     /// Ends a session and, by rule, every undecided transaction of it.
     pub(super) fn end(&mut self, session: SessionId, cause: FenceCause) -> Reply {
-        if self.sessions.end(session, cause, self.now) {
-            self.transactions.fence(session, self.now);
+        if self.sessions.end(session, cause, self.clock.age) {
+            self.transactions.fence(session, self.clock.age);
         }
         self.done()
     }
@@ -130,7 +130,7 @@ impl Machine {
             return Reply::Rejected(Rejection::NotAwaited(participant.as_str().to_owned()));
         }
         let who = participant.clone();
-        self.audit.note(self.now, Act::Forgot { txn, participant: who, actor, reason });
+        self.audit.note(self.clock.now, Act::Forgot { txn, participant: who, actor, reason });
         self.transactions.ack(txn, &participant);
         self.done()
     }
@@ -147,7 +147,7 @@ impl Machine {
             Ok(Some(was)) => {
                 let unacked = self.transactions.unacked(&name);
                 let replaced = Act::Replaced { participant: name, was, is: incarnation, unacked };
-                self.audit.note(self.now, replaced);
+                self.audit.note(self.clock.now, replaced);
             }
         }
         self.done()

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The first byte of an encoded state. It goes up when the meaning of the rest changes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Everything that a machine holds at one moment.
 ///
@@ -28,7 +28,7 @@ impl Machine {
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
         let machine = Machine {
-            now: self.now,
+            clock: self.clock,
             revision: self.revision,
             reign: self.reign,
             keys: self.keys.clone(),
@@ -48,9 +48,9 @@ impl Machine {
             VERSION => {}
             found => return Err(RestoreError::Version { found, known: VERSION }),
         }
-        let (now, revision, reign) = from.take()?;
+        let (clock, revision, reign) = from.take()?;
         let machine = Machine {
-            now,
+            clock,
             revision,
             reign,
             keys: Keys::restore(KEYS, &mut from)?,
@@ -79,7 +79,7 @@ impl Snapshot {
         let mut to = Encoder::new(&mut sink);
         let machine = &self.machine;
         to.put(&VERSION)?;
-        to.put(&(machine.now, machine.revision, machine.reign))?;
+        to.put(&(machine.clock, machine.revision, machine.reign))?;
         machine.keys.encode(&mut to)?;
         machine.sessions.encode(&mut to)?;
         machine.participants.encode(&mut to)?;

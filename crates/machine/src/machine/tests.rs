@@ -8,6 +8,7 @@ mod verdicts;
 
 use bytes::Bytes;
 
+use crate::clock::LEAP_MS;
 use crate::{
     AbortCause, Batch, BranchIncarnation, Command, Machine, Part, ParticipantName, Proposal, Reply,
     Request, RequestId, Seq, SessionId, Timestamp, TxnId,
@@ -36,6 +37,16 @@ impl Log {
         assert_eq!(self.machine.hash(), self.machine.hash_anew());
         assert_eq!(applied.len(), 1);
         applied.remove(0).reply
+    }
+
+    /// Time passes, with a batch every so often.
+    fn pass(&mut self, mut ms: u64) {
+        while ms > 0 {
+            let step = ms.min(LEAP_MS);
+            self.now.0 += step;
+            ms -= step;
+            self.machine.apply(Batch { stamp: self.now, requests: Vec::new() });
+        }
     }
 
     fn unnamed(&mut self, command: Command) -> Reply {

@@ -16,7 +16,8 @@ use crate::violation::{Checked, Violation, demand};
 type Effects = crate::search::stage::Effects<Word, Fact>;
 
 /// A little more than the machine remembers the transactions of an ended session for.
-const MONTH_MS: u64 = 31 * 24 * 60 * 60 * 1_000;
+const MONTH_HOURS: u64 = 31 * 24;
+const HOUR_MS: u64 = 60 * 60 * 1_000;
 
 /// The log.
 #[derive(Clone, Debug)]
@@ -177,8 +178,10 @@ impl Record {
     fn month(&mut self) -> Checked {
         let sessions = self.book.verdicts.keys().map(|txn| txn.session);
         self.old.extend(sessions.filter(|session| !self.book.lives(*session)));
-        self.now = Timestamp(self.now.0 + MONTH_MS);
-        self.machine.apply(Batch { stamp: self.now, requests: Vec::new() });
+        for _ in 0..MONTH_HOURS {
+            self.now = Timestamp(self.now.0 + HOUR_MS);
+            self.machine.apply(Batch { stamp: self.now, requests: Vec::new() });
+        }
         self.follows_the_book()
     }
 
