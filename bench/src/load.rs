@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
-use synod_client::{Client, Config};
+use synod_client::{Client, Config, machine::door::NodeStatus};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{BenchError, Quantiles, floor::SyncFloor, quantiles::Spans};
@@ -26,8 +26,8 @@ pub struct Lone {
     pub sync_us: Quantiles,
     /// Asking the leader something that it answers at once.
     pub client_rtt_us: Quantiles,
-    /// The leader's round trip to the nearest that make a quorum with it.
-    pub quorum_rtt_us: u64,
+    /// The leader's round trip to the nearest that make a quorum with it, looked at as often.
+    pub quorum_rtt_us: Quantiles,
     /// Client's round trip, quorum's round trip and sync, of their medians.
     pub floor_us: u64,
     /// Median put over floor.
@@ -38,7 +38,7 @@ pub struct Lone {
 pub async fn lone(config: &Path, floor_dir: &Path, span: Duration) -> Result<Lone, BenchError> {
     let client = connect(config).await?;
     let mut floor = SyncFloor::new(floor_dir)?;
-    let (mut puts, mut rtts) = (Spans::new(), Spans::new());
+    let (mut puts, mut rtts, mut quorum) = (Spans::new(), Spans::new(), Spans::new());
     let begun = Instant::now();
     let mut number = 0;
     while begun.elapsed() < span {
@@ -48,26 +48,27 @@ pub async fn lone(config: &Path, floor_dir: &Path, span: Duration) -> Result<Lon
         puts.add(put.elapsed());
         let leader = client.leader().await?;
         let asked = Instant::now();
-        client.status(&leader).await?;
+        let status = client.status(&leader).await?;
         rtts.add(asked.elapsed());
+        quorum.add(quorum_rtt(&status));
         floor.sync()?;
     }
-    let quorum_rtt_us = quorum_rtt_us(&client).await?;
     client.close().await;
     let (put_us, sync_us, client_rtt_us) = (puts.quantiles(), floor.quantiles(), rtts.quantiles());
-    let floor_us = client_rtt_us.p50 + quorum_rtt_us + sync_us.p50;
+    let quorum_rtt_us = quorum.quantiles();
+    let floor_us = client_rtt_us.p50 + quorum_rtt_us.p50 + sync_us.p50;
     let ratio = put_us.p50 as f64 / floor_us.max(1) as f64;
     Ok(Lone { put_us, sync_us, client_rtt_us, quorum_rtt_us, floor_us, ratio })
 }
 
-async fn quorum_rtt_us(client: &Client) -> Result<u64, BenchError> {
-    let leader = client.leader().await?;
-    let status = client.status(&leader).await?;
+/// QUIC's own, smoothed.
+fn quorum_rtt(status: &NodeStatus) -> Duration {
     let mut peers: Vec<_> = status.peers.iter().filter_map(|peer| peer.rtt_us).collect();
     peers.sort_unstable();
     // The leader is one of the quorum, so it waits for half of the others, the nearest ones.
     let waits_for = status.peers.len().div_ceil(2);
-    Ok(waits_for.checked_sub(1).and_then(|place| peers.get(place)).copied().unwrap_or_default())
+    let slowest = waits_for.checked_sub(1).and_then(|place| peers.get(place));
+    Duration::from_micros(slowest.copied().unwrap_or_default())
 }
 
 /// What many clients got done.

@@ -53,10 +53,12 @@ impl Head {
         bytes
     }
 
-    /// The newer of the two heads in `journal`.
-    pub(super) fn newest(journal: &[u8]) -> Option<Head> {
-        let heads = journal.chunks(SECTOR_BYTES as usize).take(2).filter_map(Head::decode);
-        heads.max_by_key(|head| head.generation)
+    /// The newer of the two heads of `journal`.
+    pub(super) fn newest(journal: &dyn StorageBackend) -> io::Result<Option<Head>> {
+        let mut heads = vec![0; journal.len()?.min(2 * SECTOR_BYTES) as usize];
+        journal.read(0, &mut heads)?;
+        let heads = heads.chunks(SECTOR_BYTES as usize).filter_map(Head::decode);
+        Ok(heads.max_by_key(|head| head.generation))
     }
 
     fn decode(sector: &[u8]) -> Option<Head> {
@@ -142,39 +144,49 @@ fn without_zeros(page: &[u8]) -> &[u8] {
 
 /// A record read back.
 #[derive(Debug)]
-pub(super) struct Sealed<'a> {
+pub(super) struct Sealed {
+    /// Where in the journal it stands.
+    pub(super) at: u64,
     pub(super) number: u64,
     pub(super) file_length: u64,
-    entries: &'a [u8],
-    /// Where the next one begins.
-    pub(super) next: usize,
+    /// All of it, but for the zeros up to a whole sector.
+    pub(super) bytes: Vec<u8>,
 }
 
-impl<'a> Sealed<'a> {
-    /// The whole record of `generation` at `at`.
-    pub(super) fn read(journal: &'a [u8], at: usize, generation: u64) -> Option<Sealed<'a>> {
-        let head = journal.get(at..at.checked_add(RECORD_HEAD_BYTES)?)?;
-        let mut fields = head.chunks_exact(8).filter_map(number);
-        if fields.next()? != generation {
-            return None;
+impl Sealed {
+    /// The record at `at` in `journal`, if one of the generation of `head` stands there whole.
+    pub(super) fn read(
+        journal: &dyn StorageBackend,
+        at: u64,
+        head: &Head,
+    ) -> io::Result<Option<Sealed>> {
+        let Some(room) = head.bytes.saturating_sub(at).checked_sub(RECORD_HEAD_BYTES as u64) else {
+            return Ok(None);
+        };
+        let mut fields = [[0; 8]; RECORD_HEAD_BYTES / 8];
+        journal.read(at, fields.as_flattened_mut())?;
+        let [generation, number, file_length, entries, digest] = fields.map(u64::from_le_bytes);
+        if generation != head.generation || entries > room {
+            return Ok(None);
         }
-        let (number, file_length) = (fields.next()?, fields.next()?);
-        let entries_bytes = usize::try_from(fields.next()?).ok()?;
-        let digest = fields.next()?;
-        let end = (at + RECORD_HEAD_BYTES).checked_add(entries_bytes)?;
-        let mut whole = journal.get(at..end)?.to_vec();
-        whole[RECORD_HEAD_BYTES - 8..RECORD_HEAD_BYTES].fill(0);
-        if xxh3_64(&whole) != digest {
-            return None;
+        let mut bytes = vec![0; RECORD_HEAD_BYTES + entries as usize];
+        journal.read(at, &mut bytes)?;
+        bytes[RECORD_HEAD_BYTES - 8..RECORD_HEAD_BYTES].fill(0);
+        if xxh3_64(&bytes) != digest {
+            return Ok(None);
         }
-        let entries = &journal[at + RECORD_HEAD_BYTES..end];
-        let next = end.next_multiple_of(SECTOR_BYTES as usize);
-        Some(Sealed { number, file_length, entries, next })
+        bytes[RECORD_HEAD_BYTES - 8..RECORD_HEAD_BYTES].copy_from_slice(&digest.to_le_bytes());
+        Ok(Some(Sealed { at, number, file_length, bytes }))
+    }
+
+    /// Where the next one begins.
+    pub(super) fn next(&self) -> u64 {
+        (self.at + self.bytes.len() as u64).next_multiple_of(SECTOR_BYTES)
     }
 
     /// What it wrote where, in order.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u64, Vec<u8>)> {
-        let mut rest = self.entries;
+        let mut rest = &self.bytes[RECORD_HEAD_BYTES..];
         std::iter::from_fn(move || {
             let (offset, after) = rest.split_first_chunk::<8>()?;
             let (length, after) = after.split_first_chunk::<4>()?;
@@ -205,19 +217,14 @@ pub(super) fn digest_of_first_page(bytes: &[u8]) -> u64 {
     xxh3_64(&bytes[..bytes.len().min(FIRST_PAGE_PART_BYTES)])
 }
 
-/// The whole journal.
-pub(super) fn read_all(file: &dyn StorageBackend) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; file.len()? as usize];
-    file.read(0, &mut bytes)?;
-    Ok(bytes)
-}
-
 fn number(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
+    use redb::backends::InMemoryBackend;
+
     use super::*;
 
     /// A change that breaks these bytes breaks every journal that was ever written: it needs a
@@ -235,7 +242,7 @@ mod tests {
         ];
         assert_eq!(encoded[..HEAD_BYTES], golden.concat());
         assert_eq!((encoded.len() as u64, head.place()), (SECTOR_BYTES, SECTOR_BYTES));
-        assert_eq!(Head::newest(&encoded), Some(head));
+        assert_eq!(Head::decode(&encoded), Some(head));
     }
 
     #[test]
@@ -270,8 +277,12 @@ mod tests {
             record.push(8192, &page);
             record.push(0, &first_page);
             let sealed = record.seal(5, 6, 12_288).to_vec();
-            let read = Sealed::read(&sealed, 0, 5).unwrap();
-            assert_eq!((read.number, read.file_length, read.next), (6, 12_288, sealed.len()));
+            let journal = InMemoryBackend::new();
+            journal.set_len(sealed.len() as u64).unwrap();
+            journal.write(0, &sealed).unwrap();
+            let head = Head { owner: 1, bytes: sealed.len() as u64, generation: 5, base: 0 };
+            let read = Sealed::read(&journal, 0, &head).unwrap().unwrap();
+            assert_eq!((read.number, read.file_length, read.next()), (6, 12_288, head.bytes));
             let entries: Vec<_> = read.entries().collect();
             assert_eq!(entries, [(8192, page), (0, first_page)], "last byte at {last:?}");
             let small = last.is_none_or(|last| last < 4_000);

@@ -15,6 +15,9 @@ use super::{
     layout::{self, Head, RECORDS_AT, SECTOR_BYTES, Sealed},
 };
 
+/// What is looked through at once for records that nothing leads to.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// Why a journal does not fit its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unfit {
@@ -45,7 +48,7 @@ impl Journal {
     ) -> io::Result<Judged> {
         let home: Box<dyn StorageBackend> = Box::new(home);
         let first_page = layout::first_page_digest(&*home)?;
-        Ok(match judge(&layout::read_all(&file)?, owner, first_page) {
+        Ok(match judge(&file, owner, first_page)? {
             Ok(head) => Judged::Fit(Journal::new(home, Box::new(file), head)),
             Err(unfit) => Judged::Unfit(unfit, home),
         })
@@ -59,13 +62,14 @@ impl Journal {
     /// them: else a power cut leaves a file that is newer than its journal.
     pub(crate) fn replay(&self) -> io::Result<()> {
         let mut state = self.state();
-        let bytes = layout::read_all(&*self.file)?;
-        let end = records(&bytes, state.head.generation).last().map(|record| record.next);
-        if let Some(written) = end.and_then(|end| bytes.get(RECORDS_AT as usize..end)) {
-            self.file.write(RECORDS_AT, written)?;
-            self.file.sync_data()?;
+        let head = state.head;
+        for record in records(&*self.file, &head) {
+            let record = record?;
+            self.file.write(record.at, &record.bytes)?;
         }
-        for record in records(&bytes, state.head.generation) {
+        self.file.sync_data()?;
+        for record in records(&*self.file, &head) {
+            let record = record?;
             for (offset, written) in record.entries() {
                 self.home.write(offset, &written)?;
             }
@@ -77,35 +81,64 @@ impl Journal {
     }
 }
 
-fn judge(journal: &[u8], owner: u64, first_page: u64) -> Result<Head, Unfit> {
-    let whole = |head: &Head| head.bytes == journal.len() as u64;
-    let head = Head::newest(journal).filter(whole).ok_or(Unfit::NoJournal)?;
+fn judge(
+    journal: &dyn StorageBackend,
+    owner: u64,
+    first_page: u64,
+) -> io::Result<Result<Head, Unfit>> {
+    let bytes = journal.len()?;
+    let Some(head) = Head::newest(journal)?.filter(|head| head.bytes == bytes) else {
+        return Ok(Err(Unfit::NoJournal));
+    };
     if head.owner != owner {
-        return Err(Unfit::Foreign);
+        return Ok(Err(Unfit::Foreign));
     }
     let mut known = BTreeSet::from([head.base]);
-    let (mut end, mut count) = (RECORDS_AT as usize, 0);
-    for record in records(journal, head.generation) {
+    let (mut end, mut count) = (RECORDS_AT, 0);
+    for record in records(journal, &head) {
+        let record = record?;
         let first_pages = record.entries().filter(|(offset, _)| *offset == 0);
         known.extend(first_pages.map(|(_, bytes)| layout::digest_of_first_page(&bytes)));
-        (end, count) = (record.next, record.number + 1);
+        (end, count) = (record.next(), record.number + 1);
     }
-    let later = |at| Sealed::read(journal, at, head.generation).is_some_and(|r| r.number >= count);
-    if (end..journal.len()).step_by(SECTOR_BYTES as usize).any(later) {
-        return Err(Unfit::Damaged);
+    if goes_on(journal, &head, end, count)? {
+        return Ok(Err(Unfit::Damaged));
     }
-    if known.contains(&first_page) { Ok(head) } else { Err(Unfit::Stranger) }
+    Ok(if known.contains(&first_page) { Ok(head) } else { Err(Unfit::Stranger) })
 }
 
-/// The records of a generation, from the first to the last whole one.
-fn records(journal: &[u8], generation: u64) -> impl Iterator<Item = Sealed<'_>> {
-    let (mut at, mut number) = (RECORDS_AT as usize, 0);
+/// The records of a generation, from the first to the last whole one. One is in memory at a time.
+fn records(journal: &dyn StorageBackend, head: &Head) -> impl Iterator<Item = io::Result<Sealed>> {
+    let (mut at, mut number) = (RECORDS_AT, 0);
     std::iter::from_fn(move || {
-        let record = Sealed::read(journal, at, generation)?;
-        if record.number != number {
-            return None;
-        }
-        (at, number) = (record.next, number + 1);
-        Some(record)
+        let record = match Sealed::read(journal, at, head).transpose()? {
+            Ok(record) if record.number != number => return None,
+            Ok(record) => record,
+            Err(error) => return Some(Err(error)),
+        };
+        (at, number) = (record.next(), number + 1);
+        Some(Ok(record))
     })
+}
+
+/// Whether a record later than the first `count` stands anywhere from `at` on.
+fn goes_on(journal: &dyn StorageBackend, head: &Head, mut at: u64, count: u64) -> io::Result<bool> {
+    let mut piece = vec![0; PIECE_BYTES];
+    while at < head.bytes {
+        let length = (head.bytes - at).min(PIECE_BYTES as u64);
+        let piece = &mut piece[..length as usize];
+        journal.read(at, piece)?;
+        for (sector, place) in
+            piece.chunks(SECTOR_BYTES as usize).zip((at..).step_by(SECTOR_BYTES as usize))
+        {
+            if sector.starts_with(&head.generation.to_le_bytes())
+                && let Some(record) = Sealed::read(journal, place, head)?
+                && record.number >= count
+            {
+                return Ok(true);
+            }
+        }
+        at += length;
+    }
+    Ok(false)
 }
