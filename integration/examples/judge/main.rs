@@ -3,10 +3,12 @@
 //! lines that judge the simulator's histories.
 //!
 //! ```text
-//! cargo run --release -p synod-integration --example judge -- [--nodes 3] [--for 90s] [--seed 1]
+//! cargo run --release -p synod-integration --example judge -- [--nodes 3] [--for 90s] [--seed 1] \
+//!     [--history FILE]
 //! ```
 //!
-//! It exits with 1 when no order of events explains what the clients saw.
+//! It exits with 1 when no order of events explains what the clients saw. The file, if there is to
+//! be one, holds what they saw, a line for each operation and each transfer.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that tests")]
 
@@ -16,6 +18,9 @@ mod stage;
 mod troubles;
 
 use std::{
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
@@ -26,7 +31,7 @@ use std::{
 
 use stage::Stage;
 use synod_client::{Client, Config};
-use synod_sim::history::{bank, linearizable};
+use synod_sim::history::{Operation, bank, linearizable};
 use tokio::{task::JoinSet, time::sleep};
 
 /// Clients that read and write keys.
@@ -40,11 +45,12 @@ const CALL_WITHIN: Duration = Duration::from_millis(1_500);
 const LAST_WITHIN: Duration = Duration::from_secs(60);
 
 /// What was asked for on the command line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Wish {
     nodes: u16,
     span: Duration,
     seed: u64,
+    history: Option<PathBuf>,
 }
 
 /// What all clients share.
@@ -74,7 +80,7 @@ fn main() -> ExitCode {
 }
 
 fn wish() -> Wish {
-    let mut wish = Wish { nodes: 3, span: Duration::from_secs(90), seed: 1 };
+    let mut wish = Wish { nodes: 3, span: Duration::from_secs(90), seed: 1, history: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
@@ -82,7 +88,8 @@ fn wish() -> Wish {
             "--nodes" => wish.nodes = value.parse().unwrap(),
             "--for" => wish.span = seconds(&value),
             "--seed" => wish.seed = value.parse().unwrap(),
-            _ => panic!("{word}? There are --nodes N, --for 90s and --seed S"),
+            "--history" => wish.history = Some(value.into()),
+            _ => panic!("{word}? There are --nodes N, --for 90s, --seed S and --history FILE"),
         }
     }
     wish
@@ -125,10 +132,27 @@ async fn play(wish: Wish) -> bool {
     println!("{} operations, {unknown} of them unknown", operations.len() + last.len());
     println!("{}", money::summary(&transfers));
     let all: Vec<_> = operations.into_iter().chain(last).collect();
+    if let Some(path) = &wish.history {
+        fs::write(path, history(&all, &transfers)).unwrap();
+    }
     let keys = report("keys: one order explains what was seen", linearizable(&all));
     let money = report("money: it adds up", bank::adds_up(&opening, &transfers, &closing));
     let states = report("states: all nodes agree", stage.states_agree());
     keys && money && states
+}
+
+/// What was seen, in the order in which it was asked for.
+fn history(operations: &[Operation], transfers: &[bank::Transfer]) -> String {
+    let mut in_order: Vec<_> = operations.iter().collect();
+    in_order.sort_by_key(|operation| operation.asked);
+    let mut text = String::new();
+    for operation in in_order {
+        writeln!(text, "{operation:?}").unwrap();
+    }
+    for transfer in transfers {
+        writeln!(text, "{transfer:?}").unwrap();
+    }
+    text
 }
 
 fn report<E: std::fmt::Display>(what: &str, judged: Result<(), E>) -> bool {
