@@ -10,7 +10,6 @@ use std::{
 
 use crate::{
     run::{Run, universe},
-    script::Script,
     story::Told,
     world::Outcome,
 };
@@ -32,11 +31,8 @@ pub(crate) fn side_by_side(run: &Run, mut more: impl FnMut(u64, Duration, Outcom
                     if count >= run.seeds {
                         return;
                     }
-                    let outcome = universe(
-                        &Script::of(run.first.wrapping_add(count)),
-                        run.plant,
-                        Told::Nothing,
-                    );
+                    let script = run.script(run.first.wrapping_add(count));
+                    let outcome = universe(&script, run.plant, Told::Nothing);
                     if done.send((count, outcome)).is_err() {
                         return;
                     }

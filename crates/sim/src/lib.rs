@@ -43,7 +43,7 @@ mod world;
 pub use planted::Plant;
 pub use progress::Progress;
 pub use run::{Failure, Replay, Run, Summary, replay, run};
-pub use script::{NoScript, Script};
+pub use script::{NoScript, Script, Store};
 pub use search::{PLACES, Place, Searched};
 pub use shrink::shrink;
 pub use sights::{Sight, Sights};

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: synod-sim run [--seed S] [--seeds N] [--minutes M] [--threads T] [--go-on]
-                     [--require-all-rare]
+                     [--store model|redb] [--shrink] [--digests] [--require-all-rare]
        synod-sim replay SCRIPT [--verbose] [--shrink]
        synod-sim search [--worlds N] PLACE...
        synod-sim planted [WORD] [--quick | --search]

@@ -7,7 +7,8 @@ use std::{
 use crate::{
     abreast::side_by_side,
     planted::Plant,
-    script::Script,
+    script::{Changes, Script, Store},
+    shrink::shrink,
     sights::{Sight, Sights},
     story::Told,
     violation::Violation,
@@ -21,6 +22,8 @@ pub struct Run {
     pub first: u64,
     /// How many seeds, from the first on.
     pub seeds: u64,
+    /// What the disks carry in every universe; the seed says it where nobody else does.
+    pub store: Option<Store>,
     /// Begin no more seeds after this time.
     pub within: Option<Duration>,
     /// How many seeds run side by side; nothing that is found depends on it.
@@ -29,6 +32,8 @@ pub struct Run {
     pub plant: Option<Plant>,
     /// Whether to go on after a universe that failed.
     pub go_on: bool,
+    /// Whether to look for the smallest universe that fails like one that does.
+    pub shrink: bool,
 }
 
 /// What came of a run.
@@ -44,6 +49,8 @@ pub struct Summary {
     pub took: Duration,
     /// The digests of all of them, as one.
     pub digest: u64,
+    /// The digest of the last one.
+    pub last: u64,
     /// Universes in which a property did not hold.
     pub failures: Vec<Failure>,
 }
@@ -76,7 +83,15 @@ impl Default for Run {
     /// Two hundred seeds on all cores, up to the first that fails.
     fn default() -> Run {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Run { first: 1, seeds: 200, within: None, threads, plant: None, go_on: false }
+        let (first, seeds, store, within) = (1, 200, None, None);
+        Run { first, seeds, store, within, threads, plant: None, go_on: false, shrink: false }
+    }
+}
+
+impl Run {
+    /// The universe of this seed.
+    pub(crate) fn script(&self, seed: u64) -> Script {
+        Script { seed, changes: Changes { store: self.store, ..Changes::default() } }
     }
 }
 
@@ -121,8 +136,11 @@ pub fn run(run: &Run, mut progress: impl FnMut(&Summary)) -> Summary {
         summary.took = took;
         if outcome.violation.is_some() {
             // The story is told only now: the seed tells the same one again.
-            let script = Script::of(seed);
-            summary.failures.extend(replay_planted(&script, run.plant, Told::End).failure);
+            let mut script = run.script(seed);
+            if run.shrink {
+                script = shrink(&script, run.plant).unwrap_or(script);
+            }
+            summary.failures.extend(replay(&script, run.plant, Told::End).failure);
         }
         progress(&summary);
         run.go_on || summary.failures.is_empty()
@@ -131,20 +149,23 @@ pub fn run(run: &Run, mut progress: impl FnMut(&Summary)) -> Summary {
 }
 
 impl Summary {
+    /// The last universe and its digest, in a line: two builds that differ in one differ here.
+    pub fn last_digest(&self, run: &Run) -> String {
+        let seed = run.first.wrapping_add(self.seeds.saturating_sub(1));
+        format!("seed {seed}: digest {:016x}", self.last)
+    }
+
     fn add(&mut self, outcome: &Outcome) {
         self.seeds += 1;
         self.events += outcome.events;
         self.sights += outcome.sights;
         self.digest = self.digest.rotate_left(1) ^ outcome.digest;
+        self.last = outcome.digest;
     }
 }
 
-/// Runs one universe, and tells so much of its story.
-pub fn replay(script: &Script, told: Told) -> Replay {
-    replay_planted(script, None, told)
-}
-
-fn replay_planted(script: &Script, plant: Option<Plant>, told: Told) -> Replay {
+/// Runs one universe, with a bug planted in it or none, and tells so much of its story.
+pub fn replay(script: &Script, plant: Option<Plant>, told: Told) -> Replay {
     let Outcome { events, digest, violation, story, .. } = universe(script, plant, told);
     let failure = violation.map(|violation| Failure {
         script: script.clone(),

@@ -9,7 +9,7 @@ use crate::{
 /// A universe: a seed, and what is left out of what the seed makes of it.
 ///
 /// As text it is the seed alone, or
-/// `SEED:voters=3,clients=1,trouble_ms=900,no=cut+rot,fair,chance=4`.
+/// `SEED:voters=3,clients=1,trouble_ms=900,store=model,no=cut+rot,fair,chance=4`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     /// What everything is drawn from.
@@ -25,13 +25,23 @@ pub(crate) struct Changes {
     pub(crate) owners: Option<u16>,
     pub(crate) participants: Option<u16>,
     pub(crate) trouble_ms: Option<u64>,
+    pub(crate) store: Option<Store>,
     pub(crate) without: BTreeSet<Trouble>,
     pub(crate) fair: bool,
     /// Which of the universes that are planned alike.
     pub(crate) chance: u64,
 }
 
-/// Why a text is no script.
+/// What the nodes' disks carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// The model of the store: fast.
+    Model,
+    /// The store itself, over a faulty disk.
+    Redb,
+}
+
+/// Why a text is no script, or part of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no seed, and nothing that can be left out of one")]
 pub struct NoScript(String);
@@ -51,6 +61,7 @@ impl Script {
         plan.owners = changes.owners.unwrap_or(plan.owners);
         plan.participants = changes.participants.unwrap_or(plan.participants);
         plan.trouble_us = changes.trouble_ms.map_or(plan.trouble_us, |ms| ms * MS);
+        plan.real_store = changes.store.map_or(plan.real_store, |store| store == Store::Redb);
         plan.gaps_us.retain(|(trouble, _)| !changes.without.contains(trouble));
         if changes.fair {
             plan.network = Weather::fair();
@@ -78,6 +89,7 @@ impl fmt::Display for Script {
         let mut parts: Vec<String> = (numbers.into_iter())
             .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
             .collect();
+        parts.extend(changes.store.map(|store| format!("store={store}")));
         if !changes.without.is_empty() {
             let names: Vec<&str> = changes.without.iter().map(|trouble| trouble.name()).collect();
             parts.push(format!("no={}", names.join("+")));
@@ -102,6 +114,27 @@ impl FromStr for Script {
     }
 }
 
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Store::Model => "model",
+            Store::Redb => "redb",
+        })
+    }
+}
+
+impl FromStr for Store {
+    type Err = NoScript;
+
+    fn from_str(text: &str) -> Result<Store, NoScript> {
+        match text {
+            "model" => Ok(Store::Model),
+            "redb" => Ok(Store::Redb),
+            _ => Err(NoScript(text.to_owned())),
+        }
+    }
+}
+
 impl Changes {
     fn take_in(&mut self, part: &str) -> Option<()> {
         match part.split_once('=') {
@@ -118,6 +151,7 @@ impl Changes {
                 self.participants?;
             }
             Some(("trouble_ms", value)) => self.trouble_ms = Some(value.parse().ok()?),
+            Some(("store", value)) => self.store = Some(value.parse().ok()?),
             Some(("chance", value)) => self.chance = value.parse().ok()?,
             Some(("no", names)) => {
                 for name in names.split('+') {
@@ -137,13 +171,18 @@ mod tests {
     /// A script comes back from its text, and what is no script is refused.
     #[test]
     fn a_script_is_its_text() {
-        for text in
-            ["7", "7:voters=3,trouble_ms=900,no=crash+cut,fair", "7:participants=2,chance=3"]
-        {
+        for text in [
+            "7",
+            "7:voters=3,trouble_ms=900,no=crash+cut,fair",
+            "7:participants=2,chance=3",
+            "8:store=model",
+        ] {
             let script: Script = text.parse().unwrap();
             assert_eq!(script.to_string().parse::<Script>().unwrap(), script, "{text}");
         }
-        for text in ["", "x", "7:voters=2", "7:participants=1", "7:no=luck", "7:what=1"] {
+        for text in
+            ["", "x", "7:voters=2", "7:participants=1", "7:no=luck", "7:store=x", "7:what=1"]
+        {
             assert!(text.parse::<Script>().is_err(), "{text}");
         }
     }

@@ -1,7 +1,8 @@
 use crate::{
     plan::MS,
+    planted::Plant,
     run::replay,
-    script::{Changes, Script},
+    script::{Changes, Script, Store},
     story::Told,
 };
 
@@ -9,15 +10,15 @@ use crate::{
 const TRIES: u64 = 12;
 
 /// The smallest script that is found to break the same property as `script` does: with fewer kinds
-/// of trouble, in fair weather, with fewer clients, owners, participants and nodes, for a shorter
-/// time. `None` if it breaks none.
-pub fn shrink(script: &Script) -> Option<Script> {
-    let broken = replay(script, Told::Nothing).failure?.violation.invariant;
+/// of trouble, in fair weather, on the model of the store, with fewer clients, owners, participants
+/// and nodes, for a shorter time. `None` if it breaks none.
+pub fn shrink(script: &Script, plant: Option<Plant>) -> Option<Script> {
+    let broken = replay(script, plant, Told::Nothing).failure?.violation.invariant;
     let breaks = |changes: &Changes| {
         (0..TRIES).find_map(|chance| {
             let changes = Changes { chance, ..changes.clone() };
             let script = Script { seed: script.seed, changes };
-            let failure = replay(&script, Told::Nothing).failure?;
+            let failure = replay(&script, plant, Told::Nothing).failure?;
             (failure.violation.invariant == broken).then_some(script)
         })
     };
@@ -45,6 +46,9 @@ fn smaller(script: &Script) -> Vec<Changes> {
     if !now.fair {
         smaller.push(Changes { fair: true, ..now.clone() });
     }
+    if plan.real_store {
+        smaller.push(Changes { store: Some(Store::Model), ..now.clone() });
+    }
     if plan.owners > 0 {
         smaller.push(Changes { owners: Some(plan.owners - 1), ..now.clone() });
     }
@@ -69,7 +73,25 @@ fn smaller(script: &Script) -> Vec<Changes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trouble::Trouble;
+    use crate::{run::Run, trouble::Trouble};
+
+    /// A bug of a device is caught in the smallest universe in which it can be seen, and that one is
+    /// told by its script: one owner and two participants, and no trouble at all.
+    #[test]
+    fn a_planted_bug_is_shrunk_to_what_it_needs() {
+        let plant = Some(Plant::VoteBeforeSync);
+        let run = Run { seeds: 40, threads: 1, plant, ..Run::default() };
+        let found = &crate::run(&run, |_| {}).failures[0];
+        let whole = found.script.plan();
+        let smallest: Script = shrink(&found.script, plant).unwrap().to_string().parse().unwrap();
+        let again = replay(&smallest, plant, Told::Nothing).failure.unwrap();
+        assert_eq!(again.violation.invariant, found.violation.invariant);
+        let plan = smallest.plan();
+        assert_eq!((plan.voters, plan.clients, plan.owners, plan.participants), (1, 1, 1, 2));
+        assert!(plan.gaps_us.is_empty() && smallest.changes.fair, "{smallest}");
+        assert!(plan.trouble_us < whole.trouble_us, "{smallest}");
+        assert_eq!(shrink(&found.script, None), None, "without the bug there is nothing to shrink");
+    }
 
     /// What is needed stays, and everything else goes.
     #[test]

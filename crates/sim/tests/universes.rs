@@ -30,7 +30,7 @@ fn the_same_seed_is_the_same_universe() {
 }
 
 fn digest(seed: u64) -> (u64, u64) {
-    let replay = replay(&Script::of(seed), Told::Nothing);
+    let replay = replay(&Script::of(seed), None, Told::Nothing);
     (replay.events, replay.digest)
 }
 

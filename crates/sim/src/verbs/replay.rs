@@ -10,11 +10,11 @@ pub(crate) fn replay(words: &[&str]) -> Result<bool, String> {
     let rest = flags.rest()?;
     let [script] = rest[..] else { return Err("which seed?".to_owned()) };
     let mut script: Script = script.parse().map_err(|error| format!("{error}"))?;
-    if let Some(smallest) = shrinks.then(|| synod_sim::shrink(&script)).flatten() {
+    if let Some(smallest) = shrinks.then(|| synod_sim::shrink(&script, None)).flatten() {
         println!("smallest script found: {smallest}");
         script = smallest;
     }
-    let replay = synod_sim::replay(&script, told);
+    let replay = synod_sim::replay(&script, None, told);
     match &replay.failure {
         Some(failure) => println!("{failure}"),
         None => println!("{}", replay.story.join("\n")),

@@ -15,13 +15,19 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
     run.seeds = flags.value("--seeds")?.unwrap_or(run.seeds);
     run.threads = flags.value("--threads")?.unwrap_or(run.threads);
     run.within = flags.value("--minutes")?.map(|minutes: u32| Duration::from_secs(60) * minutes);
+    run.store = flags.value("--store")?;
     run.go_on = flags.has("--go-on");
+    run.shrink = flags.has("--shrink");
+    let digests = flags.has("--digests");
     let all_rare = flags.has("--require-all-rare");
     flags.rest()?;
     let progress = Progress::new(&run, std::io::stderr().is_terminal());
     let summary = synod_sim::run(&run, |so_far| {
         // Nobody reads what a closed standard error would have said.
         let _ = std::io::stderr().write_all(progress.after(so_far).as_bytes());
+        if digests {
+            println!("{}", so_far.last_digest(&run));
+        }
     });
     let _ = std::io::stderr().write_all(progress.end().as_bytes());
     for failure in &summary.failures {

@@ -64,6 +64,15 @@ pub(crate) struct SimRunArgs {
     /// Begin no more seeds after this time
     #[arg(long, value_name = "M")]
     pub(crate) minutes: Option<u16>,
+    /// What the nodes' disks carry: model or redb; else one seed in eight has redb
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<synod_sim::Store>,
+    /// Look for the smallest universe that breaks the same property as one that fails
+    #[arg(long)]
+    pub(crate) shrink: bool,
+    /// Print the digest of each universe: equal for equal seeds, in every build
+    #[arg(long)]
+    pub(crate) digests: bool,
     /// Fail when a rare state never occurs
     #[arg(long)]
     pub(crate) require_all_rare: bool,

@@ -16,7 +16,7 @@ pub(crate) fn run(common: &Common, verb: &SimVerb) -> Result<(), Failure> {
     match verb {
         SimVerb::Run(args) => many(common.output, args),
         SimVerb::Replay { script, verbose, shrink } => {
-            let smallest = if *shrink { synod_sim::shrink(script) } else { None };
+            let smallest = if *shrink { synod_sim::shrink(script, None) } else { None };
             let told = if *verbose { Told::Everything } else { Told::End };
             one(common.output, &smallest.unwrap_or_else(|| script.clone()), told)
         }
@@ -30,13 +30,20 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
         seeds: u64,
         events: u64,
         digest: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        digests: Vec<String>,
         violations: Vec<String>,
         unseen: Vec<&'static str>,
     }
     let within = args.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
-    let run = Run { first: args.seed, seeds: args.seeds, within, ..Run::default() };
+    let (first, seeds, store, shrink) = (args.seed, args.seeds, args.store, args.shrink);
+    let run = Run { first, seeds, store, shrink, within, ..Run::default() };
     let progress = Progress::new(&run, std::io::stderr().is_terminal());
-    let summary = synod_sim::run(&run, |so_far| anstream::eprint!("{}", progress.after(so_far)));
+    let mut digests = Vec::new();
+    let summary = synod_sim::run(&run, |so_far| {
+        anstream::eprint!("{}", progress.after(so_far));
+        digests.extend(args.digests.then(|| so_far.last_digest(&run)));
+    });
     anstream::eprint!("{}", progress.end());
     let violations: Vec<_> = summary.failures.iter().map(ToString::to_string).collect();
     let clean = violations.is_empty();
@@ -48,12 +55,13 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
             seeds: summary.seeds,
             events: summary.events,
             digest: format!("{:016x}", summary.digest),
+            digests,
             violations,
             unseen,
         })?,
         Output::Text => {
-            for violation in &violations {
-                print::lines(violation)?;
+            for line in digests.iter().chain(&violations) {
+                print::lines(line)?;
             }
             for sight in unseen.iter().filter(|_| args.require_all_rare) {
                 print::lines(&format!("never seen: {sight}"))?;
@@ -74,7 +82,7 @@ fn one(output: Output, script: &Script, told: Told) -> Result<(), Failure> {
         violation: Option<String>,
         story: Vec<String>,
     }
-    let replay = synod_sim::replay(script, told);
+    let replay = synod_sim::replay(script, None, told);
     let (clean, digest) = (replay.failure.is_none(), format!("{:016x}", replay.digest));
     let violation = replay.failure.map(|failure| failure.to_string());
     match output {
