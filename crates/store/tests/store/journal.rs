@@ -78,7 +78,7 @@ fn a_flipped_bit_in_the_journal_is_never_served() {
     let (disk, model) = killed();
     let used = disk.second().bytes().iter().rposition(|byte| *byte != 0).unwrap();
     let mut refusals = 0;
-    for byte in (0..1_200).step_by(3).chain((4_096..used).step_by(331)) {
+    for byte in (0..400).step_by(3).chain((4_096..used).step_by(31)) {
         let damaged = disk.after_kill();
         damaged.second().tamper(|journal| journal[byte] ^= 1 << (byte % 8));
         match WAY.open(&damaged) {
@@ -126,7 +126,7 @@ fn files_of_two_times_are_refused() {
     let new = old.after_kill();
     let (mut store, _) = WAY.open(&new).unwrap();
     // So many that the journal began anew meanwhile.
-    for round in 10..30 {
+    for round in 10..80 {
         store.write(&[promised(round)]).unwrap();
     }
     let new = new.after_kill();
