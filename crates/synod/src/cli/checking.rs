@@ -37,8 +37,7 @@ pub(crate) enum SimVerb {
     Run(SimRunArgs),
     /// Run one seed again and tell its story
     #[command(after_help = "Examples:\n  synod sim replay 7 --verbose | less\n  \
-                            synod sim replay 7 --shrink\n  \
-                            synod sim replay 7:voters=3,no=cut+rot,fair")]
+                            synod sim replay 7:voters=3,no=cut+rot,fair --shrink")]
     Replay {
         /// Which seed, and what is left out of it: as a failing run or `--shrink` prints it
         script: synod_sim::Script,
