@@ -52,13 +52,14 @@ impl Node {
     pub async fn start(config: Config) -> Result<Node, NodeError> {
         let credentials = config.credentials()?;
         let opened = Store::open(&config.data(), &config.store_identity())?;
-        Node::start_on(config, credentials, opened).await
+        Node::start_on(config, credentials, opened, Clock::new()).await
     }
 
     async fn start_on(
         config: Config,
         credentials: Credentials,
         opened: (Store, Durable),
+        clock: Clock,
     ) -> Result<Node, NodeError> {
         let certificate_ends_at = credentials.ends_at();
         let shelf = Shelf::new(&config.data(), config.cluster_id());
@@ -84,7 +85,7 @@ impl Node {
         // At most one message a call, and calls are bounded.
         let (gone, gone_callers) = mpsc::unbounded_channel();
         let driver = Driver {
-            clock: Clock::new(),
+            clock,
             roster: Roster::new(&config),
             replica,
             mesh,

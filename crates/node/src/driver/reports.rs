@@ -9,7 +9,6 @@ use tracing::{error, info};
 
 use super::{Driver, Question};
 use crate::{
-    clock::unix_seconds,
     health::{Alive, Found, Ready},
     metrics::Gauges,
     reign::Change,
@@ -64,7 +63,9 @@ impl Driver {
             sessions: census.sessions,
             txns_unacked: census.commits_unacked,
             requests_in_flight: self.calls.count() as u64,
-            certificate_ends_in_s: self.certificate_ends_at.saturating_sub(unix_seconds()),
+            certificate_ends_in_s: self
+                .certificate_ends_at
+                .saturating_sub(self.clock.unix_seconds()),
             peers: self.roster.peers().map(|(node, name)| self.peer_status(node, name)).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
@@ -135,7 +136,7 @@ impl Driver {
 
     fn ready(&self) -> Ready {
         let status = self.replica.status();
-        let ends_in_s = self.certificate_ends_at.saturating_sub(unix_seconds());
+        let ends_in_s = self.certificate_ends_at.saturating_sub(self.clock.unix_seconds());
         Ready {
             quorum: self.quorum(),
             local_read: hold(status.applied == status.chosen && status.whole, || {

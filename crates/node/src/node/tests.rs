@@ -1,11 +1,14 @@
 //! A whole node on a disk in trouble.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicI64, Ordering::SeqCst},
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use synod_machine::{
-    Command, Request, Seq,
-    door::{Ask, Call, NotApplied, Said},
+    Answer, Command, Query, Reply, Request, RequestId, Seq, SessionId,
+    door::{Ask, Call, Freshness, NotApplied, Said},
 };
 use synod_net::{Authority, Credentials, Dialer, Identity, Name, Role, Who};
 use tempfile::TempDir;
@@ -33,6 +36,10 @@ struct Lone {
 
 impl Lone {
     async fn start() -> Lone {
+        Lone::start_by(Clock::new()).await
+    }
+
+    async fn start_by(clock: Clock) -> Lone {
         let dir = tempfile::tempdir().unwrap();
         let authority = Authority::create(&name("eu")).unwrap();
         authority.save(&dir.path().join("ca.crt"), &dir.path().join("ca.key")).unwrap();
@@ -46,7 +53,18 @@ impl Lone {
         let medium = Shaky::formatted(&config.store_identity());
         let (credentials, opened) =
             (config.credentials().unwrap(), medium.open(&config.store_identity()));
-        let node = Node::start_on(config, credentials, opened).await.unwrap();
+        let node = Node::start_on(config, credentials, opened, clock).await.unwrap();
+        Lone { dir, medium, node }
+    }
+
+    /// The same node after a crash.
+    async fn again_by(self, clock: Clock) -> Lone {
+        let Lone { dir, medium, node } = self;
+        node.crash().await;
+        let config = Config::parse(FILE, &dir.path().join("n1.toml")).unwrap();
+        let (credentials, opened) =
+            (config.credentials().unwrap(), medium.open(&config.store_identity()));
+        let node = Node::start_on(config, credentials, opened, clock).await.unwrap();
         Lone { dir, medium, node }
     }
 
@@ -96,8 +114,54 @@ fn name(text: &str) -> Name {
 }
 
 fn open_session() -> Call {
-    let command = Command::OpenSession { owner: "app".to_owned(), ttl_ms: 5_000 };
+    open_session_for(5_000)
+}
+
+fn open_session_for(ttl_ms: u64) -> Call {
+    let command = Command::OpenSession { owner: "app".to_owned(), ttl_ms };
     Call::Submit(Request { id: None, acked: Seq::ZERO, command })
+}
+
+impl Lone {
+    async fn open(&self, ttl_ms: u64) -> SessionId {
+        match self.ask(open_session_for(ttl_ms)).await {
+            Said::Reply(Reply::Session(session)) => session,
+            other => panic!("no session: {other:?}"),
+        }
+    }
+
+    async fn put(&self, session: SessionId, seq: u64) -> Said {
+        let id = Some(RequestId { session, seq: Seq::new(seq) });
+        let (key, value) = (Bytes::from(format!("k{seq}")), Bytes::from("v"));
+        self.ask(Call::Submit(Request {
+            id,
+            acked: Seq::ZERO,
+            command: Command::Put { key, value },
+        }))
+        .await
+    }
+
+    async fn read(&self, query: Query) -> Answer {
+        match self.ask(Call::Read { query, freshness: Freshness::Linearizable }).await {
+            Said::Answer(answer) => answer,
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    async fn lives(&self, session: SessionId) -> bool {
+        match self.read(Query::Sessions { after: None, limit: 100 }).await {
+            Answer::Sessions { sessions, .. } => sessions.iter().any(|of| of.session == session),
+            other => panic!("no sessions: {other:?}"),
+        }
+    }
+
+    async fn until_ended(&self, session: SessionId) {
+        let until = Instant::now() + PATIENCE;
+        while self.lives(session).await {
+            assert!(Instant::now() < until, "session {session} never ends");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 /// Consensus §9, security §7: a failed sync ends the node, with the medium in its last words.
@@ -140,4 +204,46 @@ async fn a_stuck_disk_does_not_keep_a_node_from_stopping() {
     lone.medium.set(Trouble::Stuck);
     timeout(PATIENCE, lone.node.stop()).await.unwrap().unwrap();
     lone.medium.set(Trouble::None);
+}
+
+/// How far the wall clock of the next test is off.
+static OFF_S: AtomicI64 = AtomicI64::new(0);
+
+fn wrong_clock() -> SystemTime {
+    let off = OFF_S.load(SeqCst);
+    let by = Duration::from_secs(off.unsigned_abs());
+    let now = SystemTime::now();
+    if off < 0 { now - by } else { now + by }
+}
+
+/// A wall clock that is set, back or ahead, under a node that runs or that comes back, is of no
+/// consequence: what was written is there, a session that is kept alive lives on, one that falls
+/// silent ends after its time, and what an ended one was told is still known.
+#[tokio::test]
+async fn a_wall_clock_that_is_set_ends_no_session_and_keeps_none() {
+    const DAY_S: i64 = 24 * 60 * 60;
+    let mut lone = Lone::start_by(Clock::with_wall(wrong_clock)).await;
+    lone.until_served(true).await;
+    let (kept, told) = (lone.open(60_000).await, lone.open(2_000).await);
+    let first = lone.put(told, 1_000).await;
+    assert!(matches!(first, Said::Reply(Reply::Written(_))), "{first:?}");
+    lone.until_ended(told).await;
+    let settings = [-80 * 365, 60, -1, 0, 30_000, -60];
+    for (seq, days) in (1..).zip(settings) {
+        OFF_S.store(days * DAY_S, SeqCst);
+        let silent = lone.open(100).await;
+        assert!(matches!(lone.put(kept, seq).await, Said::Reply(Reply::Written(_))), "{days}");
+        lone.until_ended(silent).await;
+        assert_eq!(lone.ask(Call::KeepAlive { session: kept }).await, Said::Kept, "{days}");
+        if seq == 3 {
+            lone = lone.again_by(Clock::with_wall(wrong_clock)).await;
+            lone.until_served(true).await;
+        }
+    }
+    assert!(lone.lives(kept).await);
+    assert_eq!(lone.put(told, 1_000).await, first, "its reply is known for a day");
+    let all = Query::List { prefix: "k".into(), after: None, limit: 100 };
+    let Answer::Keys { entries, .. } = lone.read(all).await else { panic!("no keys") };
+    assert_eq!(entries.len(), settings.len() + 1);
+    lone.node.stop().await.unwrap();
 }
