@@ -13,6 +13,7 @@ mod lives;
 pub(crate) mod order;
 pub(crate) mod rare;
 mod shelf;
+pub(crate) mod succession;
 pub(crate) mod transactions;
 
 use synod_machine::{TxnId, Verdict, branch};
@@ -27,6 +28,7 @@ use self::{
     leadership::{Leadership, Times},
     order::Order,
     rare::Rare,
+    succession::Succession,
     transactions::Transactions,
 };
 use crate::{
@@ -42,6 +44,7 @@ pub(crate) struct Watch {
     pub(crate) order: Order,
     pub(crate) beginning: Beginning,
     pub(crate) leadership: Leadership,
+    pub(crate) succession: Succession,
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
     pub(crate) books: Books,
@@ -63,6 +66,7 @@ impl Watch {
             order: Order::new(),
             beginning: Beginning::default(),
             leadership,
+            succession: Succession::default(),
             clients: Clients::default(),
             transactions: Transactions::default(),
             books: Books::default(),
@@ -110,7 +114,13 @@ impl Watch {
         self.rare.spoken(&self.ghost, envelope);
         acceptor::spoken(&self.ghost, envelope)?;
         agreement::spoken(&mut self.ghost, envelope)?;
-        self.leadership.spoken(&self.ghost, envelope)
+        self.leadership.spoken(&self.ghost, envelope)?;
+        if let Message::Promise { ballot, .. } = &envelope.message
+            && self.leadership.has_promises(*ballot)
+        {
+            self.succession.promised(*ballot);
+        }
+        Ok(())
     }
 
     /// A node starts with `found` on its disk; `in_flight` was under way when it stopped.
@@ -141,6 +151,7 @@ impl Watch {
         let status = replica.status();
         self.rare.stepped(node, &status, times.syncing_us);
         self.order.stepped(&self.ghost, node, replica)?;
+        self.succession.stepped(&self.ghost, node, &status)?;
         self.leadership.stepped(&self.ghost, node, boot, &status, times)
     }
 
@@ -151,8 +162,8 @@ impl Watch {
 
     /// Everything has come to a good end.
     pub(crate) fn ended(&mut self, opening: &Standing, closing: &Standing) -> Checked {
-        self.transactions.ended()?;
         let machine = self.order.machine();
+        self.transactions.ended(machine)?;
         self.books.ended(opening, closing, |txn| transactions::verdict_of(machine, txn))?;
         self.clients.ended()
     }

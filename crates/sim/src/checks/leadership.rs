@@ -61,6 +61,11 @@ impl Leadership {
         Ok(())
     }
 
+    /// Whether a quorum has promised this ballot.
+    pub(crate) fn has_promises(&self, ballot: Ballot) -> bool {
+        self.promises.get(&ballot).is_some_and(|lives| lives.len() >= self.quorum)
+    }
+
     /// A word of another node has arrived.
     pub(crate) fn heard(&mut self, at: NodeId, from: NodeId, now: u64) {
         self.heard.insert((at, from), now);

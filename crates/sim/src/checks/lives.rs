@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use synod_machine::{Command, FenceCause, Rejection, Reply, Request, SessionId};
+use synod_machine::{Command, FenceCause, FenceGuard, Reign, Rejection, Reply, Request, SessionId};
 
 use crate::{
     plan::MS,
@@ -11,12 +11,16 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
     live: BTreeMap<SessionId, Life>,
+    /// The reign that last started in the log.
+    reign: Reign,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Life {
     ttl_us: u64,
     heard_us: u64,
+    /// Its requests in the log since it was opened.
+    renewals: u64,
 }
 
 impl Lives {
@@ -31,10 +35,20 @@ impl Lives {
     pub(crate) fn applied(&mut self, request: &Request, reply: &Reply, now: u64) -> Checked {
         match (&request.command, reply) {
             (Command::OpenSession { ttl_ms, .. }, Reply::Session(session)) => {
-                self.live.insert(*session, Life { ttl_us: ttl_ms * MS, heard_us: now });
+                let ttl_us = ttl_ms * MS;
+                self.live.insert(*session, Life { ttl_us, heard_us: now, renewals: 0 });
             }
-            (Command::Fence { session, cause, .. }, Reply::Done(_)) => {
+            (Command::LeaderStart { reign }, Reply::Done(_)) => {
+                self.reign = self.reign.max(*reign);
+            }
+            (Command::Fence { session, cause, guard }, Reply::Done(_)) => {
                 let Some(life) = self.live.remove(session) else { return Ok(()) };
+                let stands = FenceGuard { reign: self.reign, renewals: life.renewals };
+                demand!(
+                    guard.is_none_or(|guard| guard == stands),
+                    "F3",
+                    "{session} ends by {guard:?}, which is overruled: {stands:?}"
+                );
                 // The leader's clock may be fast, by much less than this.
                 let lived = now - life.heard_us + life.ttl_us / 10;
                 demand!(
@@ -54,6 +68,7 @@ impl Lives {
             self.live.remove(&id.session);
         } else if let Some(life) = self.live.get_mut(&id.session) {
             life.heard_us = now;
+            life.renewals += 1;
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Answer, Command, Machine, Part, ParticipantName, Proposal, Query, Reply, TxnId, Verdict,
+    Answer, Batch, BranchIncarnation, Command, Machine, Part, ParticipantName, Proposal, Query,
+    Reply, Timestamp, TxnId, Verdict,
     branch::{Durable, Write},
     participant_door::Vote,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Transactions {
     parts: BTreeMap<TxnId, Vec<Part>>,
     /// And who of them has not told the log.
     unacked: BTreeMap<TxnId, BTreeSet<ParticipantName>>,
+    /// From which store each participant votes, by the log.
+    stores: BTreeMap<ParticipantName, BranchIncarnation>,
     slots: u64,
     pub(crate) seen: Sights,
 }
@@ -190,6 +193,11 @@ impl Transactions {
                     }
                 }
             }
+            if let (Command::RegisterParticipant { name, incarnation, .. }, Reply::Done(_)) =
+                (&request.command, &result.reply)
+            {
+                self.stores.insert(name.clone(), *incarnation);
+            }
             let Command::Decide { txn, outcome: Proposal::Commit { parts, .. } } = &request.command
             else {
                 continue;
@@ -211,6 +219,16 @@ impl Transactions {
             "{txn} commits although its owner gave it up before proposing"
         );
         self.all_prepared(txn, parts)?;
+        for part in parts.iter().filter(|_| !self.parts.contains_key(&txn)) {
+            let store = self.stores.get(&part.participant);
+            demand!(
+                store == Some(&part.incarnation),
+                "H2",
+                "{txn} commits by the yes of {} from {:?}, which votes from {store:?} by now",
+                part.participant,
+                part.incarnation
+            );
+        }
         self.parts.entry(txn).or_insert_with(|| parts.to_vec());
         let names = || parts.iter().map(|part| part.participant.clone()).collect();
         self.unacked.entry(txn).or_insert_with(names);
@@ -275,8 +293,24 @@ impl Transactions {
         Ok(())
     }
 
-    /// Everything has come to an end: no promise is open, and each commit is done everywhere.
-    pub(crate) fn ended(&self) -> Checked {
+    fn after_the_horizon(&self, machine: &Machine) -> Checked {
+        let mut later = machine.clone();
+        later.apply(Batch { stamp: Timestamp(u64::MAX), requests: Vec::new() });
+        for txn in self.verdicts.keys() {
+            let (before, then) = (verdict_of(machine, *txn), verdict_of(&later, *txn));
+            demand!(
+                then == before || then == Verdict::Retired && before != Verdict::InProgress,
+                "H1",
+                "{txn} was {before:?} and is {then:?} when the horizon has passed"
+            );
+        }
+        Ok(())
+    }
+
+    /// Everything has come to an end: no promise is open, and each commit is done everywhere. What
+    /// is known of it may be forgotten when the horizon has passed, and never told otherwise.
+    pub(crate) fn ended(&self, machine: &Machine) -> Checked {
+        self.after_the_horizon(machine)?;
         demand!(self.open.is_empty(), "L3", "still open: {:?}", self.open);
         for (txn, parts) in &self.parts {
             let done = self.applied.iter().filter(|(_, of)| of == txn).count();

@@ -28,6 +28,12 @@ use crate::{
 /// How long an unanswered call of a participant waits.
 const PATIENCE_US: u64 = 150 * MS;
 
+/// Stores that a name may have been answered from, for all participants of a universe.
+const STORES: u64 = 100;
+
+/// One start in so many is on another store, with everything that the old one held.
+const MOVES_ONE_IN: u8 = 4;
+
 /// How long it attends before it asks anew.
 const ATTENDS_US: u64 = 400 * MS;
 
@@ -44,6 +50,8 @@ pub(crate) struct Participant {
     plant: Option<Plant>,
     durable: Facts,
     life: u64,
+    /// How often it has moved to another store.
+    moved: u64,
     up: Option<Process>,
     ill: Option<Ill>,
 }
@@ -126,7 +134,18 @@ impl Participant {
         let branches = Durable { revision: work::OPENING, ..Durable::default() };
         let durable = Facts { branches, keys: work::opening() };
         let (voters, grace_ms) = (plan.voters, plan.grace_ms);
-        Participant { place, rng, voters, grace_ms, plant, durable, life: 0, up: None, ill: None }
+        Participant {
+            place,
+            rng,
+            voters,
+            grace_ms,
+            plant,
+            durable,
+            life: 0,
+            moved: 0,
+            up: None,
+            ill: None,
+        }
     }
 
     /// How many processes there have been.
@@ -186,6 +205,9 @@ impl Participant {
         }
         watch.transactions.recovered(self.place, &self.durable.branches)?;
         self.life += 1;
+        if self.life > 1 && self.rng.u8(0..MOVES_ONE_IN) == 0 {
+            self.moved += 1;
+        }
         let config = Config {
             name: participant_name(self.place),
             incarnation: self.incarnation(),
@@ -484,7 +506,7 @@ impl Participant {
     }
 
     fn incarnation(&self) -> BranchIncarnation {
-        BranchIncarnation(1 + self.place as u64)
+        BranchIncarnation(1 + self.moved + STORES * self.place as u64)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What happens between callers and nodes.
 
-use synod_machine::{door::Ask, participant_door as door};
+use synod_machine::{
+    door::{Ask, Said},
+    participant_door as door,
+};
 use synod_paxos::NodeId;
 use synod_replica::{ClientId, Response};
 
@@ -15,15 +18,19 @@ use crate::{
 
 impl World {
     /// A node answers a call.
-    pub(super) fn respond(&mut self, id: NodeId, client: ClientId, response: Response) {
-        let Some(up) = &mut self.node(id).up else { return };
-        let Some((caller, call)) = up.calls.remove(&client) else { return };
+    pub(super) fn respond(&mut self, id: NodeId, client: ClientId, response: Response) -> Checked {
+        let Some(up) = &mut self.node(id).up else { return Ok(()) };
+        let (status, asked) = (up.replica.status(), up.calls.remove(&client));
+        let is_told = matches!(response, Response::Said(Said::Answer(_)));
+        self.watch.succession.answers(client, &status, is_told)?;
+        let Some((caller, call)) = asked else { return Ok(()) };
         self.story.tell(self.now_us, || format!("{id} answers {caller:?}: {response:?}"));
         let (from, to) = (Place::Node(id.get()), Place::Caller(caller));
         for delay in self.network.copies(from, to, self.now_us) {
             let response = response.clone();
             self.queue.plan(self.now_us + delay, Event::Answer { caller, call, response });
         }
+        Ok(())
     }
 
     /// An answer arrives at its caller.

@@ -241,6 +241,9 @@ impl World {
         let client = ClientId(self.calls);
         let Some(up) = &mut self.node(id).up else { return Ok(()) };
         up.calls.insert(client, (caller, call));
+        if matches!(ask.call, door::Call::Read { freshness: door::Freshness::Linearizable, .. }) {
+            self.watch.succession.reads(client);
+        }
         self.story.tell(self.now_us, || format!("{id} is asked by {caller:?}: {:?}", ask.call));
         self.step(id, Input::Client { client, ask })
     }
@@ -326,7 +329,7 @@ impl World {
             self.carry(id, to, carried);
         }
         for (client, response) in output.responses {
-            self.respond(id, client, response);
+            self.respond(id, client, response)?;
         }
         Ok(false)
     }
