@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use synod_machine::Timestamp;
 use synod_paxos::{Durably, Envelope, Life, Members, NodeId, Tick, Write};
@@ -137,6 +140,8 @@ impl Node {
         let mut config = Config::new(paxos.expect("every machine of the universe is a voter"));
         config.paxos.window_slots = plan.window_slots;
         config.paxos.page_slots = plan.page_slots;
+        config.paxos.timing = plan.timing;
+        config.session_grace = Duration::from_millis(plan.session_grace_ms);
         config.paxos.tail_slots = plan.tail_slots;
         config.cadence = plan.cadence;
         (config.queue_bytes_max, config.batch_bytes_max) = plan.queue_bytes;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use synod_paxos::Timing;
 use synod_replica::Cadence;
 
 use crate::{network::Shape, trouble::Trouble, weather::Weather};
@@ -31,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) healing_us: u64,
     /// What the network does to words.
     pub(crate) network: Weather,
+    /// How long nodes wait for one another.
+    pub(crate) timing: Timing,
     /// In which shapes links break.
     pub(crate) shapes: Vec<Shape>,
     /// When nodes take snapshots, and how fast they fetch them.
@@ -61,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) patience_us: (u64, u64),
     /// The time to live of sessions; short ones end while their clients live.
     pub(crate) ttl_ms: u64,
+    /// How much longer than that a leader waits for a word of it.
+    pub(crate) session_grace_ms: u64,
     /// How long a prepared branch waits before it asks the log to abort.
     pub(crate) grace_ms: u64,
     /// Owners of transactions.
@@ -68,6 +73,18 @@ pub(crate) struct Plan {
     /// Participants of transactions.
     pub(crate) participants: u16,
 }
+
+/// One universe in so many is hasty, unless its disks are slow.
+const HASTY_ONE_IN: u64 = 4;
+
+/// Nodes that wait for one another hardly longer than a word takes: reigns are short, overlap, and
+/// come again to the same node before the words of the last one have arrived.
+const HASTY: Timing = Timing {
+    heartbeat: Duration::from_millis(5),
+    suspect_min: Duration::from_millis(10),
+    suspect_max: Duration::from_millis(250),
+    disk_stall: Duration::from_millis(300),
+};
 
 impl Plan {
     /// The universe of `seed`.
@@ -79,12 +96,14 @@ impl Plan {
         let patience = rng.u64(50..400) * MS;
         let long = rng.u64(0..LONG_ONE_IN) == 0;
         let trouble_ms = if long { rng.u64(8_000..20_000) } else { rng.u64(1_500..6_000) };
+        let hasty = !slow_sync && rng.u64(0..HASTY_ONE_IN) == 0;
         Plan {
             voters,
             real_store: seed.is_multiple_of(REAL_STORE_ONE_IN),
-            trouble_us: trouble_ms * MS,
+            trouble_us: trouble_ms * MS / if hasty { 3 } else { 1 },
             healing_us: 20 * SECOND,
             network: Weather::draw(rng),
+            timing: if hasty { HASTY } else { Timing::default() },
             shapes: Shape::ALL.into_iter().filter(|_| rng.bool()).collect(),
             cadence: cadence(rng),
             tail_slots: [0, 0, 4, 40][rng.usize(0..4)],
@@ -99,7 +118,8 @@ impl Plan {
             reads: rng.u8(2..=9),
             think_us: (0, rng.u64(1..60) * MS),
             patience_us: (patience / 2, patience),
-            ttl_ms: if rng.u64(0..4) == 0 { rng.u64(300..900) } else { 10_000 },
+            ttl_ms: if rng.u64(0..3) == 0 { rng.u64(100..900) } else { 10_000 },
+            session_grace_ms: [50, 500][rng.usize(0..2)],
             grace_ms: rng.u64(50..1_500),
             owners: rng.u16(0..=3),
             participants: rng.u16(2..=4),
