@@ -20,19 +20,21 @@ use self::{hunt::Job, report::Report, row::Bug};
 /// Where the hunts for one bug begin: each table tells the median over these.
 const FIRST_SEEDS: [u64; 5] = [1, 1_000_001, 2_000_001, 3_000_001, 4_000_001];
 
-/// Plants every bug whose name or file holds all the words, and hunts it from every first seed, or
-/// from one if it is to be quick.
-pub(crate) fn catch_all(words: &[&str], quick: bool) -> Result<Report, Box<dyn Error>> {
+/// Plants every bug whose name or file holds one of the words, or all bugs if there are none, and
+/// hunts each from every first seed, or from one if it is to be quick. A bug may hide for so many
+/// seeds.
+pub(crate) fn catch_all(words: &[&str], quick: bool, seeds: u64) -> Result<Report, Box<dyn Error>> {
     let all = every();
     let hunted = all.iter().take(planted::all().count() + review::all().count());
-    let wanted = hunted.filter(|(_, bug)| words.iter().all(|word| bug.is_about(word)));
+    let about = |bug: &Bug| words.is_empty() || words.iter().any(|word| bug.is_about(word));
+    let wanted = hunted.filter(|(_, bug)| about(bug));
     let wanted: Vec<(usize, &Bug)> = wanted.copied().collect();
     let program = copy::build(&all)?;
     let firsts = if quick { &FIRST_SEEDS[..1] } else { &FIRST_SEEDS };
-    let jobs = firsts
-        .iter()
-        .flat_map(|first| wanted.iter().map(|(number, _)| Job { number: *number, first: *first }));
-    let mut report = Report::new(&wanted, firsts.len());
+    let jobs = firsts.iter().flat_map(|first| {
+        wanted.iter().map(|(number, _)| Job { number: *number, first: *first, seeds })
+    });
+    let mut report = Report::new(&wanted, firsts.len(), seeds);
     hunt::all(&program, jobs, |job, caught| {
         if let Some(row) = report.heard(job, caught) {
             eprintln!("{row}");

@@ -13,7 +13,7 @@ usage: synod-sim run [--seed S] [--seeds N] [--minutes M] [--threads T] [--go-on
                      [--store model|redb] [--shrink] [--digests] [--require-all-rare]
        synod-sim replay SCRIPT [--verbose] [--shrink]
        synod-sim search [--worlds N] PLACE...
-       synod-sim planted [WORD] [--quick | --search]
+       synod-sim planted [WORD]... [--quick] [--seeds N] | [--search]
        synod-sim hunt FIRST SEEDS, seek PLACE (what `planted` runs in its copy)";
 
 fn main() -> ExitCode {

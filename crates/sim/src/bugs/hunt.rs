@@ -16,7 +16,7 @@ use synod_sim::{Run, run};
 use super::copy::PLANTED_ENV;
 
 /// Seeds that a bug may hide for.
-pub(super) const SEEDS: u64 = 2_000;
+pub(crate) const SEEDS: u64 = 2_000;
 
 /// What separates the parts of an answer: no message of ours holds one.
 const BETWEEN: char = '\t';
@@ -26,6 +26,7 @@ const BETWEEN: char = '\t';
 pub(super) struct Job {
     pub(super) number: usize,
     pub(super) first: u64,
+    pub(super) seeds: u64,
 }
 
 /// How it was caught.
@@ -78,7 +79,7 @@ pub(super) fn all(
 
 fn there(program: &Path, job: Job) -> Result<Option<Catch>, Box<dyn Error>> {
     let output = Command::new(program)
-        .args(["hunt", &job.first.to_string(), &SEEDS.to_string()])
+        .args(["hunt", &job.first.to_string(), &job.seeds.to_string()])
         .env(PLANTED_ENV, job.number.to_string())
         .output()?;
     if !output.status.success() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    hunt::{Catch, Job, SEEDS},
+    hunt::{Catch, Job},
     row::Bug,
 };
 
@@ -15,12 +15,14 @@ pub(crate) struct Report {
     bugs: Vec<(usize, &'static Bug)>,
     /// Hunts for each bug.
     hunts: usize,
+    /// Seeds of each hunt.
+    seeds: u64,
     caught: BTreeMap<usize, Vec<Option<Catch>>>,
 }
 
 impl Report {
-    pub(super) fn new(bugs: &[(usize, &'static Bug)], hunts: usize) -> Report {
-        Report { bugs: bugs.to_vec(), hunts, caught: BTreeMap::new() }
+    pub(super) fn new(bugs: &[(usize, &'static Bug)], hunts: usize, seeds: u64) -> Report {
+        Report { bugs: bugs.to_vec(), hunts, seeds, caught: BTreeMap::new() }
     }
 
     /// A hunt has ended; with the last one of a bug comes its row.
@@ -30,7 +32,7 @@ impl Report {
         if all.len() < self.hunts {
             return None;
         }
-        let Row { by, seeds, seen } = Row::of(all);
+        let Row { by, seeds, seen } = Row::of(all, self.seeds);
         let (_, bug) = self.bugs.iter().find(|(number, _)| *number == job.number)?;
         Some(format!("{:<56} {by:<12} {seeds:>6}  {seen}", bug.name))
     }
@@ -60,7 +62,7 @@ impl fmt::Display for Report {
             };
             writeln!(f, "{head}\n{line}")?;
             for (number, bug) in rows {
-                let row = Row::of(self.caught.get(number).map_or(&[], Vec::as_slice));
+                let row = Row::of(self.caught.get(number).map_or(&[], Vec::as_slice), self.seeds);
                 let [first, second, third] = [bug.name, bug.does, bug.source];
                 writeln!(f, "| {first} | {second} | {third} | {} | {} |", row.by, row.seeds)?;
             }
@@ -80,7 +82,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(all: &[Option<Catch>]) -> Row {
+    fn of(all: &[Option<Catch>], limit: u64) -> Row {
         let caught: Vec<&Catch> = all.iter().flatten().collect();
         let mut seeds: Vec<u64> =
             all.iter().map(|catch| catch.as_ref().map_or(u64::MAX, |catch| catch.seeds)).collect();
@@ -95,7 +97,7 @@ impl Row {
         }
         Row {
             by: names.join(", "),
-            seeds: if median == u64::MAX { format!("> {SEEDS}") } else { median.to_string() },
+            seeds: if median == u64::MAX { format!("> {limit}") } else { median.to_string() },
             seen: caught.first().map_or_else(String::new, |catch| catch.what.clone()),
         }
     }

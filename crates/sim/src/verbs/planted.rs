@@ -13,7 +13,9 @@ pub(crate) fn planted(words: &[&str]) -> Result<bool, String> {
         return Ok(found.1 == 0);
     }
     let quick = flags.has("--quick");
-    let report = bugs::catch_all(&flags.rest()?, quick).map_err(|error| error.to_string())?;
+    let seeds = flags.value("--seeds")?.unwrap_or(bugs::hunt::SEEDS);
+    let words = flags.rest()?;
+    let report = bugs::catch_all(&words, quick, seeds).map_err(|error| error.to_string())?;
     print!("{report}");
     Ok(report.survivors() == 0)
 }

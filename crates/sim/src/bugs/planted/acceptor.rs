@@ -90,4 +90,48 @@ pub(super) const BUGS: &[Bug] = &[
             "Report::Accepted { ballot: self.promised, decree: decree.clone() }",
         )],
     },
+    Bug {
+        name: "unreadable reported as empty",
+        does: "a promise is silent about a record that cannot be read",
+        source: "camunda#6098: a corrupt entry is taken for the end of the log",
+        edits: &[edit(
+            "paxos/src/acceptor.rs",
+            "votes.chain(faults).chain(learner.known_from(from)).collect()",
+            "{ drop(faults); votes.chain(learner.known_from(from)).collect() }",
+        )],
+    },
+    Bug {
+        name: "amnesia after a wipe",
+        does: "a node whose disk has decayed is given an empty one, and goes on under its old \
+               incarnation",
+        source: "openraft#2002, nats-server#7038, palantir/atlasdb#1504: a wiped node votes again",
+        edits: &[edit(
+            "sim/src/disk.rs",
+            "Err(_) if self.decayed => «return Ok(Opened::Gone)»",
+            "{\n\
+             *drive = Drive::default();\n\
+             let [home, journal] = drive.attach();\n\
+             Store::format_journaled_on(home, journal, JOURNAL_BYTES, identity)?;\n\
+             let [home, journal] = drive.attach();\n\
+             let (opened, durable) = Store::open_journaled_on(home, journal, identity)?;\n\
+             *store = Some(Box::new(opened));\n\
+             durable }",
+        )],
+    },
+    Bug {
+        name: "retry after a failed sync",
+        does: "a sync that failed is tried again, and is believed when it says that it is done",
+        source: "PostgreSQL, LWN 752063, WiredTiger WT-4045: the second `fsync` has forgotten",
+        edits: &[edit(
+            "sim/src/world/nodes.rs",
+            "// The driver ends; what the disk holds is for the next life to find out.\n                \
+             if let Some(up) = &mut self.node(id).up {\n                    \
+             up.syncing = Some(batch);\n                \
+             }\n                \
+             self.watch.seen.see(Sight::SyncFailed);\n                \
+             self.stop(id, Stop::Process, \"fails to sync, and ends\");\n                \
+             return Ok(());",
+            "",
+        )],
+    },
 ];

@@ -94,6 +94,22 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
+        name: "promises counted across ballots",
+        does: "a candidate counts what it was promised at an earlier ballot of its own",
+        source: "luohaha/MyPaxos#18, andreev-io/little-raft#44: stale answers make up a quorum",
+        edits: &[edit(
+            "paxos/src/peer/phase1.rs",
+            "campaign.ballot != ballot",
+            "campaign.ballot < ballot",
+        )],
+    },
+    Bug {
+        name: "adopts beside a faulty answer",
+        does: "an acceptor that cannot read its record counts as one that never voted",
+        source: "tigerbeetle#645: a replica denies a prepare that is only unreadable",
+        edits: &[edit("paxos/src/campaign.rs", "clean.count()", "whole.len()")],
+    },
+    Bug {
         name: "minority of promises",
         does: "phase 1 ends with one promise less than a quorum",
         source: "async-raft/async-raft#143, alphaonedev/ai-memory-mcp#1888: a quorum of one too \

@@ -141,6 +141,17 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
+        name: "lost vote counted",
+        does: "a yes counts though its participant votes from another store by now",
+        source: "MartinKalema/horizontal-scaling-convex#155: a new leader of a partition does not \
+                 know what was prepared",
+        edits: &[edit(
+            "machine/src/machine/decide.rs",
+            "self.participants.lost_vote(&parts).cloned()",
+            "None::<ParticipantName>",
+        )],
+    },
+    Bug {
         name: "stale leader's fence not guarded by its ballot",
         does: "a fence of a leader that is none any more ends a session that lives",
         source: "etcd#12528, etcd#15247: a leader that is none any more revokes leases",

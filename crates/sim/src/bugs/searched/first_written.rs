@@ -5,22 +5,6 @@ use super::super::row::{Bug, edit};
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
-        name: "adopts beside a faulty answer",
-        does: "an acceptor that cannot read its record counts as one that never voted",
-        source: "tigerbeetle#645: a replica denies a prepare that is only unreadable",
-        edits: &[edit("paxos/src/campaign.rs", "clean.count()", "whole.len()")],
-    },
-    Bug {
-        name: "unreadable reported as empty",
-        does: "a promise is silent about a record that cannot be read",
-        source: "camunda#6098: a corrupt entry is taken for the end of the log",
-        edits: &[edit(
-            "paxos/src/acceptor.rs",
-            "votes.chain(faults).chain(learner.known_from(from)).collect()",
-            "{ drop(faults); votes.chain(learner.known_from(from)).collect() }",
-        )],
-    },
-    Bug {
         name: "chosen elsewhere taken for empty",
         does: "a new leader begins above its own watermark, whatever others know to be chosen",
         source: "first written so: an acceptor that knows a slot to be chosen has no vote there",
