@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn the_model_gives_back_what_the_real_store_does() {
         let (mut survived, mut lost) = (0, 0);
-        for seed in 0..12 {
+        for seed in 0..20 {
             let mut pair = Pair::new(seed);
             for _ in 0..4 {
                 for _ in 0..pair.rng.usize(1..12) {
