@@ -55,6 +55,13 @@ impl Shape {
     ];
 }
 
+/// Until when words wait on a link, and whether they come in their order then.
+#[derive(Clone, Copy, Debug)]
+struct Jam {
+    until_us: u64,
+    in_order: bool,
+}
+
 /// The links between nodes and with those who ask them, and what happens to words on them. It
 /// decides; the world delivers.
 #[derive(Debug)]
@@ -67,6 +74,10 @@ pub(crate) struct Network {
     flapping: BTreeMap<(u16, u16), u64>,
     /// Directed links from or to a caller that carry nothing before this moment.
     strays: BTreeMap<(Place, Place), u64>,
+    /// Directed links between nodes that carry nothing before this moment.
+    shut: BTreeMap<(u16, u16), u64>,
+    /// Directed links between nodes on which words wait for a moment.
+    jams: BTreeMap<(u16, u16), Jam>,
     nodes: u16,
 }
 
@@ -79,6 +90,8 @@ impl Network {
             cut: BTreeSet::new(),
             flapping: BTreeMap::new(),
             strays: BTreeMap::new(),
+            shut: BTreeMap::new(),
+            jams: BTreeMap::new(),
             nodes,
         }
     }
@@ -88,6 +101,9 @@ impl Network {
         if !self.carries(from, to, now_us) || self.happens(self.weather.lost) {
             return Vec::new();
         }
+        if let Some(waits) = self.waits(from, to, now_us) {
+            return vec![waits];
+        }
         let first = self.delay();
         if !self.happens(self.weather.doubled) {
             return vec![first];
@@ -95,6 +111,32 @@ impl Network {
         // The other comes soon, or when everybody has forgotten the first.
         let again = if self.rng.bool() { self.rng.u64(0..=self.weather.late_us) } else { 0 };
         vec![first, self.delay() + again]
+    }
+
+    /// Lets no word through from a node to the others for a while, and none to it; or those to it
+    /// wait, and come in their order then.
+    pub(crate) fn shut_out(&mut self, node: u16, until_us: u64) {
+        let waits = self.rng.bool();
+        for link in self.links().filter(|(from, to)| *from == node || *to == node) {
+            if waits && link.1 == node {
+                self.jams.insert(link, Jam { until_us, in_order: true });
+            } else {
+                self.shut.insert(link, until_us);
+            }
+        }
+    }
+
+    /// Holds up the words to a node, those from it, or those on one link, until this moment.
+    pub(crate) fn jam(&mut self, node: Option<u16>, until_us: u64) {
+        let (one, other, how) = (node.unwrap_or(self.node()), self.node(), self.rng.u8(0..3));
+        let jammed = |(from, to): &(u16, u16)| match how {
+            0 => *to == one,
+            1 => *from == one,
+            _ => (*from, *to) == (one, other),
+        };
+        let links: Vec<_> = self.links().filter(jammed).collect();
+        let jam = Jam { until_us, in_order: self.rng.bool() };
+        self.jams.extend(links.into_iter().map(|link| (link, jam)));
     }
 
     /// Breaks links in this shape, which is turned towards the `leader` if there is one.
@@ -158,6 +200,8 @@ impl Network {
     pub(crate) fn mend(&mut self) {
         self.cut.clear();
         self.flapping.clear();
+        self.shut.clear();
+        self.jams.clear();
     }
 
     /// Makes every link whole and the weather fair.
@@ -172,7 +216,18 @@ impl Network {
             return self.strays.get(&(from, to)).is_none_or(|until| *until <= now_us);
         };
         let down = |period: &u64| now_us / period % 2 == 1;
-        !self.cut.contains(&(one, other)) && !self.flapping.get(&(one, other)).is_some_and(down)
+        let is_shut = self.shut.get(&(one, other)).is_some_and(|until| *until > now_us);
+        let flaps = self.flapping.get(&(one, other)).is_some_and(down);
+        !self.cut.contains(&(one, other)) && !is_shut && !flaps
+    }
+
+    /// How long a word waits for a jam to end.
+    fn waits(&mut self, from: Place, to: Place, now_us: u64) -> Option<u64> {
+        let (Place::Node(one), Place::Node(other)) = (from, to) else { return None };
+        let jam = self.jams.get(&(one, other)).filter(|jam| jam.until_us > now_us)?;
+        let waits = jam.until_us - now_us;
+        // What is planned for one moment happens in the order in which it was planned.
+        Some(if jam.in_order { waits } else { waits + self.rng.u64(0..=MS) })
     }
 
     fn cut_where(&mut self, severed: impl Fn(u16, u16) -> bool) {

@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) slow_until_us: u64,
     /// Before this moment it is woken late.
     pub(crate) lags_until_us: u64,
+    /// And by so much.
+    pub(crate) lags_by_us: u64,
     /// How far the wall clock is off, in milliseconds.
     pub(crate) wall_off_ms: i64,
     /// How fast the clocks of its processes run.
@@ -127,6 +129,7 @@ impl Node {
             stalled_until_us: 0,
             slow_until_us: 0,
             lags_until_us: 0,
+            lags_by_us: 0,
             wall_off_ms: 0,
             fast_ppm,
             cut: None,

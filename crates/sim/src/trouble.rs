@@ -43,11 +43,15 @@ pub(crate) enum Trouble {
     Doze,
     /// A participant's disk takes very long over its syncs for a while, or fails.
     Vault,
+    /// The leader hears nobody, nobody hears it, and it is slow to notice; those who ask it do not.
+    Forsaken,
+    /// Words on some links do not get on for a while, and then come all at once.
+    Jam,
 }
 
 impl Trouble {
     /// Every kind, with its name.
-    pub(crate) const ALL: [(Trouble, &str); 20] = [
+    pub(crate) const ALL: [(Trouble, &str); 22] = [
         (Trouble::Crash, "crash"),
         (Trouble::Kill, "kill"),
         (Trouble::Blackout, "blackout"),
@@ -68,6 +72,8 @@ impl Trouble {
         (Trouble::Participant, "participant"),
         (Trouble::Doze, "doze"),
         (Trouble::Vault, "vault"),
+        (Trouble::Forsaken, "forsaken"),
+        (Trouble::Jam, "jam"),
     ];
 
     /// The bounds between which a universe draws the mean gap.
@@ -83,6 +89,8 @@ impl Trouble {
             Trouble::Mend => (100 * MS, 1_000 * MS),
             Trouble::Owner | Trouble::Participant => (300 * MS, 2 * SECOND),
             Trouble::Stray | Trouble::Doze | Trouble::Vault => (300 * MS, 3 * SECOND),
+            Trouble::Forsaken => (300 * MS, 2 * SECOND),
+            Trouble::Jam => (150 * MS, 1_500 * MS),
         }
     }
 

@@ -2,6 +2,9 @@ use fastrand::Rng;
 
 use crate::plan::MS;
 
+/// One universe in so many is stormy: hardly a word comes as it was sent.
+const STORM_ONE_IN: u8 = 6;
+
 /// What the network does to each word.
 #[derive(Clone, Debug)]
 pub(crate) struct Weather {
@@ -24,7 +27,12 @@ impl Weather {
     /// The weather of one universe.
     pub(crate) fn draw(rng: &mut Rng) -> Weather {
         let most = [500, 2 * MS, 10 * MS, 40 * MS][rng.usize(0..4)];
-        let mut of_a_thousand = |most| if rng.bool() { rng.u64(0..most) } else { 0 };
+        let storm = rng.u8(0..STORM_ONE_IN) == 0;
+        let mut of_a_thousand = |most| match rng.bool() {
+            true if storm => rng.u64(0..4 * most),
+            true => rng.u64(0..most),
+            false => 0,
+        };
         let (lost, doubled, late) = (of_a_thousand(100), of_a_thousand(100), of_a_thousand(50));
         // Now and then so late that a whole reign, or a session, lies between.
         let late_us = [300 * MS, 300 * MS, 3_000 * MS][rng.usize(0..3)];

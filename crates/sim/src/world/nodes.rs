@@ -1,7 +1,7 @@
 //! What happens at nodes: the driver of the simulator. It does what the node's own driver does and
 //! nothing more: step, carry out, sync, open, deliver.
 
-use std::{collections::VecDeque, ops::RangeInclusive};
+use std::collections::VecDeque;
 
 use synod_machine::door;
 use synod_paxos::{Envelope, Fetch, Fetched, NodeId};
@@ -34,9 +34,6 @@ const START_AGAIN_US: u64 = 300 * MS;
 
 /// How many times as long a slow disk takes.
 const SLOW_FACTOR: u64 = 20;
-
-/// How late a node is woken whose machine is busy.
-const LATE_US: RangeInclusive<u64> = 0..=150 * MS;
 
 impl World {
     /// Switches a node on.
@@ -383,7 +380,8 @@ impl World {
 
     fn plan_wake(&mut self, id: NodeId) {
         let now = self.now_us;
-        let late = if now < self.node(id).lags_until_us { self.rng.u64(LATE_US) } else { 0 };
+        let (lags_until, lags_by) = (self.node(id).lags_until_us, self.node(id).lags_by_us);
+        let late = if now < lags_until { lags_by } else { 0 };
         let node = self.node(id);
         let boot = node.boot;
         let Some(up) = &mut node.up else { return };

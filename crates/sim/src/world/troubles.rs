@@ -36,6 +36,18 @@ const STALLS_US: [(u64, u64); 4] = [
 /// How long a disk is slow or full, or a node late.
 const WHILE_US: (u64, u64) = (200 * MS, 2_000 * MS);
 
+/// How late a node is woken that lags.
+const LAG_US: (u64, u64) = (0, 150 * MS);
+
+/// The same of one that is left alone: it notices only when others have gone on without it.
+const FORSAKEN_LAG_US: (u64, u64) = (100 * MS, 400 * MS);
+
+/// How long that lasts: longer than the others need for a new leader, and not much longer.
+const FORSAKEN_US: (u64, u64) = (150 * MS, 800 * MS);
+
+/// How long words wait on a link.
+const JAM_US: (u64, u64) = (20 * MS, 800 * MS);
+
 /// How far a wall clock jumps at most, either way.
 const CLOCK_MS: i64 = 60_000;
 
@@ -67,7 +79,11 @@ impl World {
             Trouble::MidSentence => self.node(id).cut = Some(Cut::MidSentence),
             Trouble::AfterSync => self.node(id).cut = Some(Cut::AfterSync),
             Trouble::Pause => self.pause(id),
-            Trouble::Lag => self.node(id).lags_until_us = self.a_while(trouble, WHILE_US),
+            Trouble::Lag => {
+                let until = self.a_while(trouble, WHILE_US);
+                let by = self.draw(trouble, LAG_US);
+                self.lag(id, until, by);
+            }
             Trouble::Clock => {
                 let off = self.chance(trouble).i64(-CLOCK_MS..=CLOCK_MS);
                 self.node(id).wall_off_ms = off;
@@ -86,6 +102,8 @@ impl World {
             Trouble::Owner => self.replace_owner(),
             Trouble::Participant | Trouble::Vault => self.trouble_participant(trouble)?,
             Trouble::Doze => self.doze(),
+            Trouble::Forsaken => self.forsake(id),
+            Trouble::Jam => self.jam(),
         }
         Ok(())
     }
@@ -162,11 +180,40 @@ impl World {
         }
     }
 
-    fn cut(&mut self) {
+    fn lag(&mut self, id: NodeId, until_us: u64, by_us: u64) {
+        let node = self.node(id);
+        (node.lags_until_us, node.lags_by_us) = (until_us, by_us);
+    }
+
+    fn leader(&self) -> Option<NodeId> {
         let serves = |node: &&crate::node::Node| {
             node.up.as_ref().is_some_and(|up| up.replica.status().serving)
         };
-        let leader = self.nodes.iter().find(serves).map(|node| node.id().get());
+        self.nodes.iter().find(serves).map(|node| node.id())
+    }
+
+    /// The leader, or another node when there is none, is alone with its callers, and its own wakes
+    /// come late.
+    fn forsake(&mut self, other: NodeId) {
+        let id = self.leader().unwrap_or(other);
+        let until = self.a_while(Trouble::Forsaken, FORSAKEN_US);
+        self.network.shut_out(id.get(), until);
+        let by = self.draw(Trouble::Forsaken, FORSAKEN_LAG_US);
+        self.lag(id, until, by);
+        self.story.tell(self.now_us, || format!("{id} is alone until {until} us"));
+    }
+
+    /// Every other time it is the leader's links that are jammed.
+    fn jam(&mut self) {
+        let until = self.a_while(Trouble::Jam, JAM_US);
+        let aims = self.chance(Trouble::Jam).bool();
+        let node = self.leader().filter(|_| aims).map(NodeId::get);
+        self.network.jam(node, until);
+        self.story.tell(self.now_us, || format!("links are jammed until {until} us"));
+    }
+
+    fn cut(&mut self) {
+        let leader = self.leader().map(NodeId::get);
         let shapes = self.plan.shapes.clone();
         let Some(shape) = self.chance(Trouble::Cut).choice(shapes) else { return };
         self.network.break_in(shape, leader);

@@ -105,10 +105,16 @@ pub(super) const BUGS: &[Bug] = &[
         does: "a node whose disk has decayed is given an empty one, and goes on under its old \
                incarnation",
         source: "openraft#2002, nats-server#7038, palantir/atlasdb#1504: a wiped node votes again",
-        edits: &[edit(
-            "sim/src/disk.rs",
-            "Err(_) if self.decayed => «return Ok(Opened::Gone)»",
-            "{\n\
+        edits: &[
+            edit(
+                "sim/src/disk.rs",
+                "facts.open();",
+                "if std::mem::take(&mut self.decayed) { *facts = Facts::default(); } facts.open();",
+            ),
+            edit(
+                "sim/src/disk.rs",
+                "Err(_) if self.decayed => «return Ok(Opened::Gone)»",
+                "{\n\
              *drive = Drive::default();\n\
              let [home, journal] = drive.attach();\n\
              Store::format_journaled_on(home, journal, JOURNAL_BYTES, identity)?;\n\
@@ -116,7 +122,8 @@ pub(super) const BUGS: &[Bug] = &[
              let (opened, durable) = Store::open_journaled_on(home, journal, identity)?;\n\
              *store = Some(Box::new(opened));\n\
              durable }",
-        )],
+            ),
+        ],
     },
     Bug {
         name: "retry after a failed sync",
