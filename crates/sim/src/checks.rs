@@ -15,9 +15,10 @@ pub(crate) mod rare;
 mod shelf;
 pub(crate) mod succession;
 pub(crate) mod transactions;
+mod whatif;
 
 use synod_machine::{TxnId, Verdict, branch};
-use synod_paxos::{Durable, Envelope, Life, Message, NodeId, Slot, Write};
+use synod_paxos::{Durable, Envelope, Life, Message, NodeId, Peer, Slot, Tick, Write};
 use synod_replica::Replica;
 
 use self::{
@@ -30,6 +31,7 @@ use self::{
     rare::Rare,
     succession::Succession,
     transactions::Transactions,
+    whatif::WhatIf,
 };
 use crate::{
     ghost::Ghost,
@@ -45,6 +47,7 @@ pub(crate) struct Watch {
     pub(crate) beginning: Beginning,
     pub(crate) leadership: Leadership,
     pub(crate) succession: Succession,
+    whatif: WhatIf,
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
     pub(crate) books: Books,
@@ -67,6 +70,7 @@ impl Watch {
             beginning: Beginning::default(),
             leadership,
             succession: Succession::default(),
+            whatif: WhatIf::default(),
             clients: Clients::default(),
             transactions: Transactions::default(),
             books: Books::default(),
@@ -112,6 +116,7 @@ impl Watch {
             self.seen.see(Sight::BehindTrim);
         }
         self.rare.spoken(&self.ghost, envelope);
+        self.whatif.spoken(envelope);
         acceptor::spoken(&self.ghost, envelope)?;
         agreement::spoken(&mut self.ghost, envelope)?;
         self.leadership.spoken(&self.ghost, envelope)?;
@@ -121,6 +126,11 @@ impl Watch {
             self.succession.promised(*ballot);
         }
         Ok(())
+    }
+
+    /// A word arrives at a peer.
+    pub(crate) fn heard(&self, peer: &Peer, now: Tick, envelope: &Envelope) -> Checked {
+        self.whatif.heard(peer, now, envelope)
     }
 
     /// A node starts with `found` on its disk; `in_flight` was under way when it stopped.
@@ -152,6 +162,7 @@ impl Watch {
         self.rare.stepped(node, &status, times.syncing_us);
         self.order.stepped(&self.ghost, node, replica)?;
         self.succession.stepped(&self.ghost, node, &status)?;
+        self.whatif.stepped(&self.ghost, replica.peer(), node, times.tick)?;
         self.leadership.stepped(&self.ghost, node, boot, &status, times)
     }
 
@@ -207,6 +218,9 @@ impl Watch {
     fn advance(&mut self) -> Checked {
         while let Some((_, effect)) = self.order.advance(&self.ghost)? {
             self.clients.applied(&effect, self.order.machine(), self.now_us)?;
+            for request in &effect.batch.requests {
+                self.whatif.applied(request, self.order.machine())?;
+            }
             self.transactions.applied(&effect, self.order.machine())?;
         }
         Ok(())

@@ -56,6 +56,11 @@ impl Ghost {
         self.quorum
     }
 
+    /// All voters.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.disks.keys().copied()
+    }
+
     /// What a crash cannot take from `node`.
     pub(crate) fn durable(&self, node: NodeId) -> &Facts {
         &self.sides(node).durable

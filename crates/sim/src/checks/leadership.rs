@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use synod_paxos::{Ballot, Envelope, Life, Message, NodeId, Role};
+use synod_paxos::{Ballot, Envelope, Life, Message, NodeId, Role, Tick};
 use synod_replica::Status;
 
 use crate::{
@@ -144,6 +144,8 @@ impl Leadership {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     pub(crate) now_us: u64,
+    /// The same by the clock of the process.
+    pub(crate) tick: Tick,
     /// For how long the node has run without being held up.
     pub(crate) awake_us: u64,
     /// For how long the sync under way at it has been; zero without one.

@@ -258,10 +258,14 @@ impl World {
         let (wall, life, boot, held) = (node.wall(now), node.life, node.boot, node.paused_until_us);
         let Some(up) = &mut node.up else { return Ok(()) };
         let (tick, asked) = (up.tick(now), output.durably.writes().len());
+        if let Input::Peer(envelope) = &input {
+            self.watch.heard(up.replica.peer(), tick, envelope)?;
+        }
         up.replica.step(tick, wall, input, output);
         let under_way = up.syncing.as_ref().map(|_| now - up.syncing_since_us);
         let times = Times {
             now_us: now,
+            tick,
             awake_us: now - up.started_us.max(held.min(now)),
             syncing_us: under_way.unwrap_or_default(),
         };

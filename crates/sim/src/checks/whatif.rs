@@ -1,0 +1,142 @@
+//! What would come of words and decrees that may come at any moment and hardly ever do: a copy of
+//! the peer, or of the machine, is given one, and must stay, or end its reign, as the rule says.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use synod_machine::{
+    Batch, Command, FenceCause, FenceGuard, Machine, Reign, Rejection, Reply, Request, Seq,
+    Timestamp,
+};
+use synod_paxos::{
+    Ballot, Decree, Envelope, Epoch, Input, Life, Message, NodeId, Output, Peer, Role, Slot, Tick,
+};
+
+use crate::{
+    ghost::Ghost,
+    violation::{Checked, demand},
+};
+
+/// Between two looks at a leader's open slots.
+const LOOK_EVERY_STEPS: u64 = 64;
+
+/// What was asked and begun last.
+#[derive(Debug, Default)]
+pub(crate) struct WhatIf {
+    /// The last round in which each reign asked to be confirmed.
+    rounds: BTreeMap<Ballot, u64>,
+    steps: u64,
+    /// The reign that last started in the log.
+    reign: Reign,
+}
+
+impl WhatIf {
+    /// A word leaves.
+    pub(crate) fn spoken(&mut self, envelope: &Envelope) {
+        if let Message::Confirm { ballot, round } = &envelope.message {
+            let last = self.rounds.entry(*ballot).or_default();
+            *last = (*last).max(*round);
+        }
+    }
+
+    /// A word arrives. If it answers a ballot at which its hearer asks no more, or a round before
+    /// the last one, then nothing that safety rests on may change by it.
+    pub(crate) fn heard(&self, peer: &Peer, now: Tick, envelope: &Envelope) -> Checked {
+        let own = match peer.role() {
+            Role::Following { .. } => None,
+            Role::Campaigning { ballot } | Role::Leading { ballot, .. } => Some(ballot),
+        };
+        let is_late = match &envelope.message {
+            Message::Promise { ballot, .. } | Message::Accepted { ballot, .. } => {
+                own != Some(*ballot)
+            }
+            Message::Confirmed { ballot, round } => {
+                own != Some(*ballot) || self.rounds.get(ballot).is_some_and(|last| round < last)
+            }
+            _ => false,
+        };
+        if !is_late {
+            return Ok(());
+        }
+        let mut copy = peer.clone();
+        let mut out = Output::default();
+        copy.step(now, Input::Deliver(envelope.clone()), &mut out);
+        demand!(
+            hash(&copy) == hash(peer) && out.barriers.is_empty(),
+            "A3",
+            "{} at {own:?} takes a late word in: {:?}",
+            envelope.to,
+            envelope.message
+        );
+        Ok(())
+    }
+
+    /// A node has taken a step. Where its reign has a slot open, a higher ballot may have chosen
+    /// something else there; the reign ends with the word that says so.
+    pub(crate) fn stepped(
+        &mut self,
+        ghost: &Ghost,
+        peer: &Peer,
+        node: NodeId,
+        now: Tick,
+    ) -> Checked {
+        let Role::Leading { ballot, .. } = peer.role() else { return Ok(()) };
+        self.steps += 1;
+        if !self.steps.is_multiple_of(LOOK_EVERY_STEPS) {
+            return Ok(());
+        }
+        let slot = peer.chosen_upto().next();
+        let Some(own) = ghost.proposed(slot, ballot).filter(|_| ghost.chosen(slot).is_none())
+        else {
+            return Ok(());
+        };
+        let other = match own {
+            Decree::Noop => Decree::Value("another".into()),
+            Decree::Value(_) => Decree::Noop,
+        };
+        let Some(from) = ghost.nodes().find(|other| *other != node) else { return Ok(()) };
+        let message = Message::Learned { decrees: vec![(slot, other)], chosen_upto: Slot::ZERO };
+        let from = Life::first(from);
+        let word = Envelope { from, to: node, epoch: Epoch::FIRST, message };
+        let mut copy = peer.clone();
+        copy.step(now, Input::Deliver(word), &mut Output::default());
+        let leads_on = matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot);
+        demand!(
+            !leads_on,
+            "C4",
+            "{node} would lead on at {ballot} with another decree chosen in slot {slot} than its own"
+        );
+        Ok(())
+    }
+
+    /// A request is applied by `machine`. A fence of the reign before may come behind the start of
+    /// a new one, adopted from an acceptor that alone had it: it is overruled.
+    pub(crate) fn applied(&mut self, request: &Request, machine: &Machine) -> Checked {
+        let Command::LeaderStart { .. } = request.command else { return Ok(()) };
+        let before = std::mem::replace(&mut self.reign, machine.reign());
+        let Some((session, _, renewals)) = machine.live_sessions().next() else { return Ok(()) };
+        if before == machine.reign() {
+            return Ok(());
+        }
+        let guard = Some(FenceGuard { reign: before, renewals });
+        let command = Command::Fence { session, cause: FenceCause::Expired, guard };
+        let requests = vec![Request { id: None, acked: Seq::ZERO, command }];
+        let results = machine.clone().apply(Batch { stamp: Timestamp(0), requests });
+        let reply = results.first().map(|result| &result.reply);
+        demand!(
+            reply == Some(&Reply::Rejected(Rejection::FenceOverruled)),
+            "F3",
+            "{session} would end by a fence of {before:?} under {:?}: {reply:?}",
+            machine.reign()
+        );
+        Ok(())
+    }
+}
+
+fn hash(peer: &Peer) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    peer.hash(&mut hasher);
+    hasher.finish()
+}
