@@ -17,7 +17,7 @@ pub(crate) mod succession;
 pub(crate) mod transactions;
 mod whatif;
 
-use synod_machine::{TxnId, Verdict, branch};
+use synod_machine::{Command, TxnId, Verdict, branch};
 use synod_paxos::{Durable, Envelope, Life, Message, NodeId, Peer, Slot, Tick, Write};
 use synod_replica::Replica;
 
@@ -188,6 +188,23 @@ impl Watch {
     /// Somebody hears of a verdict.
     pub(crate) fn told(&self, txn: TxnId, verdict: Verdict) -> Checked {
         transactions::told(self.order.machine(), txn, verdict)
+    }
+
+    /// A participant takes something in.
+    pub(crate) fn branch_hears(&mut self, place: usize, input: &branch::Input) {
+        self.transactions.hears(self.order.machine(), place, input);
+    }
+
+    /// A node is asked by a participant to put this into the log.
+    pub(crate) fn participant_asks(&mut self, command: &Command) {
+        if let Command::Decide { txn, .. } = command {
+            self.transactions.asks_to_abort(*txn, self.leadership.reigns());
+        }
+    }
+
+    /// A participant has the log's answer to its abort.
+    pub(crate) fn doubt_ends(&mut self, txn: TxnId, verdict: Verdict) {
+        self.transactions.doubt_ends(txn, verdict, self.leadership.reigns());
     }
 
     /// A participant asks its disk for facts, in a step that brought it `verdict`.

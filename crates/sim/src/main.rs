@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: synod-sim run [--seed S] [--seeds N] [--minutes M] [--threads T] [--go-on]
-                     [--store model|redb] [--shrink] [--digests] [--require-all-rare]
+                     [--store model|redb] [--shrink] [--digests] [--rare]
+                     [--require-all-rare]
        synod-sim replay SCRIPT [--verbose] [--shrink]
        synod-sim search [--worlds N] PLACE...
        synod-sim planted [WORD]... [--quick] [--seeds N] | [--search]

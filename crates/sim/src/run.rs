@@ -45,6 +45,8 @@ pub struct Summary {
     pub events: u64,
     /// How often rare things happened in them.
     pub sights: Sights,
+    /// In how many universes each of them did.
+    pub seen_in: Sights,
     /// The time they took.
     pub took: Duration,
     /// The digests of all of them, as one.
@@ -149,6 +151,15 @@ pub fn run(run: &Run, mut progress: impl FnMut(&Summary)) -> Summary {
 }
 
 impl Summary {
+    /// Each rare state in a line: in how many universes it was seen, and how often.
+    pub fn rare_states(&self) -> Vec<String> {
+        let line = |sight: Sight| {
+            let (universes, times) = (self.seen_in.times(sight), self.sights.times(sight));
+            format!("{universes:>7} {times:>9}  {}", sight.name())
+        };
+        Sight::ALL.into_iter().map(line).collect()
+    }
+
     /// The last universe and its digest, in a line: two builds that differ in one differ here.
     pub fn last_digest(&self, run: &Run) -> String {
         let seed = run.first.wrapping_add(self.seeds.saturating_sub(1));
@@ -159,6 +170,7 @@ impl Summary {
         self.seeds += 1;
         self.events += outcome.events;
         self.sights += outcome.sights;
+        self.seen_in += outcome.sights.kinds();
         self.digest = self.digest.rotate_left(1) ^ outcome.digest;
         self.last = outcome.digest;
     }

@@ -37,10 +37,23 @@ sights! {
     Effect = "a request takes effect",
     Repeat = "a request comes again after it took effect",
     Never = "a request is settled as never",
+    SettledApplied = "a request that its client gave up is settled as done",
     Fence = "a session is fenced",
+    Expired = "a session ends for the silence of its owner",
     Committed = "a transaction commits",
     Aborted = "a transaction aborts",
     Overtaken = "a commit meets an abort that was decided before it",
+    Fenced = "a commit comes after the end of its owner's session",
+    DecidedTwice = "a commit comes again after it was decided",
+    DeathDeciding = "an owner dies while its commit is in the log's hands",
+    Locked = "a prepare meets a lock",
+    PreparedTwice = "a prepare comes again while its branch is in doubt",
+    LatePrepare = "a prepare comes after its transaction was aborted",
+    PrepareAfterEnd = "a prepare comes after its branch was ended",
+    EarlyVerdict = "a verdict comes before the prepare is durable",
+    DoubtAtStart = "a participant starts with a branch in doubt",
+    DoubtOverruled = "a participant asks to abort what has committed",
+    DoubtAcrossReigns = "a participant's abort is answered in another reign than it was asked in",
     Snapshot = "a snapshot is written",
     SnapshotUnled = "a snapshot is written while nobody serves",
     Trim = "a log is trimmed",
@@ -62,6 +75,7 @@ sights! {
     Learned = "chosen decrees are fetched from a peer",
     ManyPages = "a promise comes in several pages",
     FaultyOwn = "a campaigner cannot read a record of its own",
+    LostReported = "a campaign is told of chosen slots whose decrees are lost",
     FaultyReported = "a damaged record is reported to a campaign",
     HeldReported = "a vote is reported without its decree, which the campaigner holds",
     ChosenReported = "a promise reports what is chosen above its watermark",
@@ -104,6 +118,11 @@ impl Sights {
         Sight::ALL.len() - self.unseen().len()
     }
 
+    /// Which were seen, each once.
+    pub(crate) fn kinds(self) -> Sights {
+        Sights(self.0.map(|times| times.min(1)))
+    }
+
     /// It was seen.
     pub(crate) fn see(&mut self, sight: Sight) {
         self.0[sight as usize] += 1;
@@ -137,7 +156,7 @@ mod tests {
         let mut both = sights;
         both += sights;
         assert_eq!((both.times(Sight::Death), both.times(Sight::Crash)), (2, 0));
-        assert_eq!(both.kinds_seen(), 1);
+        assert_eq!((both.kinds_seen(), both.kinds().times(Sight::Death)), (1, 1));
         for (place, sight) in Sight::ALL.into_iter().enumerate() {
             assert_eq!(sight as usize, place, "{}", sight.name());
         }

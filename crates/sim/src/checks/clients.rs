@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use synod_machine::{
-    Answer, Applied, Command, Entry, Machine, Proposal, Query, Rejection, Reply, Request,
-    RequestId, Revision, SessionId, Verdict,
+    Answer, Applied, Command, Entry, FenceCause, Machine, Proposal, Query, Rejection, Reply,
+    Request, RequestId, Revision, SessionId, Verdict,
 };
 
 use super::{linear::Linear, lives::Lives, order::Effect, shelf::Shelf};
@@ -64,6 +64,12 @@ impl Clients {
         for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
             self.took_effect(request, result)?;
             self.lives.applied(request, &result.reply, now)?;
+            if matches!(
+                (&request.command, &result.reply),
+                (Command::Fence { cause: FenceCause::Expired, .. }, Reply::Done(_))
+            ) {
+                self.seen.see(Sight::Expired);
+            }
         }
         for key in self.shelf.take_touched() {
             let found = machine.query(&Query::Get { key: key.clone() });
@@ -133,6 +139,7 @@ impl Clients {
         match reply {
             Reply::SettledNever => self.is_never(*about),
             Reply::SettledApplied(reply) => {
+                self.seen.see(Sight::SettledApplied);
                 let first = self.effects.get(about).cloned().and_then(Reply::into_first);
                 demand!(
                     first.as_ref() == Some(&**reply),

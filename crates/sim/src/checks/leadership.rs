@@ -39,6 +39,11 @@ impl Leadership {
         }
     }
 
+    /// How many reigns there have been.
+    pub(crate) fn reigns(&self) -> usize {
+        self.reigns.len()
+    }
+
     /// A word leaves.
     pub(crate) fn spoken(&mut self, ghost: &Ghost, envelope: &Envelope) -> Checked {
         match &envelope.message {

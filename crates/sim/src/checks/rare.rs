@@ -100,6 +100,9 @@ impl Rare {
         if page.upto.is_some() {
             self.seen.see(Sight::ManyPages);
         }
+        if page.lost_upto > page.chosen_upto {
+            self.seen.see(Sight::LostReported);
+        }
         for (_, report) in &page.reports {
             match report {
                 Report::Faulty if envelope.from.node == envelope.to => {

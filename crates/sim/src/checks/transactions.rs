@@ -1,10 +1,12 @@
 //! H: one verdict to a transaction, and every participant obeys it.
 
+mod rare;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
     Answer, Batch, BranchIncarnation, Command, Machine, Part, ParticipantName, Proposal, Query,
-    Reply, Timestamp, TxnId, Verdict,
+    Reply, SessionId, Timestamp, TxnId, Verdict,
     branch::{Durable, Write},
     participant_door::Vote,
 };
@@ -24,6 +26,8 @@ const LOOK_EVERY_SLOTS: u64 = 32;
 pub(crate) struct Transactions {
     /// Every transaction that anybody has heard of, with its verdict once it has one.
     verdicts: BTreeMap<TxnId, Verdict>,
+    /// Promises that a disk was ever asked to keep.
+    wanted: BTreeSet<(usize, TxnId)>,
     /// Promises that have ever been durable.
     prepared: BTreeSet<(usize, TxnId)>,
     /// Promises that no durable end has followed.
@@ -40,6 +44,10 @@ pub(crate) struct Transactions {
     unacked: BTreeMap<TxnId, BTreeSet<ParticipantName>>,
     /// From which store each participant votes, by the log.
     stores: BTreeMap<ParticipantName, BranchIncarnation>,
+    /// What a participant has asked the log to abort, and after how many reigns.
+    doubted: BTreeMap<TxnId, usize>,
+    /// Sessions that the log has ended.
+    fenced: BTreeSet<SessionId>,
     slots: u64,
     pub(crate) seen: Sights,
 }
@@ -61,7 +69,8 @@ impl Transactions {
     }
 
     /// A vote leaves a participant.
-    pub(crate) fn votes(&self, place: usize, txn: TxnId, vote: &Vote) -> Checked {
+    pub(crate) fn votes(&mut self, place: usize, txn: TxnId, vote: &Vote) -> Checked {
+        self.voted(vote);
         let promises = matches!(vote, Vote::Yes { .. });
         demand!(
             !promises || self.prepared.contains(&(place, txn)),
@@ -93,6 +102,7 @@ impl Transactions {
             match write {
                 Write::Prepared { txn, .. } => {
                     self.verdicts.entry(*txn).or_insert(Verdict::InProgress);
+                    self.wanted.insert((place, *txn));
                 }
                 Write::Ended { txn } => {
                     let told = verdict.filter(|(of, _)| of == txn).map(|(_, verdict)| verdict);
@@ -156,7 +166,7 @@ impl Transactions {
     }
 
     /// A participant starts from what is durable: every promise is there, and no other.
-    pub(crate) fn recovered(&self, place: usize, durable: &Durable) -> Checked {
+    pub(crate) fn recovered(&mut self, place: usize, durable: &Durable) -> Checked {
         let open = self.open.range((place, FIRST)..).take_while(|(at, _)| *at == place);
         let open: Vec<TxnId> = open.map(|(_, txn)| *txn).collect();
         let found: Vec<TxnId> = durable.prepared.keys().copied().collect();
@@ -165,6 +175,9 @@ impl Transactions {
             "H4",
             "participant {place} starts with {found:?} prepared; it had promised {open:?}"
         );
+        if !found.is_empty() {
+            self.seen.see(Sight::DoubtAtStart);
+        }
         Ok(())
     }
 
@@ -198,14 +211,12 @@ impl Transactions {
             {
                 self.stores.insert(name.clone(), *incarnation);
             }
-            let Command::Decide { txn, outcome: Proposal::Commit { parts, .. } } = &request.command
-            else {
-                continue;
-            };
-            match result.reply {
-                Reply::Verdict(Verdict::Committed) => self.committed(*txn, parts)?,
-                Reply::Verdict(_) if !result.repeated => self.seen.see(Sight::Overtaken),
-                _ => {}
+            self.decided(&request.command, &result.reply, result.repeated);
+            if let Command::Decide { txn, outcome: Proposal::Commit { parts, .. } } =
+                &request.command
+                && result.reply == Reply::Verdict(Verdict::Committed)
+            {
+                self.committed(*txn, parts)?;
             }
         }
         self.stand_recorded(acked, machine)?;
@@ -326,7 +337,7 @@ impl Transactions {
 }
 
 /// Below every transaction.
-const FIRST: TxnId = TxnId { session: synod_machine::SessionId::ZERO, n: 0 };
+const FIRST: TxnId = TxnId { session: SessionId::ZERO, n: 0 };
 
 /// Somebody hears of a verdict: it is the one that the log has made.
 pub(crate) fn told(machine: &Machine, txn: TxnId, verdict: Verdict) -> Checked {

@@ -109,6 +109,12 @@ impl Owner {
         matches!(self.doing, Doing::Resting)
     }
 
+    /// Whether only the log knows what becomes of its commit.
+    pub(crate) fn is_deciding(&self) -> bool {
+        matches!(&self.doing, Doing::Moving(transfer)
+            if transfer.transaction.phase() == Phase::Proposed)
+    }
+
     /// What it is doing, for the story.
     pub(crate) fn doing(&self) -> String {
         format!("owner {} ({:?}): {:?}", self.place, self.session.as_ref().map(|s| s.0), self.doing)

@@ -341,6 +341,7 @@ impl Participant {
                 let asked = errand.as_ref().and_then(|errand| decides(errand.call()));
                 if let Some(txn) = asked {
                     watch.told(txn, verdict)?;
+                    watch.doubt_ends(txn, verdict);
                     let input = Input::Finish { asker: None, txn, verdict };
                     merge(&mut acts, self.step(now, input, watch)?);
                 }
@@ -379,6 +380,7 @@ impl Participant {
     fn step(&mut self, now: u64, input: Input, watch: &mut Watch) -> Result<Acts, Violation> {
         let place = self.place;
         let Some(up) = &mut self.up else { return Ok(Acts::default()) };
+        watch.branch_hears(place, &input);
         let verdict = match &input {
             Input::Finish { txn, verdict, .. } => Some((*txn, *verdict)),
             _ => None,

@@ -19,6 +19,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
     run.go_on = flags.has("--go-on");
     run.shrink = flags.has("--shrink");
     let digests = flags.has("--digests");
+    let rare = flags.has("--rare");
     let all_rare = flags.has("--require-all-rare");
     flags.rest()?;
     let progress = Progress::new(&run, std::io::stderr().is_terminal());
@@ -32,6 +33,9 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
     let _ = std::io::stderr().write_all(progress.end().as_bytes());
     for failure in &summary.failures {
         println!("{failure}");
+    }
+    for line in summary.rare_states().iter().filter(|_| rare) {
+        println!("{line}");
     }
     let unseen = summary.sights.unseen();
     for sight in unseen.iter().filter(|_| all_rare) {

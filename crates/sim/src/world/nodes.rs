@@ -241,6 +241,9 @@ impl World {
         if matches!(ask.call, door::Call::Read { freshness: door::Freshness::Linearizable, .. }) {
             self.watch.succession.reads(client);
         }
+        if let (Caller::Participant(_), door::Call::Submit(request)) = (caller, &ask.call) {
+            self.watch.participant_asks(&request.command);
+        }
         self.story.tell(self.now_us, || format!("{id} is asked by {caller:?}: {:?}", ask.call));
         self.step(id, Input::Client { client, ask })
     }

@@ -277,6 +277,9 @@ impl World {
 
     fn replace_owner(&mut self) {
         let Some(place) = self.chance_below(Trouble::Owner, self.owners.len()) else { return };
+        if self.owners[place].is_deciding() {
+            self.watch.seen.see(Sight::DeathDeciding);
+        }
         self.owners[place].replace(self.now_us);
         self.watch.seen.see(Sight::Death);
         self.story.tell(self.now_us, || format!("owner {place} dies, and another takes its place"));

@@ -72,6 +72,9 @@ pub(crate) struct SimRunArgs {
     /// Print the digest of each universe: equal for equal seeds, in every build
     #[arg(long)]
     pub(crate) digests: bool,
+    /// Print of each rare state in how many universes it occurred, and how often
+    #[arg(long)]
+    pub(crate) rare: bool,
     /// Fail when a rare state never occurs
     #[arg(long)]
     pub(crate) require_all_rare: bool,

@@ -60,7 +60,8 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
             unseen,
         })?,
         Output::Text => {
-            for line in digests.iter().chain(&violations) {
+            let rare = if args.rare { summary.rare_states() } else { Vec::new() };
+            for line in digests.iter().chain(&violations).chain(&rare) {
                 print::lines(line)?;
             }
             for sight in unseen.iter().filter(|_| args.require_all_rare) {
