@@ -14,6 +14,9 @@ const CALLS_OF_AN_OPENING: u64 = 60;
 /// How much the journal of the real store holds: little, so that it often begins anew.
 const JOURNAL_BYTES: u64 = 64 << 10;
 
+/// How many bits of the real store's file decay at once at most.
+const ROTTEN_BITS_MAX: u8 = 16;
+
 /// Bytes of decrees that are read at once when a node starts.
 const PAGE_BYTES: usize = 1 << 20;
 
@@ -239,7 +242,8 @@ impl Disk {
         match &mut self.kind {
             Kind::Model(facts) => facts.rot(rng).map_or(Rotten::Nothing, Rotten::Record),
             Kind::Real { drive, .. } => {
-                drive.rot(rng);
+                // Most of its file is free pages: one bit would be found by hardly anybody.
+                (0..rng.u8(1..=ROTTEN_BITS_MAX)).for_each(|_| drive.rot(rng));
                 Rotten::Something
             }
         }

@@ -46,7 +46,7 @@ const FORSAKEN_LAG_US: (u64, u64) = (100 * MS, 400 * MS);
 const FORSAKEN_US: (u64, u64) = (150 * MS, 800 * MS);
 
 /// How long words wait on a link.
-const JAM_US: (u64, u64) = (20 * MS, 800 * MS);
+pub(super) const JAM_US: (u64, u64) = (20 * MS, 800 * MS);
 
 /// How far a wall clock jumps at most, either way.
 const CLOCK_MS: i64 = 60_000;
