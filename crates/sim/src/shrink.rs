@@ -75,8 +75,8 @@ mod tests {
     use super::*;
     use crate::{run::Run, trouble::Trouble};
 
-    /// A bug of a device is caught in the smallest universe in which it can be seen, and that one is
-    /// told by its script: one owner and two participants, and no trouble at all.
+    /// A bug of a device is caught in the smallest universe in which it can be seen, and that one
+    /// is told by its script: one owner and two participants, and no trouble at all.
     #[test]
     fn a_planted_bug_is_shrunk_to_what_it_needs() {
         let plant = Some(Plant::VoteBeforeSync);

@@ -106,7 +106,7 @@ impl WhatIf {
         demand!(
             !leads_on,
             "C4",
-            "{node} would lead on at {ballot} with another decree chosen in slot {slot} than its own"
+            "{node} would lead on at {ballot}, and slot {slot} is chosen with another's decree"
         );
         Ok(())
     }

@@ -131,8 +131,7 @@ pub(super) const BUGS: &[Bug] = &[
         source: "PostgreSQL, LWN 752063, WiredTiger WT-4045: the second `fsync` has forgotten",
         edits: &[edit(
             "sim/src/world/nodes.rs",
-            "// The driver ends; what the disk holds is for the next life to find out.\n                \
-             if let Some(up) = &mut self.node(id).up {\n                    \
+            "if let Some(up) = &mut self.node(id).up {\n                    \
              up.syncing = Some(batch);\n                \
              }\n                \
              self.watch.seen.see(Sight::SyncFailed);\n                \
