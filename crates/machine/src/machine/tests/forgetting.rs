@@ -1,6 +1,8 @@
 use super::*;
 use crate::sessions::ENDED_MS;
-use crate::transactions::{ABORTS_OF_ONE_MAX, HORIZON_MS, RETIRED_RUNS_MAX, RUNS_OF_ONE_MAX};
+use crate::transactions::{
+    ABORTS_OF_ONE_MAX, COMMITS_MAX, HORIZON_MS, RETIRED_RUNS_MAX, RUNS_OF_ONE_MAX,
+};
 use crate::{FenceCause, Rejection, Verdict};
 
 fn fence(of: Client) -> Command {
@@ -207,4 +209,32 @@ fn retired_runs_past_their_limit_are_joined_from_below() {
     let lowest = [1, 2, 3, 4, 5].map(verdict);
     let (retired, aborted) = (Verdict::Retired, Verdict::Aborted);
     assert_eq!(lowest, [retired, retired, retired, aborted, retired]);
+}
+
+/// Commits that somebody has yet to acknowledge are bounded. One more is refused and changes
+/// nothing: the transaction can still be aborted, which is never refused, or committed when an
+/// acknowledgement has made room.
+#[test]
+fn a_commit_past_the_limit_is_refused_until_another_is_acknowledged() {
+    let (mut log, mut client) = Log::with_shards();
+    let asked = |n: u64| Request {
+        id: Some(client.id(100 + n)),
+        acked: Seq::new(100 + n),
+        command: commit(client.txn(n), &["east"]),
+    };
+    let requests = (1..=COMMITS_MAX).map(asked).collect();
+    let applied = log.machine.apply(Batch { stamp: log.now, requests });
+    assert!(applied.iter().all(|one| one.reply == Reply::Verdict(Verdict::Committed)));
+    let (next, other) = (COMMITS_MAX + 1, COMMITS_MAX + 2);
+    client.seq = 200 + COMMITS_MAX;
+    let full = Rejection::TooMany { what: crate::Counted::Commits, limit: COMMITS_MAX };
+    for n in [next, other] {
+        assert_eq!(log.commit(&mut client, n), Reply::Rejected(full.clone()));
+        assert_eq!(log.machine.verdict(client.txn(n)), Verdict::InProgress);
+    }
+    assert_eq!(log.machine.census().commits_unacked, COMMITS_MAX);
+    assert_eq!(log.unnamed(abort(client.txn(other))), Reply::Verdict(Verdict::Aborted));
+    log.unnamed(ack("east", client.txn(1)));
+    assert_eq!(log.commit(&mut client, next), Reply::Verdict(Verdict::Committed));
+    assert_eq!(log.commit(&mut client, next + 2), Reply::Rejected(full));
 }
