@@ -11,7 +11,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::participants::Participants;
-use crate::sessions::{Admission, Sessions};
+use crate::sessions::{Admission, Sessions, Standing};
 use crate::table::{self, Digesting};
 use crate::transactions::Transactions;
 use crate::{
@@ -123,6 +123,11 @@ impl Machine {
     ) -> Vec<(TxnId, Verdict)> {
         let standing = |session| self.sessions.standing(session);
         self.transactions.news_for(participant, in_doubt, finished, standing)
+    }
+
+    /// Whether a session of this number was ever opened, as far as this machine has come.
+    pub fn knows_of(&self, session: SessionId) -> bool {
+        self.sessions.standing(session) != Standing::Unopened
     }
 
     /// Who opened a session that has not ended.

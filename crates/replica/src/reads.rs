@@ -31,6 +31,8 @@ pub(crate) enum Question {
     Read(Query),
     /// Does this session live?
     KeepAlive(SessionId),
+    /// Of a request that came before the opening of its session was applied here.
+    Opened(SessionId),
 }
 
 impl Reads {

@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// When somebody who found the queue full should try again: a few syncs later.
-const RETRY_AFTER_MS: u32 = 50;
+pub(super) const RETRY_AFTER_MS: u32 = 50;
 
 impl Replica {
     pub(super) fn asked(&mut self, client: ClientId, ask: Ask, out: &mut Output) {
         let deadline = self.now.after(Duration::from_millis(ask.within_ms.into()));
         let answered = match ask.call {
-            Call::Submit(request) => self.submit(client, deadline, &request),
+            Call::Submit(request) => self.submit(client, deadline, &request, out),
             Call::KeepAlive { session } => {
                 if self.reign.is_serving() {
                     self.sessions.heard(session, self.now);
@@ -83,7 +83,13 @@ impl Replica {
         Response::NotLeader(self.peer.leader())
     }
 
-    fn submit(&mut self, client: ClientId, deadline: Tick, request: &Request) -> Option<Response> {
+    fn submit(
+        &mut self,
+        client: ClientId,
+        deadline: Tick,
+        request: &Request,
+        out: &mut Output,
+    ) -> Option<Response> {
         if let Err(refusal) = check(request) {
             return Some(Response::Said(Said::Refused(refusal)));
         }
@@ -92,6 +98,14 @@ impl Replica {
         }
         if deadline <= self.now {
             return Some(Response::Said(Said::NotApplied(NotApplied::Deadline)));
+        }
+        if let Some(id) = request.id
+            && !self.state.machine.knows_of(id.session)
+        {
+            // Whose a session is, the door can tell only when its opening is applied here: a
+            // request in one still to be opened, by whoever guessed its number, must not get
+            // behind the opening into the log. That there is none only a leader may say.
+            return self.ask_reign(client, deadline, Question::Opened(id.session), out);
         }
         // A retry while the first copy is under way waits with it. The session table would answer
         // a second copy rightly too: this only spares the log.

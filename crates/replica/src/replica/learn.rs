@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use synod_machine::{Applied, Rejection, Reply, SessionId, TxnId, Verdict, door::Said};
+use synod_machine::{
+    Applied, Rejection, Reply, SessionId, TxnId, Verdict,
+    door::{NotApplied, Said},
+};
 use synod_paxos::Chosen;
 
-use super::Replica;
+use super::{Replica, asks::RETRY_AFTER_MS};
 use crate::{
     ClientId, Output, Response,
     attendants::Touched,
@@ -96,6 +99,10 @@ impl Replica {
                     self.answer(client, Response::Said(Said::Answer(answer)), out);
                 }
                 Question::KeepAlive(session) => self.keep_alive(client, session, out),
+                Question::Opened(session) => {
+                    let opened = self.state.machine.knows_of(session);
+                    self.answer(client, unheard(opened), out);
+                }
             }
         }
     }
@@ -107,6 +114,14 @@ impl Replica {
         }
         self.answer(client, kept(lives), out);
     }
+}
+
+/// What a request hears that came before the opening of its session.
+fn unheard(opened_since: bool) -> Response {
+    Response::Said(match opened_since {
+        true => Said::NotApplied(NotApplied::Overloaded { retry_after_ms: RETRY_AFTER_MS }),
+        false => Said::Reply(Reply::Rejected(Rejection::UnknownSession)),
+    })
 }
 
 fn kept(lives: bool) -> Response {

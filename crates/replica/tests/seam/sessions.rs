@@ -1,13 +1,13 @@
 //! Sessions end by silence, in the log, and by nothing else.
 
 use synod_machine::{
-    Command, FenceCause, Rejection, Reply, SessionId,
+    Command, FenceCause, Rejection, Reply, Request, Seq, SessionId,
     door::{Call, Said},
 };
 use synod_paxos::Slot;
 use synod_replica::Response;
 
-use crate::world::{World, applied, submit, written};
+use crate::world::{World, applied, id, submit, written};
 
 const TTL_MS: u64 = 1_000;
 const GRACE_MS: u64 = 500;
@@ -54,6 +54,32 @@ fn a_session_ends_by_silence_and_not_sooner() {
         assert!(!lives(&world, node, session));
     }
     assert_eq!(world.answer(leader, Call::KeepAlive { session }), ended());
+}
+
+/// Whose a session is, is known when its opening is applied. Whoever guesses the number of one
+/// whose opening is under way is refused, and nothing it asked for follows the opening into the
+/// log.
+#[test]
+fn nobody_speaks_in_a_session_before_its_opening_is_applied() {
+    let (mut world, leader) = World::serving(3);
+    let last = world.open_session(leader, TTL_MS);
+    let guessed = SessionId::new(last.get() + 1);
+    let open = Command::OpenSession { owner: "app".to_owned(), ttl_ms: TTL_MS };
+    let request = Request { id: None, acked: Seq::ZERO, command: open };
+    world.ask(leader, Call::Submit(request));
+    assert!(!lives(&world, leader, guessed));
+    let answer = world.answer(leader, submit(guessed, 1));
+    let refused = matches!(
+        answer,
+        Response::Said(
+            Said::NotApplied(_) | Said::Reply(Reply::Rejected(Rejection::UnknownSession))
+        )
+    );
+    assert!(refused, "{answer:?}");
+    world.run_until(200, |world| lives(world, leader, guessed));
+    let requests = applied(&world, leader).into_iter().flat_map(|(_, batch)| batch.requests);
+    assert_eq!(requests.filter(|request| request.id == Some(id(guessed, 1))).count(), 0);
+    assert!(written(&world.answer(leader, submit(guessed, 1))).is_some());
 }
 
 /// Keep-alives keep a session without an entry of the log; so does any request of it.
@@ -148,7 +174,7 @@ fn many_sessions_end_in_several_slots() {
     let (mut world, leader) = World::serving(1);
     let open = || {
         let command = Command::OpenSession { owner: "many".to_owned(), ttl_ms: 100 };
-        Call::Submit(synod_machine::Request { id: None, acked: synod_machine::Seq::ZERO, command })
+        Call::Submit(Request { id: None, acked: Seq::ZERO, command })
     };
     for _ in 0..600 {
         world.ask(leader, open());
