@@ -104,6 +104,10 @@ impl Queue {
         self.gathered.len()
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn take(&mut self, ticket: Ticket) -> Option<Gathered> {
         let gathered = self.gathered.remove(&ticket)?;
         self.bytes -= gathered.encoded.len();

@@ -5,6 +5,7 @@ pub(crate) mod acceptor;
 pub(crate) mod agreement;
 pub(crate) mod beginning;
 pub(crate) mod books;
+mod budgets;
 pub(crate) mod calm;
 pub(crate) mod clients;
 pub(crate) mod leadership;
@@ -24,6 +25,7 @@ use synod_replica::Replica;
 use self::{
     beginning::Beginning,
     books::{Books, Standing},
+    budgets::Budgets,
     calm::Calm,
     clients::Clients,
     leadership::{Leadership, Times},
@@ -35,6 +37,7 @@ use self::{
 };
 use crate::{
     ghost::Ghost,
+    plan::Plan,
     sights::{Sight, Sights},
     violation::Checked,
 };
@@ -48,6 +51,7 @@ pub(crate) struct Watch {
     pub(crate) leadership: Leadership,
     pub(crate) succession: Succession,
     whatif: WhatIf,
+    budgets: Budgets,
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
     pub(crate) books: Books,
@@ -61,9 +65,9 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// The checks of a universe of these voters.
-    pub(crate) fn new(voters: &[Life], window_slots: u64, silence_us: u64) -> Watch {
+    pub(crate) fn new(voters: &[Life], plan: &Plan, silence_us: u64) -> Watch {
         let ghost = Ghost::new(voters);
-        let leadership = Leadership::new(ghost.quorum(), window_slots, silence_us);
+        let leadership = Leadership::new(ghost.quorum(), plan.window_slots, silence_us);
         Watch {
             ghost,
             order: Order::new(),
@@ -71,6 +75,7 @@ impl Watch {
             leadership,
             succession: Succession::default(),
             whatif: WhatIf::default(),
+            budgets: Budgets::new(plan.queue_bytes),
             clients: Clients::default(),
             transactions: Transactions::default(),
             books: Books::default(),
@@ -117,6 +122,7 @@ impl Watch {
         }
         self.rare.spoken(&self.ghost, envelope);
         self.whatif.spoken(envelope);
+        self.budgets.spoken(envelope)?;
         acceptor::spoken(&self.ghost, envelope)?;
         agreement::spoken(&mut self.ghost, envelope)?;
         self.leadership.spoken(&self.ghost, envelope)?;
@@ -160,6 +166,7 @@ impl Watch {
     ) -> Checked {
         let status = replica.status();
         self.rare.stepped(node, &status, times.syncing_us);
+        self.budgets.waits(node, status.bytes_queued)?;
         self.order.stepped(&self.ghost, node, replica)?;
         self.succession.stepped(&self.ghost, node, &status)?;
         self.whatif.stepped(&self.ghost, replica.peer(), node, times.tick)?;

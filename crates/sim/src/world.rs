@@ -113,7 +113,7 @@ impl World {
         let mut world = World {
             now_us: 0,
             events: 0,
-            watch: Watch::new(&lives, plan.window_slots, SILENCE_US),
+            watch: Watch::new(&lives, &plan, SILENCE_US),
             plan,
             plant,
             queue: Queue::default(),

@@ -42,6 +42,8 @@ pub struct Status {
     pub calls: usize,
     /// Requests that wait to be proposed.
     pub requests_queued: usize,
+    /// Their bytes.
+    pub bytes_queued: usize,
     /// Requests that wait to be chosen and applied.
     pub requests_proposed: usize,
     /// Chosen decrees that no honest node proposes, skipped on every node alike.
@@ -67,6 +69,7 @@ impl Replica {
             hashes: self.state.checkpoints.tally(),
             calls: self.calls.count(),
             requests_queued: self.queue.count(),
+            bytes_queued: self.queue.bytes(),
             requests_proposed: self.proposed.count(),
             malformed: self.state.malformed,
         }

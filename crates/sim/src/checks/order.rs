@@ -168,6 +168,14 @@ fn fences(batch: &Batch, results: &[Applied]) -> usize {
     fenced.count()
 }
 
+/// What a decree does; nothing where it is a no-op, or no batch.
+pub(super) fn batch_of(decree: &Decree) -> Option<Batch> {
+    match decree {
+        Decree::Value(bytes) => decode(bytes),
+        Decree::Noop => None,
+    }
+}
+
 /// The batch that a value carries, as `docs/format.md` has it: a version byte, then postcard.
 fn decode(value: &[u8]) -> Option<Batch> {
     match value.split_first() {

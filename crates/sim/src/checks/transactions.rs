@@ -229,6 +229,11 @@ impl Transactions {
             "H3",
             "{txn} commits although its owner gave it up before proposing"
         );
+        demand!(
+            self.parts.contains_key(&txn) || !self.fenced.contains(&txn.session),
+            "C6",
+            "{txn} commits after the end of its session"
+        );
         self.all_prepared(txn, parts)?;
         for part in parts.iter().filter(|_| !self.parts.contains_key(&txn)) {
             let store = self.stores.get(&part.participant);
