@@ -6,9 +6,6 @@ use synod_paxos::{Envelope, Message, NodeId};
 use super::order;
 use crate::violation::{Checked, demand};
 
-/// What a batch has beside its requests: a version, a stamp and their number.
-const HEAD_BYTES_MAX: usize = 1 + 10 + 5;
-
 /// What a universe's plan allows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budgets {
@@ -33,39 +30,48 @@ impl Budgets {
     /// A word leaves.
     pub(crate) fn spoken(self, envelope: &Envelope) -> Checked {
         let Message::Accept { slot, decree, .. } = &envelope.message else { return Ok(()) };
-        let bytes = decree.bytes();
-        if bytes <= self.batch_bytes + HEAD_BYTES_MAX {
+        if decree.bytes() <= self.batch_bytes {
             return Ok(());
         }
         // The fences of a leader that finds many sessions silent are counted, not weighed.
         let weighed = |request: &&Request| !matches!(request.command, Command::Fence { .. });
-        let requests = order::batch_of(decree)
-            .map_or(0, |batch| batch.requests.iter().filter(weighed).count());
+        let batch = order::batch_of(decree).map_or_else(Vec::new, |batch| batch.requests);
+        let requests: Vec<usize> = batch.iter().filter(weighed).map(encoded_bytes).collect();
+        let bytes: usize = requests.iter().sum();
         demand!(
-            requests <= 1,
+            requests.len() <= 1 || bytes <= self.batch_bytes,
             "I1",
-            "{} proposes {requests} requests of {bytes} bytes at once in slot {slot}, of {} at most",
+            "{} proposes {} requests of {bytes} bytes at once in slot {slot}, of {} at most",
             envelope.from,
+            requests.len(),
             self.batch_bytes
         );
         Ok(())
     }
 }
 
+fn encoded_bytes(request: &Request) -> usize {
+    postcard::to_allocvec(request).map_or(0, |bytes| bytes.len())
+}
+
 #[cfg(test)]
 mod tests {
-    use synod_machine::{Batch, Seq, Timestamp};
+    use synod_machine::{Batch, FenceCause, Seq, SessionId, Timestamp};
     use synod_paxos::{Ballot, Decree, Epoch, Life, Slot};
 
     use super::*;
 
     const BUDGETS: Budgets = Budgets { queue_bytes: 300, batch_bytes: 200 };
 
-    fn proposes(count: usize, value_bytes: usize) -> Checked {
+    fn proposes(count: usize, value_bytes: usize, fences: usize) -> Checked {
         let value = vec![7; value_bytes].into();
         let command = Command::Put { key: "key".into(), value };
         let request = Request { id: None, acked: Seq::ZERO, command };
-        let batch = Batch { stamp: Timestamp(1), requests: vec![request; count] };
+        let fence =
+            Command::Fence { session: SessionId::new(1), cause: FenceCause::Expired, guard: None };
+        let fence = Request { id: None, acked: Seq::ZERO, command: fence };
+        let requests = [vec![request; count], vec![fence; fences]].concat();
+        let batch = Batch { stamp: Timestamp(1), requests };
         let mut bytes = vec![1];
         bytes.extend(postcard::to_allocvec(&batch).unwrap());
         let from = Life::first(NodeId::new(1));
@@ -78,14 +84,15 @@ mod tests {
         BUDGETS.spoken(&Envelope { from, to: NodeId::new(2), epoch: Epoch::FIRST, message })
     }
 
-    /// What is beyond a budget is caught, what fills it is not; and one large request goes alone.
+    /// What is beyond a budget is caught, what fills it is not; one large request goes alone, and
+    /// fences weigh nothing.
     #[test]
     fn what_is_beyond_a_budget_is_caught() {
         let node = NodeId::new(1);
         BUDGETS.waits(node, 300).unwrap();
         assert_eq!(BUDGETS.waits(node, 301).unwrap_err().invariant, "I1");
-        proposes(2, 80).unwrap();
-        proposes(1, 800).unwrap();
-        assert_eq!(proposes(2, 120).unwrap_err().invariant, "I1");
+        proposes(2, 80, 99).unwrap();
+        proposes(1, 800, 0).unwrap();
+        assert_eq!(proposes(2, 120, 0).unwrap_err().invariant, "I1");
     }
 }

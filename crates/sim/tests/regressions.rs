@@ -1,0 +1,78 @@
+//! Universes that once failed. What a seed makes changes with the simulator, so each row also names
+//! the test that tells its story in the code that was wrong, where that is another's.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test, as it should")]
+
+use std::{fs, path::Path};
+
+use synod_sim::{Script, Told, replay};
+
+struct Regression {
+    /// Which universe.
+    script: &'static str,
+    /// What it found.
+    found: &'static str,
+    /// The commit that mended it.
+    mended: &'static str,
+    /// A file of the workspace, and the test in it.
+    told_by: Option<(&'static str, &'static str)>,
+}
+
+const REGRESSIONS: &[Regression] = &[
+    Regression {
+        script: "171",
+        found: "L1: an acceptor that had lost what was chosen kept everybody from proposing it",
+        mended: "ddde858",
+        told_by: Some((
+            "crates/paxos/src/campaign.rs",
+            "what_is_lost_where_it_was_known_is_adopted_from_the_others",
+        )),
+    },
+    Regression {
+        script: "973",
+        found: "a snapshot that did not reach the log moved the log's beginning back",
+        mended: "7c16e23",
+        told_by: Some((
+            "crates/paxos/tests/trimming.rs",
+            "a_snapshot_that_does_not_reach_the_log_moves_no_beginning",
+        )),
+    },
+    Regression {
+        script: "8",
+        found: "another universe in a build with assertions than without: redb filled its pages",
+        mended: "d8a6e77",
+        told_by: None,
+    },
+    Regression {
+        script: "656",
+        found: "L4, wrongly: the second copy of a word came after the calm had begun",
+        mended: "2e186f3",
+        told_by: None,
+    },
+    Regression {
+        script: "1730",
+        found: "I1, wrongly: the fences of one batch were weighed with its requests",
+        mended: "the commit that brought the check",
+        told_by: Some(("crates/sim/src/checks/budgets.rs", "what_is_beyond_a_budget_is_caught")),
+    },
+];
+
+/// None of them comes back.
+#[test]
+fn no_regression_comes_back() {
+    for Regression { script, found, mended, .. } in REGRESSIONS {
+        let script: Script = script.parse().unwrap();
+        if let Some(failure) = replay(&script, None, Told::End).failure {
+            panic!("{found} (mended in {mended}) once; now\n{failure}");
+        }
+    }
+}
+
+/// The tests that tell their stories are there.
+#[test]
+fn every_story_is_told_where_the_table_says() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (file, test) in REGRESSIONS.iter().filter_map(|regression| regression.told_by) {
+        let text = fs::read_to_string(workspace.join(file)).unwrap();
+        assert!(text.contains(&format!("fn {test}()")), "{file} has no test {test}");
+    }
+}
