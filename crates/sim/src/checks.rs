@@ -20,7 +20,7 @@ mod whatif;
 
 use synod_machine::{Command, TxnId, Verdict, branch};
 use synod_paxos::{Durable, Envelope, Life, Message, NodeId, Peer, Slot, Tick, Write};
-use synod_replica::Replica;
+use synod_replica::{ClientId, Replica};
 
 use self::{
     beginning::Beginning,
@@ -137,6 +137,19 @@ impl Watch {
     /// A word arrives at a peer.
     pub(crate) fn heard(&self, peer: &Peer, now: Tick, envelope: &Envelope) -> Checked {
         self.whatif.heard(peer, now, envelope)
+    }
+
+    /// A linearizable read arrives at a node.
+    pub(crate) fn reads(
+        &mut self,
+        client: ClientId,
+        peer: Option<&Peer>,
+        node: NodeId,
+        now: Tick,
+    ) -> Checked {
+        self.succession.reads(client);
+        let Some(peer) = peer else { return Ok(()) };
+        self.whatif.reads(&self.ghost, peer, node, now)
     }
 
     /// A node starts with `found` on its disk; `in_flight` was under way when it stopped.

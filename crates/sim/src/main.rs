@@ -14,7 +14,7 @@ usage: synod-sim run [--seed S] [--seeds N] [--minutes M] [--threads T] [--go-on
                      [--require-all-rare]
        synod-sim replay SCRIPT [--verbose] [--shrink]
        synod-sim search [--worlds N] PLACE...
-       synod-sim planted [WORD]... [--quick] [--seeds N] | [--search]
+       synod-sim planted [WORD]... [--quick] [--seeds N] [--write], or --search [WORD]...
        synod-sim hunt FIRST SEEDS, seek PLACE (what `planted` runs in its copy)";
 
 fn main() -> ExitCode {

@@ -29,44 +29,94 @@ impl Report {
     pub(super) fn heard(&mut self, job: Job, caught: Option<Catch>) -> Option<String> {
         let all = self.caught.entry(job.number).or_default();
         all.push(caught);
-        if all.len() < self.hunts {
+        let (_, bug) = self.bugs.iter().find(|(number, _)| *number == job.number)?;
+        if all.len() < if bug.is_reviewed() { 1 } else { self.hunts } {
             return None;
         }
         let Row { by, seeds, seen } = Row::of(all, self.seeds);
-        let (_, bug) = self.bugs.iter().find(|(number, _)| *number == job.number)?;
         Some(format!("{:<56} {by:<12} {seeds:>6}  {seen}", bug.name))
     }
 
-    /// Bugs that some hunt did not see.
+    /// Bugs that some hunt did not see, and nothing else is said to see.
     pub(crate) fn survivors(&self) -> usize {
-        self.caught.values().filter(|all| all.iter().any(Option::is_none)).count()
+        let unseen =
+            |number| self.caught.get(&number).is_some_and(|all| all.iter().any(Option::is_none));
+        let survives = |(number, bug): &&(usize, &Bug)| {
+            unseen(*number) && (!bug.is_reviewed() || bug.source.is_empty())
+        };
+        self.bugs.iter().filter(survives).count()
+    }
+
+    /// Puts the tables between their marks in a page; the rest of it stays.
+    pub(crate) fn put_into(&self, page: &str) -> Result<String, String> {
+        let mut page = page.to_owned();
+        for (mark, reviewed) in [(PLANTED, false), (REVIEWED, true)] {
+            let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));
+            let start = page.find(&begin).map(|at| at + begin.len());
+            let stop = page.find(&end);
+            let (Some(start), Some(stop)) = (start, stop) else {
+                return Err(format!("the page has no marks for {mark}"));
+            };
+            page.replace_range(start..stop, &self.table(reviewed));
+        }
+        Ok(page)
+    }
+
+    /// The rows of a page's table: what their first cells say.
+    #[cfg(test)]
+    pub(crate) fn names(page: &str, reviewed: bool) -> Vec<&str> {
+        let mark = if reviewed { REVIEWED } else { PLANTED };
+        let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));
+        let table = page.split_once(&begin).and_then(|(_, rest)| Some(rest.split_once(&end)?.0));
+        let rows = table.unwrap_or_default().lines().skip(2);
+        rows.filter_map(|row| row.strip_prefix("| ")?.split(" | ").next()).collect()
+    }
+
+    fn table(&self, reviewed: bool) -> String {
+        let mut table = match reviewed {
+            false => {
+                "| bug | what it does | source | caught by | seeds |\n|---|---|---|---|---:|\n"
+            }
+            true => "| rule | line | in its place | caught by | seeds |\n|---|---|---|---|---:|\n",
+        }
+        .to_owned();
+        for (number, bug) in self.bugs.iter().filter(|(_, bug)| bug.is_reviewed() == reviewed) {
+            let Row { by, seeds, .. } =
+                Row::of(self.caught.get(number).map_or(&[], Vec::as_slice), self.seeds);
+            let (second, third) = match (reviewed, bug.edits) {
+                (true, [edit]) => {
+                    (format!("{}: {}", edit.file, code(edit.taken())), code(edit.without))
+                }
+                (_, _) => (bug.does.to_owned(), bug.source.to_owned()),
+            };
+            let by = match (reviewed, by.contains("nothing"), bug.source) {
+                (true, true, elsewhere) if !elsewhere.is_empty() => elsewhere.to_owned(),
+                (_, _, _) => by,
+            };
+            table.push_str(&format!("| {} | {second} | {third} | {by} | {seeds} |\n", bug.name));
+        }
+        table
+    }
+}
+
+const PLANTED: &str = "planted bugs";
+const REVIEWED: &str = "reviewed lines";
+
+/// Code on one line, as a cell of a table may hold it.
+fn code(text: &str) -> String {
+    let line: Vec<&str> = text.split_whitespace().collect();
+    match line.is_empty() {
+        true => "nothing".to_owned(),
+        false => format!("`{}`", line.join(" ").replace('|', "\\|")),
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for reviewed in [false, true] {
-            let rows = self.bugs.iter().filter(|(_, bug)| bug.is_reviewed() == reviewed);
-            let mut rows = rows.peekable();
-            if rows.peek().is_none() {
-                continue;
+            if self.bugs.iter().any(|(_, bug)| bug.is_reviewed() == reviewed) {
+                writeln!(f, "{}", self.table(reviewed))?;
             }
-            let (head, line) = match reviewed {
-                false => (
-                    "| bug | what it does | source | caught by | seeds |",
-                    "|---|---|---|---|---:|",
-                ),
-                true => {
-                    ("| file | line | without it | caught by | seeds |", "|---|---|---|---|---:|")
-                }
-            };
-            writeln!(f, "{head}\n{line}")?;
-            for (number, bug) in rows {
-                let row = Row::of(self.caught.get(number).map_or(&[], Vec::as_slice), self.seeds);
-                let [first, second, third] = [bug.name, bug.does, bug.source];
-                writeln!(f, "| {first} | {second} | {third} | {} | {} |", row.by, row.seeds)?;
-            }
-            writeln!(f)?;
         }
         writeln!(f, "{} bugs, {} not caught", self.bugs.len(), self.survivors())
     }

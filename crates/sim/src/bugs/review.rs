@@ -1,8 +1,37 @@
-//! Lines of the product that a safety argument names, one after the other.
+//! Lines of the product that a safety argument names, each taken away by itself.
+
+mod acceptor;
+mod campaign;
+mod participants;
+mod peer;
+mod records;
 
 use super::row::Bug;
 
+/// Rows of one file: the rule, the line, and what stands there without it; where universes do not
+/// see it, in brackets, what does.
+macro_rules! lines {
+    (
+        $file:literal:
+        $($rule:literal: $line:literal => $without:literal $([$elsewhere:literal])?,)+
+    ) => {
+        &[$(
+            $crate::bugs::row::Bug {
+                name: $rule,
+                does: "",
+                source: concat!("" $(, $elsewhere)?),
+                edits: &[$crate::bugs::row::edit($file, $line, $without)],
+            },
+        )+]
+    };
+}
+use lines;
+
 /// Every one of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
-    [].into_iter()
+    [acceptor::LINES, campaign::LINES, peer::LINES, records::LINES, participants::LINES]
+        .into_iter()
+        .flatten()
+        .copied()
+        .flatten()
 }

@@ -55,6 +55,14 @@ impl Edit {
     }
 }
 
+impl Edit {
+    /// What is taken away, without what is there to find it by.
+    pub(super) fn taken(&self) -> &'static str {
+        let inner = self.line.split_once('«').and_then(|(_, rest)| rest.split_once('»'));
+        inner.map_or(self.line, |(inner, _)| inner)
+    }
+}
+
 impl Bug {
     /// Whether it stands in the table of lines reviewed.
     pub(super) fn is_reviewed(&self) -> bool {

@@ -11,7 +11,8 @@ use synod_machine::{
     Timestamp,
 };
 use synod_paxos::{
-    Ballot, Decree, Envelope, Epoch, Input, Life, Message, NodeId, Output, Peer, Role, Slot, Tick,
+    Ballot, BarrierId, Decree, Envelope, Epoch, Input, Life, Message, NodeId, Output, Peer, Role,
+    Slot, Tick,
 };
 
 use crate::{
@@ -22,12 +23,16 @@ use crate::{
 /// Between two looks at a leader's open slots.
 const LOOK_EVERY_STEPS: u64 = 64;
 
+/// Between two looks at a read that arrives.
+const LOOK_EVERY_READS: u64 = 16;
+
 /// What was asked and begun last.
 #[derive(Debug, Default)]
 pub(crate) struct WhatIf {
     /// The last round in which each reign asked to be confirmed.
     rounds: BTreeMap<Ballot, u64>,
     steps: u64,
+    reads: u64,
     /// The reign that last started in the log.
     reign: Reign,
 }
@@ -73,8 +78,33 @@ impl WhatIf {
         Ok(())
     }
 
+    /// A linearizable read arrives at a node that leads. Answers to what was asked before it came
+    /// say nothing about it, and may come at once.
+    pub(crate) fn reads(&mut self, ghost: &Ghost, peer: &Peer, node: NodeId, now: Tick) -> Checked {
+        let Role::Leading { ballot, .. } = peer.role() else { return Ok(()) };
+        let Some(round) = self.rounds.get(&ballot).copied() else { return Ok(()) };
+        self.reads += 1;
+        if !self.reads.is_multiple_of(LOOK_EVERY_READS) {
+            return Ok(());
+        }
+        let (id, mut copy, mut out) = (BarrierId(u64::MAX), peer.clone(), Output::default());
+        copy.step(now, Input::ReadBarrier(id), &mut out);
+        for from in ghost.nodes().filter(|other| *other != node).map(Life::first) {
+            let message = Message::Confirmed { ballot, round };
+            let word = Envelope { from, to: node, epoch: Epoch::FIRST, message };
+            copy.step(now, Input::Deliver(word), &mut out);
+        }
+        demand!(
+            ghost.quorum() == 1 || out.barriers.iter().all(|barrier| barrier.id != id),
+            "E2",
+            "{node} at {ballot} would confirm a read by answers to round {round}, asked before it"
+        );
+        Ok(())
+    }
+
     /// A node has taken a step. Where its reign has a slot open, a higher ballot may have chosen
-    /// something else there; the reign ends with the word that says so.
+    /// something else there; the reign ends with the word that says
+    /// so, or the snapshot that covers it.
     pub(crate) fn stepped(
         &mut self,
         ghost: &Ghost,
@@ -83,6 +113,12 @@ impl WhatIf {
         now: Tick,
     ) -> Checked {
         let Role::Leading { ballot, .. } = peer.role() else { return Ok(()) };
+        demand!(
+            peer.promised() == ballot,
+            "D2",
+            "{node} leads at {ballot} and has promised {}",
+            peer.promised()
+        );
         self.steps += 1;
         if !self.steps.is_multiple_of(LOOK_EVERY_STEPS) {
             return Ok(());
@@ -100,21 +136,29 @@ impl WhatIf {
         let message = Message::Learned { decrees: vec![(slot, other)], chosen_upto: Slot::ZERO };
         let from = Life::first(from);
         let word = Envelope { from, to: node, epoch: Epoch::FIRST, message };
-        let mut copy = peer.clone();
-        copy.step(now, Input::Deliver(word), &mut Output::default());
-        let leads_on = matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot);
-        demand!(
-            !leads_on,
-            "C4",
-            "{node} would lead on at {ballot}, and slot {slot} is chosen with another's decree"
-        );
+        for input in [Input::Deliver(word), Input::Installed(slot)] {
+            let mut copy = peer.clone();
+            copy.step(now, input.clone(), &mut Output::default());
+            let leads_on = matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot);
+            demand!(
+                !leads_on,
+                "C4",
+                "{node} would lead on at {ballot} over its open slot {slot} after {input:?}"
+            );
+        }
         Ok(())
     }
 
     /// A request is applied by `machine`. A fence of the reign before may come behind the start of
     /// a new one, adopted from an acceptor that alone had it: it is overruled.
     pub(crate) fn applied(&mut self, request: &Request, machine: &Machine) -> Checked {
-        let Command::LeaderStart { .. } = request.command else { return Ok(()) };
+        let Command::LeaderStart { reign } = request.command else { return Ok(()) };
+        demand!(
+            machine.reign() >= reign,
+            "F3",
+            "{reign:?} has begun, and the log knows {:?}",
+            machine.reign()
+        );
         let before = std::mem::replace(&mut self.reign, machine.reign());
         let Some((session, _, renewals)) = machine.live_sessions().next() else { return Ok(()) };
         if before == machine.reign() {

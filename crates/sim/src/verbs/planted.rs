@@ -14,9 +14,13 @@ pub(crate) fn planted(words: &[&str]) -> Result<bool, String> {
     }
     let quick = flags.has("--quick");
     let seeds = flags.value("--seeds")?.unwrap_or(bugs::hunt::SEEDS);
+    let writes = flags.has("--write");
     let words = flags.rest()?;
     let report = bugs::catch_all(&words, quick, seeds).map_err(|error| error.to_string())?;
     print!("{report}");
+    if writes {
+        bugs::write(&report).map_err(|error| error.to_string())?;
+    }
     Ok(report.survivors() == 0)
 }
 

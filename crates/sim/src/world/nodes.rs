@@ -236,10 +236,14 @@ impl World {
         }
         self.calls += 1;
         let client = ClientId(self.calls);
+        let now = self.now_us;
         let Some(up) = &mut self.node(id).up else { return Ok(()) };
         up.calls.insert(client, (caller, call));
+        let tick = up.tick(now);
         if matches!(ask.call, door::Call::Read { freshness: door::Freshness::Linearizable, .. }) {
-            self.watch.succession.reads(client);
+            let peer =
+                self.nodes[usize::from(id.get()) - 1].up.as_ref().map(|up| up.replica.peer());
+            self.watch.reads(client, peer, id, tick)?;
         }
         if let (Caller::Participant(_), door::Call::Submit(request)) = (caller, &ask.call) {
             self.watch.participant_asks(&request.command);

@@ -1,0 +1,84 @@
+//! The rules of owners and participants: `machine/src/owner.rs`, `owner/numbers.rs` and `branch/`.
+
+use super::{super::row::Bug, lines};
+
+pub(super) const LINES: &[&[Bug]] = &[
+    lines! { "machine/src/owner.rs":
+        "votes count while it votes": "if «self.phase != Phase::Voting» {" => "false",
+        "the first vote counts": "if «branch.vote.is_some()» {" => "false",
+        "a no ends it":
+            "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}",
+        "nobody is missing": "branch.vote?" => "branch.vote.unwrap_or(Stance::ReadOnly)",
+        "no commit over a no": "Stance::No | Stance::Unknown => «return None»" => "{}",
+        "a proposal is noted": "self.phase = Phase::Proposed;" => "",
+        "after a proposal the log is asked":
+            "return GivenUp::AskTheLog(Command::Decide { txn: self.txn, outcome });" =>
+            "drop(outcome); self.phase = Phase::Aborted;",
+        "nobody acts on what is not decided":
+            "Verdict::InProgress | Verdict::Retired => «return»" => "Phase::Aborted",
+        "nobody is told while it is open":
+            "Phase::Voting | Phase::Proposed => «return Vec::new()»" =>
+            "(Verdict::Aborted, |_| true)",
+    },
+    lines! { "machine/src/owner/numbers.rs":
+        "a number is used once":
+            "self.next = n.checked_add(1).expect(\"2^64 transactions cannot be counted\");" => "",
+        "open numbers are not retired":
+            "self.open.first().copied().unwrap_or(self.next)" => "self.next",
+    },
+    lines! { "machine/src/branch/branches.rs":
+        "the same prepare and no other": "branch.work == work" => "true"
+            ["branch/tests.rs (machine): a repeated prepare hears the same vote"],
+        "a repeated yes waits for the first":
+            "return out.durably.then_say(asker, yes)" => "return out.at_once.push((asker, yes))",
+        "a key is locked by one": "if let Some((by, key)) = «self.locks.conflict(txn, work)» {" =>
+            "None::<(TxnId, Bytes)>",
+        "guards hold at the prepare": "match «first_failing(&work.guards, read)» {" =>
+            "{ drop(read); None }",
+        "what is over is not promised": "if let Some(reason) = «self.ended.refusal(txn)» {" =>
+            "None::<NoReason>",
+        "a promise is on disk":
+            "out.durably.write(Write::Prepared { txn, work: work.clone() });" => "",
+        "locks are taken": "self.locks.take(txn, &work);" => "",
+        "a commit ends its branch on disk":
+            "self.mutate(work.mutations, read, &mut out.durably);\n            \
+             «out.durably.write(Write::Ended { txn });»" => "",
+        "a commit does its work": "self.mutate(work.mutations, read, &mut out.durably);" =>
+            "drop((work, read));",
+        "a commit is noted": "self.ended.apply(txn, &mut out.durably);" => "",
+        "not found is not done": "else if «!self.ended.applied(txn)» {" => "false",
+        "a commit is acknowledged when it is durable":
+            "out.durably.then_acknowledge(txn);\n        if let Some(asker) = asker {\n            \
+             «out.durably.then_say(asker, Said::Finished);»" =>
+            "out.at_once.push((asker, Said::Finished));",
+        "what is applied is not rolled back": "if «self.ended.applied(txn)» {" => "false"
+            ["branch/tests.rs (machine): an abort of an applied branch is an alarm"],
+        "a rollback ends its branch on disk":
+            "if self.release(txn).is_some() {\n            \
+             «out.durably.write(Write::Ended { txn });»" => "",
+        "an abort may overtake its prepare": "self.ended.bury(txn, NoReason::Ended);" => "",
+        "in progress is no verdict": "Verdict::InProgress => «refuse(asker, &mut out)»" =>
+            "self.roll_back(asker, txn, &mut out)",
+        "promises come back with their locks": "branches.hold(now, *txn, work.clone());" =>
+            "let _ = (now, txn, work);",
+    },
+    lines! { "machine/src/branch/ended.rs":
+        "an applied number is on disk":
+            "durably.write(Write::Run { session, first: grown.first, last: Some(grown.last) });" =>
+            "",
+        "applied numbers come back": "applied.restore(session, first, last);" =>
+            "let _ = (first, last);",
+        "an applied number is over": "let over = «self.applied(txn)»" => "false",
+        "below the floor all is over": "«txn.n < floor» ||" => "{ let _ = floor; false }"
+            ["branch/tests.rs (machine): applied numbers are bounded"],
+        "a forgotten session is over": "|| «txn.session < self.sessions_below»" => "false"
+            ["branch/tests.rs (machine): applied numbers are bounded"],
+    },
+    lines! { "machine/src/branch/locks.rs":
+        "who writes holds alone":
+            "Lock::Written(by) => «Some(*by)»,\n                Lock::Guarded(by) if writes" =>
+            "{ let _ = by; None }",
+        "who is guarded is not written":
+            "by.iter().find(|by| **by != txn).copied()" => "None",
+    },
+];

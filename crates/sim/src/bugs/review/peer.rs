@@ -1,0 +1,85 @@
+//! `paxos/src/peer.rs` and `paxos/src/peer/`.
+
+use super::{super::row::Bug, lines};
+
+pub(super) const LINES: &[&[Bug]] = &[
+    lines! { "paxos/src/peer.rs":
+        "what the log settled is known": "learner.settle(durable.chosen_upto);" => "",
+        "no votes where the state is":
+            "filter(|(slot, _)| «*slot > applied»)" => "{ let _ = slot; true }",
+        "votes come back from the disk":
+            "acceptor.recall(slot, Vote { ballot, decree });" => "drop((ballot, decree));",
+        "known decrees come back from the disk":
+            "Record::Chosen { decree } => «learner.recall(slot, decree)»" => "drop(decree)",
+        "faults come back from the disk":
+            "Record::Faulty => «acceptor.recall_faulty(slot)»" => "drop(slot)",
+        "where the log begins comes back": "trimmed: «durable.trimmed»" => "Slot::ZERO",
+        "inherited slots go first": "proposer.is_caught_up()" => "true",
+        "proposals keep to the window": "proposer.next <= self.window_end()" => "true",
+        "a leader without a quorum takes nothing":
+            "«self.has_quorum()»\n            && proposer.is_caught_up()" => "true",
+    },
+    lines! { "paxos/src/peer/phase1.rs":
+        "a ballot above the own promise":
+            "self.acceptor.promised().max(heard).raised_by(self.voice.life())" =>
+            "heard.raised_by(self.voice.life())",
+        "a lower ballot is refused":
+            "if !self.acceptor.promise(ballot, out) {\n            \
+             return self.refuse(ballot, out);\n        }" =>
+            "self.acceptor.promise(ballot, out);",
+        "a promise ends a lower reign":
+            "if newer {\n            «self.yield_to(now, ballot, out);»" => "",
+        "a refusal waits for its promise":
+            "self.voice.seal(out, ballot.owner().node, Message::Refused { ballot, promised });" =>
+            "self.voice.say(out, ballot.owner().node, Message::Refused { ballot, promised });",
+        "a repeated prepare waits for its ballot":
+            "let holds = self.acceptor.held(first);\n        \
+             «self.voice.seal(out, to, Message::Prepare { ballot, first, holds });»" =>
+            "self.voice.say(out, to, Message::Prepare { ballot, first, holds });",
+        "a promise is for its ballot": "campaign.ballot != ballot" => "false",
+    },
+    lines! { "paxos/src/peer/phase2.rs":
+        "no own vote where it is lost": "«slot > settled» && self" => "true",
+        "an accept below the promise is refused":
+            "if ballot < self.acceptor.promised() {\n            \
+             return self.refuse(ballot, out);\n        }" => "",
+        "no vote on what is chosen": "if «slot <= settled» {" => "false",
+        "no vote on what is known":
+            "if let Some(decree) = «self.learner.known(slot)» {" => "None::<&Decree>",
+        "a vote ends a lower reign":
+            "if newer {\n                «self.yield_to(now, ballot, out);»" => "",
+        "a vote is for its ballot": "proposer.ballot != ballot" => "false",
+        "a read sees what was inherited":
+            "proposer.inherited.max(chosen_upto)" => "{ let _ = proposer.inherited; chosen_upto }",
+        "a read sees what is chosen":
+            "proposer.inherited.max(chosen_upto)" => "{ let _ = chosen_upto; proposer.inherited }",
+        "who promised above confirms nothing":
+            "self.acceptor.promised() <= ballot" => "true",
+        "a confirmation is for its ballot": "proposer.ballot == ballot" => "true",
+    },
+    lines! { "paxos/src/peer/learning.rs":
+        "a reign ends over another decree":
+            "!proposer.agrees(slot, &decree)" => "{ proposer.agrees(slot, &decree); false }",
+        "a learned decree is written":
+            "out.durably.write(Write::Chosen { slot, decree });" => "drop(decree);",
+        "the vote is that decree": "vote.decree == decree" => "true",
+        "what is chosen is no vote any more": "self.acceptor.forget(slot);" => "",
+        "only what is known is told":
+            "let upto = «upto.min(self.learner.upto())»;" => "upto",
+        "what is trimmed is not told": "if «first <= self.trimmed» {" => "false",
+    },
+    lines! { "paxos/src/peer/trimming.rs":
+        "only what is chosen is trimmed":
+            "self.cover.by_quorum(&self.config.members).min(self.learner.upto())" =>
+            "self.cover.by_quorum(&self.config.members)",
+        "an old snapshot changes nothing": "if «upto <= self.learner.upto()» {" => "false",
+        "an install ends a reign that is open below":
+            "matches!(&self.reign, Reign::Leading(proposer) if proposer.is_open_below(upto))" =>
+            "false",
+        "an install ends the votes below": "self.acceptor.forget_upto(upto);" => "",
+        "a log begins no earlier than it did": "if «upto > self.trimmed» {" => "true",
+    },
+    lines! { "paxos/src/peer/vitals.rs":
+        "a leader without a quorum ends": "if «lost» || stuck" => "{ let _ = lost; false }",
+    },
+];

@@ -1,0 +1,104 @@
+//! The transaction rules of the log: `machine/src/machine.rs`, `machine/decide.rs`,
+//! `transactions.rs` and `participants.rs`.
+
+use super::{super::row::Bug, lines};
+
+pub(super) const LINES: &[&[Bug]] = &[
+    lines! { "machine/src/machine.rs":
+        "a reply is kept": "self.sessions.keep(id, reply.clone());" => "",
+        "a reign that begins is noted": "self.reign = self.reign.max(reign);" => "let _ = reign;",
+        "who comes late hears what stands":
+            "verdict => «Reply::Verdict(verdict)»" => "{ let _ = verdict; Reply::Rejected(late) }",
+    },
+    lines! { "machine/src/machine/decide.rs":
+        "no decision for a session yet to come":
+            "if «self.sessions.standing(txn.session) == Standing::Unopened» {" => "false"
+            ["forgetting.rs and verdicts.rs (machine)"],
+        "only the owner commits": "for_the_owner && own != txn.session" => "{ let _ = own; false }"
+            ["verdicts.rs (machine): the owner alone commits"],
+        "the first verdict stands":
+            "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            \
+             stands" => "Verdict::InProgress",
+        "a yes of another store is none":
+            "self.participants.lost_vote(&parts).cloned()" => "None::<ParticipantName>",
+        "guards hold at the commit": "self.keys.failing(&multi.guards).is_some()" => "false",
+        "a commit writes what rode with it":
+            "self.keys.multi(multi, &mut self.revision);" => "drop(multi);",
+        "a commit is recorded": "self.transactions.commit(txn, parts, self.clock.now);" =>
+            "drop(parts);",
+        "an abort is recorded": "self.transactions.abort(txn, cause, self.clock.now);" =>
+            "drop(cause);",
+        "a fence is of this reign": "guard.reign == self.reign" => "true",
+        "a fence is of a silent session": "Some(guard.renewals) == renewals" =>
+            "renewals.is_some()",
+        "an end fences": "self.transactions.fence(session, self.clock.age);" => "",
+        "an acknowledgement counts":
+            "for txn in txns {\n            «self.transactions.ack(*txn, participant);»" =>
+            "let _ = txn;",
+    },
+    lines! { "machine/src/transactions.rs":
+        "what is on record is not past the horizon": "past && !self.records.contains(&txn)" =>
+            "past",
+        "past the horizon nothing is told": "return Verdict::Retired;" =>
+            "return Verdict::Aborted;",
+        "a record is the verdict":
+            "if let Some(record) = «self.records.get(&txn)» {\n            return" =>
+            "self.records.get(&txn).filter(|_| false)",
+        "a committed number is committed":
+            "if «self.committed.contains(txn)» {\n            return" => "false",
+        "an ended session aborts": "standing == Standing::Ended || txn.n < lwm" => "txn.n < lwm",
+        "a retired number aborts": "txn.n < lwm" => "{ let _ = lwm; false }",
+        "a commit counts": "marks.commits = marks.commits.saturating_add(1)" =>
+            "{ let _ = marks; }",
+        "parts are waited for":
+            "self.unacked.entry(part.participant.clone()).or_default().insert(txn);" => "",
+        "a commit record stands":
+            "self.records.insert(txn, Record { at: now, decision });" => "drop((now, decision));",
+        "an abort record stands":
+            "self.records.insert(txn, Record { at: now, decision: Decision::Aborted(cause) });" =>
+            "drop((cause, now));",
+        "who acknowledged twice did once": "if «!waiting.remove(&txn)» {" =>
+            "{ waiting.remove(&txn); false }",
+        "the last acknowledgement keeps the number":
+            "self.records.remove(&txn);\n            «self.acknowledged(txn);»" => "",
+        "retire leaves its mark":
+            "self.mark(session, |marks| marks.lwm = marks.lwm.max(below));" =>
+            "",
+        "a mark never falls": "marks.lwm.max(below)" => "below",
+        "only aborts are dropped": "|(_, record)| «aborted(record)»" => "{ let _ = record; true }",
+        "a session that committed is not vacuous":
+            "marks.runs == 0 && marks.commits == 0 && marks.forgotten == 0" =>
+            "{ let _ = marks; true }",
+        "what is not old is kept": "now.since(at) >= HORIZON_MS" => "now >= at",
+        "what is unacknowledged is kept":
+            "if let Some(Marks { commits: 0, ended_at: Some(at), .. }) = \
+             self.marks.get(&session) {\n            \
+             self.queue.insert((*at, session));\n        }" =>
+            "if let Some(Marks { ended_at: Some(at), .. }) = self.marks.get(&session) {\n\
+             self.queue.insert((*at, session)); }",
+        "an acknowledged number is kept": "self.committed.insert(txn);" => "",
+        "only what is decided is news": "*verdict != Verdict::InProgress" => "true",
+        "every commit that waits is news":
+            "!named.contains(txn)" => "{ let _ = txn; false }",
+        "who waits follows from the records":
+            "self.unacked.entry(participant.clone()).or_default().insert(*txn);" =>
+            "let _ = (participant, txn);",
+        "every part has acknowledged": "parts.iter().all(|(_, acked)| *acked)" =>
+            "{ let _ = parts; true }",
+        "a part acknowledges for itself": "*acked |= part == participant;" =>
+            "{ let _ = part; *acked = true; }",
+        "sessions that may commit are not joined":
+            "!live && self.marks.range(gap).next().is_none()" => "{ let _ = (live, gap); true }"
+            ["forgetting.rs (machine): retired runs past their limit"],
+    },
+    lines! { "machine/src/clock.rs":
+        "time never runs backwards": "self.now = self.now.max(stamp);" => "self.now = stamp;"
+            ["clock.rs (machine): a leap ages the log by an hour at most"],
+        "a leap ages the log little": "step.min(LEAP_MS)" => "step"
+            ["clock.rs (machine): a leap ages the log by an hour at most"],
+    },
+    lines! { "machine/src/participants.rs":
+        "a store is known by its incarnation": "*now == part.incarnation" =>
+            "{ let _ = now; true }",
+    },
+];
