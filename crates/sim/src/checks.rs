@@ -126,10 +126,11 @@ impl Watch {
         acceptor::spoken(&self.ghost, envelope)?;
         agreement::spoken(&mut self.ghost, envelope)?;
         self.leadership.spoken(&self.ghost, envelope)?;
-        if let Message::Promise { ballot, .. } = &envelope.message
-            && self.leadership.has_promises(*ballot)
-        {
-            self.succession.promised(*ballot);
+        if let Message::Promise { ballot, page } = &envelope.message {
+            self.order.tells(envelope.from.node, page.chosen_upto)?;
+            if self.leadership.has_promises(*ballot) {
+                self.succession.promised(*ballot);
+            }
         }
         Ok(())
     }

@@ -127,6 +127,14 @@ impl Order {
         Ok(())
     }
 
+    /// A node promises, and tells up to where it knows what is chosen: no further than it does. Who
+    /// takes its word for more leaves slots alone that nobody can tell the decrees of.
+    pub(crate) fn tells(&self, node: NodeId, upto: Slot) -> Checked {
+        let knows = self.marks.get(&node).map_or(Slot::ZERO, |marks| marks.chosen);
+        demand!(upto <= knows, "B7", "{node} tells of {upto} as known, and knows up to {knows}");
+        Ok(())
+    }
+
     fn hash(&self, slot: Slot) -> Option<StateHash> {
         self.hashes.get(usize::try_from(slot.get()).ok()?).copied()
     }
