@@ -16,6 +16,9 @@ pub(crate) fn planted(words: &[&str]) -> Result<bool, String> {
     let seeds = flags.value("--seeds")?.unwrap_or(bugs::hunt::SEEDS);
     let writes = flags.has("--write");
     let words = flags.rest()?;
+    if writes && (quick || !words.is_empty()) {
+        return Err("--write: the page has every row, from five places on".to_owned());
+    }
     let report = bugs::catch_all(&words, quick, seeds).map_err(|error| error.to_string())?;
     print!("{report}");
     if writes {
