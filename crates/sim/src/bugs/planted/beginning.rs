@@ -73,6 +73,16 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
+        name: "lost told as known",
+        does: "an acceptor whose snapshots decayed says that it can tell what it trimmed",
+        source: "first written so: nobody proposed in those slots, and nobody knew what they hold",
+        edits: &[edit(
+            "paxos/src/acceptor.rs",
+            "let (chosen_upto, settled) = («learner.upto()», learner.settled());",
+            "learner.settled()",
+        )],
+    },
+    Bug {
         name: "snapshot installed in the machine alone",
         does: "the machine is replaced, and the peer does not hear of it",
         source: "nexi-lab/nexus#4215: the snapshot and what Raft knows of it are two writes",
