@@ -7,7 +7,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "votes count while it votes": "if «self.phase != Phase::Voting» {" => "false",
         "the first vote counts": "if «branch.vote.is_some()» {" => "false",
         "a no ends it":
-            "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}",
+            "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}"
+            ["`a_late_yes_does_not_revive_a_transaction` (machine)"],
         "nobody is missing": "branch.vote?" => "branch.vote.unwrap_or(Stance::ReadOnly)",
         "no commit over a no": "Stance::No | Stance::Unknown => «return None»" => "{}",
         "a proposal is noted": "self.phase = Phase::Proposed;" => "",
@@ -15,16 +16,19 @@ pub(super) const LINES: &[&[Bug]] = &[
             "return GivenUp::AskTheLog(Command::Decide { txn: self.txn, outcome });" =>
             "drop(outcome); self.phase = Phase::Aborted;",
         "nobody acts on what is not decided":
-            "Verdict::InProgress | Verdict::Retired => «return»" => "Phase::Aborted",
+            "Verdict::InProgress | Verdict::Retired => «return»" => "Phase::Aborted"
+            ["`an_owner_that_has_proposed_asks_the_log_before_it_aborts` (machine)"],
         "nobody is told while it is open":
             "Phase::Voting | Phase::Proposed => «return Vec::new()»" =>
-            "(Verdict::Aborted, |_| true)",
+            "(Verdict::Aborted, |_| true)"
+            ["`an_owner_that_has_proposed_asks_the_log_before_it_aborts` (machine)"],
     },
     lines! { "machine/src/owner/numbers.rs":
         "a number is used once":
             "self.next = n.checked_add(1).expect(\"2^64 transactions cannot be counted\");" => "",
         "open numbers are not retired":
-            "self.open.first().copied().unwrap_or(self.next)" => "self.next",
+            "self.open.first().copied().unwrap_or(self.next)" => "self.next"
+            ["`retiring_stops_at_the_oldest_open_transaction` (machine)"],
     },
     lines! { "machine/src/branch/branches.rs":
         "the same prepare and no other": "branch.work == work" => "true"
@@ -46,7 +50,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a commit does its work": "self.mutate(work.mutations, read, &mut out.durably);" =>
             "drop((work, read));",
         "a commit is noted": "self.ended.apply(txn, &mut out.durably);" => "",
-        "not found is not done": "else if «!self.ended.applied(txn)» {" => "false",
+        "not found is not done": "else if «!self.ended.applied(txn)» {" => "false"
+            ["`an_unsynced_prepare_is_lost_with_its_locks` (machine)"],
         "a commit is acknowledged when it is durable":
             "out.durably.then_acknowledge(txn);\n        if let Some(asker) = asker {\n            \
              «out.durably.then_say(asker, Said::Finished);»" =>
@@ -56,7 +61,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a rollback ends its branch on disk":
             "if self.release(txn).is_some() {\n            \
              «out.durably.write(Write::Ended { txn });»" => "",
-        "an abort may overtake its prepare": "self.ended.bury(txn, NoReason::Ended);" => "",
+        "an abort may overtake its prepare": "self.ended.bury(txn, NoReason::Ended);" => ""
+            ["`a_prepare_after_its_abort_is_refused` (machine)"],
         "in progress is no verdict": "Verdict::InProgress => «refuse(asker, &mut out)»" =>
             "self.roll_back(asker, txn, &mut out)",
         "promises come back with their locks": "branches.hold(now, *txn, work.clone());" =>

@@ -26,7 +26,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a lower ballot is refused":
             "if !self.acceptor.promise(ballot, out) {\n            \
              return self.refuse(ballot, out);\n        }" =>
-            "self.acceptor.promise(ballot, out);",
+            "self.acceptor.promise(ballot, out);"
+            ["`a_lower_prepare_is_refused` (paxos)"],
         "a promise ends a lower reign":
             "if newer {\n            «self.yield_to(now, ballot, out);»" => "",
         "a refusal waits for its promise":
@@ -39,20 +40,24 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a promise is for its ballot": "campaign.ballot != ballot" => "false",
     },
     lines! { "paxos/src/peer/phase2.rs":
-        "no own vote where it is lost": "«slot > settled» && self" => "true",
+        "no own vote where it is lost": "«slot > settled» && self" => "true"
+            ["`a_leader_that_lost_what_was_chosen_has_the_others_choose_it_again` (paxos)"],
         "an accept below the promise is refused":
             "if ballot < self.acceptor.promised() {\n            \
              return self.refuse(ballot, out);\n        }" => "",
         "no vote on what is chosen": "if «slot <= settled» {" => "false",
         "no vote on what is known":
-            "if let Some(decree) = «self.learner.known(slot)» {" => "None::<&Decree>",
+            "if let Some(decree) = «self.learner.known(slot)» {" => "None::<&Decree>"
+            ["`no_vote_is_cast_where_a_decree_is_known_to_be_chosen` (paxos)"],
         "a vote ends a lower reign":
             "if newer {\n                «self.yield_to(now, ballot, out);»" => "",
         "a vote is for its ballot": "proposer.ballot != ballot" => "false",
         "a read sees what was inherited":
-            "proposer.inherited.max(chosen_upto)" => "{ let _ = proposer.inherited; chosen_upto }",
+            "proposer.inherited.max(chosen_upto)" => "{ let _ = proposer.inherited; chosen_upto }"
+            ["`a_new_leader_inherits_what_was_acknowledged` (paxos)"],
         "a read sees what is chosen":
-            "proposer.inherited.max(chosen_upto)" => "{ let _ = chosen_upto; proposer.inherited }",
+            "proposer.inherited.max(chosen_upto)" => "{ let _ = chosen_upto; proposer.inherited }"
+            ["`a_read_barrier_takes_one_round_and_covers_what_was_chosen` (paxos)"],
         "who promised above confirms nothing":
             "self.acceptor.promised() <= ballot" => "true",
         "a confirmation is for its ballot": "proposer.ballot == ballot" => "true",
@@ -72,12 +77,14 @@ pub(super) const LINES: &[&[Bug]] = &[
         "only what is chosen is trimmed":
             "self.cover.by_quorum(&self.config.members).min(self.learner.upto())" =>
             "self.cover.by_quorum(&self.config.members)",
-        "an old snapshot changes nothing": "if «upto <= self.learner.upto()» {" => "false",
+        "an old snapshot changes nothing": "if «upto <= self.learner.upto()» {" => "false"
+            ["`an_old_snapshot_changes_nothing` (paxos)"],
         "an install ends a reign that is open below":
             "matches!(&self.reign, Reign::Leading(proposer) if proposer.is_open_below(upto))" =>
             "false",
         "an install ends the votes below": "self.acceptor.forget_upto(upto);" => "",
-        "a log begins no earlier than it did": "if «upto > self.trimmed» {" => "true",
+        "a log begins no earlier than it did": "if «upto > self.trimmed» {" => "true"
+            ["`a_snapshot_that_does_not_reach_the_log_moves_no_beginning` (paxos)"],
     },
     lines! { "paxos/src/peer/vitals.rs":
         "a leader without a quorum ends": "if «lost» || stuck" => "{ let _ = lost; false }",

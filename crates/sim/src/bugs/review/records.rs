@@ -8,7 +8,9 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a reply is kept": "self.sessions.keep(id, reply.clone());" => "",
         "a reign that begins is noted": "self.reign = self.reign.max(reign);" => "let _ = reign;",
         "who comes late hears what stands":
-            "verdict => «Reply::Verdict(verdict)»" => "{ let _ = verdict; Reply::Rejected(late) }",
+            "verdict => «Reply::Verdict(verdict)»" => "{ let _ = verdict; Reply::Rejected(late) }"
+            ["`an_owner_that_resumes_after_its_replies_were_forgotten_is_told_what_stands` \
+             (machine)"],
     },
     lines! { "machine/src/machine/decide.rs":
         "no decision for a session yet to come":
@@ -31,14 +33,16 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a fence is of this reign": "guard.reign == self.reign" => "true",
         "a fence is of a silent session": "Some(guard.renewals) == renewals" =>
             "renewals.is_some()",
-        "an end fences": "self.transactions.fence(session, self.clock.age);" => "",
+        "an end fences": "self.transactions.fence(session, self.clock.age);" => ""
+            ["`an_abort_is_never_refused_for_want_of_room` (machine)"],
         "an acknowledgement counts":
             "for txn in txns {\n            «self.transactions.ack(*txn, participant);»" =>
             "let _ = txn;",
     },
     lines! { "machine/src/transactions.rs":
         "what is on record is not past the horizon": "past && !self.records.contains(&txn)" =>
-            "past",
+            "past"
+            ["`runs_past_the_limit_are_forgotten_but_no_record_is` (machine)"],
         "past the horizon nothing is told": "return Verdict::Retired;" =>
             "return Verdict::Aborted;",
         "a record is the verdict":
@@ -49,7 +53,9 @@ pub(super) const LINES: &[&[Bug]] = &[
         "an ended session aborts": "standing == Standing::Ended || txn.n < lwm" => "txn.n < lwm",
         "a retired number aborts": "txn.n < lwm" => "{ let _ = lwm; false }",
         "a commit counts": "marks.commits = marks.commits.saturating_add(1)" =>
-            "{ let _ = marks; }",
+            "{ let _ = marks; }"
+            ["`an_owner_that_resumes_after_its_replies_were_forgotten_is_told_what_stands` \
+             (machine)"],
         "parts are waited for":
             "self.unacked.entry(part.participant.clone()).or_default().insert(txn);" => "",
         "a commit record stands":
@@ -64,22 +70,28 @@ pub(super) const LINES: &[&[Bug]] = &[
         "retire leaves its mark":
             "self.mark(session, |marks| marks.lwm = marks.lwm.max(below));" =>
             "",
-        "a mark never falls": "marks.lwm.max(below)" => "below",
+        "a mark never falls": "marks.lwm.max(below)" => "below"
+            ["`a_retired_number_cannot_commit` (machine)"],
         "only aborts are dropped": "|(_, record)| «aborted(record)»" => "{ let _ = record; true }",
         "a session that committed is not vacuous":
             "marks.runs == 0 && marks.commits == 0 && marks.forgotten == 0" =>
-            "{ let _ = marks; true }",
+            "{ let _ = marks; true }"
+            ["`an_owner_that_resumes_after_its_replies_were_forgotten_is_told_what_stands` \
+             (machine)"],
         "what is not old is kept": "now.since(at) >= HORIZON_MS" => "now >= at",
         "what is unacknowledged is kept":
             "if let Some(Marks { commits: 0, ended_at: Some(at), .. }) = \
              self.marks.get(&session) {\n            \
              self.queue.insert((*at, session));\n        }" =>
             "if let Some(Marks { ended_at: Some(at), .. }) = self.marks.get(&session) {\n\
-             self.queue.insert((*at, session)); }",
+             self.queue.insert((*at, session)); }"
+            ["`an_unacknowledged_commit_is_never_past_the_horizon` (machine)"],
         "an acknowledged number is kept": "self.committed.insert(txn);" => "",
-        "only what is decided is news": "*verdict != Verdict::InProgress" => "true",
+        "only what is decided is news": "*verdict != Verdict::InProgress" => "true"
+            ["`news_is_what_a_participant_does_not_know` (machine)"],
         "every commit that waits is news":
-            "!named.contains(txn)" => "{ let _ = txn; false }",
+            "!named.contains(txn)" => "{ let _ = txn; false }"
+            ["`a_commit_is_on_record_until_every_part_has_acknowledged` (machine)"],
         "who waits follows from the records":
             "self.unacked.entry(participant.clone()).or_default().insert(*txn);" =>
             "let _ = (participant, txn);",
