@@ -64,7 +64,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "an abort may overtake its prepare": "self.ended.bury(txn, NoReason::Ended);" => ""
             ["`a_prepare_after_its_abort_is_refused` (machine)"],
         "in progress is no verdict": "Verdict::InProgress => «refuse(asker, &mut out)»" =>
-            "self.roll_back(asker, txn, &mut out)",
+            "self.roll_back(asker, txn, &mut out)"
+            ["`a_branch_acts_on_verdicts_only` (machine)"],
         "promises come back with their locks": "branches.hold(now, *txn, work.clone());" =>
             "let _ = (now, txn, work);",
     },
@@ -85,6 +86,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             "Lock::Written(by) => «Some(*by)»,\n                Lock::Guarded(by) if writes" =>
             "{ let _ = by; None }",
         "who is guarded is not written":
-            "by.iter().find(|by| **by != txn).copied()" => "None",
+            "by.iter().find(|by| **by != txn).copied()" => "None"
+            ["`guards_are_checked_and_locked` (machine)"],
     },
 ];
