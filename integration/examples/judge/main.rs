@@ -39,7 +39,7 @@ const CLIENTS: u64 = 6;
 
 /// The deadline of every call while there is trouble: shorter than some takeovers, so that some
 /// calls end unknown.
-const CALL_WITHIN: Duration = Duration::from_millis(1_500);
+const CALL_WITHIN: Duration = Duration::from_millis(250);
 
 /// The deadline of calls once all is well again.
 const LAST_WITHIN: Duration = Duration::from_secs(60);
