@@ -162,41 +162,46 @@ fn an_old_snapshot_changes_nothing() {
     assert_eq!((spoken.writes, stage.peer.chosen_upto()), (vec![], slot(10)));
 }
 
+/// A node that knew slots up to 50 to be chosen, trimmed those up to 40, and lost its state after
+/// 20.
+fn lost_after_20() -> Stage {
+    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
+    Stage::at(3, durable, 20)
+}
+
+/// Its promise to node 2, whose campaign begins with slot 5.
+fn promised_of_what_is_left(reports: Vec<(Slot, Report)>) -> Message {
+    let (first, chosen_upto, lost_upto) = (slot(5), slot(20), slot(50));
+    let page = Page { first, upto: None, chosen_upto, lost_upto, reports };
+    Message::Promise { ballot: ballot(1, 2), page }
+}
+
 /// A promise says of what is trimmed that it is chosen, also when the state above was lost and
 /// begins anew, and then that what with is lost too: silence would be a report of *empty*, and the
 /// campaigner would fill it with nothing.
 #[test]
 fn what_is_trimmed_is_reported_as_chosen_or_lost_and_never_as_empty() {
-    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
-    let mut stage = Stage::at(3, durable, 20);
+    let mut stage = lost_after_20();
     assert_eq!(stage.peer.chosen_upto(), slot(20));
     stage.hear(2, prepare(ballot(1, 2), 5));
-    let (first, chosen_upto, lost_upto) = (slot(5), slot(20), slot(50));
-    let page = Page { first, upto: None, chosen_upto, lost_upto, reports: vec![] };
-    let promised = Message::Promise { ballot: ballot(1, 2), page };
-    assert_eq!(stage.sync().to(2), [&promised]);
+    assert_eq!(stage.sync().to(2), [&promised_of_what_is_left(vec![])]);
 }
 
 /// What it learned since above a gap it can tell, and tells.
 #[test]
 fn what_was_lost_and_learned_again_is_reported() {
-    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
-    let mut stage = Stage::at(3, durable, 20);
+    let mut stage = lost_after_20();
     let decrees = vec![(slot(45), value("told"))];
     stage.hear(3, Message::Learned { decrees, chosen_upto: slot(45) });
     stage.hear(2, prepare(ballot(1, 2), 5));
-    let (first, chosen_upto, lost_upto) = (slot(5), slot(20), slot(50));
     let reports = vec![(slot(45), Report::Chosen { decree: value("told") })];
-    let page = Page { first, upto: None, chosen_upto, lost_upto, reports };
-    let promised = Message::Promise { ballot: ballot(1, 2), page };
-    assert_eq!(stage.sync().to(2), [&promised]);
+    assert_eq!(stage.sync().to(2), [&promised_of_what_is_left(reports)]);
 }
 
 /// Nor does such a node vote where it voted before and the decree is chosen.
 #[test]
 fn a_node_that_lost_its_state_votes_on_nothing_that_was_chosen() {
-    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
-    let mut stage = Stage::at(3, durable, 20);
+    let mut stage = lost_after_20();
     let heard = stage.hear(2, accept(ballot(1, 2), 45, "other", 0));
     assert_eq!(heard.writes, []);
     let heard = stage.hear(2, accept(ballot(1, 2), 51, "next", 0));
@@ -281,8 +286,7 @@ fn a_state_that_is_ahead_of_its_log_is_told_to_the_log() {
 /// seed 973): it takes it, the log begins where it did, and it still wants more.
 #[test]
 fn a_snapshot_that_does_not_reach_the_log_moves_no_beginning() {
-    let durable = Durable { trimmed: slot(40), chosen_upto: slot(50), ..Durable::default() };
-    let mut stage = Stage::at(3, durable, 20);
+    let mut stage = lost_after_20();
     let spoken = stage.step(Input::Installed(slot(30)));
     assert_eq!(spoken.writes, []);
     assert_eq!((stage.peer.chosen_upto(), stage.peer.trimmed()), (slot(30), slot(40)));

@@ -103,8 +103,8 @@ impl WhatIf {
     }
 
     /// A node has taken a step. Where its reign has a slot open, a higher ballot may have chosen
-    /// something else there; the reign ends with the word that says
-    /// so, or the snapshot that covers it.
+    /// something else there; the reign ends with the word that says so, or the snapshot that covers
+    /// it.
     pub(crate) fn stepped(
         &mut self,
         ghost: &Ghost,
