@@ -59,7 +59,7 @@ async fn measure() -> Result<serde_json::Value, BenchError> {
     let loaded = stage.rss_kib();
     let takeovers = takeover::takeovers(&mut stage, KILLS).await?;
     Ok(serde_json::json!({
-        "schema": "synod.bench.first/1",
+        "schema": "synod.bench.first/2",
         "nodes": NODES,
         "idle_rss_kib": idle,
         "idle_cpu_per_node": idle_cpu,
