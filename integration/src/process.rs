@@ -126,6 +126,9 @@ pub fn run(args: &[&str]) -> Finished {
     Run::of(args).finish()
 }
 
+/// By what an environment wishes for colours or against them.
+const COLOURS: [&str; 5] = ["CI", "CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "TERM"];
+
 /// A command to be run to its end, in surroundings of its own.
 #[derive(Debug)]
 pub struct Run {
@@ -134,12 +137,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// `synod ARGS`, with nothing of this process's own `SYNOD_*` environment.
+    /// `synod ARGS`, with nothing of what this process's own environment would tell it: no
+    /// `SYNOD_*`, nothing about colours.
     pub fn of(args: &[&str]) -> Run {
         let mut command = Command::new(synod());
         command.args(args);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("SYNOD_") {
+            let told = name.to_string_lossy();
+            if told.starts_with("SYNOD_") || COLOURS.contains(&&*told) {
                 command.env_remove(name);
             }
         }

@@ -113,7 +113,8 @@ fn a_value_is_raw_on_a_pipe_escaped_on_a_terminal_and_whole_in_json() {
     assert_eq!(cluster.tool(&["kv", "ls"]).expect(0).stdout, "k\ta\\n\\x1b[31m\\xff\n");
 }
 
-/// Interfaces §2.2: colour on a terminal, and never when it is not wanted.
+/// Interfaces §2.2: colour on a terminal, and never when it is not wanted. A program that runs under
+/// `CI` was once coloured on a dumb terminal too.
 #[test]
 fn colours_are_for_terminals_that_want_them() {
     let cluster = Cluster::start(&lone());
@@ -121,10 +122,20 @@ fn colours_are_for_terminals_that_want_them() {
     let coloured = "\x1b[1m\x1b[32mHEALTHY\x1b[0m";
     assert!(status().env("TERM", "xterm").on_a_terminal().contains(coloured));
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
-        let plain = status().env("TERM", "xterm").env(name, value).on_a_terminal();
-        assert!(plain.contains("HEALTHY") && !plain.contains('\x1b'), "{name}: {plain:?}");
+        for ci in [false, true] {
+            let mut run = status().env("TERM", "xterm").env(name, value);
+            if ci {
+                run = run.env("CI", "true");
+            }
+            let plain = run.on_a_terminal();
+            assert!(plain.contains("HEALTHY") && !plain.contains('\x1b'), "{name}: {plain:?}");
+        }
     }
     assert!(!status().finish().expect(0).stdout.contains('\x1b'));
+    let always = cluster.tool(&["status", "--color", "always"]).expect(0);
+    assert!(always.stdout.contains(coloured), "{always:#?}");
+    let never = Run::of(&["status", "-c", &cluster.config("client"), "--color", "never"]);
+    assert!(!never.env("TERM", "xterm").on_a_terminal().contains('\x1b'));
 }
 
 /// Interfaces §2.2: `--timeout` is one deadline for the whole command. The file would wait for a

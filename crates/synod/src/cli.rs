@@ -42,6 +42,17 @@ pub(crate) struct Common {
     #[arg(short = 'o', long = "output", global = true, value_name = "FORM")]
     #[arg(env = "SYNOD_OUTPUT", hide_env_values = true, default_value = "text")]
     pub(crate) output: Output,
+    /// When text is coloured; `auto`: on a terminal, unless NO_COLOR or TERM=dumb forbid it
+    #[arg(long = "color", global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) colour: Colour,
+}
+
+/// When text is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
 }
 
 /// How data is printed. Within one schema number fields are only added.

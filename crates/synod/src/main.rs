@@ -1,6 +1,7 @@
 //! The one binary: the node is `synod start`, the tools are the other verbs.
 
 mod cli;
+mod colour;
 mod demo;
 mod exit;
 mod log;
@@ -14,11 +15,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    cli::{Cli, DemoOwner, Verb},
+    cli::{Cli, Colour, DemoOwner, Verb},
     exit::Failure,
 };
 
 fn main() -> ExitCode {
+    // For what the parser itself has to say.
+    colour::decide(Colour::Auto);
     let ended = if std::env::args_os().nth(1).is_some_and(|word| word == DemoOwner::WORD) {
         let owner = DemoOwner::parse_from(std::env::args_os().skip(1));
         log::listen("warn", false);
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
+    colour::decide(cli.common.colour);
     if !matches!(cli.verb, Verb::Start(_)) {
         // A node's own configuration says how much it says.
         log::listen("warn", false);

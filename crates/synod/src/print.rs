@@ -13,8 +13,7 @@ pub(crate) fn lines(text: &str) -> Result<(), Failure> {
     if text.is_empty() || text.ends_with('\n') { Ok(()) } else { bytes(b"\n") }
 }
 
-/// Prints lines with colours, which are left out unless they are wanted: no terminal, `NO_COLOR`
-/// and `TERM=dumb` want none.
+/// Prints lines with colours, which are left out unless they are wanted ([`crate::colour`]).
 pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
     write(&mut anstream::stdout().lock(), text.as_bytes())
 }
