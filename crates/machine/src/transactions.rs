@@ -49,6 +49,8 @@ pub(crate) struct Transactions {
     aborts: u64,
     /// Commits by the parts that they wait for. Follows from `records`.
     unacked: BTreeMap<ParticipantName, BTreeSet<TxnId>>,
+    /// How many commits of each stamp some part has not acknowledged. Follows from `records`.
+    unacked_since: BTreeMap<Timestamp, u64>,
     /// Ended sessions with nothing unacknowledged, the first to be retired first. Follows from
     /// `marks`.
     queue: BTreeSet<(Age, SessionId)>,
@@ -92,6 +94,7 @@ impl Transactions {
             sessions_retired: 0,
             aborts: 0,
             unacked: BTreeMap::new(),
+            unacked_since: BTreeMap::new(),
             queue: BTreeSet::new(),
         }
     }
@@ -126,6 +129,7 @@ impl Transactions {
         }
         let parts = parts.into_iter().map(|part| (part.participant, false)).collect();
         let decision = Decision::Committed(parts);
+        *self.unacked_since.entry(now).or_default() += 1;
         self.records.insert(txn, Record { at: now, decision });
     }
 
@@ -162,10 +166,22 @@ impl Transactions {
         }
         let done = self.records.change(&txn, |record| record.decision.acknowledge(participant));
         if done == Some(true) {
-            self.records.remove(&txn);
+            let record = self.records.remove(&txn);
+            self.waits_no_more(record.map(|record| record.at));
             self.acknowledged(txn);
         }
         true
+    }
+
+    /// One commit of this stamp has been acknowledged by all.
+    fn waits_no_more(&mut self, at: Option<Timestamp>) {
+        let Some(at) = at else { return };
+        if let Some(count) = self.unacked_since.get_mut(&at) {
+            *count -= 1;
+            if *count == 0 {
+                self.unacked_since.remove(&at);
+            }
+        }
     }
 
     /// From here on nothing of this session below `below` can commit; aborts that this says as
@@ -243,6 +259,11 @@ impl Transactions {
         self.unacked.get(participant).map_or(0, |txns| txns.len() as u64)
     }
 
+    /// When the oldest commit was decided that some participant has not acknowledged.
+    pub(crate) fn oldest_unacked(&self) -> Option<Timestamp> {
+        self.unacked_since.first_key_value().map(|(at, _)| *at)
+    }
+
     /// Commits that some participant has not acknowledged, recorded aborts.
     pub(crate) fn records_count(&self) -> (u64, u64) {
         (self.commits(), self.aborts)
@@ -278,6 +299,7 @@ impl Transactions {
             sessions_retired: self.sessions_retired,
             aborts: 0,
             unacked: BTreeMap::new(),
+            unacked_since: BTreeMap::new(),
             queue: BTreeSet::new(),
         }
     }
@@ -304,6 +326,9 @@ impl Transactions {
     /// Finds what follows from the rows.
     fn follow(&mut self) {
         for (txn, record) in self.records.iter() {
+            if record.decision.verdict() == Verdict::Committed {
+                *self.unacked_since.entry(record.at).or_default() += 1;
+            }
             for participant in record.decision.waits_for() {
                 self.unacked.entry(participant.clone()).or_default().insert(*txn);
             }

@@ -59,7 +59,24 @@ impl Lane {
 pub(crate) struct Link {
     pub(crate) identity: Identity,
     pub(crate) name: Name,
-    standing: Mutex<Option<Arc<Standing>>>,
+    tie: Mutex<Tie>,
+}
+
+/// What changes when a connection comes or goes, together.
+#[derive(Debug, Default)]
+struct Tie {
+    standing: Option<Arc<Standing>>,
+    /// Packets that were lost on connections which stand no more.
+    lost_before: u64,
+}
+
+impl Tie {
+    /// Ends the connection that stood, and keeps what it had counted.
+    fn take(&mut self) -> Option<Arc<Standing>> {
+        let former = self.standing.take()?;
+        self.lost_before += former.lost_packets();
+        Some(former)
+    }
 }
 
 /// A connection that stands, with what waits for it. What was not sent goes with it.
@@ -81,6 +98,10 @@ impl Standing {
         }
     }
 
+    fn lost_packets(&self) -> u64 {
+        self.connection.stats().path.lost_packets
+    }
+
     fn queue(&self, lane: Lane) -> &Queue {
         match lane {
             Lane::Control => &self.control,
@@ -92,7 +113,7 @@ impl Standing {
 
 impl Link {
     pub(crate) fn new(identity: Identity, name: Name) -> Link {
-        Link { identity, name, standing: Mutex::new(None) }
+        Link { identity, name, tie: Mutex::default() }
     }
 
     /// Queues a frame while a connection stands; otherwise it is dropped like any lost datagram:
@@ -103,7 +124,7 @@ impl Link {
             error!(peer = %self.name, ?lane, bytes = body.len(), "no frame carries this");
             return house.tally.frames_dropped.add(1);
         }
-        let dropped = match &*self.lock() {
+        let dropped = match &self.lock().standing {
             Some(standing) => standing.queue(lane).push(body),
             None => 1,
         };
@@ -111,18 +132,30 @@ impl Link {
     }
 
     pub(crate) fn rtt(&self) -> Option<Duration> {
-        self.lock().as_ref().map(|standing| standing.connection.rtt())
+        self.lock().standing.as_ref().map(|standing| standing.connection.rtt())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Standing>>> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Packets to the peer that were lost, as QUIC counts them, on all connections there were.
+    pub(crate) fn lost_packets(&self) -> u64 {
+        let tie = self.lock();
+        tie.lost_before + tie.standing.as_ref().map_or(0, |standing| standing.lost_packets())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tie> {
+        self.tie.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes `connection` the one that stands; one that stood before is closed, for the peer that
     /// dialled anew has forgotten it.
     fn install(&self, connection: Connection) -> Arc<Standing> {
         let standing = Arc::new(Standing::new(connection));
-        if let Some(former) = self.lock().replace(Arc::clone(&standing)) {
+        let former = {
+            let mut tie = self.lock();
+            let former = tie.take();
+            tie.standing = Some(Arc::clone(&standing));
+            former
+        };
+        if let Some(former) = former {
             Bye::Replaced.say(&former.connection, "a newer connection took its place");
         }
         standing
@@ -130,12 +163,9 @@ impl Link {
 
     /// Whether it stood until now; it stands no more.
     fn remove(&self, ended: &Arc<Standing>) -> bool {
-        let mut standing = self.lock();
-        let own = standing.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended));
-        if own {
-            *standing = None;
-        }
-        own
+        let mut tie = self.lock();
+        let own = tie.standing.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended));
+        own && tie.take().is_some()
     }
 
     /// Carries frames both ways for as long as the connection stands.

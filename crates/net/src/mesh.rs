@@ -168,6 +168,12 @@ impl Mesh {
         self.shared.links.get(peer)?.rtt()
     }
 
+    /// Packets to a peer that were lost, as QUIC counts them, since the mesh was opened: however
+    /// often the connection was made anew, this never falls.
+    pub fn lost_packets(&self, peer: &Name) -> u64 {
+        self.shared.links.get(peer).map_or(0, |link| link.lost_packets())
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.shared.listener.address()

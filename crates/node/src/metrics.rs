@@ -48,6 +48,11 @@ struct KindLabel {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabel {
+    stage: &'static str,
+}
+
 /// Every metric of a node. Clones count into the same registry.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
@@ -64,15 +69,18 @@ struct Inner {
     slot_trimmed: Whole,
     catch_up_chunks: Whole,
     commit: Histogram,
+    commit_stage: Family<StageLabel, Histogram, fn() -> Histogram>,
     store_sync: Histogram,
     store_size: Whole,
     peer_rtt: Family<PeerLabel, Seconds>,
+    peer_lost_packets: Family<PeerLabel, Counter>,
     request: Family<RequestLabels, Histogram, fn() -> Histogram>,
     requests_in_flight: Whole,
     requests_unknown: Counter,
     requests_refused: Family<ReasonLabel, Counter>,
     sessions: Whole,
     txns_unacked: Whole,
+    txn_oldest: Seconds,
     state_hash_mismatches: Watermark,
     frames_foreign: Family<ReasonLabel, Counter>,
     frames_shed: Counter,
@@ -99,10 +107,12 @@ pub(crate) struct Gauges {
     pub(crate) slot_trimmed: u64,
     pub(crate) catch_up_chunks: u64,
     pub(crate) store_bytes: u64,
-    pub(crate) peer_rtts: Vec<(String, Option<Duration>)>,
+    /// Name, round trip while connected, packets lost.
+    pub(crate) peers: Vec<(String, Option<Duration>, u64)>,
     pub(crate) requests_in_flight: u64,
     pub(crate) sessions: u64,
     pub(crate) txns_unacked: u64,
+    pub(crate) txn_oldest: Duration,
     pub(crate) state_hash_mismatches: u64,
     pub(crate) words_turned_away: u64,
     pub(crate) mesh: Counters,
@@ -147,6 +157,7 @@ impl Metrics {
                 "commit_duration",
                 "From a request at this node's door to its reply, when it was applied",
             ),
+            commit_stage: stages(&mut registry),
             store_sync: histogram(
                 &mut registry,
                 "store_sync_duration",
@@ -154,6 +165,7 @@ impl Metrics {
             ),
             store_size: bytes(&mut registry, "store_size", "The store's file"),
             peer_rtt: seconds(&mut registry, "peer_rtt", "Smoothed round trip to a peer"),
+            peer_lost_packets: lost(&mut registry),
             request: requests(&mut registry),
             requests_in_flight: gauge(&mut registry, "requests_in_flight", "Calls that wait"),
             requests_unknown: counter(
@@ -172,6 +184,7 @@ impl Metrics {
                 "txns_unacked",
                 "Decided transactions that some participant has not acknowledged",
             ),
+            txn_oldest: span(&mut registry, "txn_oldest", "Since the oldest of them was decided"),
             state_hash_mismatches: shown(
                 &mut registry,
                 "state_hash_mismatches",
@@ -242,6 +255,11 @@ impl Metrics {
         self.0.store_sync.observe(took.as_secs_f64());
     }
 
+    /// A batch has come through a stage.
+    pub(crate) fn stage(&self, stage: &'static str, after: Duration) {
+        self.0.commit_stage.get_or_create(&StageLabel { stage }).observe(after.as_secs_f64());
+    }
+
     pub(crate) fn leader_changed(&self) {
         self.0.leader_changes.inc();
     }
@@ -294,6 +312,7 @@ impl Metrics {
         inner.requests_in_flight.set(gauges.requests_in_flight);
         inner.sessions.set(gauges.sessions);
         inner.txns_unacked.set(gauges.txns_unacked);
+        inner.txn_oldest.set(gauges.txn_oldest.as_secs_f64());
         inner.state_hash_mismatches.reach(gauges.state_hash_mismatches);
         inner.words_turned_away.reach(gauges.words_turned_away);
         inner.frames_malformed.reach(gauges.mesh.frames_malformed);
@@ -304,8 +323,9 @@ impl Metrics {
         inner.handshakes_put_off.reach(gauges.mesh.handshakes_put_off);
         inner.handshakes_refused.reach(gauges.mesh.handshakes_refused);
         inner.connections_refused.reach(gauges.mesh.connections_refused);
-        for (peer, rtt) in &gauges.peer_rtts {
+        for (peer, rtt, lost) in &gauges.peers {
             let label = PeerLabel { peer: peer.clone() };
+            Watermark(inner.peer_lost_packets.get_or_create(&label).clone()).reach(*lost);
             match rtt {
                 Some(rtt) => {
                     inner.peer_rtt.get_or_create(&label).set(rtt.as_secs_f64());
@@ -403,9 +423,28 @@ fn histogram(registry: &mut Registry, name: &str, help: &str) -> Histogram {
     metric
 }
 
+fn span(registry: &mut Registry, name: &str, help: &str) -> Seconds {
+    let metric = Seconds::default();
+    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
+    metric
+}
+
 fn seconds(registry: &mut Registry, name: &str, help: &str) -> Family<PeerLabel, Seconds> {
     let metric = Family::default();
     registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
+    metric
+}
+
+fn lost(registry: &mut Registry) -> Family<PeerLabel, Counter> {
+    let metric: Family<PeerLabel, Counter> = Family::default();
+    registry.register("peer_lost_packets", "Packets to a peer that were lost", metric.clone());
+    metric
+}
+
+fn stages(registry: &mut Registry) -> Family<StageLabel, Histogram, fn() -> Histogram> {
+    let metric = Family::new_with_constructor(spans as fn() -> Histogram);
+    let help = "A batch of this leader, stage by stage";
+    registry.register_with_unit("commit_stage_duration", help, Unit::Seconds, metric.clone());
     metric
 }
 
@@ -434,8 +473,9 @@ mod tests {
         metrics.http_refused("slow");
         metrics.request("submit", &Said::Unknown, Some(Duration::from_millis(1)));
         metrics.request("submit", &Said::NotApplied(NotApplied::NoQuorum), None);
-        let peer_rtts = vec![("n2".to_owned(), Some(Duration::from_micros(440)))];
-        metrics.measure(&Gauges { peer_rtts, ..Gauges::default() });
+        metrics.stage("queue", Duration::from_micros(70));
+        let peers = vec![("n2".to_owned(), Some(Duration::from_micros(440)), 3)];
+        metrics.measure(&Gauges { peers, ..Gauges::default() });
         metrics
     }
 

@@ -21,6 +21,7 @@ mod replica;
 mod seam;
 mod sessions;
 mod snapshots;
+mod stages;
 mod state;
 
 pub use checkpoints::Tally;
@@ -28,3 +29,4 @@ pub use config::Config;
 pub use replica::{Replica, Restored, Status};
 pub use seam::{Carried, Checkpoint, ClientId, Input, Output, Response, ShelfJob, ShelfNews, Word};
 pub use snapshots::{Cadence, Shelved};
+pub use stages::Passed;

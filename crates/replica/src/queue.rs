@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use synod_machine::{Request, RequestId};
+use synod_paxos::Tick;
 
 use crate::{ClientId, batch};
 
@@ -28,6 +29,8 @@ pub(crate) struct Gathered {
     pub(crate) id: Option<RequestId>,
     pub(crate) encoded: Bytes,
     pub(crate) callers: Vec<ClientId>,
+    /// When it came.
+    pub(crate) since: Tick,
 }
 
 impl Queue {
@@ -42,7 +45,12 @@ impl Queue {
     }
 
     /// Takes a request in; `None` when that would exceed the budget.
-    pub(crate) fn offer(&mut self, client: ClientId, request: &Request) -> Option<Ticket> {
+    pub(crate) fn offer(
+        &mut self,
+        client: ClientId,
+        request: &Request,
+        now: Tick,
+    ) -> Option<Ticket> {
         let encoded = batch::encode(request);
         let bytes = self.bytes.saturating_add(encoded.len());
         if bytes > self.bytes_max {
@@ -54,7 +62,8 @@ impl Queue {
         if let Some(id) = request.id {
             self.by_request.insert(id, ticket);
         }
-        let gathered = Gathered { id: request.id, encoded, callers: vec![client] };
+        let callers = vec![client];
+        let gathered = Gathered { id: request.id, encoded, callers, since: now };
         self.gathered.insert(ticket, gathered);
         Some(ticket)
     }
@@ -141,7 +150,7 @@ mod tests {
     fn a_batch_keeps_its_limit_and_the_order_of_arrival() {
         let mut queue = Queue::new(10_000);
         for (seq, value_len) in [(1, 100), (2, 100), (3, 1_000), (4, 10)] {
-            assert!(queue.offer(ClientId(seq), &put(seq, value_len)).is_some());
+            assert!(queue.offer(ClientId(seq), &put(seq, value_len), Tick::ZERO).is_some());
         }
         let mut batches = Vec::new();
         while !queue.is_empty() {
@@ -156,18 +165,18 @@ mod tests {
     #[test]
     fn a_full_queue_takes_no_more_until_something_leaves() {
         let mut queue = Queue::new(300);
-        let first = queue.offer(ClientId(1), &put(1, 200)).expect("there is room");
-        assert_eq!(queue.offer(ClientId(2), &put(2, 200)), None);
+        let first = queue.offer(ClientId(1), &put(1, 200), Tick::ZERO).expect("there is room");
+        assert_eq!(queue.offer(ClientId(2), &put(2, 200), Tick::ZERO), None);
         queue.leave(ClientId(1), first);
         assert!(queue.is_empty());
-        assert!(queue.offer(ClientId(2), &put(2, 200)).is_some());
+        assert!(queue.offer(ClientId(2), &put(2, 200), Tick::ZERO).is_some());
     }
 
     /// A retry of a request that still waits waits with it, and it goes with its last caller.
     #[test]
     fn a_retry_joins_the_request_that_waits() {
         let mut queue = Queue::new(1_000);
-        let first = queue.offer(ClientId(1), &put(1, 1)).expect("there is room");
+        let first = queue.offer(ClientId(1), &put(1, 1), Tick::ZERO).expect("there is room");
         assert_eq!(queue.join(ClientId(2), id(1)), Some(first));
         assert_eq!(queue.join(ClientId(3), id(2)), None);
         queue.leave(ClientId(1), first);

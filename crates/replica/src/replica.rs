@@ -20,6 +20,7 @@ use crate::{
     reign::{Absence, Reign},
     sessions::Sessions,
     snapshots::Snapshots,
+    stages::Stages,
     state::State,
 };
 
@@ -87,6 +88,7 @@ pub struct Replica {
     sessions: Sessions,
     attendants: Attendants,
     snapshots: Snapshots,
+    stages: Stages,
     /// What the peer was told that snapshots cover.
     covered: Slot,
     batch_bytes_max: usize,
@@ -134,6 +136,7 @@ impl Replica {
             sessions: Sessions::new(config.session_grace),
             attendants: Attendants::default(),
             snapshots,
+            stages: Stages::default(),
             covered: Slot::ZERO,
             batch_bytes_max: config.batch_bytes_max,
             late: config.session_grace / 2,
@@ -146,7 +149,10 @@ impl Replica {
     pub fn step(&mut self, now: Tick, wall: Timestamp, input: Input, out: &mut Output) {
         self.tell_the_time(now, wall);
         match input {
-            Input::Peer(envelope) => self.consult(paxos::Input::Deliver(envelope), out),
+            Input::Peer(envelope) => {
+                self.note_own_votes(&envelope, out);
+                self.consult(paxos::Input::Deliver(envelope), out);
+            }
             Input::Checkpoint { from, checkpoint } => {
                 self.state.checkpoints.told(from, checkpoint);
             }

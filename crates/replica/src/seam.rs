@@ -3,6 +3,8 @@ use serde::{Deserialize, Serialize};
 use synod_machine::{Machine, Snapshot, StateHash, door};
 use synod_paxos::{Durably, Envelope, Fetch, Fetched, Lane, NodeId, Slot};
 
+use crate::Passed;
+
 /// The driver's name for one call of one client; never used twice in a process's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
@@ -217,4 +219,6 @@ pub struct Output {
     pub carried: Vec<(NodeId, Carried)>,
     /// Answers to clients.
     pub responses: Vec<(ClientId, Response)>,
+    /// Stages that batches have come through: to be measured, or not.
+    pub passed: Vec<Passed>,
 }

@@ -3,7 +3,9 @@
 use super::Machine;
 use crate::limits::{NAME_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::transactions::{Decision, Record};
-use crate::{Answer, Census, ParticipantView, Query, SessionId, SessionView, TxnId, TxnView};
+use crate::{
+    Answer, Census, ParticipantView, Query, SessionId, SessionView, Timestamp, TxnId, TxnView,
+};
 
 /// Rows of people's tables in one answer, so that it fits a frame whatever the names in it.
 const ROWS_MAX: usize = REPLY_BYTES_MAX / (4 * NAME_BYTES_MAX);
@@ -50,6 +52,12 @@ impl Machine {
             runs_forgotten,
             sessions_retired,
         }
+    }
+
+    /// When the oldest commit was decided that some participant has not acknowledged, by the stamp
+    /// of its batch.
+    pub fn oldest_unacked(&self) -> Option<Timestamp> {
+        self.transactions.oldest_unacked()
     }
 
     fn txn_view(&self, txn: TxnId) -> TxnView {

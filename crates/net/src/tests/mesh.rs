@@ -7,7 +7,7 @@ use quinn::ConnectionError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::world::*;
-use crate::{Event, Lane, Mesh, MeshConfig, Name, bye::Bye, tls};
+use crate::{Conditions, Event, Lane, Mesh, MeshConfig, Name, Relay, bye::Bye, tls};
 
 type Heard = mpsc::UnboundedReceiver<Event>;
 
@@ -218,6 +218,35 @@ async fn a_node_in_its_next_life_resets_the_connections_of_the_last() {
     };
     assert!(matches!(ended, ConnectionError::Reset), "{ended}");
     second.kill();
+}
+
+/// A counter of an operator's must not fall because a connection was made anew.
+#[tokio::test]
+async fn packets_lost_on_connections_that_are_gone_stay_counted() {
+    let world = World::new();
+    let at = free();
+    let way = Relay::start(at, 7).await.unwrap();
+    let (one, heard) = reopen(world.config("n1", ANY, &[peer("n2", way.address())])).await;
+    let mut heard_one = echo(heard);
+    let config_two = world.config("n2", at, &[peer("n1", one.address())]);
+    let (two, _heard_two) = reopen(config_two.clone()).await;
+    until_up(&mut heard_one, "n2").await;
+    let at_first = one.lost_packets(&name("n2"));
+    way.set(Conditions { loss: 0.3, ..Conditions::default() });
+    let mut clock = tokio::time::interval(Duration::from_millis(1));
+    while one.lost_packets(&name("n2")) <= at_first {
+        clock.tick().await;
+        one.send(&name("n2"), Lane::Log, vec![7; 8 << 10].into());
+    }
+    way.set(Conditions::default());
+    let before = one.lost_packets(&name("n2"));
+    two.close().await;
+    until_down(&mut heard_one, "n2").await;
+    assert!(one.lost_packets(&name("n2")) >= before, "forgotten with the connection");
+    drop((two, _heard_two));
+    let (_two, _heard_two) = reopen(config_two).await;
+    until_up(&mut heard_one, "n2").await;
+    assert!(one.lost_packets(&name("n2")) >= before, "forgotten with the next connection");
 }
 
 #[tokio::test]

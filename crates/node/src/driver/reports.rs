@@ -114,7 +114,12 @@ impl Driver {
 
     fn gauges(&self) -> Gauges {
         let (status, census) = (self.replica.status(), self.replica.machine().census());
-        let rtt = |name: &Name| (name.as_str().to_owned(), self.mesh.rtt(name));
+        let peer = |name: &Name| {
+            let name_word = name.as_str().to_owned();
+            (name_word, self.mesh.rtt(name), self.mesh.lost_packets(name))
+        };
+        let now = self.clock.wall();
+        let oldest = self.replica.machine().oldest_unacked();
         Gauges {
             is_leader: status.serving,
             ballot_round: status.promised.round(),
@@ -124,10 +129,13 @@ impl Driver {
             slot_trimmed: status.trimmed.get(),
             catch_up_chunks: status.fetched.map_or(0, |(here, all)| u64::from(all - here.min(all))),
             store_bytes: self.disk.store_bytes(),
-            peer_rtts: self.roster.peers().map(|(_, name)| rtt(name)).collect(),
+            peers: self.roster.peers().map(|(_, name)| peer(name)).collect(),
             requests_in_flight: self.calls.count() as u64,
             sessions: census.sessions,
             txns_unacked: census.commits_unacked,
+            // The stamp is a leader's, whose clock may be ahead of this one.
+            txn_oldest: oldest
+                .map_or(Duration::ZERO, |at| Duration::from_millis(now.0.saturating_sub(at.0))),
             state_hash_mismatches: status.hashes.differed,
             words_turned_away: self.replica.peer().turned_away(),
             mesh: self.mesh.counters(),

@@ -3,7 +3,7 @@
 use std::{mem, time::Instant};
 
 use synod_paxos::Durably;
-use synod_replica::{ClientId, Input, Response};
+use synod_replica::{ClientId, Input, Passed, Response};
 use tracing::warn;
 
 use super::Driver;
@@ -47,6 +47,7 @@ impl Driver {
         for (client, response) in out.responses {
             self.respond(client, response);
         }
+        self.note_stages(out.passed);
         self.speak(out.at_once);
         for checkpoint in out.checkpoints {
             self.tell(checkpoint);
@@ -59,6 +60,24 @@ impl Driver {
         }
         for (node, carried) in out.carried {
             self.carry(node, carried);
+        }
+    }
+
+    /// What is left of a batch once it is chosen is to apply it and to answer: done by now.
+    fn note_stages(&self, passed: Vec<Passed>) {
+        if passed.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        for passed in passed {
+            match passed {
+                Passed::Queue(after) => self.metrics.stage("queue", after),
+                Passed::Sync(after) => self.metrics.stage("sync", after),
+                Passed::Quorum { after, at } => {
+                    self.metrics.stage("quorum", after);
+                    self.metrics.stage("apply", now.since(at));
+                }
+            }
         }
     }
 

@@ -77,6 +77,15 @@ async fn metrics_tell_what_has_happened() {
         text.lines().find(|line| line.starts_with("synod_store_sync_duration_seconds_count"));
     let count: u64 = syncs.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
     assert!(count > 0, "{text}");
+    let stages: Vec<u64> = ["queue", "sync", "quorum", "apply"]
+        .map(|stage| {
+            let name = format!("synod_commit_stage_duration_seconds_count{{stage=\"{stage}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&name));
+            line.unwrap_or_else(|| panic!("no {stage}: {text}")).parse().unwrap()
+        })
+        .to_vec();
+    assert!(stages.iter().all(|count| *count > 0), "{stages:?}");
+    assert!(text.contains("synod_txn_oldest_seconds 0.0\n"), "{text}");
     assert!(!text.contains("secret"), "{text}");
 }
 

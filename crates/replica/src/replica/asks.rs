@@ -114,7 +114,7 @@ impl Replica {
             Some(id) => self.queue.join(client, id).map(Place::Queue),
             None => None,
         };
-        match place.or_else(|| self.queue.offer(client, request).map(Place::Queue)) {
+        match place.or_else(|| self.queue.offer(client, request, self.now).map(Place::Queue)) {
             Some(place) => {
                 self.calls.open(client, deadline, place);
                 None

@@ -4,10 +4,10 @@ use std::{mem, time::Duration};
 
 use bytes::Bytes;
 use synod_machine::{Command, FenceCause, FenceGuard, Request, Seq, SessionId};
-use synod_paxos::{self as paxos, Ballot, Role};
+use synod_paxos::{self as paxos, Ballot, Envelope, Message, Role};
 
 use super::Replica;
-use crate::{Output, Response, batch, calls::Place, proposed::Owner, reign::Reign};
+use crate::{Output, Passed, Response, batch, calls::Place, proposed::Owner, reign::Reign};
 
 impl Replica {
     /// Takes in who leads now.
@@ -35,6 +35,7 @@ impl Replica {
         if mem::replace(&mut self.reign, Reign::None) == Reign::None {
             return;
         }
+        self.stages.end();
         for owner in self.proposed.drain().collect::<Vec<_>>() {
             self.tell_owner(owner, None, out);
         }
@@ -88,7 +89,10 @@ impl Replica {
     pub(super) fn propose_gathered(&mut self, out: &mut Output) {
         while self.gathered() {
             let mut requests = self.fences();
-            for gathered in self.queue.next_batch(self.batch_bytes_max) {
+            let batch = self.queue.next_batch(self.batch_bytes_max);
+            let first = batch.iter().map(|gathered| gathered.since).min();
+            out.passed.extend(first.map(|since| Passed::Queue(self.now.since(since))));
+            for gathered in batch {
                 for client in &gathered.callers {
                     self.calls.moves_to(*client, Place::Log);
                 }
@@ -97,6 +101,15 @@ impl Replica {
             if !requests.is_empty() {
                 self.propose(requests, out);
             }
+        }
+    }
+
+    /// The leader's vote for its own proposals comes to it as any other voter's does, once it is
+    /// durable.
+    pub(super) fn note_own_votes(&mut self, envelope: &Envelope, out: &mut Output) {
+        let Message::Accepted { ballot, slots, .. } = &envelope.message else { return };
+        if envelope.from.node == envelope.to && self.reign.ballot() == Some(*ballot) {
+            out.passed.extend(self.stages.synced(slots, self.now));
         }
     }
 
@@ -127,6 +140,7 @@ impl Replica {
             panic!("one proposal was given the slots {:?}", told.proposed);
         };
         self.proposed.sent(slot, decree, owners);
+        self.stages.proposed(slot, self.now);
         if let Reign::Starting { start: start @ None, .. } = &mut self.reign {
             *start = Some(slot);
         }

@@ -26,6 +26,7 @@ impl Replica {
             self.tell_news(client, news, out);
         }
         out.checkpoints.extend(happened.checkpoint);
+        out.passed.extend(self.stages.chosen(slot, self.now));
         let Some(sent) = self.proposed.decided(slot) else { return };
         // The places of the replies are ours only if the decree is. (One with the same bytes is:
         // it says the same, and was answered the same.) Else a later reign has been here.

@@ -6,7 +6,7 @@ use synod_machine::{
     door::{Call, Freshness, NotApplied, Refusal, Said},
 };
 use synod_paxos::{Decree, Envelope, Epoch, Message, Role, Tick, Write};
-use synod_replica::{ClientId, Input, Response};
+use synod_replica::{ClientId, Input, Passed, Response};
 
 use crate::world::{World, applied, id, put, read, submit, written};
 
@@ -30,6 +30,37 @@ fn a_write_is_answered_and_a_read_sees_it() {
         panic!("no answer to a read")
     };
     assert_eq!(entry.expect("the key is there").modified, revision);
+}
+
+/// The stages of a batch add up to what its caller waited; the own sync is one of the votes.
+#[test]
+fn the_stages_of_a_batch_add_up_to_the_wait_of_its_first_caller() {
+    let (mut world, leader) = World::serving(3);
+    let session = world.open_session(leader, 10_000);
+    world.run_ms(100);
+    world.passed.clear();
+    // The second comes while the disk is busy with the first, and waits for it.
+    world.ask(leader, submit(session, 1));
+    world.run_until(100, |world| world.passed.iter().any(|one| matches!(one, Passed::Queue(_))));
+    world.passed.clear();
+    let asked_us = world.now_us;
+    let second = world.ask(leader, submit(session, 2));
+    world.run_until(1_000, |world| world.responses.contains_key(&second));
+    let waited_us = u128::from(world.now_us - asked_us);
+    world.run_ms(100);
+    let queued = world.passed.iter().find_map(|one| match one {
+        Passed::Queue(after) => Some(after.as_micros()),
+        Passed::Sync(_) | Passed::Quorum { .. } => None,
+    });
+    let mut chosen = world.passed.iter().filter_map(|one| match one {
+        Passed::Quorum { after, .. } => Some(after.as_micros()),
+        Passed::Sync(_) | Passed::Queue(_) => None,
+    });
+    let queued = queued.expect("it was proposed");
+    assert!(queued > 0);
+    assert_eq!(queued + chosen.next_back().expect("it was chosen"), waited_us);
+    let synced = world.passed.iter().filter(|one| matches!(one, Passed::Sync(_))).count();
+    assert_eq!(synced, 2, "{:?}", world.passed);
 }
 
 /// A node alone is a quorum of one.

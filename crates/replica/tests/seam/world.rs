@@ -10,7 +10,7 @@ use synod_machine::{
     door::{Ask, Call, Freshness, Said},
 };
 use synod_paxos::{Decree, Durably, Life, Members, NodeId, Slot, Tick};
-use synod_replica::{ClientId, Config, Input, Output, Replica, Response, Restored, Word};
+use synod_replica::{ClientId, Config, Input, Output, Passed, Replica, Response, Restored, Word};
 
 pub(crate) use disk::Disk;
 
@@ -22,6 +22,8 @@ pub(crate) struct World {
     pub(crate) now_us: u64,
     pub(crate) loss_percent: u64,
     pub(crate) responses: BTreeMap<ClientId, Response>,
+    /// Stages that batches came through, whoever led.
+    pub(crate) passed: Vec<Passed>,
     /// Directed links that carry nothing.
     cut: BTreeSet<(usize, usize)>,
     /// By arrival; the number keeps apart what arrives together.
@@ -66,6 +68,7 @@ impl World {
             now_us: 1_000,
             loss_percent: 0,
             responses: BTreeMap::new(),
+            passed: Vec::new(),
             cut: BTreeSet::new(),
             network: BTreeMap::new(),
             sent: 0,
@@ -252,6 +255,7 @@ impl World {
             let before = self.responses.insert(client, response);
             assert_eq!(before, None, "{client:?} was answered twice");
         }
+        self.passed.append(&mut out.passed);
         let checkpoints = std::mem::take(&mut out.checkpoints);
         for envelope in at_once {
             self.speak(node, envelope);

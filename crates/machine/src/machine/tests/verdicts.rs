@@ -160,6 +160,33 @@ fn a_commit_is_on_record_until_every_part_has_acknowledged() {
     assert_eq!(log.machine.verdict(txn), Verdict::Committed);
 }
 
+/// How long the oldest commit waits is read off the log's own stamps, and a restart knows it too.
+#[test]
+fn the_oldest_unacknowledged_commit_is_the_one_that_was_decided_first() {
+    let (mut log, mut client) = Log::with_shards();
+    assert_eq!(log.machine.oldest_unacked(), None);
+    let decided = [1, 2, 3].map(|n| {
+        log.pass(100);
+        log.commit(&mut client, n);
+        log.now
+    });
+    log.ack_all(client.txn(2));
+    assert_eq!(log.machine.oldest_unacked(), Some(decided[0]));
+    log.unnamed(ack("east", client.txn(1)));
+    assert_eq!(log.machine.oldest_unacked(), Some(decided[0]), "west has not said so");
+    log.ack_all(client.txn(1));
+    assert_eq!(log.machine.oldest_unacked(), Some(decided[2]));
+    let mut bytes = Vec::new();
+    let Ok(()) = log.machine.snapshot().encode(|piece| {
+        bytes.extend_from_slice(piece);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let mut restored = Log { machine: Machine::restore(&bytes).unwrap(), now: log.now };
+    assert_eq!(restored.machine.oldest_unacked(), Some(decided[2]));
+    restored.ack_all(client.txn(3));
+    assert_eq!(restored.machine.oldest_unacked(), None);
+}
+
 /// A participant waits for what it does not know: not for what is open, nor for what it said.
 #[test]
 fn news_is_what_a_participant_does_not_know() {
