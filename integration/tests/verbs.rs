@@ -113,8 +113,8 @@ fn a_value_is_raw_on_a_pipe_escaped_on_a_terminal_and_whole_in_json() {
     assert_eq!(cluster.tool(&["kv", "ls"]).expect(0).stdout, "k\ta\\n\\x1b[31m\\xff\n");
 }
 
-/// Interfaces §2.2: colour on a terminal, and never when it is not wanted. A program that runs under
-/// `CI` was once coloured on a dumb terminal too.
+/// Interfaces §2.2: colour on a terminal, and never when it is not wanted. A program that runs
+/// under `CI` was once coloured on a dumb terminal too.
 #[test]
 fn colours_are_for_terminals_that_want_them() {
     let cluster = Cluster::start(&lone());

@@ -20,7 +20,7 @@ use synod_paxos::{Incarnation, Life, Members, NodeId, Timing};
 
 pub use check::check_many;
 pub use error::ConfigError;
-pub use keys::{LogFormat, LogLevel};
+pub use keys::{HttpKeys, LogFormat, LogLevel};
 
 use keys::Keys;
 

@@ -1,6 +1,8 @@
 //! What the health pages say, as values.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
+
+use crate::page::Found;
 
 /// A disk thread that has been at one thing for so long does not answer.
 const DISK_SILENT_MAX: Duration = Duration::from_secs(10);
@@ -12,7 +14,7 @@ pub(crate) struct Alive {
 }
 
 impl Alive {
-    pub(crate) fn check(self) -> Result<(), String> {
+    pub(crate) fn check(self) -> Found {
         if self.disk_busy_for < DISK_SILENT_MAX {
             return Ok(());
         }
@@ -41,11 +43,16 @@ impl Name {
         Name::Certificate,
     ];
 
-    pub(crate) fn of(text: &str) -> Option<Name> {
-        Name::ALL.into_iter().find(|name| name.as_str() == text)
-    }
+    pub(crate) const WORDS: [&'static str; 6] = [
+        Name::Quorum.as_str(),
+        Name::LocalRead.as_str(),
+        Name::LinearizableRead.as_str(),
+        Name::StateHash.as_str(),
+        Name::DiskFree.as_str(),
+        Name::Certificate.as_str(),
+    ];
 
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Name::Quorum => "quorum",
             Name::LocalRead => "local_read",
@@ -56,15 +63,6 @@ impl Name {
         }
     }
 }
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What a check found: nothing, or what is wrong.
-pub(crate) type Found = Result<(), String>;
 
 /// What the driver knows by itself. The linearizable read takes a round of its own, and room on the
 /// disk is asked of the system.
@@ -77,34 +75,9 @@ pub(crate) struct Ready {
     pub(crate) disk_full: bool,
 }
 
-/// The page: a line a check when asked for or when one failed, and the verdict.
-pub(crate) fn page(found: &[(Name, Found)], verbose: bool) -> (bool, String) {
-    let ready = found.iter().all(|(_, found)| found.is_ok());
-    let mut text = String::new();
-    for (name, found) in found {
-        match found {
-            Ok(()) if verbose => text.push_str(&format!("[+] {name} ok\n")),
-            Ok(()) => {}
-            Err(why) => text.push_str(&format!("[-] {name} failed: {why}\n")),
-        }
-    }
-    text.push_str(if ready { "ready\n" } else { "not ready\n" });
-    (ready, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Operations §7.1: named checks; what fails says why even without `?verbose`.
-    #[test]
-    fn a_failed_check_is_named_with_its_reason() {
-        let found = [(Name::Quorum, Ok(())), (Name::Certificate, Err("ended".to_owned()))];
-        let short = (false, "[-] certificate failed: ended\nnot ready\n".to_owned());
-        assert_eq!(page(&found, false), short);
-        assert!(page(&found, true).1.starts_with("[+] quorum ok\n"));
-        assert_eq!(page(&found[..1], false), (true, "ready\n".to_owned()));
-    }
 
     /// A disk thread that is stuck makes the node dead, not merely unready.
     #[test]

@@ -1,31 +1,15 @@
 //! What a node counts and measures. The names are in `docs/metrics.md`; a test compares.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-        info::Info,
-    },
-    registry::{Registry, Unit},
-};
+use prometheus_client::{encoding::EncodeLabelSet, metrics::family::Family};
 use synod_machine::{
     Rejection, Reply,
     door::{NotApplied, Refusal, Said},
 };
 use synod_net::Counters;
 
-/// Whole numbers: slots, bytes, counts.
-type Whole = Gauge<u64, AtomicU64>;
-/// Spans in seconds.
-type Seconds = Gauge<f64, AtomicU64>;
+use crate::page::{Book, Counter, Histogram, Seconds, Shown, Whole, Words};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -33,32 +17,12 @@ struct RequestLabels {
     result: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PeerLabel {
-    peer: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabel {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StageLabel {
-    stage: &'static str,
-}
-
 /// Every metric of a node. Clones count into the same registry.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
-    registry: Registry,
+    book: Book,
     is_leader: Whole,
     leader_changes: Counter,
     takeover: Histogram,
@@ -69,31 +33,31 @@ struct Inner {
     slot_trimmed: Whole,
     catch_up_chunks: Whole,
     commit: Histogram,
-    commit_stage: Family<StageLabel, Histogram, fn() -> Histogram>,
+    commit_stage: Words<Histogram>,
     store_sync: Histogram,
     store_size: Whole,
-    peer_rtt: Family<PeerLabel, Seconds>,
-    peer_lost_packets: Family<PeerLabel, Counter>,
+    peer_rtt: Words<Seconds>,
+    peer_lost_packets: Words<Counter>,
     request: Family<RequestLabels, Histogram, fn() -> Histogram>,
     requests_in_flight: Whole,
     requests_unknown: Counter,
-    requests_refused: Family<ReasonLabel, Counter>,
+    requests_refused: Words<Counter>,
     sessions: Whole,
     txns_unacked: Whole,
     txn_oldest: Seconds,
-    state_hash_mismatches: Watermark,
-    frames_foreign: Family<ReasonLabel, Counter>,
+    state_hash_mismatches: Shown,
+    frames_foreign: Words<Counter>,
     frames_shed: Counter,
-    words_turned_away: Watermark,
-    frames_malformed: Watermark,
-    frames_dropped: Watermark,
-    frames_stalled: Watermark,
-    questions_refused: Watermark,
-    handshakes_failed: Watermark,
-    handshakes_put_off: Watermark,
-    handshakes_refused: Watermark,
-    connections_refused: Watermark,
-    http_refused: Family<ReasonLabel, Counter>,
+    words_turned_away: Shown,
+    frames_malformed: Shown,
+    frames_dropped: Shown,
+    frames_stalled: Shown,
+    questions_refused: Shown,
+    handshakes_failed: Shown,
+    handshakes_put_off: Shown,
+    handshakes_refused: Shown,
+    connections_refused: Shown,
+    http_refused: Words<Counter>,
 }
 
 /// What the driver reads off the replica, the mesh and the disk when somebody looks.
@@ -118,135 +82,96 @@ pub(crate) struct Gauges {
     pub(crate) mesh: Counters,
 }
 
-/// A counter that is kept elsewhere and shown here.
-#[derive(Clone, Debug, Default)]
-struct Watermark(Counter);
-
-impl Watermark {
-    fn reach(&self, count: u64) {
-        self.0.inc_by(count.saturating_sub(self.0.get()));
-    }
-}
-
 impl Metrics {
     pub(crate) fn new(certificate_ends_at: i64) -> Metrics {
-        let mut registry = Registry::with_prefix("synod");
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The build that runs", build);
-        expiry(&mut registry, certificate_ends_at);
+        let mut book = Book::new(Vec::new());
+        book.certificate_ends("node", certificate_ends_at);
         let inner = Inner {
-            is_leader: gauge(&mut registry, "is_leader", "1 while this node leads"),
-            leader_changes: counter(&mut registry, "leader_changes", "Leaders seen to change"),
-            takeover: histogram(
-                &mut registry,
+            is_leader: book.gauge("is_leader", "1 while this node leads"),
+            leader_changes: book.counter("leader_changes", "Leaders seen to change"),
+            takeover: book.spans(
                 "takeover_duration",
                 "From when a leader was missed to this node serving as the next",
             ),
-            ballot_round: gauge(&mut registry, "ballot_round", "Round of the highest promise"),
-            slot_chosen: gauge(&mut registry, "slot_chosen", "Last slot of the chosen prefix"),
-            slot_applied: gauge(&mut registry, "slot_applied", "Last slot applied"),
-            slot_snapshot: gauge(&mut registry, "slot_snapshot", "Slot of the newest snapshot"),
-            slot_trimmed: gauge(&mut registry, "slot_trimmed", "Last slot trimmed from the log"),
-            catch_up_chunks: gauge(
-                &mut registry,
-                "catch_up_chunks",
-                "Chunks of a snapshot that are still to be fetched",
-            ),
-            commit: histogram(
-                &mut registry,
+            ballot_round: book.gauge("ballot_round", "Round of the highest promise"),
+            slot_chosen: book.gauge("slot_chosen", "Last slot of the chosen prefix"),
+            slot_applied: book.gauge("slot_applied", "Last slot applied"),
+            slot_snapshot: book.gauge("slot_snapshot", "Slot of the newest snapshot"),
+            slot_trimmed: book.gauge("slot_trimmed", "Last slot trimmed from the log"),
+            catch_up_chunks: book
+                .gauge("catch_up_chunks", "Chunks of a snapshot that are still to be fetched"),
+            commit: book.spans(
                 "commit_duration",
                 "From a request at this node's door to its reply, when it was applied",
             ),
-            commit_stage: stages(&mut registry),
-            store_sync: histogram(
-                &mut registry,
-                "store_sync_duration",
-                "One durable write of the store",
+            commit_stage: book.spans_by(
+                "stage",
+                "commit_stage_duration",
+                "A batch of this leader, stage by stage",
             ),
-            store_size: bytes(&mut registry, "store_size", "The store's file"),
-            peer_rtt: seconds(&mut registry, "peer_rtt", "Smoothed round trip to a peer"),
-            peer_lost_packets: lost(&mut registry),
-            request: requests(&mut registry),
-            requests_in_flight: gauge(&mut registry, "requests_in_flight", "Calls that wait"),
-            requests_unknown: counter(
-                &mut registry,
-                "requests_unknown",
-                "Requests answered with unknown",
+            store_sync: book.spans("store_sync_duration", "One durable write of the store"),
+            store_size: book.bytes("store_size", "The store's file"),
+            peer_rtt: book.seconds_by("peer", "peer_rtt", "Smoothed round trip to a peer"),
+            peer_lost_packets: book.counter_by(
+                "peer",
+                "peer_lost_packets",
+                "Packets to a peer that were lost",
             ),
-            requests_refused: reasons(
-                &mut registry,
+            request: book
+                .spans_of("request_duration", "From a call at this node's door to its answer"),
+            requests_in_flight: book.gauge("requests_in_flight", "Calls that wait"),
+            requests_unknown: book.counter("requests_unknown", "Requests answered with unknown"),
+            requests_refused: book.counter_by(
+                "reason",
                 "requests_refused",
                 "Requests that were not done, by reason",
             ),
-            sessions: gauge(&mut registry, "sessions", "Sessions that have not ended"),
-            txns_unacked: gauge(
-                &mut registry,
+            sessions: book.gauge("sessions", "Sessions that have not ended"),
+            txns_unacked: book.gauge(
                 "txns_unacked",
                 "Decided transactions that some participant has not acknowledged",
             ),
-            txn_oldest: span(&mut registry, "txn_oldest", "Since the oldest of them was decided"),
-            state_hash_mismatches: shown(
-                &mut registry,
-                "state_hash_mismatches",
-                "Checkpoints at which a peer's state differed",
-            ),
-            frames_foreign: reasons(
-                &mut registry,
+            txn_oldest: book.seconds("txn_oldest", "Since the oldest of them was decided"),
+            state_hash_mismatches: book
+                .shown("state_hash_mismatches", "Checkpoints at which a peer's state differed"),
+            frames_foreign: book.counter_by(
+                "reason",
                 "frames_foreign",
                 "Frames of peers that were no word to this node",
             ),
-            frames_shed: counter(
-                &mut registry,
-                "frames_shed",
-                "Frames dropped because the disk did not keep up",
-            ),
-            words_turned_away: shown(
-                &mut registry,
-                "words_turned_away",
-                "Words of peers that no honest peer says",
-            ),
-            frames_malformed: shown(
-                &mut registry,
-                "frames_malformed",
-                "Frames that broke the format and cost their stream",
-            ),
-            frames_dropped: shown(
-                &mut registry,
-                "frames_dropped",
-                "Frames dropped because a peer's queue was full",
-            ),
-            frames_stalled: shown(
-                &mut registry,
+            frames_shed: book
+                .counter("frames_shed", "Frames dropped because the disk did not keep up"),
+            words_turned_away: book
+                .shown("words_turned_away", "Words of peers that no honest peer says"),
+            frames_malformed: book
+                .shown("frames_malformed", "Frames that broke the format and cost their stream"),
+            frames_dropped: book
+                .shown("frames_dropped", "Frames dropped because a peer's queue was full"),
+            frames_stalled: book.shown(
                 "frames_stalled",
                 "Frames that stood still, half read, and cost their stream",
             ),
-            questions_refused: shown(
-                &mut registry,
+            questions_refused: book.shown(
                 "questions_refused",
                 "Calls turned away unheard because too many bytes were waiting",
             ),
-            handshakes_failed: shown(&mut registry, "handshakes_failed", "Handshakes that failed"),
-            handshakes_put_off: shown(
-                &mut registry,
+            handshakes_failed: book.shown("handshakes_failed", "Handshakes that failed"),
+            handshakes_put_off: book.shown(
                 "handshakes_put_off",
                 "Handshakes put off until the caller had proved its address",
             ),
-            handshakes_refused: shown(
-                &mut registry,
-                "handshakes_refused",
-                "Handshakes refused because too many were under way",
-            ),
-            connections_refused: shown(
-                &mut registry,
+            handshakes_refused: book
+                .shown("handshakes_refused", "Handshakes refused because too many were under way"),
+            connections_refused: book.shown(
                 "connections_refused",
                 "Connections refused by a limit, or for who they came from",
             ),
-            http_refused: reasons(
-                &mut registry,
+            http_refused: book.counter_by(
+                "reason",
                 "http_refused",
                 "HTTP connections refused or cut off, by reason",
             ),
-            registry,
+            book,
         };
         Metrics(Arc::new(inner))
     }
@@ -257,7 +182,7 @@ impl Metrics {
 
     /// A batch has come through a stage.
     pub(crate) fn stage(&self, stage: &'static str, after: Duration) {
-        self.0.commit_stage.get_or_create(&StageLabel { stage }).observe(after.as_secs_f64());
+        self.0.commit_stage.of(stage).observe(after.as_secs_f64());
     }
 
     pub(crate) fn leader_changed(&self) {
@@ -269,11 +194,11 @@ impl Metrics {
     }
 
     pub(crate) fn frame_foreign(&self, reason: &'static str) {
-        self.0.frames_foreign.get_or_create(&ReasonLabel { reason }).inc();
+        self.0.frames_foreign.of(reason).inc();
     }
 
     pub(crate) fn http_refused(&self, reason: &'static str) {
-        self.0.http_refused.get_or_create(&ReasonLabel { reason }).inc();
+        self.0.http_refused.of(reason).inc();
     }
 
     pub(crate) fn frame_shed(&self) {
@@ -291,7 +216,7 @@ impl Metrics {
             }
         }
         if let Some(reason) = reason {
-            self.0.requests_refused.get_or_create(&ReasonLabel { reason }).inc();
+            self.0.requests_refused.of(reason).inc();
         }
         if *said == Said::Unknown {
             self.0.requests_unknown.inc();
@@ -324,25 +249,20 @@ impl Metrics {
         inner.handshakes_refused.reach(gauges.mesh.handshakes_refused);
         inner.connections_refused.reach(gauges.mesh.connections_refused);
         for (peer, rtt, lost) in &gauges.peers {
-            let label = PeerLabel { peer: peer.clone() };
-            Watermark(inner.peer_lost_packets.get_or_create(&label).clone()).reach(*lost);
+            Shown::from(inner.peer_lost_packets.of(peer.clone())).reach(*lost);
             match rtt {
                 Some(rtt) => {
-                    inner.peer_rtt.get_or_create(&label).set(rtt.as_secs_f64());
+                    inner.peer_rtt.of(peer.clone()).set(rtt.as_secs_f64());
                 }
                 // A link that is down has no round trip; its last one would be a lie.
-                None => {
-                    inner.peer_rtt.remove(&label);
-                }
+                None => inner.peer_rtt.remove(peer.clone()),
             }
         }
     }
 
     /// The whole registry in the OpenMetrics text format.
     pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        encode(&mut text, &self.0.registry)?;
-        Ok(text)
+        self.0.book.text()
     }
 }
 
@@ -382,84 +302,6 @@ fn refused_for(refusal: &Refusal) -> &'static str {
         Refusal::ForeignSession { .. } => "session",
         _ => "other",
     }
-}
-
-/// 50 µs × 2ⁿ, up to 13 s: one table for every span, so that they can be compared.
-fn spans() -> Histogram {
-    Histogram::new(exponential_buckets(50e-6, 2.0, 19))
-}
-
-fn gauge(registry: &mut Registry, name: &str, help: &str) -> Whole {
-    let metric = Whole::default();
-    registry.register(name, help, metric.clone());
-    metric
-}
-
-fn bytes(registry: &mut Registry, name: &str, help: &str) -> Whole {
-    let metric = Whole::default();
-    registry.register_with_unit(name, help, Unit::Bytes, metric.clone());
-    metric
-}
-
-fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
-    let metric = Counter::default();
-    registry.register(name, help, metric.clone());
-    metric
-}
-
-fn shown(registry: &mut Registry, name: &str, help: &str) -> Watermark {
-    Watermark(counter(registry, name, help))
-}
-
-fn reasons(registry: &mut Registry, name: &str, help: &str) -> Family<ReasonLabel, Counter> {
-    let metric = Family::default();
-    registry.register(name, help, metric.clone());
-    metric
-}
-
-fn histogram(registry: &mut Registry, name: &str, help: &str) -> Histogram {
-    let metric = spans();
-    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
-    metric
-}
-
-fn span(registry: &mut Registry, name: &str, help: &str) -> Seconds {
-    let metric = Seconds::default();
-    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
-    metric
-}
-
-fn seconds(registry: &mut Registry, name: &str, help: &str) -> Family<PeerLabel, Seconds> {
-    let metric = Family::default();
-    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
-    metric
-}
-
-fn lost(registry: &mut Registry) -> Family<PeerLabel, Counter> {
-    let metric: Family<PeerLabel, Counter> = Family::default();
-    registry.register("peer_lost_packets", "Packets to a peer that were lost", metric.clone());
-    metric
-}
-
-fn stages(registry: &mut Registry) -> Family<StageLabel, Histogram, fn() -> Histogram> {
-    let metric = Family::new_with_constructor(spans as fn() -> Histogram);
-    let help = "A batch of this leader, stage by stage";
-    registry.register_with_unit("commit_stage_duration", help, Unit::Seconds, metric.clone());
-    metric
-}
-
-fn requests(registry: &mut Registry) -> Family<RequestLabels, Histogram, fn() -> Histogram> {
-    let metric = Family::new_with_constructor(spans as fn() -> Histogram);
-    let help = "From a call at this node's door to its answer";
-    registry.register_with_unit("request_duration", help, Unit::Seconds, metric.clone());
-    metric
-}
-
-fn expiry(registry: &mut Registry, ends_at: i64) {
-    let metric: Family<KindLabel, Gauge> = Family::default();
-    metric.get_or_create(&KindLabel { kind: "node" }).set(ends_at);
-    let help = "When the node's certificate ends, since 1970";
-    registry.register_with_unit("certificate_expiry_timestamp", help, Unit::Seconds, metric);
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ use crate::{
     clock::Clock,
     disk::Disk,
     driver::{Driver, Ears, QUESTIONS_MAX, Question, State},
-    http::{self, Pages},
     metrics::Metrics,
+    page,
+    pages::Pages,
     reign::ReignWatch,
     roster::Roster,
     shelf::{self, Shelves},
@@ -106,7 +107,7 @@ impl Node {
             questions: asked,
             gone: gone_callers,
         };
-        let limits = http::Limits::new(config.http_connections_max());
+        let limits = page::Limits::new(config.http_connections_max());
         let pages = Pages { questions: questions.clone(), metrics, data: config.data() };
         info!(node = config.name(), %address, %http_address, "started");
         Ok(Node {
@@ -114,7 +115,7 @@ impl Node {
             http_address,
             questions,
             driver: tokio::spawn(driver.run(ears)),
-            pages: tokio::spawn(http::serve(listener, pages, limits)),
+            pages: tokio::spawn(page::serve(listener, pages, limits)),
             store_closed,
         })
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use synod_net::{Name, settings};
 use synod_paxos::{Members, NodeId};
 
-use super::{Config, ConfigError, Keys, Voter};
+use super::{Config, ConfigError, HttpKeys, Keys, Voter};
 
 /// Frames on the log lane end at 2 MiB: a batch and its envelope must fit one.
 const BATCH_BYTES_LIMIT: u64 = 3 << 19;
@@ -36,7 +36,7 @@ pub(super) fn whole(path: &Path, keys: Keys, written: toml::Table) -> Result<Con
     let members = members
         .map_err(|_| ConfigError::VotersCount { path: path.to_owned(), found: voters.len() })?;
     let life = own_entry(path, &keys, &own, &voters)?.life;
-    exposure(path, &keys)?;
+    keys.http.check(path)?;
     ranges(path, &keys)?;
     let path = path.to_owned();
     Ok(Config { path, keys, written, cluster, cluster_id, name: own, members, voters, life })
@@ -113,12 +113,25 @@ fn own_entry<'a>(
     Ok(entry)
 }
 
-fn exposure(path: &Path, keys: &Keys) -> Result<(), ConfigError> {
-    let http = &keys.http;
-    if http.listen.ip().is_loopback() || http.expose_plaintext_beyond_loopback {
+impl HttpKeys {
+    /// What must hold of them in the file at `path`.
+    pub fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        if !self.listen.ip().is_loopback() && !self.expose_plaintext_beyond_loopback {
+            return Err(ConfigError::Exposed { path: path.to_owned(), found: self.listen });
+        }
+        let connections = u64::try_from(self.connections_max).unwrap_or(u64::MAX);
+        range(path, ("http.connections_max", connections, 1, 65_536))
+    }
+}
+
+fn range(
+    path: &Path,
+    (key, found, min, max): (&'static str, u64, u64, u64),
+) -> Result<(), ConfigError> {
+    if (min..=max).contains(&found) {
         return Ok(());
     }
-    Err(ConfigError::Exposed { path: path.to_owned(), found: http.listen })
+    Err(ConfigError::Range { path: path.to_owned(), key, found, min, max })
 }
 
 fn ranges(path: &Path, keys: &Keys) -> Result<(), ConfigError> {
@@ -142,13 +155,8 @@ fn ranges(path: &Path, keys: &Keys) -> Result<(), ConfigError> {
         ("snapshots.tail_slots", snapshots.tail_slots, 0, TAIL_SLOTS_LIMIT),
         ("snapshots.write_bytes_per_s", snapshots.write_bytes_per_s, RATE_MIN, RATE_LIMIT),
         ("snapshots.transfer_bytes_per_s", snapshots.transfer_bytes_per_s, RATE_MIN, RATE_LIMIT),
-        ("http.connections_max", wide(keys.http.connections_max), 1, 65_536),
     ];
-    for (key, found, min, max) in spans {
-        if !(min..=max).contains(&found) {
-            return Err(ConfigError::Range { path: path.to_owned(), key, found, min, max });
-        }
-    }
+    spans.into_iter().try_for_each(|span| range(path, span))?;
     order(
         path,
         [

@@ -49,12 +49,16 @@ fn first_incarnation() -> u64 {
     synod_paxos::Incarnation::FIRST.get()
 }
 
+/// Where health and metrics are served: the table `[http]` of whoever serves them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct HttpKeys {
-    pub(super) listen: SocketAddr,
-    pub(super) expose_plaintext_beyond_loopback: bool,
-    pub(super) connections_max: usize,
+pub struct HttpKeys {
+    /// Address and port; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Whether that may be an address that is not loopback.
+    pub expose_plaintext_beyond_loopback: bool,
+    /// Connections at once.
+    pub connections_max: usize,
 }
 
 impl Default for HttpKeys {

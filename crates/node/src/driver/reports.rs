@@ -9,8 +9,9 @@ use tracing::{error, info};
 
 use super::{Driver, Question};
 use crate::{
-    health::{Alive, Found, Ready},
+    health::{Alive, Ready},
     metrics::Gauges,
+    page::Found,
     reign::Change,
 };
 

@@ -11,24 +11,24 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::metrics::Metrics;
+use super::Site;
 
 /// hyper takes a lone line feed for the end of a line, as RFC 9112 §2.2 allows it to; somebody on
 /// the way may not, and see another request than this node does. These pages take no body, so every
 /// byte that comes is part of a line.
-pub(super) struct Strict {
+pub(super) struct Strict<S> {
     stream: TcpStream,
-    counters: Metrics,
+    site: S,
     after_return: bool,
 }
 
-impl Strict {
-    pub(super) fn new(stream: TcpStream, counters: Metrics) -> Strict {
-        Strict { stream, counters, after_return: false }
+impl<S> Strict<S> {
+    pub(super) fn new(stream: TcpStream, site: S) -> Strict<S> {
+        Strict { stream, site, after_return: false }
     }
 }
 
-impl AsyncRead for Strict {
+impl<S: Site> AsyncRead for Strict<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -39,7 +39,7 @@ impl AsyncRead for Strict {
         for byte in &buffer.filled()[before..] {
             if *byte == b'\n' && !self.after_return {
                 // Counted here: to hyper it is a connection that ended.
-                self.counters.http_refused("malformed");
+                self.site.refused("malformed");
                 let why = "a line ends in a line feed alone";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, why)));
             }
@@ -49,7 +49,7 @@ impl AsyncRead for Strict {
     }
 }
 
-impl AsyncWrite for Strict {
+impl<S: Unpin> AsyncWrite for Strict<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -2,23 +2,24 @@
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
     task::JoinHandle,
 };
 
 use super::*;
-use crate::health::Alive;
+use crate::{driver::Question, health::Alive, metrics::Metrics, pages::Pages};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The pages of a node that is alive and nothing else.
-struct Site {
+struct Served {
     address: SocketAddr,
     metrics: Metrics,
     tasks: [JoinHandle<()>; 2],
 }
 
-impl Site {
-    async fn open(limits: Limits) -> Site {
+impl Served {
+    async fn open(limits: Limits) -> Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (questions, mut asked) = mpsc::channel(8);
@@ -32,7 +33,7 @@ impl Site {
             }
         });
         let tasks = [tokio::spawn(serve(listener, pages, limits)), answering];
-        Site { address, metrics, tasks }
+        Served { address, metrics, tasks }
     }
 
     /// Says this, and hears all that comes back until the connection is closed.
@@ -59,7 +60,7 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for Served {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -68,18 +69,29 @@ impl Drop for Site {
 /// A misspelt exclusion must not look like a check that passed.
 #[test]
 fn only_known_options_are_taken() {
+    let options = |query| options(query, Pages::CHECKS);
     assert_eq!(options(""), Ok((false, vec![])));
-    let both = (true, vec![Name::Quorum, Name::DiskFree]);
+    let both = (true, vec!["quorum", "disk_free"]);
     assert_eq!(options("verbose&exclude=quorum&exclude=disk_free"), Ok(both));
     assert!(options("exclude=quorom").is_err_and(|why| why.contains("linearizable_read")));
     assert!(options("verbosely").is_err());
+}
+
+/// Operations §7.1: named checks; what fails says why even without `?verbose`.
+#[test]
+fn a_failed_check_is_named_with_its_reason() {
+    let found = [("quorum", Ok(())), ("certificate", Err("ended".to_owned()))];
+    let short = (false, "[-] certificate failed: ended\nnot ready\n".to_owned());
+    assert_eq!(verdict(&found, false), short);
+    assert!(verdict(&found, true).1.starts_with("[+] quorum ok\n"));
+    assert_eq!(verdict(&found[..1], false), (true, "ready\n".to_owned()));
 }
 
 /// Security §4: whoever does not get to the end of its header in time is cut off and counted.
 #[tokio::test]
 async fn a_header_that_never_ends_is_cut_off() {
     let header_within = Duration::from_millis(50);
-    let site = Site::open(Limits { header_within, ..Limits::new(10) }).await;
+    let site = Served::open(Limits { header_within, ..Limits::new(10) }).await;
     for (number, begun) in (1..).zip(["", "GET /li", "GET /livez HTTP/1.1\r\nhost: a\r\nx: "]) {
         let heard = site.hear(begun.as_bytes()).await;
         assert!(!heard.contains("200"), "{heard}");
@@ -92,7 +104,7 @@ async fn a_header_that_never_ends_is_cut_off() {
 #[tokio::test]
 async fn an_idle_connection_gives_its_place_back() {
     let connection_within = Duration::from_millis(50);
-    let site = Site::open(Limits { connection_within, ..Limits::new(1) }).await;
+    let site = Served::open(Limits { connection_within, ..Limits::new(1) }).await;
     let answer = site.hear(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     site.assert_serves().await;
@@ -100,7 +112,7 @@ async fn an_idle_connection_gives_its_place_back() {
 
 #[tokio::test]
 async fn connections_past_the_limit_are_turned_away_and_counted() {
-    let site = Site::open(Limits::new(1)).await;
+    let site = Served::open(Limits::new(1)).await;
     let mut first = TcpStream::connect(site.address).await.unwrap();
     first.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut head = [0; 12];
@@ -115,7 +127,7 @@ async fn connections_past_the_limit_are_turned_away_and_counted() {
 /// Security §6: what two readers may read in two ways is refused, each by itself.
 #[tokio::test]
 async fn what_can_be_read_in_two_ways_is_refused() {
-    let site = Site::open(Limits::new(10)).await;
+    let site = Served::open(Limits::new(10)).await;
     for (head, status) in [
         ("GET /livez HTTP/1.1\r\nhost: a\r\nhost: b", "400"),
         ("GET /livez HTTP/1.1\r\nhost: a\r\n folded: b", "400"),
@@ -149,7 +161,7 @@ async fn what_can_be_read_in_two_ways_is_refused() {
 /// A header block at its limit is read, and one above it is refused before it has all come.
 #[tokio::test]
 async fn a_header_block_above_its_limit_is_refused() {
-    let site = Site::open(Limits::new(10)).await;
+    let site = Served::open(Limits::new(10)).await;
     let padded = |bytes: usize| {
         let padding = "y".repeat(bytes);
         format!("GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {padding}\r\n\r\n")

@@ -1,11 +1,13 @@
 //! Health and metrics over plain HTTP, on loopback unless told otherwise. They show no keys, no
-//! values and no names of clients.
+//! values and no names of clients. A node serves its own [`Site`]; so may any other process of a
+//! cluster.
 
+mod book;
 mod strict;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -20,25 +22,45 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use synod_machine::door::Said;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc, oneshot},
+    sync::Semaphore,
     task::JoinSet,
     time::timeout,
 };
 use tracing::debug;
 
+pub use self::book::{Book, Counter, Histogram, Seconds, Shown, Whole, Words};
 use self::strict::Strict;
-use crate::{
-    driver::Question,
-    health::{self, Found, Name, Ready},
-    metrics::Metrics,
-};
+pub use crate::config::HttpKeys;
+
+/// What a check found: nothing, or what is wrong.
+pub type Found = Result<(), String>;
+
+/// What a process has to say of itself.
+pub trait Site: Clone + Send + Sync + Unpin + 'static {
+    /// The named checks of readiness, in the order in which they are shown.
+    const CHECKS: &'static [&'static str];
+
+    /// Whether it works at all: if not, it is to be started anew.
+    fn alive(&self) -> impl Future<Output = Found> + Send;
+
+    /// What each of these checks found; or that it cannot even be asked.
+    fn ready(
+        &self,
+        wanted: Vec<&'static str>,
+    ) -> impl Future<Output = Result<Vec<(&'static str, Found)>, String>> + Send;
+
+    /// Its metrics in the OpenMetrics text format.
+    fn metrics(&self) -> impl Future<Output = Result<String, String>> + Send;
+
+    /// Counts a connection that was refused or cut off.
+    fn refused(&self, reason: &'static str);
+}
 
 /// What a probe may not exceed. A test can make it small.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Connections at once; one more is turned away (503).
     pub(crate) connections_max: usize,
     /// A header block above this is refused (431): no honest probe sends more.
@@ -52,7 +74,8 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(connections_max: usize) -> Limits {
+    /// For so many connections at once.
+    pub fn new(connections_max: usize) -> Limits {
         Limits {
             connections_max,
             header_bytes_max: 16 << 10,
@@ -63,31 +86,28 @@ impl Limits {
     }
 }
 
-/// The loop answers within this, or it does not tick.
-const LOOP_WITHIN: Duration = Duration::from_secs(1);
-/// The checks that take a round of the cluster answer within this.
-const READ_WITHIN: Duration = Duration::from_secs(2);
-/// Room that must be left for the store to be able to grow for a while (and to trim, later).
+/// Room that must be left for a store to be able to grow for a while (and to trim, later).
 const DISK_FREE_BYTES_MIN: u64 = 64 << 20;
 
-/// What the pages need.
-#[derive(Clone)]
-pub(crate) struct Pages {
-    pub(crate) questions: mpsc::Sender<Question>,
-    pub(crate) metrics: Metrics,
-    pub(crate) data: PathBuf,
+/// Whether there is room left on the disk of `data`.
+pub fn disk_free(data: &Path) -> Found {
+    let stat = rustix::fs::statvfs(data).map_err(|error| format!("{}: {error}", data.display()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free >= DISK_FREE_BYTES_MIN {
+        return Ok(());
+    }
+    Err(format!("{free} bytes are free, {DISK_FREE_BYTES_MIN} are needed"))
 }
 
 /// Serves until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, pages: Pages, limits: Limits) {
-    let counters = pages.metrics.clone();
+pub async fn serve<S: Site>(listener: TcpListener, site: S, limits: Limits) {
     let router = Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(pages)
+        .route("/livez", get(livez::<S>))
+        .route("/readyz", get(readyz::<S>))
+        .route("/metrics", get(metrics::<S>))
+        .with_state(site.clone())
         .layer(middleware::from_fn(refuse_what_no_probe_sends));
-    let house = House { room: Arc::new(Semaphore::new(limits.connections_max)), router, counters };
+    let house = House { room: Arc::new(Semaphore::new(limits.connections_max)), router, site };
     // Dropped with this future, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
@@ -106,13 +126,13 @@ pub(crate) async fn serve(listener: TcpListener, pages: Pages, limits: Limits) {
 }
 
 /// What every connection meets.
-struct House {
+struct House<S> {
     room: Arc<Semaphore>,
     router: Router,
-    counters: Metrics,
+    site: S,
 }
 
-impl House {
+impl<S: Site> House<S> {
     fn admit(
         &self,
         stream: TcpStream,
@@ -121,18 +141,18 @@ impl House {
         connections: &mut JoinSet<()>,
     ) {
         let Ok(permit) = self.room.clone().try_acquire_owned() else {
-            self.counters.http_refused("connections");
+            self.site.refused("connections");
             connections.spawn(turn_away(stream));
             return;
         };
-        let (router, counters) = (self.router.clone(), self.counters.clone());
+        let (router, site) = (self.router.clone(), self.site.clone());
         connections.spawn(async move {
-            if let Err(error) = converse(stream, router, counters.clone(), limits).await {
+            if let Err(error) = converse(stream, router, site.clone(), limits).await {
                 debug!(%peer, %error, "an HTTP connection failed");
                 if error.is_timeout() {
-                    counters.http_refused("slow");
+                    site.refused("slow");
                 } else if error.is_parse() {
-                    counters.http_refused("malformed");
+                    site.refused("malformed");
                 }
             }
             drop(permit);
@@ -141,10 +161,10 @@ impl House {
 }
 
 /// One connection, from its first request to its last.
-async fn converse(
+async fn converse<S: Site>(
     stream: TcpStream,
     router: Router,
-    counters: Metrics,
+    site: S,
     limits: Limits,
 ) -> hyper::Result<()> {
     let mut http = http1::Builder::new();
@@ -154,7 +174,7 @@ async fn converse(
         .max_buf_size(limits.header_bytes_max);
     let service = TowerToHyperService::new(router);
     let mut connection =
-        pin!(http.serve_connection(TokioIo::new(Strict::new(stream, counters)), service));
+        pin!(http.serve_connection(TokioIo::new(Strict::new(stream, site)), service));
     match timeout(limits.connection_within, connection.as_mut()).await {
         Ok(ended) => ended,
         Err(_elapsed) => {
@@ -193,42 +213,48 @@ async fn turn_away(stream: TcpStream) {
     let _full_or_gone = stream.try_write(BUSY);
 }
 
-async fn livez(State(pages): State<Pages>) -> Response {
-    match pages.ask(Question::Alive, LOOP_WITHIN).await {
-        Some(alive) => match alive.check() {
-            Ok(()) => text(StatusCode::OK, "alive\n".to_owned()),
-            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-        },
-        None => text(StatusCode::SERVICE_UNAVAILABLE, "the loop does not tick\n".to_owned()),
+async fn livez<S: Site>(State(site): State<S>) -> Response {
+    match site.alive().await {
+        Ok(()) => text(StatusCode::OK, "alive\n".to_owned()),
+        Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 
-async fn readyz(State(pages): State<Pages>, RawQuery(query): RawQuery) -> Response {
-    let (verbose, excluded) = match options(query.as_deref().unwrap_or("")) {
+async fn readyz<S: Site>(State(site): State<S>, RawQuery(query): RawQuery) -> Response {
+    let (verbose, excluded) = match options(query.as_deref().unwrap_or(""), S::CHECKS) {
         Ok(options) => options,
         Err(why) => return text(StatusCode::BAD_REQUEST, why),
     };
-    let Some(ready) = pages.ask(Question::Ready, LOOP_WITHIN).await else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "the loop does not tick\n".to_owned());
-    };
-    let mut found = Vec::new();
-    for name in Name::ALL {
-        if !excluded.contains(&name) {
-            found.push((name, pages.check(name, &ready).await));
+    let wanted = S::CHECKS.iter().copied().filter(|name| !excluded.contains(name)).collect();
+    match site.ready(wanted).await {
+        Ok(found) => {
+            let (ready, page) = verdict(&found, verbose);
+            text(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, page)
         }
+        Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
-    let (ready, page) = health::page(&found, verbose);
-    text(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, page)
 }
 
-async fn metrics(State(pages): State<Pages>) -> Response {
-    if pages.ask(Question::Measure, LOOP_WITHIN).await.is_none() {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "the loop does not tick\n".to_owned());
+/// A line a check when asked for or when one failed, and the verdict.
+fn verdict(found: &[(&'static str, Found)], verbose: bool) -> (bool, String) {
+    let ready = found.iter().all(|(_, found)| found.is_ok());
+    let mut text = String::new();
+    for (name, found) in found {
+        match found {
+            Ok(()) if verbose => text.push_str(&format!("[+] {name} ok\n")),
+            Ok(()) => {}
+            Err(why) => text.push_str(&format!("[-] {name} failed: {why}\n")),
+        }
     }
+    text.push_str(if ready { "ready\n" } else { "not ready\n" });
+    (ready, text)
+}
+
+async fn metrics<S: Site>(State(site): State<S>) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match pages.metrics.text() {
+    match site.metrics().await {
         Ok(body) => ([(header::CONTENT_TYPE, OPEN_METRICS)], body).into_response(),
-        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 
@@ -238,70 +264,22 @@ fn text(status: StatusCode, body: String) -> Response {
 
 /// `verbose` and any number of `exclude=CHECK`. Anything else is refused, so that a misspelt
 /// exclusion is not taken for a check that passed.
-fn options(query: &str) -> Result<(bool, Vec<Name>), String> {
+fn options(query: &str, checks: &[&'static str]) -> Result<(bool, Vec<&'static str>), String> {
+    let unknown = |pair: &str| {
+        let names = checks.join(", ");
+        format!("{pair:?} is not known; write verbose, or exclude= one of {names}\n")
+    };
     let mut verbose = false;
     let mut excluded = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=').unwrap_or((pair, "")) {
             ("verbose", "" | "1" | "true") => verbose = true,
-            ("exclude", name) => excluded.push(Name::of(name).ok_or_else(|| unknown(pair))?),
+            ("exclude", name) => {
+                let known = checks.iter().copied().find(|check| *check == name);
+                excluded.push(known.ok_or_else(|| unknown(pair))?);
+            }
             _ => return Err(unknown(pair)),
         }
     }
     Ok((verbose, excluded))
-}
-
-fn unknown(pair: &str) -> String {
-    let names: Vec<&str> = Name::ALL.into_iter().map(Name::as_str).collect();
-    format!("{pair:?} is not known; write verbose, or exclude= one of {}\n", names.join(", "))
-}
-
-impl Pages {
-    async fn ask<T>(
-        &self,
-        question: impl FnOnce(oneshot::Sender<T>) -> Question,
-        within: Duration,
-    ) -> Option<T> {
-        let (answer, heard) = oneshot::channel();
-        timeout(within, async {
-            self.questions.send(question(answer)).await.ok()?;
-            heard.await.ok()
-        })
-        .await
-        .ok()
-        .flatten()
-    }
-
-    async fn check(&self, name: Name, ready: &Ready) -> Found {
-        match name {
-            Name::Quorum => ready.quorum.clone(),
-            Name::LocalRead => ready.local_read.clone(),
-            Name::LinearizableRead => self.linearizable_read().await,
-            Name::StateHash => ready.state_hash.clone(),
-            Name::DiskFree if ready.disk_full => Err("the last write found no room".to_owned()),
-            Name::DiskFree => self.disk_free(),
-            Name::Certificate => ready.certificate.clone(),
-        }
-    }
-
-    /// A read through a barrier on the leader; on others, that a leader is there to redirect to.
-    async fn linearizable_read(&self) -> Found {
-        match self.ask(Question::Probe, READ_WITHIN).await {
-            Some(Said::Answer(_) | Said::NotLeader { leader: Some(_) }) => Ok(()),
-            Some(Said::NotLeader { leader: None }) => Err("no leader is known".to_owned()),
-            Some(Said::NotApplied(why)) => Err(why.to_string()),
-            Some(other) => Err(format!("a read was answered with {other:?}")),
-            None => Err(format!("no answer within {READ_WITHIN:?}")),
-        }
-    }
-
-    fn disk_free(&self) -> Found {
-        let stat = rustix::fs::statvfs(&self.data)
-            .map_err(|error| format!("{}: {error}", self.data.display()))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free >= DISK_FREE_BYTES_MIN {
-            return Ok(());
-        }
-        Err(format!("{free} bytes are free, {DISK_FREE_BYTES_MIN} are needed"))
-    }
 }
