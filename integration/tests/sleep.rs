@@ -2,41 +2,32 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{io::Write as _, sync::Arc};
+use std::io::Write as _;
 
 use synod_client::{Client, Config, machine::door::NodeStatus};
 use synod_integration::{Cluster, Options};
-use tokio::{runtime::Runtime, sync::Semaphore, task::JoinSet};
+use tokio::{runtime::Runtime, task::JoinSet};
 
-/// Puts that the node sleeps through, unless the environment says how many: each multi is one
-/// command of the log, each put in it one of the machine.
-const PUTS: u64 = 50_000;
-const PUTS_VARIABLE: &str = "SYNOD_SLEEP_PUTS";
-const PUTS_OF_A_MULTI: u64 = 100;
-const MULTIS_AT_ONCE: usize = 16;
+/// Commands that the node sleeps through.
+const PUTS: u64 = 200_000;
+const AT_ONCE: u64 = 256;
 
 /// Snapshots so often that the log reaches back for seconds only.
 const OFTEN: &str = "\n[snapshots]\nevery_bytes = 262144\ntail_slots = 16\n";
 
+/// Each put is a command of its own, each client puts one after the other.
 async fn put_many(client: &Client, puts: u64) {
-    let room = Arc::new(Semaphore::new(MULTIS_AT_ONCE));
-    let mut multis = JoinSet::new();
-    for first in (0..puts).step_by(PUTS_OF_A_MULTI as usize) {
-        let turn = Arc::clone(&room).acquire_owned().await.unwrap();
+    let mut clients = JoinSet::new();
+    for first in 0..AT_ONCE {
         let client = client.clone();
-        multis.spawn(async move {
-            let mut multi = client.kv().multi();
-            for number in first..first + PUTS_OF_A_MULTI {
-                multi = multi.put(format!("key/{:05}", number % 10_007), number.to_string());
+        clients.spawn(async move {
+            for number in (first..puts).step_by(AT_ONCE as usize) {
+                let key = format!("key/{:05}", number % 10_007);
+                client.kv().put(key, number.to_string()).await.unwrap();
             }
-            multi.await.unwrap();
-            drop(turn);
         });
-        while let Some(done) = multis.try_join_next() {
-            done.unwrap();
-        }
     }
-    while let Some(done) = multis.join_next().await {
+    while let Some(done) = clients.join_next().await {
         done.unwrap();
     }
 }
@@ -47,7 +38,6 @@ fn status(runtime: &Runtime, client: &Client, node: &str) -> Option<NodeStatus> 
 
 #[test]
 fn a_node_that_slept_through_everything_comes_back_with_the_same_state() {
-    let puts = std::env::var(PUTS_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(PUTS);
     let mut cluster = Cluster::init(&Options::default());
     for name in ["n1", "n2", "n3"] {
         let config = cluster.config(name);
@@ -62,7 +52,7 @@ fn a_node_that_slept_through_everything_comes_back_with_the_same_state() {
     let client = runtime.block_on(Client::connect(config)).unwrap();
     let slept_from = status(&runtime, &client, sleeper).unwrap().chosen_slot;
     cluster.process(sleeper).signal("STOP");
-    runtime.block_on(put_many(&client, puts));
+    runtime.block_on(put_many(&client, PUTS));
     cluster.eventually("the log of the leader begins after what the sleeper knows", || {
         status(&runtime, &client, &leader).is_some_and(|at| at.trimmed_slot > slept_from)
     });
@@ -73,7 +63,7 @@ fn a_node_that_slept_through_everything_comes_back_with_the_same_state() {
     // Digests are compared at some slots only: until the sleeper has passed such a one, something
     // must go on.
     cluster.eventually("the sleeper's state is compared with the others'", || {
-        runtime.block_on(put_many(&client, PUTS_OF_A_MULTI * 64));
+        runtime.block_on(put_many(&client, AT_ONCE * 4));
         let states = [&leader, sleeper].map(|node| status(&runtime, &client, node));
         let [Some(here), Some(there)] = states else { return false };
         let same = |at: &(u64, u64)| at.0 > slept_from && here.state_hashes.contains(at);
