@@ -59,8 +59,8 @@ pub(super) const BUGS: &[Bug] = &[
         source: "cockroach#53156: a record that is gone is taken for one that was aborted",
         edits: &[edit(
             "machine/src/transactions.rs",
-            "self.records.remove(&txn);\n            self.acknowledged(txn);",
-            "self.records.remove(&txn);",
+            "record.at));\n            «self.acknowledged(txn);»",
+            "",
         )],
     },
     Bug {

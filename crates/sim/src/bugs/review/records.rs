@@ -66,7 +66,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "who acknowledged twice did once": "if «!waiting.remove(&txn)» {" =>
             "{ waiting.remove(&txn); false }",
         "the last acknowledgement keeps the number":
-            "self.records.remove(&txn);\n            «self.acknowledged(txn);»" => "",
+            "record.at));\n            «self.acknowledged(txn);»" => "",
         "retire leaves its mark":
             "self.mark(session, |marks| marks.lwm = marks.lwm.max(below));" =>
             "",
