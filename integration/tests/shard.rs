@@ -3,7 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    time::Duration,
+};
 
 use synod_client::{
     Client, Config, Error, Outcome, Why,
@@ -16,6 +22,16 @@ fn one_node_and_east() -> Cluster {
     let mut cluster = Cluster::start(&options);
     cluster.start_shard("east");
     cluster
+}
+
+/// What a page answers.
+fn get(page: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(page).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn shard_args(cluster: &Cluster) -> Vec<String> {
@@ -83,4 +99,63 @@ fn a_vote_outlives_the_shard_and_the_cluster() {
     let entry = runtime.block_on(east.get("a")).unwrap().unwrap();
     assert_eq!(entry.value, "1");
     assert_eq!(runtime.block_on(east.in_doubt()).unwrap(), []);
+}
+
+/// Operations §7.1: what a shard promises and waits for is seen from outside, and nothing of what
+/// it holds.
+#[test]
+fn a_shard_shows_its_health_and_what_it_holds_in_doubt() {
+    let options = Options { nodes: 1, participants: vec!["east"] };
+    let mut cluster = Cluster::start(&options);
+    let started = cluster.start_shard("east");
+    let page = started.trim_end().rsplit("http://").next().unwrap().to_owned();
+    assert!(get(&page, "/livez").ends_with("alive\n"));
+    let ready = get(&page, "/readyz?verbose");
+    let checks = ["registered", "disk_free", "certificate"].map(|name| format!("[+] {name} ok\n"));
+    assert!(ready.ends_with(&(checks.concat() + "ready\n")), "{ready}");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = runtime.block_on(async {
+        let config = Config::load(Path::new(&cluster.config("client"))).unwrap();
+        Client::connect(config).await.unwrap().within(Duration::from_secs(30))
+    });
+    let put = Mutation::Put { key: "secret".into(), value: "secret".into() };
+    let work = Work { guards: Vec::new(), mutations: vec![put] };
+    let prepared = runtime.block_on(client.txn().ask("east", work.clone()).prepare()).unwrap();
+    let other = runtime.block_on(client.txn().ask("east", work).prepare()).unwrap();
+    assert!(other.refused().is_some(), "the key is locked");
+    let shows = |row: &str, wanted: &str| {
+        let text = get(&page, "/metrics");
+        let found = text.lines().find_map(|line| line.strip_prefix(row)?.strip_prefix(' '));
+        assert!(!text.contains("secret"), "{text}");
+        assert_eq!(found, Some(wanted), "{row}: {text}");
+    };
+    let own = "{participant=\"east\"}";
+    // The thread shows how it stands after it has said what it said: when it comes round.
+    let east = client.shard("east");
+    assert_eq!(runtime.block_on(east.in_doubt()).unwrap(), [prepared.id()]);
+    shows(&format!("synod_participant_in_doubt{own}"), "1");
+    shows(&format!("synod_participant_keys_locked{own}"), "1");
+    shows(&format!("synod_participant_prepared_total{own}"), "1");
+    shows("synod_participant_refused_total{participant=\"east\",reason=\"locked\"}", "1");
+    runtime.block_on(prepared.decide()).unwrap();
+    assert!(runtime.block_on(east.get("secret")).unwrap().is_some());
+    assert_eq!(runtime.block_on(east.in_doubt()).unwrap(), []);
+    shows(&format!("synod_participant_in_doubt{own}"), "0");
+    let committed = "{participant=\"east\",outcome=\"committed\"}";
+    shows(&format!("synod_participant_ended_total{committed}"), "1");
+    shows(&format!("synod_participant_branch_duration_seconds_count{committed}"), "1");
+}
+
+/// The page of a shard is as private as a node's: beyond loopback it takes a person's word.
+#[test]
+fn the_pages_of_a_shard_do_not_leave_loopback_by_mistake() {
+    let options = Options { nodes: 1, participants: vec!["east"] };
+    let cluster = Cluster::init(&options);
+    let config = cluster.config("east");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}\n[http]\nlisten = \"0.0.0.0:0\"\n")).unwrap();
+    for args in [&["check-config", &config][..], &["shard", "--name", "east", "--data", "x"]] {
+        let refused = run(&[args, &["-c", &config]].concat()).expect(2);
+        assert!(refused.stderr.contains("0.0.0.0:0"), "{}", refused.stderr);
+    }
 }

@@ -76,9 +76,11 @@ struct Keys {
     session_ttl_ms: u64,
     tls: TlsFiles,
     endpoint: Vec<EndpointKeys>,
-    /// A participant's file has this too; it is read by the participant.
+    /// A participant's file has these too; they are read by the participant.
     #[serde(default, rename = "shard", skip_serializing)]
     _shard: Option<IgnoredAny>,
+    #[serde(default, rename = "http", skip_serializing)]
+    _http: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize, Serialize)]

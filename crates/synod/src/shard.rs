@@ -9,6 +9,8 @@ mod books;
 mod door;
 mod engine;
 mod error;
+mod metrics;
+mod pages;
 mod readers;
 mod store;
 
@@ -24,12 +26,21 @@ use synod_client::{
     machine::{ParticipantName, branch::Moment},
     net::{
         Credentials, Role, Server, Who,
-        settings::{self, Row},
+        settings::{self, Row, SettingsError},
     },
 };
+use synod_node::page::{self, HttpKeys, Limits};
+use tokio::net::TcpListener;
 
 pub(crate) use self::error::ShardError;
-use self::{attendant::Attendant, books::Books, engine::Engine, store::Store};
+use self::{
+    attendant::Attendant,
+    books::Books,
+    engine::Engine,
+    metrics::Metrics,
+    pages::{Pages, Registered},
+    store::Store,
+};
 
 /// Everything a shard is told once.
 pub(crate) struct Config {
@@ -41,6 +52,7 @@ pub(crate) struct Config {
     in_doubt_grace: Duration,
     /// The store that the cluster knows is lost for good, and this one takes its place.
     replaces: bool,
+    http: HttpKeys,
 }
 
 /// What the file says beside what every client's says.
@@ -48,6 +60,8 @@ pub(crate) struct Config {
 struct Keys {
     #[serde(default)]
     shard: ShardKeys,
+    #[serde(default)]
+    http: HttpKeys,
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -56,16 +70,20 @@ struct ShardKeys {
     replaces_lost_store: bool,
 }
 
-/// Every key of the file at `path` that is a shard's own; none when it has no table for them.
-pub(crate) fn describe(path: &Path) -> Result<Vec<Row>, ConfigError> {
-    let (keys, written): (Keys, toml::Table) = (settings::read(path)?, settings::read(path)?);
-    let spoken_of = written.contains_key("shard");
+/// Every key of the file at `path` that is a shard's own, checked; none when it has no table for
+/// them.
+pub(crate) fn describe(path: &Path) -> Result<Vec<Row>, ShardError> {
+    let read =
+        || Ok::<(Keys, toml::Table), SettingsError>((settings::read(path)?, settings::read(path)?));
+    let (keys, written) = read().map_err(ConfigError::from)?;
+    keys.http.check(path)?;
+    let spoken_of = written.contains_key("shard") || written.contains_key("http");
     Ok(if spoken_of { settings::describe(&keys, &written) } else { Vec::new() })
 }
 
 impl Config {
     /// Reads the client configuration at `path`, whose certificate must be that of the participant
-    /// `name`. It may say `replaces_lost_store = true` under `[shard]`.
+    /// `name`. It may have the tables `[shard]` and `[http]`.
     pub(crate) fn load(
         path: &Path,
         name: &str,
@@ -74,7 +92,8 @@ impl Config {
         in_doubt_grace: Duration,
     ) -> Result<Config, ShardError> {
         let client = ClientConfig::load(path)?;
-        let Keys { shard } = settings::read(path).map_err(ConfigError::from)?;
+        let Keys { shard, http } = settings::read(path).map_err(ConfigError::from)?;
+        http.check(path)?;
         let files = &client.tls;
         let credentials = Credentials::load(&files.ca, &files.cert, &files.key)?;
         match &credentials.identity().who {
@@ -94,15 +113,17 @@ impl Config {
             listen,
             in_doubt_grace,
             replaces: shard.replaces_lost_store,
+            http,
         })
     }
 }
 
-/// Runs a shard until `shutdown` resolves or its disk fails. `ready` is told the address once the
-/// cluster knows it; owners are served from before that on, and whether there is a quorum or not.
+/// Runs a shard until `shutdown` resolves or its disk fails. `ready` is told its address and that
+/// of its pages once the cluster knows it; owners are served from before that on, and whether there
+/// is a quorum or not.
 pub(crate) async fn run(
     config: Config,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(SocketAddr, SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ShardError> {
     let cluster_id = config.client.cluster_id;
@@ -110,19 +131,36 @@ pub(crate) async fn run(
     let (incarnation, path) = (store.incarnation(), store.path().to_path_buf());
     let grace_ms = u64::try_from(config.in_doubt_grace.as_millis()).unwrap_or(u64::MAX);
     let books = Books::open(store, &durable, config.name.clone(), grace_ms, Moment(0));
-    let started = Engine::start(books);
+    let ends_at = config.credentials.ends_at();
+    let metrics = Metrics::new(config.name.as_str(), ends_at);
+    let started = Engine::start(books, metrics.clone());
     let (engine, news, mut running) =
         started.map_err(|source| ShardError::Io { path: path.clone(), source })?;
+    // Before the door: a shard whose pages have no place serves nobody.
+    let listener = listen(config.http.listen).await?;
+    let http_address = listener
+        .local_addr()
+        .map_err(|source| ShardError::Page { address: config.http.listen, source })?;
+    let registered = Registered::default();
+    let pages = Pages {
+        metrics,
+        file: path.clone(),
+        certificate_ends_at: ends_at,
+        registered: registered.clone(),
+    };
+    let limits = Limits::new(config.http.connections_max);
+    let showing = tokio::spawn(page::serve(listener, pages, limits));
     let (server, asked) = Server::open(config.listen, config.credentials, cluster_id).await?;
     let address = server.address();
-    tracing::info!(participant = %config.name, %address, "listening");
+    tracing::info!(participant = %config.name, %address, %http_address, "listening");
     let serving = tokio::spawn(door::serve(asked, engine.clone()));
     let attending = async {
         let client = attendant::connect(&config.client).await?;
         let participant = client.participant(config.name.as_str());
         let own = attendant::Own { incarnation, address, path, replaces: config.replaces };
         own.introduce(&client, &participant).await?;
-        ready(address);
+        registered.now();
+        ready(address, http_address);
         Attendant { engine, participant }.keep(news).await
     };
     let ended = tokio::select! {
@@ -131,10 +169,15 @@ pub(crate) async fn run(
         failed = attending => failed,
     };
     serving.abort();
+    showing.abort();
     server.close().await;
     // The last way to the thread went with the two above; it ends with what it has in hand.
     let _panicked = tokio::task::spawn_blocking(|| running.thread.join()).await;
     ended
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ShardError> {
+    TcpListener::bind(address).await.map_err(|source| ShardError::Page { address, source })
 }
 
 #[cfg(test)]
@@ -148,7 +191,7 @@ mod tests {
     fn the_commented_example_names_every_key_of_a_shard() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/client.toml");
         let rows = describe(&path).unwrap();
-        let defaults = Keys { shard: ShardKeys::default() };
+        let defaults = Keys { shard: ShardKeys::default(), http: HttpKeys::default() };
         let defaults = settings::describe(&defaults, &toml::Table::new());
         assert_eq!(rows.len(), defaults.len());
         for (shown, default) in rows.iter().zip(&defaults) {

@@ -5,12 +5,15 @@ mod disk;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use synod_client::machine::{
-    Command, ParticipantName,
-    branch::{Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Word},
+    Command, ParticipantName, TxnId, Verdict,
+    branch::{Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Word, Write},
     participant_door::{Call, Info, Said},
 };
 
@@ -36,6 +39,12 @@ pub(super) struct Outcome {
     pub(super) proposals: Vec<Command>,
     /// For an operator.
     pub(super) alarms: Vec<Alarm>,
+    /// Branches that are prepared now.
+    pub(super) prepared: Vec<TxnId>,
+    /// Branches that ended, and how.
+    pub(super) ended: Vec<(TxnId, Verdict)>,
+    /// How long the disk took, if anything was written.
+    pub(super) synced_in: Option<Duration>,
 }
 
 impl Books {
@@ -64,6 +73,7 @@ impl Books {
         }
         let mut writing = self.store.write()?;
         let mut durably = Durably::default();
+        let mut wrote = false;
         for input in steps {
             let failed = RefCell::new(None);
             let read = |key: &Bytes| {
@@ -72,6 +82,10 @@ impl Books {
                     None
                 })
             };
+            let finish = match &input {
+                Input::Finish { txn, verdict, .. } => Some((*txn, *verdict)),
+                Input::Prepare { .. } | Input::Acknowledged(_) | Input::Wake => None,
+            };
             let out = self.branches.step(now, input, read);
             if let Some(error) = failed.into_inner() {
                 // What was concluded from a key that could not be read must not be believed.
@@ -79,6 +93,12 @@ impl Books {
             }
             for fact in out.durably.writes() {
                 writing.put(fact)?;
+                wrote = true;
+                match fact {
+                    Write::Prepared { txn, .. } => outcome.prepared.push(*txn),
+                    Write::Ended { .. } => outcome.ended.extend(finish),
+                    _ => {}
+                }
             }
             durably.merge(out.durably);
             let at_once = out.at_once.into_iter().map(|(to, said)| Word::Said { to, said });
@@ -86,7 +106,9 @@ impl Books {
             outcome.proposals.extend(out.propose);
             outcome.alarms.extend(out.alarms);
         }
+        let begun = Instant::now();
         writing.sync()?;
+        outcome.synced_in = wrote.then(|| begun.elapsed());
         outcome.words.extend(durably.synced());
         Ok(outcome)
     }

@@ -23,6 +23,7 @@ use tracing::{error, warn};
 use super::{
     ShardError,
     books::{Books, as_step},
+    metrics::{Metrics, Standing},
     readers::{Reader, Readers, Turn},
 };
 
@@ -77,7 +78,10 @@ pub(super) struct Running {
 
 impl Engine {
     /// Starts the thread.
-    pub(super) fn start(books: Books) -> std::io::Result<(Engine, News, Running)> {
+    pub(super) fn start(
+        books: Books,
+        metrics: Metrics,
+    ) -> std::io::Result<(Engine, News, Running)> {
         let (orders, inbox) = sync_channel(WAITING_MAX);
         let (finished, finished_out) = mpsc::unbounded_channel();
         let (proposals, proposals_out) = mpsc::unbounded_channel();
@@ -89,6 +93,8 @@ impl Engine {
             askers: BTreeMap::new(),
             next_asker: 0,
             readers: Readers::default(),
+            metrics,
+            standing: Standing::default(),
             finished,
             proposals,
             attendance,
@@ -145,6 +151,8 @@ struct Owner {
     askers: BTreeMap<Asker, Reply>,
     next_asker: u64,
     readers: Readers<Reply>,
+    metrics: Metrics,
+    standing: Standing,
     finished: mpsc::UnboundedSender<TxnId>,
     proposals: mpsc::UnboundedSender<Command>,
     attendance: watch::Sender<Attendance>,
@@ -202,9 +210,14 @@ impl Owner {
 
     fn step(&mut self, steps: Vec<Input>) -> Result<(), ShardError> {
         let outcome = self.books.step_all(self.now(), steps)?;
+        if let Some(took) = outcome.synced_in {
+            self.metrics.store_sync(took);
+        }
+        self.standing.turn(&self.metrics, outcome.prepared, outcome.ended);
         for word in outcome.words {
             match word {
                 Word::Said { to, said } => {
+                    self.metrics.said(&said);
                     if let Some(reply) = self.askers.remove(&to) {
                         answer(reply, &said);
                     }
@@ -233,10 +246,11 @@ impl Owner {
         Ok(())
     }
 
-    /// Tells what to ask the cluster, when that has changed.
+    /// Tells how it stands; and what to ask the cluster, when that has changed.
     fn publish(&self) {
         let branches = self.books.branches();
         let waiting = branches.in_doubt(self.now());
+        self.metrics.tick(branches.counts(), &waiting, self.readers.count());
         let overdue = waiting.iter().filter(|row| !row.held && row.waited_ms >= ATTEND_AFTER_MS);
         let finished = match branches.attend() {
             door::Call::Attend { finished, .. } => finished,

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use synod_client::net::{CredentialsError, NetError};
 
@@ -11,6 +11,9 @@ pub(crate) enum ShardError {
     /// Its configuration.
     #[error(transparent)]
     Config(#[from] synod_client::ConfigError),
+    /// The place of its pages in that.
+    #[error(transparent)]
+    Http(#[from] synod_node::ConfigError),
     /// Its certificate or key.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
@@ -103,6 +106,14 @@ pub(crate) enum ShardError {
     /// Its place on the network.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// Its pages have no place.
+    #[error("cannot serve health and metrics on {address}: {source}")]
+    Page {
+        /// Where they were to be.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The cluster refuses it.
     #[error(transparent)]
     Cluster(#[from] synod_client::Error),
@@ -135,9 +146,11 @@ impl ShardError {
     /// How the process ends.
     pub(crate) fn code(&self) -> Code {
         match self {
-            ShardError::Config(_) | ShardError::InUse { .. } | ShardError::Replaced { .. } => {
-                Code::Usage
-            }
+            ShardError::Config(_)
+            | ShardError::Http(_)
+            | ShardError::InUse { .. }
+            | ShardError::Page { .. }
+            | ShardError::Replaced { .. } => Code::Usage,
             ShardError::Credentials(why) if why.is_about_files() => Code::Usage,
             ShardError::Credentials(_)
             | ShardError::NotThisParticipant { .. }

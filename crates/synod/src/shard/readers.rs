@@ -79,6 +79,11 @@ impl<R> Readers<R> {
         turns
     }
 
+    /// How many wait.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// When the first of those that wait waits no longer; `most` when that is later.
     pub(super) fn due_in(&self, most: Duration) -> Duration {
         let first = self.waiting.iter().map(|(reader, _)| reader.until).min();

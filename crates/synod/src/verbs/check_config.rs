@@ -115,7 +115,7 @@ impl Checked {
 
     fn shown<'a>(&'a self, file: &'a Path, common: &Common) -> Result<File<'a>, Failure> {
         let gone =
-            |error: synod_client::ConfigError| Failure::new(Code::Usage, "SYN-CONFIG-002", error);
+            |error: &dyn std::fmt::Display| Failure::new(Code::Usage, "SYN-CONFIG-002", error);
         Ok(match self {
             Checked::Node(config) => File {
                 file,
@@ -125,8 +125,9 @@ impl Checked {
                 keys: keys(config.describe(), common),
             },
             Checked::Client(config) => {
-                let mut rows = synod_client::Config::describe(file).map_err(gone)?;
-                rows.extend(shard::describe(file).map_err(gone)?);
+                let mut rows =
+                    synod_client::Config::describe(file).map_err(|error| gone(&error))?;
+                rows.extend(shard::describe(file).map_err(|error| gone(&error))?);
                 let (kind, cluster) = ("client", config.cluster.as_str());
                 File { file, kind, name: None, cluster, keys: keys(rows, common) }
             }

@@ -19,8 +19,8 @@ pub(crate) fn run(common: &Common, args: &ShardArgs) -> Result<(), Failure> {
     let runtime = ask::runtime()?;
     let ended = runtime.block_on(shard::run(
         config,
-        |address| {
-            Started { name: &args.name, address, http_address: None }.tell(common.output);
+        |address, http_address| {
+            Started { name: &args.name, address, http_address }.tell(common.output);
         },
         start::stopped(args.until_stdin_closes),
     ));

@@ -33,7 +33,7 @@ async fn serve(config: Config, output: Output, until_stdin_closes: bool) -> Resu
     let name = config.name().to_owned();
     let node = Node::start(config).await?;
     let started =
-        Started { name: &name, address: node.address(), http_address: Some(node.http_address()) };
+        Started { name: &name, address: node.address(), http_address: node.http_address() };
     started.tell(output);
     node.run(stopped(until_stdin_closes)).await
 }
@@ -43,8 +43,8 @@ async fn serve(config: Config, output: Output, until_stdin_closes: bool) -> Resu
 pub(crate) struct Started<'a> {
     pub(crate) name: &'a str,
     pub(crate) address: SocketAddr,
-    /// A shard has no health page.
-    pub(crate) http_address: Option<SocketAddr>,
+    /// Where its health and metrics are.
+    pub(crate) http_address: SocketAddr,
 }
 
 impl Started<'_> {
@@ -57,14 +57,11 @@ impl Started<'_> {
             started: &'a Started<'a>,
         }
         let Started { name, address, http_address } = self;
-        let _ = match (output, http_address) {
-            (Output::Json, _) => {
-                print::json(&Document { schema: "synod.started/1", started: self })
-            }
-            (Output::Text, Some(http)) => {
-                print::lines(&format!("{name} listens on {address}, health on http://{http}"))
-            }
-            (Output::Text, None) => print::lines(&format!("{name} listens on {address}")),
+        let _ = match output {
+            Output::Json => print::json(&Document { schema: "synod.started/1", started: self }),
+            Output::Text => print::lines(&format!(
+                "{name} listens on {address}, health on http://{http_address}"
+            )),
         };
     }
 }
