@@ -154,7 +154,9 @@ fn the_pages_of_a_shard_do_not_leave_loopback_by_mistake() {
     let config = cluster.config("east");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}\n[http]\nlisten = \"0.0.0.0:0\"\n")).unwrap();
-    for args in [&["check-config", &config][..], &["shard", "--name", "east", "--data", "x"]] {
+    let place = cluster.path("never").display().to_string();
+    let shard = ["shard", "--name", "east", "--data", &place, "--until-stdin-closes"];
+    for args in [&["check-config", &config][..], &shard] {
         let refused = run(&[args, &["-c", &config]].concat()).expect(2);
         assert!(refused.stderr.contains("0.0.0.0:0"), "{}", refused.stderr);
     }

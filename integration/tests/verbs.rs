@@ -268,6 +268,41 @@ fn reissue(cluster: &Cluster, bend: impl Fn(&mut Leaf)) {
     ca.issue_leaf(&leaf, &cert, &key).unwrap();
 }
 
+/// Interfaces §2.1: a cluster outlives its first certificates, and takes in new clients.
+#[test]
+fn certificates_are_issued_and_renewed_with_the_key_that_init_wrote() {
+    let mut cluster = Cluster::init(&lone());
+    let certs = cluster.path("c/certs");
+    let dir = certs.to_str().unwrap();
+    let issued = run(&["cert", "issue", "app", dir, "--role", "read", "-o", "json"]).expect(0);
+    assert_eq!(issued.json()["who"], "synod://test/client/app?role=read");
+    let again = run(&["cert", "issue", "app", dir, "--role", "admin"]).expect(2);
+    assert!(again.stderr.contains("synod cert renew"), "{}", again.stderr);
+    reissue(&cluster, |leaf| leaf.ends_at = leaf.begins_at + 60);
+    let ended = run(&["cert", "check", dir]).expect(1);
+    assert!(ended.stdout.contains("expired"), "{}", ended.stdout);
+    // The key has been moved away, as `init` says it should.
+    let safe = cluster.path("ca.key");
+    fs::rename(cluster.path("c/authority/ca.key"), &safe).unwrap();
+    let lost = run(&["cert", "renew", "client", dir]).expect(2);
+    assert!(lost.stderr.contains("--authority-key"), "{}", lost.stderr);
+    for name in ["client", "n1"] {
+        let safe = safe.to_str().unwrap();
+        let _ = run(&["cert", "renew", name, dir, "--authority-key", safe]).expect(0);
+    }
+    let _ = run(&["cert", "check", dir]).expect(0);
+    cluster.start_node("n1");
+    cluster.await_leader();
+    let config = fs::read_to_string(cluster.config("client")).unwrap();
+    let app = cluster.path("c/app.toml");
+    fs::write(&app, config.replace("certs/client", "certs/app")).unwrap();
+    let app = app.to_str().unwrap();
+    let absent = run(&["kv", "get", "k", "-c", app]).expect(1);
+    assert!(absent.stderr.contains('k'), "{absent:?}");
+    let refused = run(&["kv", "put", "k", "v", "-c", app]).expect(5);
+    assert!(refused.stderr.contains("role"), "{}", refused.stderr);
+}
+
 /// A certificate is looked at before anything is sent, and `cert check` says the same of it.
 #[test]
 fn a_certificate_whose_time_is_over_or_that_is_not_there_is_named_with_its_file() {

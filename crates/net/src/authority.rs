@@ -11,13 +11,19 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256,
 };
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, UnixTime, pem::PemObject},
+};
 use time::{Duration, OffsetDateTime};
 
 pub use self::leaf::Leaf;
 use crate::{
-    Identity, Name,
+    Credentials, CredentialsError, Identity, Name,
     credentials::{FILE_BYTES_MAX, OTHERS},
+    expect,
     files::{self, Unread},
+    tls,
 };
 
 /// How long a cluster's root lasts: ten years, for there is no changing it without touching every
@@ -65,6 +71,17 @@ pub enum AuthorityError {
     /// The files of an authority are none.
     #[error("{}: no authority's certificate with its key: {what}", .path.display())]
     NotAnAuthority {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
+    /// A certificate that is to be renewed, or its key, is unfit for that.
+    #[error(transparent)]
+    Unfit(#[from] CredentialsError),
+    /// Another authority signed it: whom it names, nobody here has said.
+    #[error("{}: not issued by this authority: {what}", .path.display())]
+    NotOurs {
         /// Which.
         path: PathBuf,
         /// Why.
@@ -139,6 +156,29 @@ impl Authority {
         key: &Path,
     ) -> Result<(), AuthorityError> {
         self.issue_leaf(&Leaf::of(identity, days), cert, key)
+    }
+
+    /// Issues another certificate for whom the one at `cert` names and for the key at `key`, which
+    /// stays, and puts it in the place of the old one: whoever opens the file finds the one or the
+    /// other whole. An expired one is renewed too, but none that this authority did not issue.
+    pub fn renew(&self, days: u32, cert: &Path, key: &Path) -> Result<Identity, AuthorityError> {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.cert_pem.as_bytes()).map_err(signing)?;
+        roots.add(root).map_err(signing)?;
+        let old = Credentials::read(roots, cert, key)?;
+        let ended = UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            u64::try_from(old.ends_at()).unwrap_or(0),
+        ));
+        tls::check_chain(old.roots(), &old.certified().cert, ended).map_err(|error| {
+            AuthorityError::NotOurs { path: cert.to_path_buf(), what: expect::words(&error) }
+        })?;
+        let (key_pem, _checked_above) = read(key)?;
+        let pair = KeyPair::from_pem(&key_pem).map_err(signing)?;
+        let leaf = Leaf::of(old.identity(), days);
+        let cert_pem = leaf.sign_for(&self.issuer, &pair)?;
+        files::replace(cert, 0o644, &cert_pem)
+            .map_err(|source| AuthorityError::Io { path: cert.to_path_buf(), source })?;
+        Ok(old.identity().clone())
     }
 
     /// Issues whatever leaf it is told to, also one that nobody will accept: tests need those.

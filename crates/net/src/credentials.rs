@@ -11,7 +11,7 @@ use std::{
 
 use rustls::{
     Error, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
     sign::CertifiedKey,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -52,13 +52,17 @@ impl Credentials {
     /// names exactly one identity and may be used as it, that its time is now, and that the root
     /// signed it.
     pub fn load(ca: &Path, cert: &Path, key: &Path) -> Result<Credentials, CredentialsError> {
-        let credentials = Credentials::read(ca, cert, key)?;
+        let mut roots = RootCertStore::empty();
+        for root in certificates(ca)? {
+            roots.add(root).map_err(|error| not_pem(ca, "certificate", &error))?;
+        }
+        let credentials = Credentials::read(roots, cert, key)?;
         let [leaf, ..] = &credentials.certified.cert[..] else {
             return Err(not_pem(cert, "certificate", &"the file is empty"));
         };
         check_leaf(cert, leaf, &credentials.identity.who)?;
         let chain = &credentials.certified.cert;
-        tls::check_chain(credentials.roots(), chain).map_err(|error| {
+        tls::check_chain(credentials.roots(), chain, UnixTime::now()).map_err(|error| {
             CredentialsError::ForeignRoot {
                 cert: cert.to_path_buf(),
                 ca: ca.to_path_buf(),
@@ -69,11 +73,11 @@ impl Credentials {
     }
 
     /// Reads without asking what time it is or who signed.
-    fn read(ca: &Path, cert: &Path, key: &Path) -> Result<Credentials, CredentialsError> {
-        let mut roots = RootCertStore::empty();
-        for root in certificates(ca)? {
-            roots.add(root).map_err(|error| not_pem(ca, "certificate", &error))?;
-        }
+    pub(crate) fn read(
+        roots: RootCertStore,
+        cert: &Path,
+        key: &Path,
+    ) -> Result<Credentials, CredentialsError> {
         let chain = certificates(cert)?;
         let Some(leaf) = chain.first() else {
             return Err(not_pem(cert, "certificate", &"the file is empty"));
@@ -119,6 +123,13 @@ impl Credentials {
     /// Who they prove.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Whom the certificate at `cert` names, whoever signed it and whatever the time is.
+    pub fn named_by(cert: &Path) -> Result<Identity, CredentialsError> {
+        let chain = certificates(cert)?;
+        let leaf = chain.first().ok_or_else(|| not_pem(cert, "certificate", &"it is empty"))?;
+        identity::of_certificate(leaf).map_err(|source| named(cert, source))
     }
 
     /// Seconds since 1970 at which the certificate ends.

@@ -1,7 +1,8 @@
 //! Small files, read so that neither a pipe nor a giant can hold us up, and written so that nothing
-//! is overwritten.
+//! is overwritten by mistake.
 
 use std::{
+    ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
@@ -52,4 +53,21 @@ pub(crate) fn write_new(path: &Path, mode: u32, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+/// Puts a whole new file in the place of the one at `path`: written and synced beside it, and
+/// renamed. A crash leaves the old one or the new one.
+pub(crate) fn replace(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let mut beside = OsString::from(".");
+    beside.push(name);
+    beside.push(format!(".{:08x}", fastrand::u32(..)));
+    let beside = dir.join(beside);
+    write_new(&beside, mode, text).and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
+        // Of no use to anybody; that it is gone matters less than the error.
+        let _still_there = fs::remove_file(&beside);
+    })?;
+    File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
 }

@@ -37,16 +37,17 @@ fn caller_verifier(roots: Arc<RootCertStore>) -> Result<Arc<dyn ClientCertVerifi
         .map_err(|error| Error::General(error.to_string()))
 }
 
-/// Whether `chain` leads to `roots` now, and may be shown by one who calls. Everyone calls.
+/// Whether `chain` leads to `roots` at this time, and may be shown by one who calls. Everyone calls.
 pub(crate) fn check_chain(
     roots: Arc<RootCertStore>,
     chain: &[CertificateDer<'static>],
+    at: UnixTime,
 ) -> Result<(), Error> {
     let [leaf, intermediates @ ..] = chain else {
         return Err(Error::NoCertificatesPresented);
     };
     let verifier = caller_verifier(roots)?;
-    verifier.verify_client_cert(leaf, intermediates, UnixTime::now()).map(|_verified| ())
+    verifier.verify_client_cert(leaf, intermediates, at).map(|_verified| ())
 }
 
 /// What a listener shows and demands.

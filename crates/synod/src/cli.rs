@@ -11,7 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     asking::{CasArgs, GetArgs, KvVerb, LeaderVerb, ListArgs, PutArgs, RequestVerb, TxnVerb},
-    checking::{CertVerb, CheckConfigArgs, SimRunArgs, SimVerb},
+    checking::{
+        CertRole, CertVerb, CheckConfigArgs, IssueArgs, RenewArgs, SignArgs, SimRunArgs, SimVerb,
+    },
     running::{DemoArgs, DemoOwnerArgs, InitArgs, ShardArgs, StartArgs},
 };
 

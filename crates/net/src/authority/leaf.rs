@@ -51,6 +51,15 @@ impl Leaf {
         issuer: &Issuer<'_, KeyPair>,
     ) -> Result<(String, String), AuthorityError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(signing)?;
+        Ok((self.sign_for(issuer, &key)?, key.serialize_pem()))
+    }
+
+    /// The certificate of a key that there is, as PEM.
+    pub(super) fn sign_for(
+        &self,
+        issuer: &Issuer<'_, KeyPair>,
+        key: &KeyPair,
+    ) -> Result<String, AuthorityError> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, self.common_name.clone());
         params.not_before = OffsetDateTime::from_unix_timestamp(self.begins_at).map_err(signing)?;
@@ -66,8 +75,7 @@ impl Leaf {
         for uri in &self.uris {
             params.subject_alt_names.push(SanType::URI(uri.as_str().try_into().map_err(signing)?));
         }
-        let certificate = params.signed_by(&key, issuer).map_err(signing)?;
-        Ok((certificate.pem(), key.serialize_pem()))
+        Ok(params.signed_by(key, issuer).map_err(signing)?.pem())
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use super::{Authority, AuthorityError};
+use super::{Authority, AuthorityError, Leaf};
 use crate::{Credentials, Identity, Name};
 
 fn mode(path: &Path) -> u32 {
@@ -82,4 +82,57 @@ fn what_is_no_authority_is_refused_by_name() {
 #[test]
 fn the_authority_shows_nothing_of_its_key() {
     assert_eq!(format!("{:?}", authority()), "Authority { .. }");
+}
+
+/// A node goes on with the key that it has; what changes is until when it may.
+#[test]
+fn a_certificate_is_renewed_in_place_for_the_same_key_and_name_even_when_it_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |file: &str| dir.path().join(file);
+    let authority = authority();
+    authority.save(&path("ca.crt"), &path("ca.key")).unwrap();
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let ended = Leaf { begins_at: now - 900, ends_at: now - 300, ..Leaf::of(&node(), 1) };
+    authority.issue_leaf(&ended, &path("n1.crt"), &path("n1.key")).unwrap();
+    let load = || Credentials::load(&path("ca.crt"), &path("n1.crt"), &path("n1.key"));
+    let error = load().unwrap_err().to_string();
+    assert!(error.contains("expired"), "{error}");
+    let key = fs::read(path("n1.key")).unwrap();
+    assert_eq!(authority.renew(30, &path("n1.crt"), &path("n1.key")).unwrap(), node());
+    let days = (load().unwrap().ends_at() - now) as f64 / 86_400.0;
+    assert!((29.9..30.1).contains(&days), "{days}");
+    assert_eq!(fs::read(path("n1.key")).unwrap(), key);
+    assert_eq!([mode(&path("n1.crt")), mode(&path("n1.key"))], [0o644, 0o600]);
+    let mut left: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["ca.crt", "ca.key", "n1.crt", "n1.key"]);
+}
+
+/// Whoever can lay a file into the directory must not be made somebody by the next renewal.
+#[test]
+fn what_another_authority_issued_is_not_renewed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |file: &str| dir.path().join(file);
+    let admin: Identity = "synod://eu/client/mallory?role=admin".parse().unwrap();
+    authority().issue(&admin, 1, &path("n1.crt"), &path("n1.key")).unwrap();
+    let before = fs::read(path("n1.crt")).unwrap();
+    let refused = authority().renew(30, &path("n1.crt"), &path("n1.key"));
+    assert!(matches!(refused, Err(AuthorityError::NotOurs { .. })), "{refused:?}");
+    assert_eq!(fs::read(path("n1.crt")).unwrap(), before);
+}
+
+/// A key of somebody else beside it is a mix-up, and one that others read is lost already.
+#[test]
+fn a_certificate_is_not_renewed_for_a_key_that_is_not_its_own_or_not_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |file: &str| dir.path().join(file);
+    let authority = authority();
+    authority.issue(&node(), 1, &path("n1.crt"), &path("n1.key")).unwrap();
+    authority.issue(&node(), 1, &path("n2.crt"), &path("n2.key")).unwrap();
+    let refused = authority.renew(30, &path("n1.crt"), &path("n2.key"));
+    assert!(matches!(refused, Err(AuthorityError::Unfit(_))), "{refused:?}");
+    fs::set_permissions(path("n1.key"), fs::Permissions::from_mode(0o640)).unwrap();
+    let refused = authority.renew(30, &path("n1.crt"), &path("n1.key")).unwrap_err().to_string();
+    assert!(refused.contains("chmod 600"), "{refused}");
 }

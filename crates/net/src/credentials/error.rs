@@ -63,7 +63,7 @@ pub enum CredentialsError {
         cert: PathBuf,
     },
     /// The certificate names nobody, or may not be used by whom it names.
-    #[error("{}: {source}; have the cluster's authority issue another", .path.display())]
+    #[error("{}: {source}; `synod cert renew` makes another", .path.display())]
     Identity {
         /// Which.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum CredentialsError {
     },
     /// Its time is over.
     #[error(
-        "{}: expired {} ago; have the cluster's authority issue another", .path.display(),
+        "{}: expired {} ago; `synod cert renew` makes another", .path.display(),
         span(*.seconds)
     )]
     Expired {

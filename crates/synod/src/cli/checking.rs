@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -19,7 +19,7 @@ pub(crate) struct CheckConfigArgs {
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  synod cert check eu/certs\n  \
-                        synod cert check /etc/synod/certs")]
+                        synod cert renew n1 eu/certs")]
 pub(crate) enum CertVerb {
     /// Check every certificate and key of a directory; exit 1 when one is bad
     #[command(after_help = "Examples:\n  synod cert check eu/certs\n  \
@@ -28,6 +28,65 @@ pub(crate) enum CertVerb {
         /// The directory that `synod init` wrote certificates to
         dir: PathBuf,
     },
+    /// Sign a new client's or node's certificate, with a new key
+    Issue(IssueArgs),
+    /// Sign another certificate for who has one and for the same key, in the place of the old one
+    Renew(RenewArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  synod cert issue app eu/certs --role write\n  \
+                        synod cert issue ops eu/certs --role admin --authority-key /safe/ca.key")]
+pub(crate) struct IssueArgs {
+    /// Its name: the files are NAME.crt and NAME.key
+    pub(crate) name: String,
+    /// What it may do
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: CertRole,
+    /// Of which cluster, where the certificates in DIR do not say it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  synod cert renew n1 eu/certs\n  \
+                        synod cert renew client eu/certs --days 30")]
+pub(crate) struct RenewArgs {
+    /// Whose: NAME.crt and NAME.key are there, and may have ended
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+}
+
+/// Who signs, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct SignArgs {
+    /// The directory with ca.crt, where the certificate goes
+    pub(crate) dir: PathBuf,
+    /// The authority's key; else DIR/../authority/ca.key, where `synod init` wrote it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority_key: Option<PathBuf>,
+    /// Days until it ends
+    #[arg(long, default_value_t = 90, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub(crate) days: u32,
+}
+
+/// What a certificate lets its holder do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CertRole {
+    /// A client that reads
+    Read,
+    /// And writes
+    Write,
+    /// And forces
+    Admin,
+    /// A participant of atomic commit: a shard
+    Participant,
+    /// A voter of the cluster
+    Node,
 }
 
 #[derive(Debug, Subcommand)]

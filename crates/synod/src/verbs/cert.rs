@@ -1,4 +1,7 @@
-//! `synod cert check`: every certificate and key of a directory, one line each.
+//! `synod cert`. Of its verbs `check` is here: every certificate and key of a directory, one line
+//! each.
+
+mod issue;
 
 use std::{
     fs,
@@ -38,7 +41,14 @@ struct Checked {
 
 /// Runs the verb.
 pub(crate) fn run(common: &Common, verb: &CertVerb) -> Result<(), Failure> {
-    let CertVerb::Check { dir } = verb;
+    match verb {
+        CertVerb::Check { dir } => check(common, dir),
+        CertVerb::Issue(args) => issue::issue(common, args),
+        CertVerb::Renew(args) => issue::renew(common, args),
+    }
+}
+
+fn check(common: &Common, dir: &Path) -> Result<(), Failure> {
     let ca = dir.join("ca.crt");
     let leaves = leaves(dir)?;
     let leaves = leaves.iter().map(|leaf| checked(leaf, read_leaf(&ca, leaf)));
@@ -102,8 +112,13 @@ fn checked(cert: &Path, read: Read) -> Checked {
         Ok((who, ends_at)) => {
             let left = ends_at.saturating_sub_unsigned(now) / DAY_S;
             let soon = left < WARN_DAYS;
-            let problem =
-                format!("ends in {left} days; have the cluster's authority issue another");
+            let (name, dir) = (cert.file_stem(), cert.parent().unwrap_or(Path::new(".")));
+            let name = name.unwrap_or_default().to_string_lossy();
+            let problem = match &*name {
+                // Ten years are over: there is no way but a new one and new certificates for all.
+                "ca" => format!("ends in {left} days, and every certificate with it"),
+                name => format!("ends in {left} days: synod cert renew {name} {}", dir.display()),
+            };
             (Some(who), Some(left), soon.then_some(problem))
         }
     };

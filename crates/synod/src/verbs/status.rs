@@ -205,7 +205,7 @@ fn warnings(node: &Node) -> Vec<Warning> {
         warn(format!("is down: {error}"), "is it running? synod start -c FILE runs it");
     }
     if let Some(days) = node.certificate_days.filter(|days| *days < WARN_DAYS) {
-        let hint = "have the cluster's authority issue another";
+        let hint = "synod cert renew NAME DIR, then start it again";
         warn(format!("its certificate ends in {days} days"), hint);
     }
     if let Some(us) = node.sync_p99_us.filter(|us| *us > SLOW_SYNC_US) {

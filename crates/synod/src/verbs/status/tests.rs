@@ -69,7 +69,7 @@ n1        follower   0.44 ms   48 200 000  11 903   0.90 ms     61 ms   1.2 GiB 
 n2 ★      leader           –   48 211 903       0   0.90 ms    1.1 ms   1.2 GiB   83 d  1.0.2
 n3        follower   0.44 ms   48 211 903       0   0.90 ms    1.1 ms   1.2 GiB   83 d  1.0.2
 
-▲ n1  its certificate ends in 6 days   have the cluster's authority issue another
+▲ n1  its certificate ends in 6 days   synod cert renew NAME DIR, then start it again
 ▲ n1  its slowest syncs take 61 ms   what else uses this disk?
 ▲ n1  it is 11 903 slots behind   it catches up by itself while a quorum is up
 ";
