@@ -37,7 +37,8 @@ fn caller_verifier(roots: Arc<RootCertStore>) -> Result<Arc<dyn ClientCertVerifi
         .map_err(|error| Error::General(error.to_string()))
 }
 
-/// Whether `chain` leads to `roots` at this time, and may be shown by one who calls. Everyone calls.
+/// Whether `chain` leads to `roots` at this time, and may be shown by one who calls. Everyone
+/// calls.
 pub(crate) fn check_chain(
     roots: Arc<RootCertStore>,
     chain: &[CertificateDer<'static>],
