@@ -138,17 +138,63 @@ fn whoever_ends_the_demo_finds_nothing_left_behind() {
     }
 }
 
-/// Killed so that no line of it runs any more: its processes end all the same.
+/// What stands in `/proc/ID/stat` behind the name, which may hold anything: state, parent, ...
+fn stat(id: u32) -> Option<Vec<String>> {
+    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    Some(rest.split(' ').map(str::to_owned).collect())
+}
+
+fn children(of: u32) -> Vec<u32> {
+    let ids = fs::read_dir("/proc").unwrap().flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| stat(*id).is_some_and(|stat| stat[1] == of.to_string())).collect()
+}
+
+/// An orphan that has ended is a zombie where nobody buries it.
+fn lives(id: u32) -> bool {
+    stat(id).is_some_and(|stat| stat[0] != "Z" && stat[0] != "X")
+}
+
+/// Killed so that no line of it runs any more: its processes end all the same, the next demo takes
+/// the files away that it left, and one beside that leaves those of the living alone.
 #[test]
 fn a_demo_that_is_killed_does_not_outlive_itself() {
     let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let mut demo = start(place.path(), &["--for", "60s"]);
-    let lines = until_up(&mut demo);
+    let mut lines = until_up(&mut demo);
+    assert!(lines.any(|line| line.contains("moves begin")), "the demo ended early");
+    let family = children(demo.id());
+    assert_eq!(family.len(), 6, "three nodes, two shards and an owner");
     demo.kill().unwrap();
     drop(lines);
     assert!(!demo.wait().unwrap().success());
+    let begun = Instant::now();
+    while family.iter().any(|id| lives(*id)) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "left running: {:?}",
+            alive(place.path())
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
     nobody_is_left(place.path());
+    let dirs = || fs::read_dir(place.path()).unwrap().count();
+    assert_eq!(dirs(), 1, "its files are left");
+    let mut next = start(place.path(), &["--for", "60s", "--nodes", "1"]);
+    let lines = until_up(&mut next);
+    assert_eq!(dirs(), 1, "only those of the living");
+    let mut other = start(place.path(), &["--for", "60s", "--nodes", "1"]);
+    let lines_of_other = until_up(&mut other);
+    assert_eq!(dirs(), 2, "the one beside it lives");
+    for demo in [&mut next, &mut other] {
+        let id = demo.id().to_string();
+        assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+        assert_eq!(demo.wait().unwrap().code(), Some(130));
+    }
+    drop((lines, lines_of_other));
+    nothing_is_left(place.path());
 }
 
 /// `synod demo | head`: whoever has read enough does not wait for the rest.

@@ -6,6 +6,7 @@ mod catalog;
 mod director;
 mod ledger;
 pub(crate) mod owner;
+mod place;
 mod play;
 mod report;
 mod says;
@@ -16,12 +17,11 @@ mod stage;
 mod states;
 mod teller;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
-use self::{play::Play, scene::Scene, script::Planned, signals::Signals, teller::Teller};
+use self::{
+    place::Place, play::Play, scene::Scene, script::Planned, signals::Signals, teller::Teller,
+};
 use crate::{
     cli::{Common, DemoArgs},
     exit::{Code, Failure},
@@ -36,7 +36,10 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<(), Failure> {
         // Before anything is made: what is asked of us from here on is heard, and cleaned up after.
         let mut signals = Signals::listen()?;
         // Dropped last: it vanishes when nobody writes to it any more.
-        let place = place(args)?;
+        let place = match &args.dir {
+            Some(dir) => Place::at(dir)?,
+            None => Place::vanishing(&std::env::temp_dir())?,
+        };
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(1..));
         let mut scene = Scene::build(place.path(), args.nodes, args.rtt, seed).await?;
         let teller = Teller::new(common.output);
@@ -69,35 +72,4 @@ fn script(args: &DemoArgs) -> Result<Vec<Planned>, Failure> {
         Failure::new(Code::Usage, "SYN-DEMO-001", what)
     })?;
     script::parse(&text, args.nodes)
-}
-
-/// Where the files go: a directory that vanishes, or the one that was asked for.
-enum Place {
-    Vanishes(tempfile::TempDir),
-    Stays(PathBuf),
-}
-
-impl Place {
-    fn path(&self) -> &Path {
-        match self {
-            Place::Vanishes(dir) => dir.path(),
-            Place::Stays(dir) => dir,
-        }
-    }
-}
-
-fn place(args: &DemoArgs) -> Result<Place, Failure> {
-    let failed = |path: &Path, error: std::io::Error| {
-        Failure::new(Code::Usage, "SYN-DEMO-002", format!("{}: {error}", path.display()))
-    };
-    match &args.dir {
-        Some(dir) => {
-            fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
-            Ok(Place::Stays(dir.clone()))
-        }
-        None => {
-            let dir = tempfile::Builder::new().prefix("synod-demo-").tempdir();
-            dir.map(Place::Vanishes).map_err(|error| failed(&std::env::temp_dir(), error))
-        }
-    }
 }

@@ -15,7 +15,7 @@ use synod_client::{
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     sync::watch,
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
 };
 
 use super::{
@@ -49,18 +49,26 @@ pub(crate) fn run(common: &Common, args: &DemoOwnerArgs) -> Result<(), Failure> 
     let runtime = ask::runtime()?;
     let (seed, parallel) = (args.seed, args.parallel);
     let ended = runtime.block_on(async move {
+        // Before anything that may wait: the director may be gone by then.
+        let (tell, told) = watch::channel(OwnerHears::Go);
+        let heard = tokio::spawn(listen(tell));
         let client = Client::connect(config).await.map_err(ask::failure)?;
-        play(client.within(MOVE_DEADLINE), seed, parallel).await
+        play(client.within(MOVE_DEADLINE), seed, parallel, &told, heard).await
     });
     runtime.shutdown_background();
     ended
 }
 
-async fn play(client: Client, seed: u64, parallel: usize) -> Result<(), Failure> {
+async fn play(
+    client: Client,
+    seed: u64,
+    parallel: usize,
+    told: &watch::Receiver<OwnerHears>,
+    heard: JoinHandle<watch::Sender<OwnerHears>>,
+) -> Result<(), Failure> {
     let idle = Idle::default();
     let satellites = gather(&client, &idle).await?;
     say(OwnerSays::Ready { satellites })?;
-    let (tell, told) = watch::channel(OwnerHears::Go);
     let held = Arc::new(Mutex::new(0_usize));
     let mut movers = JoinSet::new();
     for number in 0..parallel {
@@ -74,7 +82,8 @@ async fn play(client: Client, seed: u64, parallel: usize) -> Result<(), Failure>
         };
         movers.spawn(mover.run());
     }
-    listen(&tell).await;
+    // Held: movers that hear nothing more would take that for the end.
+    let _tell = heard.await;
     while let Some(ended) = movers.join_next().await {
         if let Ok(Err(failure)) = ended {
             return Err(failure);
@@ -85,13 +94,13 @@ async fn play(client: Client, seed: u64, parallel: usize) -> Result<(), Failure>
 }
 
 /// Hears the director until it says stop, or is gone.
-async fn listen(tell: &watch::Sender<OwnerHears>) {
+async fn listen(tell: watch::Sender<OwnerHears>) -> watch::Sender<OwnerHears> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(text)) = lines.next_line().await {
         let Ok(heard) = serde_json::from_str::<OwnerHears>(&text) else { continue };
         tell.send_replace(heard);
         if heard == OwnerHears::Stop {
-            return;
+            return tell;
         }
     }
     // The director is gone: nobody is left to move satellites for.
