@@ -127,6 +127,24 @@ pub(crate) async fn connect(config: &Path) -> Result<Client, BenchError> {
     Ok(Client::connect(config).await?)
 }
 
+/// Waits until `node` knows all that is chosen.
+pub(crate) async fn level(
+    client: &Client,
+    node: &str,
+    patience: Duration,
+) -> Result<(), BenchError> {
+    let begun = Instant::now();
+    while begun.elapsed() < patience {
+        let leader = client.leader().await?;
+        let chosen = client.status(&leader).await?.chosen_slot;
+        if client.status(node).await.is_ok_and(|status| status.applied_slot >= chosen) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(BenchError::Cluster(format!("{node} does not catch up")))
+}
+
 fn key(number: u64) -> String {
     format!("bench/{:04}", number % KEYS)
 }

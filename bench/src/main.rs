@@ -1,11 +1,12 @@
 //! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real
-//! processes; with the argument `takeover`, the deaths of leaders alone.
+//! processes; with the argument `takeover`, the deaths of leaders alone, with `snapshots` what
+//! snapshots and a peer that catches up do to the puts of others.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use synod_bench::{BenchError, load, stage::Stage, takeover};
+use synod_bench::{BenchError, load, snapshots, stage::Stage, takeover};
 
 /// Nodes of the cluster that is measured.
 const NODES: u16 = 3;
@@ -21,8 +22,10 @@ async fn main() -> ExitCode {
     let measured = match std::env::args().nth(1).as_deref() {
         None => measure().await,
         Some("takeover") => takeovers_alone().await,
+        Some("snapshots") => lengthened().await,
         Some(other) => {
-            Err(BenchError::Cluster(format!("no such part: {other}; `takeover` is one")))
+            let why = format!("no such part: {other}; `takeover` and `snapshots` are parts");
+            Err(BenchError::Cluster(why))
         }
     };
     match measured {
@@ -41,7 +44,7 @@ async fn main() -> ExitCode {
 }
 
 async fn measure() -> Result<serde_json::Value, BenchError> {
-    let mut stage = Stage::open(&synod()?, NODES)?;
+    let mut stage = Stage::open(&synod()?, NODES, "")?;
     let (config, dir) = (stage.client(), stage.dir().to_path_buf());
     tokio::time::sleep(SETTLE).await;
     let idle = stage.rss_kib();
@@ -71,13 +74,24 @@ async fn measure() -> Result<serde_json::Value, BenchError> {
 }
 
 async fn takeovers_alone() -> Result<serde_json::Value, BenchError> {
-    let mut stage = Stage::open(&synod()?, NODES)?;
+    let mut stage = Stage::open(&synod()?, NODES, "")?;
     tokio::time::sleep(SETTLE).await;
     let takeovers = takeover::takeovers(&mut stage, KILLS).await?;
     Ok(serde_json::json!({
         "schema": "synod.bench.takeover/1",
         "nodes": NODES,
         "takeovers": takeovers,
+    }))
+}
+
+async fn lengthened() -> Result<serde_json::Value, BenchError> {
+    let settings = format!("\n[snapshots]\nevery_bytes = {}\n", snapshots::EVERY_BYTES);
+    let mut stage = Stage::open(&synod()?, NODES, &settings)?;
+    Ok(serde_json::json!({
+        "schema": "synod.bench.snapshots/1",
+        "nodes": NODES,
+        "every_bytes": snapshots::EVERY_BYTES,
+        "lengthened": snapshots::lengthened(&mut stage).await?,
     }))
 }
 

@@ -41,8 +41,9 @@ impl Drop for Running {
 }
 
 impl Stage {
-    /// Makes and starts `nodes` nodes of the binary `synod`.
-    pub fn open(synod: &Path, nodes: u16) -> Result<Stage, BenchError> {
+    /// Makes and starts `nodes` nodes of the binary `synod`, with `settings` besides what `init`
+    /// writes.
+    pub fn open(synod: &Path, nodes: u16, settings: &str) -> Result<Stage, BenchError> {
         let dir = TempDir::new().map_err(BenchError::io("a temporary directory"))?;
         let mut stage = Stage { synod: synod.to_path_buf(), dir, running: BTreeMap::new() };
         let made = Command::new(synod)
@@ -56,6 +57,7 @@ impl Stage {
         }
         stage.move_to_free_ports(nodes)?;
         for i in 1..=nodes {
+            stage.settle(&format!("n{i}"), settings)?;
             stage.start(&format!("n{i}"))?;
         }
         Ok(stage)
@@ -80,6 +82,13 @@ impl Stage {
             fs::write(&path, text).map_err(BenchError::io(what))?;
         }
         Ok(())
+    }
+
+    fn settle(&self, node: &str, settings: &str) -> Result<(), BenchError> {
+        let path = self.path(&format!("c/{node}.toml"));
+        let mut text = fs::read_to_string(&path).map_err(BenchError::io("a node's settings"))?;
+        text.push_str(settings);
+        fs::write(&path, text).map_err(BenchError::io("a node's settings"))
     }
 
     /// Starts a node and waits until it listens.

@@ -35,25 +35,11 @@ pub async fn takeovers(stage: &mut Stage, kills: usize) -> Result<Takeovers, Ben
         let next = client.leader().await?;
         spans.push((outage_ms, client.status(&next).await?.takeover_us / 1_000));
         stage.start(&leader)?;
-        level(&client, &leader).await?;
+        load::level(&client, &leader, PATIENCE).await?;
     }
     client.close().await;
     spans.sort_unstable();
     let (outage_ms, election_ms): (Vec<u64>, Vec<u64>) = spans.into_iter().unzip();
     let median_ms = outage_ms.get(outage_ms.len() / 2).copied().unwrap_or_default();
     Ok(Takeovers { outage_ms, election_ms, median_ms })
-}
-
-/// Waits until `node` knows all that is chosen, so that the next kill meets a whole cluster.
-async fn level(client: &synod_client::Client, node: &str) -> Result<(), BenchError> {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        let leader = client.leader().await?;
-        let chosen = client.status(&leader).await?.chosen_slot;
-        if client.status(node).await.is_ok_and(|status| status.applied_slot >= chosen) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Err(BenchError::Cluster(format!("{node} does not catch up")))
 }
