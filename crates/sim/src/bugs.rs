@@ -6,6 +6,7 @@
 
 mod copy;
 pub(crate) mod hunt;
+mod page;
 mod planted;
 mod report;
 mod review;
@@ -13,7 +14,7 @@ mod row;
 pub(crate) mod searched;
 mod splice;
 
-use std::{error::Error, fs};
+use std::error::Error;
 
 use self::{hunt::Job, report::Report, row::Bug};
 
@@ -49,13 +50,9 @@ pub(crate) fn catch_all(words: &[&str], quick: bool, seeds: u64) -> Result<Repor
     Ok(report)
 }
 
-/// Where the tables stand, below the top of the workspace.
-const PAGE: &str = "docs/planted-bugs.md";
-
 /// Puts the tables into their page.
 pub(crate) fn write(report: &Report) -> Result<(), Box<dyn Error>> {
-    let page = copy::top().join(PAGE);
-    Ok(fs::write(&page, report.put_into(&fs::read_to_string(&page)?)?)?)
+    Ok(page::write(&report.put_into(&page::read()?)?)?)
 }
 
 /// Every bug with its number in the copy.
@@ -63,42 +60,10 @@ fn every() -> Vec<(usize, &'static Bug)> {
     planted::all().chain(review::all()).chain(searched::own()).enumerate().collect()
 }
 
-/// Sends a search after every bug that has a place to be looked for in, and whose name or file
-/// holds all the words. Returns rows for a table, and how many were not found.
-pub(crate) fn search_all(words: &[&str]) -> Result<(String, usize), Box<dyn Error>> {
-    let all = every();
-    let program = copy::build(&all)?;
-    let place = std::env::var("PLACE").ok();
-    let mut table = "| bug | what it does | place | property | acts | worlds |\n".to_owned();
-    table.push_str("|---|---|---|---|---:|---:|\n");
-    let mut unseen = 0;
-    for (number, bug) in all {
-        if !words.iter().all(|word| bug.is_about(word)) {
-            continue;
-        }
-        let places: Vec<&str> = match &place {
-            Some(p) => p.split(',').collect(),
-            None => searched::places(bug).collect(),
-        };
-        for place in places {
-            let found = searched::there(&program, number, place)?;
-            let [invariant, depth, worlds, what] = &found[..] else { continue };
-            unseen += usize::from(invariant.starts_with('*'));
-            eprintln!(
-                "{:<56} {place:<14} {invariant:<10} {depth:>3} {worlds:>9}  {what}",
-                bug.name
-            );
-            let Bug { name, does, .. } = bug;
-            table.push_str(&format!(
-                "| {name} | {does} | {place} | {invariant} | {depth} | {worlds} |\n"
-            ));
-        }
-    }
-    Ok((table, unseen))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Who changes a line of the tables, changes the table and has the simulator find it again.
@@ -124,6 +89,21 @@ mod tests {
         assert_eq!(twice, None);
     }
 
+    /// Each is sought in a place that exists; and those that only a search is sent after are sought.
+    #[test]
+    fn every_bug_that_is_sought_exists_and_so_does_its_place() {
+        let names: Vec<&str> = every().iter().map(|(_, bug)| bug.name).collect();
+        for (name, place) in searched::SOUGHT {
+            assert!(names.contains(name), "{name}");
+            assert!(synod_sim::Place::named(place).is_some(), "{name}: {place}");
+        }
+        let unsought: Vec<&str> = searched::own()
+            .filter(|bug| searched::place(bug).is_none())
+            .map(|bug| bug.name)
+            .collect();
+        assert!(unsought.is_empty(), "{unsought:?}");
+    }
+
     /// A planted bug is one that happened to somebody, or breaks a rule that somebody wrote down.
     #[test]
     fn every_planted_bug_names_its_source() {
@@ -135,7 +115,7 @@ mod tests {
     /// Whoever adds a row hunts it, and has the tables written anew: `planted --write`.
     #[test]
     fn the_page_has_the_rows_of_the_tables() {
-        let page = fs::read_to_string(copy::top().join(PAGE)).unwrap();
+        let page = page::read().unwrap();
         let rows = |bugs: Vec<&'static Bug>| bugs.into_iter().map(|bug| bug.name);
         let planted: Vec<&str> = rows(planted::all().collect()).collect();
         assert_eq!(Report::names(&page, false), planted);

@@ -8,9 +8,18 @@ use crate::bugs;
 pub(crate) fn planted(words: &[&str]) -> Result<bool, String> {
     let mut flags = Flags::new(words);
     if flags.has("--search") {
-        let found = bugs::search_all(&flags.rest()?).map_err(|error| error.to_string())?;
-        print!("{}", found.0);
-        return Ok(found.1 == 0);
+        let elsewhere: Option<String> = flags.value("--place")?;
+        if let Some(name) = elsewhere.as_deref().filter(|name| Place::named(name).is_none()) {
+            return Err(format!("{name}: no such place"));
+        }
+        let writes = flags.has("--write");
+        let words = flags.rest()?;
+        let all = words.is_empty() && elsewhere.is_none();
+        if writes && !all {
+            return Err("--write: the page has every row".to_owned());
+        }
+        return sought(&words, elsewhere.as_deref(), all, writes)
+            .map_err(|error| error.to_string());
     }
     let quick = flags.has("--quick");
     let seeds = flags.value("--seeds")?.unwrap_or(bugs::hunt::SEEDS);
@@ -25,6 +34,24 @@ pub(crate) fn planted(words: &[&str]) -> Result<bool, String> {
         bugs::write(&report).map_err(|error| error.to_string())?;
     }
     Ok(report.survivors() == 0)
+}
+
+/// The same for the bugs that are searched for, each in its place; false also when the page tells
+/// something else.
+fn sought(
+    words: &[&str],
+    elsewhere: Option<&str>,
+    all: bool,
+    writes: bool,
+) -> Result<bool, Box<dyn std::error::Error>> {
+    let sought = bugs::searched::all(words, elsewhere)?;
+    print!("{sought}");
+    if writes {
+        sought.write()?;
+    } else if all && !sought.is_on_the_page()? {
+        return Err("the page tells something else; --search --write writes its table anew".into());
+    }
+    Ok(sought.unseen == 0)
 }
 
 /// Runs universes until one fails; how it failed is said for [`planted`], in another process.
