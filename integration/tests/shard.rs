@@ -161,3 +161,48 @@ fn the_pages_of_a_shard_do_not_leave_loopback_by_mistake() {
         assert!(refused.stderr.contains("0.0.0.0:0"), "{}", refused.stderr);
     }
 }
+
+/// A commit that its participant has not heard of is on record: in the list, item by item too, and
+/// in the node's metrics with how long it has waited.
+#[test]
+fn a_commit_that_waits_for_a_dead_shard_is_listed_and_grows_old_in_the_metrics() {
+    let mut cluster = one_node_and_east();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = runtime.block_on(async {
+        let config = Config::load(Path::new(&cluster.config("client"))).unwrap();
+        Client::connect(config).await.unwrap().within(Duration::from_secs(30))
+    });
+    let put = |key: &'static str| Mutation::Put { key: key.into(), value: "1".into() };
+    let work = |key| Work { guards: Vec::new(), mutations: vec![put(key)] };
+    let [one, two] = ["a", "b"].map(|key| {
+        let prepared = client.txn().ask("east", work(key)).prepare();
+        runtime.block_on(prepared).unwrap()
+    });
+    cluster.kill("east");
+    let txns = [one.id(), two.id()].map(|txn| txn.to_string());
+    runtime.block_on(one.decide()).unwrap();
+    runtime.block_on(two.decide()).unwrap();
+    let listed = cluster.tool(&["txn", "ls", "-o", "json"]).expect(0).json();
+    assert_eq!(listed["txns"].as_array().unwrap().len(), 2, "{listed}");
+    let lines = cluster.tool(&["txn", "ls", "-o", "jsonl"]).expect(0).stdout;
+    let shown: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(shown.iter().map(|txn| &txn["txn"]).collect::<Vec<_>>(), txns.each_ref(), "{lines}");
+    assert_eq!(shown[0]["schema"], "synod.txn/1");
+    cluster.kill("n1");
+    let started = cluster.start_node("n1");
+    let page = started.trim_end().rsplit("http://").next().unwrap().to_owned();
+    let value = |name: &str| -> f64 {
+        let text = get(&page, "/metrics");
+        let row = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        row.unwrap_or_else(|| panic!("no {name}: {text}")).parse().unwrap()
+    };
+    // What it has applied at once may lack the last: that is known when it leads again.
+    cluster.eventually("both are known", || value("synod_txns_unacked") == 2.0);
+    let oldest = value("synod_txn_oldest_seconds");
+    assert!(oldest > 0.0, "it was decided before this process began");
+    cluster.start_shard("east");
+    cluster.eventually("both are acknowledged", || {
+        value("synod_txns_unacked") == 0.0 && value("synod_txn_oldest_seconds") == 0.0
+    });
+}

@@ -95,6 +95,39 @@ fn a_guarded_batch_is_done_as_a_whole_or_not_at_all() {
     let _ = cluster.tool(&["kv", "get", "a"]).expect(0);
 }
 
+/// Interfaces §2.2: a program reads a list item by item, each as the verb for one of them shows it.
+#[test]
+fn a_list_in_json_lines_is_a_document_an_item() {
+    let cluster = Cluster::start(&lone());
+    for key in ["a", "b", "c"] {
+        let _ = cluster.tool(&["kv", "put", key, "v"]).expect(0);
+    }
+    let one = cluster.tool(&["kv", "get", "a", "-o", "json"]).expect(0).stdout;
+    let listed = cluster.tool(&["kv", "ls", "-o", "jsonl", "--limit", "2"]).expect(0);
+    assert_eq!(listed.stdout.lines().count(), 2, "{listed:?}");
+    assert!(listed.stdout.starts_with(&one), "{listed:?}");
+    assert!(listed.stderr.contains("more than 2"), "{listed:?}");
+    assert_eq!(cluster.tool(&["kv", "ls", "x", "-o", "jsonl"]).expect(0).stdout, "");
+    assert_eq!(cluster.tool(&["txn", "ls", "-o", "jsonl"]).expect(0).stdout, "");
+    let watched = cluster.tool(&["leader", "watch", "-o", "jsonl", "--limit", "1"]).expect(0);
+    assert_eq!(watched.json()["schema"], "synod.leader/1");
+}
+
+/// Signs are the program's own; what a key holds is nobody's to change.
+#[test]
+fn ascii_is_for_signs_and_never_for_data() {
+    let cluster = Cluster::start(&lone());
+    let _ = cluster.tool(&["kv", "put", "k", "★ – ·"]).expect(0);
+    assert!(cluster.tool(&["status"]).expect(0).stdout.contains("n1 ★"));
+    let status = cluster.tool(&["status", "--ascii"]).expect(0).stdout;
+    assert!(status.is_ascii() && status.contains("n1 *"), "{status}");
+    assert_eq!(cluster.tool(&["kv", "get", "k", "--ascii"]).expect(0).stdout, "★ – ·");
+    assert_eq!(cluster.tool(&["kv", "ls", "--ascii"]).expect(0).stdout, "k\t★ – ·\n");
+    let wrong = Run::of(&["kv", "multi", "--ascii", "-c", &cluster.config("client")]);
+    let wrong = wrong.input("drop ★\n").finish().expect(2).stderr;
+    assert!(wrong.contains("drop ★") && wrong.contains("del KEY | get KEY"), "{wrong}");
+}
+
 /// Interfaces §2.2: a value is raw on a pipe, escaped on a terminal, and in JSON nothing is lost.
 #[test]
 fn a_value_is_raw_on_a_pipe_escaped_on_a_terminal_and_whole_in_json() {

@@ -47,6 +47,9 @@ pub(crate) struct Common {
     /// When text is coloured; `auto`: on a terminal, unless NO_COLOR or TERM=dumb forbid it
     #[arg(long = "color", global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) colour: Colour,
+    /// Signs such as ★ and ▲ in ASCII; what keys hold is shown as it is
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
 }
 
 /// When text is coloured.
@@ -60,8 +63,19 @@ pub(crate) enum Colour {
 /// How data is printed. Within one schema number fields are only added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
+    /// For people
     Text,
+    /// One document
     Json,
+    /// The same; but a list is a document an item, each as soon as it is there
+    Jsonl,
+}
+
+impl Output {
+    /// Whether a program reads it.
+    pub(crate) fn is_json(self) -> bool {
+        self != Output::Text
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod exit;
 mod log;
 mod print;
 mod shard;
+mod signs;
 mod units;
 mod verbs;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     colour::decide(cli.common.colour);
+    signs::decide(cli.common.ascii);
     if !matches!(cli.verb, Verb::Start(_)) {
         // A node's own configuration says how much it says.
         log::listen("warn", false);

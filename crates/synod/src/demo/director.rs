@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     exit::{Code, Failure},
+    signs::Signs,
     units,
 };
 
@@ -83,7 +84,7 @@ impl Director<'_> {
         let before = self.ledger.totals();
         self.scene.actor(&who)?.murder().await;
         let murder = Murder { victim, who, at: Instant::now(), doubted };
-        self.teller.tell(&murder.told(hold))?;
+        self.teller.tell(&murder.told(hold, self.teller.signs.killed))?;
         if victim == Victim::Owner {
             self.ledger.add_unknown(murder.doubted.len() as u64);
             self.bring_owner_back().await?;
@@ -113,9 +114,10 @@ impl Director<'_> {
             None => "not in time".to_owned(),
         };
         let (who, after) = (&murder.who, self.ledger.totals());
+        let Signs { well, apart, .. } = self.teller.signs;
         self.teller.tell(&format!(
-            "✓ {who} is back · first commit {}, the {} in doubt resolved {} · {} moved and {} \
-             aborted meanwhile",
+            "{well} {who} is back {apart} first commit {}, the {} in doubt resolved {} {apart} {} \
+             moved and {} aborted meanwhile",
             shown(recovery.first_commit),
             murder.doubted.len(),
             shown(recovery.resolved),
@@ -214,7 +216,7 @@ impl Director<'_> {
 }
 
 impl Murder {
-    fn told(&self, held: bool) -> String {
+    fn told(&self, held: bool, sign: char) -> String {
         let (who, doubted) = (&self.who, self.doubted.len());
         let whom = match self.victim {
             Victim::Leader => format!("{who}, the leader"),
@@ -224,10 +226,10 @@ impl Murder {
         };
         if held {
             return format!(
-                "✂ KILLED {whom}, between votes and decision of {doubted} transactions"
+                "{sign} KILLED {whom}, between votes and decision of {doubted} transactions"
             );
         }
-        format!("✂ KILLED {whom}, with {doubted} transactions in doubt")
+        format!("{sign} KILLED {whom}, with {doubted} transactions in doubt")
     }
 }
 

@@ -45,10 +45,11 @@ impl Play<'_> {
     /// Plays it. Fails when it did not end as it must.
     pub(super) async fn perform(&self, scene: &mut Scene) -> Result<(), Failure> {
         let satellites = catalog::satellites().len();
+        let apart = self.teller.signs.apart;
         let nodes: Vec<_> = (1..=self.args.nodes).map(|i| format!("n{i}")).collect();
         self.teller.line(&format!(
-            "{}, 2 catalogs ({}), {satellites} satellites moving between them · all on 127.0.0.1 · \
-             files in {} · seed {}",
+            "{}, 2 catalogs ({}), {satellites} satellites moving between them {apart} all on \
+             127.0.0.1 {apart} files in {} {apart} seed {}",
             if nodes.len() == 1 { "1 node".to_owned() } else { format!("{} nodes", nodes.len()) },
             SHARDS.join(", "),
             scene.dir().display(),
@@ -68,7 +69,7 @@ impl Play<'_> {
         };
         let leader = director.leader().await?;
         let (nodes, shards) = (nodes.join(" "), SHARDS.join(" and "));
-        self.teller.tell(&format!("{nodes} up · leader {leader} · {shards} joined"))?;
+        self.teller.tell(&format!("{nodes} up {apart} leader {leader} {apart} {shards} joined"))?;
         director.bring_owner_back().await?;
         let ready = director.ledger.ready(PATIENCE).await;
         let standing = ready.ok_or_else(|| {
@@ -145,8 +146,8 @@ impl Play<'_> {
             })?;
         }
         match self.teller.output() {
-            Output::Json => print::json(report)?,
-            Output::Text => print::lines(&report.to_string())?,
+            Output::Json | Output::Jsonl => print::json(report)?,
+            Output::Text => print::lines(&report.line(self.teller.signs))?,
         }
         if report.ok {
             return Ok(());

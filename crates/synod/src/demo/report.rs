@@ -1,11 +1,9 @@
 //! The demo's report, `synod.demo/1`, and what it must say for the run to have ended well.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::script::{Planned, Victim};
-use crate::units::span_us;
+use crate::{signs::Signs, units::span_us};
 
 /// What a run showed. Within this schema fields are only added.
 #[derive(Clone, Debug, Serialize)]
@@ -86,24 +84,27 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    /// In one line, for people.
+    pub(crate) fn line(&self, signs: Signs) -> String {
         let states = if self.state_hashes_equal { "states agree" } else { "STATES DIFFER" };
-        write!(
-            f,
-            "{} of {} accounted for · {} committed, {} aborted, {} unknown · {} kills · {states} · \
-             {} in doubt · commit p50 {}, p99 {}, floor {}",
-            self.accounted,
-            self.satellites,
-            self.committed,
-            self.aborted,
-            self.unknown,
-            self.kills.len(),
-            self.in_doubt_at_end,
-            span_us(self.commit_us.p50),
-            span_us(self.commit_us.p99),
-            span_us(self.floor_us),
-        )
+        let parts = [
+            format!("{} of {} accounted for", self.accounted, self.satellites),
+            format!(
+                "{} committed, {} aborted, {} unknown",
+                self.committed, self.aborted, self.unknown
+            ),
+            format!("{} kills", self.kills.len()),
+            states.to_owned(),
+            format!("{} in doubt", self.in_doubt_at_end),
+            format!(
+                "commit p50 {}, p99 {}, floor {}",
+                span_us(self.commit_us.p50),
+                span_us(self.commit_us.p99),
+                span_us(self.floor_us)
+            ),
+        ];
+        parts.join(&format!(" {} ", signs.apart))
     }
 }
 

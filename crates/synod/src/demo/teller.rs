@@ -2,18 +2,25 @@
 
 use std::time::Instant;
 
-use crate::{cli::Output, exit::Failure, print};
+use crate::{
+    cli::Output,
+    exit::Failure,
+    print,
+    signs::{Signs, signs},
+};
 
 /// Where the story goes: to standard output, unless that is for a JSON document.
 pub(super) struct Teller {
     output: Output,
     begun: Instant,
+    /// Those that its lines may have.
+    pub(super) signs: Signs,
 }
 
 impl Teller {
     /// Its time begins now.
     pub(super) fn new(output: Output) -> Teller {
-        Teller { output, begun: Instant::now() }
+        Teller { output, begun: Instant::now(), signs: signs() }
     }
 
     /// Whether the data is a JSON document.
@@ -30,7 +37,7 @@ impl Teller {
     pub(super) fn line(&self, line: &str) -> Result<(), Failure> {
         match self.output {
             Output::Text => print::lines(line),
-            Output::Json => {
+            Output::Json | Output::Jsonl => {
                 anstream::eprintln!("{line}");
                 Ok(())
             }

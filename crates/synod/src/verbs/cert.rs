@@ -57,7 +57,7 @@ fn check(common: &Common, dir: &Path) -> Result<(), Failure> {
     let problems = certificates.iter().filter(|checked| !checked.ok).count();
     let report = Report { schema: "synod.cert/1", problems, certificates };
     match common.output {
-        Output::Json => print::json(&report)?,
+        Output::Json | Output::Jsonl => print::json(&report)?,
         Output::Text => print::lines(&text(&report))?,
     }
     if problems == 0 { Ok(()) } else { Err(Failure::silent(Code::No)) }

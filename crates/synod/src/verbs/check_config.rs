@@ -63,7 +63,7 @@ pub(crate) fn run(common: &Common, args: &CheckConfigArgs) -> Result<(), Failure
         files.push(config.shown(path, common)?);
     }
     match common.output {
-        Output::Json => print::json(&Report { schema: "synod.config/1", files }),
+        Output::Json | Output::Jsonl => print::json(&Report { schema: "synod.config/1", files }),
         Output::Text => print::lines(&text(&files, args.print)),
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn run(common: &Common, args: &InitArgs) -> Result<(), Failure> {
     let plan = plan(args)?;
     build(&args.dir, &plan)?;
     match common.output {
-        Output::Json => print::json(&made(&args.dir, &plan)),
+        Output::Json | Output::Jsonl => print::json(&made(&args.dir, &plan)),
         Output::Text => print::lines(&told(&args.dir, &plan)),
     }
 }

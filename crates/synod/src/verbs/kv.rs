@@ -41,6 +41,15 @@ struct Found {
     entry: Option<Shown>,
 }
 
+impl Found {
+    fn here(key: &[u8], entry: &Entry, base64: bool) -> Found {
+        let entry = Some(Shown::new(key, entry, base64));
+        Found { schema: FOUND, found: true, entry }
+    }
+}
+
+const FOUND: &str = "synod.kv.entry/1";
+
 fn put(common: &Common, args: &PutArgs) -> Result<(), Failure> {
     let value = value_or_input(&args.value)?;
     let at = ask(common, |client| async move {
@@ -55,10 +64,10 @@ fn get(common: &Common, args: &GetArgs) -> Result<(), Failure> {
         let found = if args.stale { kv.get_stale(key).await } else { kv.get(key).await };
         found.map_err(failure)
     })?;
-    if common.output == Output::Json {
+    if common.output.is_json() {
         let shown = found.as_ref().map(|e| Shown::new(args.key.as_bytes(), e, args.base64));
         let found = shown.is_some();
-        print::json(&Found { schema: "synod.kv.entry/1", found, entry: shown })?;
+        print::json(&Found { schema: FOUND, found, entry: shown })?;
         return if found { Ok(()) } else { Err(Failure::silent(Code::No)) };
     }
     match found {
@@ -94,7 +103,7 @@ fn expectation(args: &CasArgs) -> Result<(Expect, Vec<u8>), Failure> {
 }
 
 fn mismatch(output: Output, key: &str, found: Option<&Entry>) -> Result<(), Failure> {
-    if output == Output::Json {
+    if output.is_json() {
         let entry = found.map(|entry| Shown::new(key.as_bytes(), entry, false));
         let found = entry.is_some();
         print::json(&Found { schema: "synod.kv.mismatch/1", found, entry })?;
@@ -122,7 +131,9 @@ fn del(common: &Common, key: &str) -> Result<(), Failure> {
             |client| async move { client.kv().delete(key.to_owned()).await.map_err(failure) },
         )?;
     match (common.output, existed) {
-        (Output::Json, _) => print::json(&Deleted { schema: "synod.kv.deleted/1", existed })?,
+        (Output::Json | Output::Jsonl, _) => {
+            print::json(&Deleted { schema: "synod.kv.deleted/1", existed })?
+        }
         (Output::Text, true) => {}
         (Output::Text, false) => return Err(Failure::no(format!("{key} did not exist"))),
     }
@@ -136,7 +147,9 @@ fn written(output: Output, at: Revision) -> Result<(), Failure> {
         revision: u64,
     }
     match output {
-        Output::Json => print::json(&Written { schema: "synod.kv.written/1", revision: at.get() }),
+        Output::Json | Output::Jsonl => {
+            print::json(&Written { schema: "synod.kv.written/1", revision: at.get() })
+        }
         Output::Text => print::lines(&format!("revision {at}")),
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     cli::{Common, LeaderVerb, Output},
     exit::{Code, Failure},
     print,
+    signs::signs,
 };
 
 /// The time between two looks of `watch`.
@@ -60,10 +61,12 @@ fn show(output: Output, seen: &Leading) -> Result<(), Failure> {
     let at = format!("{:.3}", jiff::Timestamp::now());
     let (node, ballot) = (seen.node.as_deref(), seen.ballot.as_deref());
     match (output, node, ballot) {
-        (Output::Json, ..) => print::json(&Shown { schema: "synod.leader/1", at, node, ballot }),
+        (Output::Json | Output::Jsonl, ..) => {
+            print::json(&Shown { schema: "synod.leader/1", at, node, ballot })
+        }
         (Output::Text, Some(node), Some(ballot)) => {
             print::lines(&format!("{at}  {node}  ballot {ballot}"))
         }
-        (Output::Text, ..) => print::lines(&format!("{at}  –   no node leads")),
+        (Output::Text, ..) => print::lines(&format!("{at}  {}   no node leads", signs().nothing)),
     }
 }

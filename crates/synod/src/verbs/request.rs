@@ -34,7 +34,7 @@ pub(crate) fn run(common: &Common, verb: &RequestVerb) -> Result<(), Failure> {
     };
     let applied = reply.is_some();
     match (common.output, reply) {
-        (Output::Json, reply) => {
+        (Output::Json | Output::Jsonl, reply) => {
             let request = id.to_string();
             print::json(&Shown { schema: "synod.request/1", request, applied, reply })?;
         }

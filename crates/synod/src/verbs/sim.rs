@@ -50,7 +50,7 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
     let unseen: Vec<&str> = summary.sights.unseen().into_iter().map(Sight::name).collect();
     let seen_enough = unseen.is_empty() || !args.require_all_rare;
     match output {
-        Output::Json => print::json(&Document {
+        Output::Json | Output::Jsonl => print::json(&Document {
             schema: "synod.sim/1",
             seeds: summary.seeds,
             events: summary.events,
@@ -87,7 +87,7 @@ fn one(output: Output, script: &Script, told: Told) -> Result<(), Failure> {
     let (clean, digest) = (replay.failure.is_none(), format!("{:016x}", replay.digest));
     let violation = replay.failure.map(|failure| failure.to_string());
     match output {
-        Output::Json => print::json(&Document {
+        Output::Json | Output::Jsonl => print::json(&Document {
             schema: "synod.sim.replay/1",
             script: script.to_string(),
             events: replay.events,

@@ -58,7 +58,9 @@ impl Started<'_> {
         }
         let Started { name, address, http_address } = self;
         let _ = match output {
-            Output::Json => print::json(&Document { schema: "synod.started/1", started: self }),
+            Output::Json | Output::Jsonl => {
+                print::json(&Document { schema: "synod.started/1", started: self })
+            }
             Output::Text => print::lines(&format!(
                 "{name} listens on {address}, health on http://{http_address}"
             )),

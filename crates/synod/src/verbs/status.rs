@@ -10,6 +10,7 @@ use crate::{
     cli::{Common, Output},
     exit::{Code, Failure},
     print,
+    signs::signs,
     verbs::cert::WARN_DAYS,
 };
 
@@ -115,8 +116,8 @@ pub(crate) fn run(common: &Common) -> Result<(), Failure> {
     let heard = ask(common, |client| async move { Ok(client.status_all().await) })?;
     let report = report(&heard);
     match common.output {
-        Output::Json => print::json(&report)?,
-        Output::Text => print::coloured(&text::of(&report))?,
+        Output::Json | Output::Jsonl => print::json(&report)?,
+        Output::Text => print::coloured(&text::of(&report, signs()))?,
     }
     match report.verdict {
         Verdict::Healthy | Verdict::Degraded => Ok(()),

@@ -103,30 +103,39 @@ fn list(common: &Common, limit: u32) -> Result<(), Failure> {
         ask(common, |client| async move { client.txns(None, limit).await.map_err(failure) })?;
     let txns: Vec<_> = views.iter().map(Shown::new).collect();
     match common.output {
-        Output::Json => print::json(&Listed { schema: "synod.txn.list/1", txns, more }),
-        Output::Text => {
-            print::lines(&txns.iter().map(Shown::line).collect::<Vec<_>>().join("\n"))?;
-            if txns.is_empty() {
-                anstream::eprintln!("every commit is acknowledged by all its participants");
-            } else if more {
-                anstream::eprintln!("there are more than {limit}: --limit shows more of them");
-            }
-            Ok(())
+        Output::Json => {
+            return print::json(&Listed { schema: "synod.txn.list/1", txns, more });
         }
+        Output::Jsonl => {
+            for txn in txns {
+                print::json(&One { schema: ONE, txn })?;
+            }
+        }
+        Output::Text if txns.is_empty() => {
+            anstream::eprintln!("every commit is acknowledged by all its participants");
+        }
+        Output::Text => print::lines(&txns.iter().map(Shown::line).collect::<Vec<_>>().join("\n"))?,
     }
+    if more {
+        anstream::eprintln!("there are more than {limit}: --limit shows more of them");
+    }
+    Ok(())
+}
+
+const ONE: &str = "synod.txn/1";
+
+#[derive(Serialize)]
+struct One {
+    schema: &'static str,
+    #[serde(flatten)]
+    txn: Shown,
 }
 
 fn show(common: &Common, txn: TxnId) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct One {
-        schema: &'static str,
-        #[serde(flatten)]
-        txn: Shown,
-    }
     let view = ask(common, |client| async move { look(&client, txn).await })?;
     let shown = Shown::new(&view);
     match common.output {
-        Output::Json => print::json(&One { schema: "synod.txn/1", txn: shown }),
+        Output::Json | Output::Jsonl => print::json(&One { schema: ONE, txn: shown }),
         Output::Text => print::lines(&shown.line()),
     }
 }

@@ -92,7 +92,7 @@ fn tell(
 ) -> Result<(), Failure> {
     let who = identity.to_string();
     match common.output {
-        Output::Json => {
+        Output::Json | Output::Jsonl => {
             let schema = "synod.cert.issued/1";
             print::json(&Issued { schema, certificate: cert, key, who, days })
         }

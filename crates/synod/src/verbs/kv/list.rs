@@ -6,6 +6,7 @@ use synod_client::{Client, machine::Entry};
 
 use super::{
     super::ask::{ask, failure},
+    Found,
     entry::Shown,
 };
 use crate::{
@@ -18,41 +19,75 @@ type Entries = Vec<(Bytes, Entry)>;
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, args: &ListArgs) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Listed {
-        schema: &'static str,
-        keys: Vec<Shown>,
-        more: bool,
+    let (output, prefix, limit, base64) =
+        (common.output, args.prefix.clone(), args.limit, args.base64);
+    if output == Output::Json {
+        return one_document(common, args);
     }
-    let (entries, more) = ask(common, |client| listed(client, args.prefix.clone(), args.limit))?;
-    if common.output == Output::Json {
-        let keys = entries.iter().map(|(key, entry)| Shown::new(key, entry, args.base64));
-        return print::json(&Listed { schema: "synod.kv.list/1", keys: keys.collect(), more });
-    }
-    let lines = entries.iter().map(|(key, entry)| {
-        let value = if args.base64 { print::base64 } else { print::escaped }(&entry.value);
-        format!("{}\t{value}", print::escaped(key))
-    });
-    print::lines(&lines.collect::<Vec<_>>().join("\n"))?;
+    let more = ask(common, |client| async move {
+        pages(&client, prefix, limit, |page| match output {
+            Output::Text => lines(&page, base64),
+            Output::Json | Output::Jsonl => documents(&page, base64),
+        })
+        .await
+    })?;
     if more {
         anstream::eprintln!("there are more than {}: --limit shows more of them", args.limit);
     }
     Ok(())
 }
 
-/// Pages until `limit` or the end.
-async fn listed(client: Client, prefix: String, limit: u32) -> Result<(Entries, bool), Failure> {
+fn one_document(common: &Common, args: &ListArgs) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Listed {
+        schema: &'static str,
+        keys: Vec<Shown>,
+        more: bool,
+    }
+    let (prefix, limit, base64) = (args.prefix.clone(), args.limit, args.base64);
+    let listed = ask(common, |client| async move {
+        let mut keys = Vec::new();
+        let more = pages(&client, prefix, limit, |page| {
+            keys.extend(page.iter().map(|(key, entry)| Shown::new(key, entry, base64)));
+            Ok(())
+        })
+        .await?;
+        Ok(Listed { schema: "synod.kv.list/1", keys, more })
+    })?;
+    print::json(&listed)
+}
+
+fn lines(page: &Entries, base64: bool) -> Result<(), Failure> {
+    let lines = page.iter().map(|(key, entry)| {
+        let value = if base64 { print::base64 } else { print::escaped }(&entry.value);
+        format!("{}\t{value}", print::escaped(key))
+    });
+    print::lines(&lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Each as `kv get` shows it.
+fn documents(page: &Entries, base64: bool) -> Result<(), Failure> {
+    page.iter().try_for_each(|(key, entry)| print::json(&Found::here(key, entry, base64)))
+}
+
+/// Hands over page after page, until `limit` or the end; whether there is more.
+async fn pages(
+    client: &Client,
+    prefix: String,
+    limit: u32,
+    mut each: impl FnMut(Entries) -> Result<(), Failure>,
+) -> Result<bool, Failure> {
     let kv = client.kv();
-    let mut all: Entries = Vec::new();
+    let (mut after, mut left) = (None, limit);
     loop {
-        let left = limit.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX));
-        let after = all.last().map(|(key, _)| key.clone());
-        let page = kv.page(prefix.clone(), after, left).await.map_err(failure)?;
+        let page = kv.page(prefix.clone(), after.take(), left).await.map_err(failure)?;
+        let count = u32::try_from(page.entries.len()).unwrap_or(u32::MAX);
+        left = left.saturating_sub(count);
+        after = page.entries.last().map(|(key, _)| key.clone());
         let stuck = page.entries.is_empty();
-        all.extend(page.entries);
-        let full = u32::try_from(all.len()).is_ok_and(|len| len >= limit);
-        if !page.more || full || stuck {
-            return Ok((all, page.more));
+        each(page.entries)?;
+        if !page.more || left == 0 || stuck {
+            return Ok(page.more);
         }
     }
 }

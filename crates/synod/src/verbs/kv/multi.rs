@@ -18,19 +18,24 @@ use crate::{
     cli::{Common, Output},
     exit::{Code, Failure},
     print,
+    signs::signs,
 };
 
 /// The steps there are.
-const STEPS: &str =
-    "require KEY absent|present|@REVISION|=VALUE · put KEY VALUE · del KEY · get KEY";
+const STEPS: [&str; 4] =
+    ["require KEY absent|present|@REVISION|=VALUE", "put KEY VALUE", "del KEY", "get KEY"];
+
+fn steps() -> String {
+    STEPS.join(&format!(" {} ", signs().apart))
+}
 
 /// Runs the verb; exit 1 when a requirement did not hold.
 pub(super) fn run(common: &Common) -> Result<(), Failure> {
     if std::io::stdin().is_terminal() {
-        anstream::eprintln!("a step a line, then Ctrl-D: {STEPS}");
+        anstream::eprintln!("a step a line, then Ctrl-D: {}", steps());
     }
     let text = String::from_utf8(input()?)
-        .map_err(|error| Failure::new(Code::Usage, "SYN-KV-003", error).hint(STEPS))?;
+        .map_err(|error| Failure::new(Code::Usage, "SYN-KV-003", error).hint(steps()))?;
     let request = parse(&text)?;
     let names = request.reads.clone();
     let done =
@@ -46,7 +51,7 @@ fn parse(text: &str) -> Result<Multi, Failure> {
     for (number, line) in text.lines().enumerate() {
         let wrong = || {
             let what = format!("line {}: {line:?} is no step; nothing was sent", number + 1);
-            Failure::new(Code::Usage, "SYN-KV-003", what).hint(STEPS)
+            Failure::new(Code::Usage, "SYN-KV-003", what).hint(steps())
         };
         let (verb, rest) = word(line);
         let (key, rest) = word(rest);
@@ -111,7 +116,7 @@ fn show(output: Output, names: &[Bytes], done: Done) -> Result<(), Failure> {
     let done = failed.is_none();
     let reads = names.iter().zip(&reads);
     match output {
-        Output::Json => {
+        Output::Json | Output::Jsonl => {
             let reads = reads.map(|(key, found)| Some(Shown::new(key, found.as_ref()?, false)));
             let (schema, reads) = ("synod.kv.multi/1", reads.collect());
             print::json(&Answer { schema, done, revision, failed, reads })?;

@@ -4,6 +4,7 @@ use synod_client::{
 };
 
 use super::*;
+use crate::signs::{ASCII, RICH};
 
 fn status(node: &str, role: &str) -> NodeStatus {
     let others = ["n1", "n2", "n3"].into_iter().filter(|other| *other != node);
@@ -56,7 +57,8 @@ fn heard(n1: Result<NodeStatus, Error>, n2: NodeStatus) -> Heard {
 fn one_screen_tells_the_verdict_and_what_it_rests_on() {
     let mut n1 = status("n1", "follower");
     (n1.applied_slot, n1.sync_us.1, n1.certificate_ends_in_s) = (48_200_000, 61_000, 6 * DAY_S);
-    let text = text::of(&report(&heard(Ok(n1), status("n2", "leader"))));
+    let report = report(&heard(Ok(n1), status("n2", "leader")));
+    let text = text::of(&report, RICH);
     let expected = "\
 catalog-eu   HEALTHY   3 of 3 nodes, quorum 2: can lose 1 more   states agree (21 compared)
 leader       n2 for 3 d 04 h, ballot 17.n2   took over in 212 ms
@@ -74,6 +76,10 @@ n3        follower   0.44 ms   48 211 903       0   0.90 ms    1.1 ms   1.2 GiB 
 ▲ n1  it is 11 903 slots behind   it catches up by itself while a quorum is up
 ";
     assert_eq!(anstream::adapter::strip_str(&text).to_string(), expected);
+    let plain = anstream::adapter::strip_str(&text::of(&report, ASCII)).to_string();
+    let as_ascii = expected.replace('★', "*").replace('▲', "!").replace('–', "-");
+    assert_eq!(plain, as_ascii);
+    assert!(plain.is_ascii());
 }
 
 /// Each verdict has its own rule; the exit code follows from it.

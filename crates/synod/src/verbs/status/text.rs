@@ -5,10 +5,13 @@ use std::{fmt::Write as _, time::Duration};
 use anstyle::{AnsiColor, Style};
 
 use super::{Node, Report, Verdict, Warning};
-use crate::units::{bytes, grouped, span, span_us};
+use crate::{
+    signs::Signs,
+    units::{bytes, grouped, span, span_us},
+};
 
 /// One screen. Colours only repeat what words and signs say.
-pub(super) fn of(report: &Report) -> String {
+pub(super) fn of(report: &Report, signs: Signs) -> String {
     let mut text = head(report);
     let _ = writeln!(
         text,
@@ -16,14 +19,14 @@ pub(super) fn of(report: &Report) -> String {
         "NODE", "ROLE", "RTT", "APPLIED", "LAG", "SYNC p50", "p99", "DISK", "CERT"
     );
     for node in &report.nodes {
-        text.push_str(&row(node));
+        text.push_str(&row(node, signs));
     }
     if !report.warnings.is_empty() {
         text.push('\n');
     }
     for Warning { node, what, hint } in &report.warnings {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{WARN}▲ {node}{WARN:#}  {what}   {hint}");
+        let _ = writeln!(text, "{WARN}{} {node}{WARN:#}  {what}   {hint}", signs.warns);
     }
     text
 }
@@ -86,13 +89,15 @@ fn head(report: &Report) -> String {
     )
 }
 
-fn row(node: &Node) -> String {
-    let star = if node.role.as_deref() == Some("leader") { " ★" } else { "" };
-    let name = format!("{}{star}", node.node);
+fn row(node: &Node, signs: Signs) -> String {
+    let name = match node.role.as_deref() {
+        Some("leader") => format!("{} {}", node.node, signs.leads),
+        _ => node.node.clone(),
+    };
     if !node.up {
         return format!("{name:<9} down\n");
     }
-    let shown = |number: Option<String>| number.unwrap_or_else(|| "–".to_owned());
+    let shown = |number: Option<String>| number.unwrap_or_else(|| signs.nothing.to_string());
     format!(
         "{name:<9} {:<9} {:>8} {:>12} {:>7} {:>9} {:>9} {:>9} {:>6}  {}\n",
         shown(node.role.clone()),
