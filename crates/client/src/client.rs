@@ -20,6 +20,7 @@ use crate::{
     route::Route,
     scout,
     shard::Shard,
+    tally::TxnTally,
     txn::TxnBuilder,
     wire::Wire,
 };
@@ -105,6 +106,12 @@ impl Client {
     /// A transaction over several participants, and over keys.
     pub fn txn(&self) -> TxnBuilder {
         TxnBuilder::new(self.clone())
+    }
+
+    /// How this client's transactions fare, for an application's own metrics: how many are under
+    /// way, and how long those took that ended. No node can tell.
+    pub fn transactions(&self) -> TxnTally {
+        self.core.tally.read()
     }
 
     /// The participant's side, for the process that is the participant of this name.

@@ -21,6 +21,7 @@ use crate::{
     fates::{Fates, Settled},
     route::Route,
     session::Session,
+    tally::Tally,
 };
 
 /// Signs of life in one time to live: two may be lost.
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) runtime: Handle,
     /// Transactions that are being finished in the background.
     pub(crate) finishing: watch::Sender<usize>,
+    pub(crate) tally: Tally,
 }
 
 impl Core {
@@ -61,6 +63,7 @@ impl Core {
             closed: watch::Sender::new(false),
             runtime: Handle::current(),
             finishing: watch::Sender::new(0),
+            tally: Tally::default(),
         }
     }
 

@@ -51,6 +51,7 @@ mod session;
 mod shard;
 mod submit;
 mod survey;
+mod tally;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -72,4 +73,5 @@ pub use multi::{Multi, MultiBuilder};
 pub use participant::Participant;
 pub use serve::{Again, ResourceManager, Serving, Share};
 pub use shard::Shard;
+pub use tally::{Spans, TxnTally};
 pub use txn::{Outcome, Prepared, TxnBuilder, WhyAborted};

@@ -23,6 +23,7 @@ use crate::{
     phase2::{self, Finishing},
     session::Session,
     shard::Heard,
+    tally::{End, UnderWay},
     txn::{Outcome, WhyAborted},
 };
 
@@ -46,6 +47,7 @@ struct Pending {
     /// Everyone who may have been asked to prepare.
     asked: BTreeMap<ParticipantName, Arc<Party>>,
     refused: Option<WhyAborted>,
+    under_way: UnderWay,
 }
 
 /// What became of asking one participant.
@@ -66,7 +68,8 @@ impl fmt::Debug for Undecided {
 impl Undecided {
     pub(crate) fn new(core: Arc<Core>, session: Arc<Session>, owner: Owner) -> Undecided {
         let asked = BTreeMap::new();
-        Undecided(Some(Pending { core, session, owner, asked, refused: None }))
+        let under_way = core.tally.begin(owner.txn());
+        Undecided(Some(Pending { core, session, owner, asked, refused: None, under_way }))
     }
 
     pub(crate) fn txn(&self) -> TxnId {
@@ -145,6 +148,7 @@ impl Drop for Undecided {
                 "{} was proposed and not handed on",
                 pending.owner.txn()
             );
+            pending.under_way.over(End::Aborted);
             let runtime = pending.core.runtime.clone();
             let finishing = Finishing::begin(&pending.core);
             runtime.spawn(pending.finish(finishing));
@@ -189,7 +193,18 @@ impl Pending {
             () = self.ask_the_log() => {}
             () = core.closed() => {}
         }
+        self.note_end();
         self.finish(finishing).await;
+    }
+
+    /// Where the verdict is known, the transaction is over; that the participants are told comes
+    /// after it.
+    fn note_end(&self) {
+        match self.owner.phase() {
+            Phase::Committed => self.under_way.over(End::Committed),
+            Phase::Aborted => self.under_way.over(End::Aborted),
+            Phase::Voting | Phase::Proposed => {}
+        }
     }
 
     async fn propose(&mut self, command: Command, deadline: Deadline) -> Result<Outcome, Error> {
@@ -203,6 +218,7 @@ impl Pending {
             said => said,
         };
         self.owner.learn(said?);
+        self.note_end();
         match self.owner.phase() {
             Phase::Committed => Ok(Outcome::Committed { txn }),
             Phase::Aborted => Ok(Outcome::Aborted { txn, why: self.cause(deadline).await }),

@@ -148,6 +148,38 @@ async fn a_prepared_transaction_that_is_dropped_is_aborted() {
     assert_eq!(told(&stage, id), [Some(Verdict::Aborted); 2]);
 }
 
+/// In flight, committed, aborted, unknown.
+fn tally(client: &Client) -> [u64; 4] {
+    let now = client.transactions();
+    [now.in_flight, now.committed.count(), now.aborted.count(), now.unknown.count()]
+}
+
+/// What only an owner can tell: how many are under way and how long each took, whoever decided it
+/// and however late it was known.
+#[tokio::test(start_paused = true)]
+async fn an_owner_knows_what_is_under_way_and_how_long_it_took() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let prepared = both(&client).prepare().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(tally(&client), [1, 0, 0, 0]);
+    assert!(client.transactions().oldest >= Duration::from_secs(2));
+    prepared.decide().await.unwrap();
+    assert_eq!(tally(&client), [0, 1, 0, 0], "it is over although participants are being told");
+    assert!(client.transactions().committed.sum() >= Duration::from_secs(2));
+    drop(both(&client).prepare().await.unwrap());
+    assert_eq!(tally(&client), [0, 1, 1, 0]);
+    client.txn().ask(SHARDS[0], impossible()).commit().await.unwrap();
+    assert_eq!(tally(&client), [0, 1, 2, 0]);
+    // Its caller was not told, and the background has found out.
+    let prepared = both(&client).prepare().await.unwrap();
+    stage.next(Kind::Submit, Twist::DoneAndSilence);
+    prepared.decide().await.unwrap_err();
+    assert_eq!(tally(&client)[0], 1);
+    finished(&client).await;
+    assert_eq!(tally(&client), [0, 2, 2, 0]);
+}
+
 /// The caller knows that it does not know; the background finds out and tells.
 #[tokio::test(start_paused = true)]
 async fn a_commit_without_an_answer_is_unknown_and_its_participants_hear_the_truth() {
