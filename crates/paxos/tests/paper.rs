@@ -401,34 +401,6 @@ fn a_promise_counts_when_all_its_pages_are_there() {
     assert_eq!(spoken.accepts(), expected);
 }
 
-/// "A leader can get α commands ahead": proposals stop at the window above the chosen watermark,
-/// and go on as it rises.
-#[test]
-fn a_leader_gets_no_further_ahead_than_its_window() {
-    let mut stage = Stage::with(3, Durable::default(), |config| config.window_slots = 2);
-    let own = stage.lead();
-    stage.propose("a");
-    stage.propose("b");
-    assert!(!stage.peer.may_propose(), "the window is full");
-    stage.sync();
-    stage.hear(2, accepted(own, 2, 2));
-    assert!(!stage.peer.may_propose(), "slot 1 is still open");
-    stage.hear(2, accepted(own, 1, 1));
-    assert!(stage.peer.may_propose());
-}
-
-/// The same for bytes.
-#[test]
-fn a_leader_holds_no_more_bytes_in_flight_than_its_window() {
-    let mut stage = Stage::with(3, Durable::default(), |config| config.window_bytes = 4);
-    let own = stage.lead();
-    stage.propose("abcd");
-    assert!(!stage.peer.may_propose());
-    stage.sync();
-    stage.hear(2, accepted(own, 1, 1));
-    assert!(stage.peer.may_propose());
-}
-
 /// What a peer reports as chosen below its watermark is learned from it, never proposed.
 #[test]
 fn a_leader_fetches_what_a_promise_reports_as_chosen() {

@@ -15,14 +15,15 @@ impl Peer {
         self.put(now, slot, decree, out);
     }
 
-    /// Proposes what phase 1 adopted, as far as the window goes.
+    /// Proposes what phase 1 adopted, as far as the window goes. However many bytes it holds, the
+    /// first slot that is not chosen goes: all that is known above waits for that one.
     pub(super) fn propose_adopted(&mut self, now: Tick, out: &mut Output) {
-        let end = self.window_end();
         loop {
             let Reign::Leading(proposer) = &self.reign else { return };
-            if !self.window_has_bytes(proposer) {
-                return;
-            }
+            let end = match self.window_has_bytes(proposer) {
+                true => self.window_end(),
+                false => self.learner.upto().next(),
+            };
             let Reign::Leading(proposer) = &mut self.reign else { return };
             let Some((slot, decree)) = proposer.next_adopted(end) else { return };
             self.put(now, slot, decree, out);
