@@ -103,11 +103,10 @@ impl Owner {
 
     /// Takes a vote. Anything but yes ends a transaction that was not proposed; `Unknown` is for a
     /// vote that will not be asked for again. The first vote of a participant counts: it answers a
-    /// transaction once, and what comes later is a late copy. Votes of strangers are nothing.
+    /// transaction once, and what comes later is a late copy. So none ends what was proposed, for
+    /// that has everybody's. After the end a vote says only whether the participant holds anything.
+    /// Votes of strangers are nothing.
     pub fn vote(&mut self, participant: &ParticipantName, vote: &Vote) {
-        if self.phase != Phase::Voting {
-            return self.note_late(participant, vote);
-        }
         let Some(branch) = self.branches.get_mut(participant) else { return };
         if branch.vote.is_some() {
             return;
@@ -155,7 +154,9 @@ impl Owner {
             Verdict::InProgress | Verdict::Retired => return,
         };
         let stands = match self.phase {
-            Phase::Voting | Phase::Proposed => true,
+            // Nobody else proposes to commit.
+            Phase::Voting => phase == Phase::Aborted,
+            Phase::Proposed => true,
             Phase::Committed | Phase::Aborted => self.phase == phase,
         };
         assert!(stands, "transaction {}: {:?} and then {phase:?}", self.txn, self.phase);
@@ -197,13 +198,6 @@ impl Owner {
             }
         }
         Some(parts)
-    }
-
-    /// After the end a vote says only whether the participant holds anything.
-    fn note_late(&mut self, participant: &ParticipantName, vote: &Vote) {
-        if let Some(branch) = self.branches.get_mut(participant) {
-            branch.vote.get_or_insert(Stance::of(vote));
-        }
     }
 }
 

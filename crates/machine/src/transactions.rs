@@ -154,15 +154,14 @@ impl Transactions {
         own < ABORTS_OF_ONE_MAX && self.aborts < ABORTS_MAX
     }
 
-    /// A part has finished its branch; whether it was waited for. With the last one only the
+    /// A part has finished its branch, for the first time or again. With the last one only the
     /// number of the commit is kept: the record goes when no part can need it any more.
-    pub(crate) fn ack(&mut self, txn: TxnId, participant: &ParticipantName) -> bool {
-        let Some(waiting) = self.unacked.get_mut(participant) else { return false };
-        if !waiting.remove(&txn) {
-            return false;
-        }
-        if waiting.is_empty() {
-            self.unacked.remove(participant);
+    pub(crate) fn ack(&mut self, txn: TxnId, participant: &ParticipantName) {
+        if let Some(waiting) = self.unacked.get_mut(participant) {
+            waiting.remove(&txn);
+            if waiting.is_empty() {
+                self.unacked.remove(participant);
+            }
         }
         let done = self.records.change(&txn, |record| record.decision.acknowledge(participant));
         if done == Some(true) {
@@ -170,7 +169,6 @@ impl Transactions {
             self.waits_no_more(record.map(|record| record.at));
             self.acknowledged(txn);
         }
-        true
     }
 
     /// One commit of this stamp has been acknowledged by all.

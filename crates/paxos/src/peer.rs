@@ -279,10 +279,7 @@ impl Peer {
     /// window has room.
     pub fn may_propose(&self) -> bool {
         let Reign::Leading(proposer) = &self.reign else { return false };
-        self.has_quorum()
-            && proposer.is_caught_up()
-            && proposer.next <= self.window_end()
-            && self.window_has_bytes(proposer)
+        self.has_quorum() && proposer.next <= self.window_end() && self.window_has_bytes(proposer)
     }
 
     /// Whether this node leads and a quorum that would vote for it answers. Without one it takes no

@@ -78,11 +78,6 @@ impl Proposer {
         self.bytes
     }
 
-    /// Whether every inherited slot was proposed again, so that new ones may follow.
-    pub(crate) fn is_caught_up(&self) -> bool {
-        self.backlog.is_empty()
-    }
-
     /// Whether nothing proposed waits for votes.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.backlog.is_empty()
@@ -145,16 +140,14 @@ impl Proposer {
     }
 
     /// The slot is known to be chosen. True when it was proposed in this reign with that decree, or
-    /// never; false when it is chosen with another decree than ours, or where this reign has yet to
-    /// propose: somebody reigns above us.
+    /// never will be; false when it is chosen with another decree than ours, or where this reign
+    /// has yet to give out slots: somebody reigns above us.
     pub(crate) fn agrees(&mut self, slot: Slot, decree: &Decree) -> bool {
         if slot >= self.next {
             return false;
         }
-        // What was adopted may be chosen with another decree too, by a later ballot only.
-        if self.backlog.get(&slot).is_some_and(|ours| ours != decree) {
-            return false;
-        }
+        // What was adopted and never said may be chosen with any decree: at this ballot nobody has
+        // voted there, and nobody will.
         self.backlog.remove(&slot);
         match self.in_flight.remove(&slot) {
             Some(tally) => {

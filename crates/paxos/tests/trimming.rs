@@ -3,7 +3,7 @@
 
 mod stage;
 
-use stage::{Stage, accept, accepted, ballot, prepare, promise, slot, value, voted};
+use stage::{Spoken, Stage, accept, accepted, ballot, prepare, promise, slot, value, voted};
 use synod_paxos::*;
 
 fn no_tail(config: &mut Config) {
@@ -68,6 +68,60 @@ fn nothing_is_trimmed_above_the_own_snapshots() {
     covers(&mut stage, 2, 250);
     covers(&mut stage, 3, 250);
     assert_eq!(beat(&mut stage), None);
+}
+
+/// A snapshot that was received and is not installed covers more than is known here.
+#[test]
+fn nothing_is_trimmed_above_what_is_known_to_be_chosen() {
+    let mut stage = follower(300, no_tail);
+    stage.step(Input::Covered(slot(400)));
+    covers(&mut stage, 2, 400);
+    assert_eq!(beat(&mut stage), Some(300));
+}
+
+/// A node that told a later watermark in an earlier life is asked for more than it knows.
+#[test]
+fn nothing_is_told_above_what_is_known_to_be_chosen() {
+    let mut stage = follower(300, no_tail);
+    let asked = stage.hear(2, Message::Ask { first: slot(290), upto: slot(350) });
+    let known = Fetch { to: NodeId::new(2), first: slot(290), upto: slot(300) };
+    assert_eq!(asked.fetch, [known]);
+}
+
+/// As many bytes as an acceptor may vote for ahead.
+static ALL_ROOM: [u8; 64 << 20] = [0; 64 << 20];
+
+/// What was voted for and is known to be chosen takes no room from what is to be voted for:
+/// learned, covered by a snapshot that is installed, or by the one that a node starts from.
+#[test]
+fn what_is_chosen_is_no_vote_any_more() {
+    let all = || Decree::Value(bytes::Bytes::from_static(&ALL_ROOM));
+    let (first, second) = (ballot(1, 2), ballot(2, 2));
+    let full = |upto| Message::Accept {
+        ballot: second,
+        slot: slot(2),
+        decree: all(),
+        chosen_upto: slot(upto),
+    };
+    let voted =
+        |spoken: Spoken| spoken.writes.iter().any(|write| matches!(write, Write::Accepted { .. }));
+    for how in ["open", "learned", "installed", "started"] {
+        let mut stage = Stage::new(3);
+        stage.hear(2, accept(first, 1, "a", 0));
+        match how {
+            "learned" => {
+                drop(stage.hear(2, Message::Watermark { ballot: first, chosen_upto: slot(1) }))
+            }
+            "installed" => drop(stage.step(Input::Installed(slot(1)))),
+            "started" => {
+                let vote = Record::Accepted { ballot: first, decree: value("a") };
+                let durable = Durable { records: vec![(slot(1), vote)], ..Durable::default() };
+                stage = Stage::at(3, durable, 1);
+            }
+            _ => {}
+        }
+        assert_eq!(voted(stage.hear(2, full(0))), how != "open", "{how}");
+    }
 }
 
 /// A tail stays below what is covered: who was away for a moment catches up from the log.

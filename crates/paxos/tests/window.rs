@@ -3,7 +3,7 @@
 
 mod stage;
 
-use stage::{Stage, accepted, promise, slot, value};
+use stage::{Stage, accepted, ballot, promise, slot, value, voted};
 use synod_paxos::*;
 
 /// "A leader can get α commands ahead": proposals stop at the window above the chosen watermark,
@@ -49,6 +49,24 @@ fn the_first_slot_that_is_not_chosen_is_proposed_however_full_the_window_is() {
     stage.sync();
     assert_eq!(stage.hear(2, accepted(own, 1, 1)).choices().len(), 2);
     assert!(stage.peer.may_propose());
+}
+
+/// Where nothing was said at this ballot nobody can take it for chosen: what was adopted and waits
+/// for the window gives way to what was chosen, and is never said.
+#[test]
+fn an_adopted_decree_that_was_never_said_gives_way_to_the_chosen_one() {
+    let mut stage = Stage::with(3, Durable::default(), |config| config.window_slots = 1);
+    let own = stage.campaign();
+    stage.sync();
+    let votes = vec![(1, voted(ballot(1, 2), "a")), (2, voted(ballot(1, 2), "b"))];
+    assert_eq!(stage.hear(2, promise(own, 0, votes)).accepts(), [(1, value("a"))]);
+    let decrees = vec![(slot(2), value("another"))];
+    stage.hear(3, Message::Learned { decrees, chosen_upto: Slot::ZERO });
+    stage.sync();
+    let chosen = stage.hear(2, accepted(own, 1, 1));
+    assert_eq!(chosen.choices(), [(1, value("a")), (2, value("another"))]);
+    assert_eq!(chosen.accepts(), []);
+    assert_eq!(stage.propose("c").accepts(), [(3, value("c"))]);
 }
 
 /// A leader that no quorum answers takes no proposals, and soon ends its reign.

@@ -18,8 +18,10 @@ pub(crate) mod succession;
 pub(crate) mod transactions;
 mod whatif;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use synod_machine::{Command, TxnId, Verdict, branch};
-use synod_paxos::{Durable, Envelope, Life, Message, NodeId, Peer, Slot, Tick, Write};
+use synod_paxos::{Config, Durable, Envelope, Life, Message, NodeId, Peer, Slot, Tick, Write};
 use synod_replica::{ClientId, Replica};
 
 use self::{
@@ -170,6 +172,11 @@ impl Watch {
         Ok(())
     }
 
+    /// A node is about to start from `durable`, with a state that has come to `applied`.
+    pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
+        WhatIf::recovers(config, durable, applied)
+    }
+
     /// A node has taken a step.
     pub(crate) fn stepped(
         &mut self,
@@ -263,4 +270,11 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// Values of equal digests answer one word alike.
+fn hash(of: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
 }

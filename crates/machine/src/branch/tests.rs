@@ -123,6 +123,20 @@ fn a_yes_is_sealed_behind_its_prepare() {
     assert_eq!(shard.sync(durably), [said.clone(), said]);
 }
 
+/// Who hears that a branch has finished stops telling it how it ended: that must not be lost.
+#[test]
+fn a_finish_is_sealed_behind_its_end() {
+    for verdict in [Verdict::Committed, Verdict::Aborted] {
+        let mut shard = Shard::new();
+        shard.prepare(txn(1), put("a", "1"));
+        let out = shard.step(Input::Finish { asker: Some(Asker(2)), txn: txn(1), verdict });
+        assert_eq!(out.at_once, [], "{verdict:?}");
+        assert!(out.durably.writes().contains(&Write::Ended { txn: txn(1) }));
+        let said = Word::Said { to: Asker(2), said: Said::Finished };
+        assert!(shard.sync(out.durably).contains(&said), "{verdict:?}");
+    }
+}
+
 /// *Transactions* §5, participant restarts: the promise and its locks are there again, and how it
 /// ended is asked.
 #[test]

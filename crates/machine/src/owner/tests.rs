@@ -89,6 +89,29 @@ fn a_late_yes_does_not_revive_a_transaction() {
     assert_eq!(owner.to_tell(), [(name("west"), Verdict::Aborted)]);
 }
 
+/// Every participant answers once. What comes later, and says something else, changes neither what
+/// is proposed nor how it ends.
+#[test]
+fn a_second_vote_changes_nothing() {
+    for late in
+        [Vote::Yes { incarnation: BranchIncarnation(8) }, Vote::ReadOnly, no(), Vote::Unknown]
+    {
+        let mut owner = owner();
+        owner.vote(&name("east"), &yes());
+        owner.vote(&name("east"), &late);
+        assert_eq!(owner.phase(), Phase::Voting, "{late:?}");
+        owner.vote(&name("west"), &yes());
+        let proposal = owner.proposal();
+        assert!(proposal.is_some());
+        owner.vote(&name("west"), &late);
+        assert_eq!((owner.phase(), owner.proposal()), (Phase::Proposed, proposal), "{late:?}");
+        owner.learn(Verdict::Committed);
+        owner.vote(&name("east"), &late);
+        assert_eq!(owner.phase(), Phase::Committed, "{late:?}");
+        assert_eq!(owner.to_tell().len(), 2, "{late:?}");
+    }
+}
+
 /// The votes of participants that were never enlisted are nothing.
 #[test]
 fn a_stranger_has_no_vote() {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     hunt::{Catch, Job},
-    row::Bug,
+    row::{Bug, Edit},
 };
 
 /// What the hunts have come to.
@@ -83,11 +83,12 @@ impl Report {
         for (number, bug) in self.bugs.iter().filter(|(_, bug)| bug.is_reviewed() == reviewed) {
             let Row { by, seeds, .. } =
                 Row::of(self.caught.get(number).map_or(&[], Vec::as_slice), self.seeds);
-            let (second, third) = match (reviewed, bug.edits) {
-                (true, [edit]) => {
-                    (format!("{}: {}", edit.file, code(edit.taken())), code(edit.without))
-                }
-                (_, _) => (bug.does.to_owned(), bug.source.to_owned()),
+            let (second, third) = match reviewed {
+                true => (
+                    each(bug, |edit| format!("{}: {}", edit.file, code(edit.taken()))),
+                    each(bug, |edit| code(edit.without)),
+                ),
+                false => (bug.does.to_owned(), bug.source.to_owned()),
             };
             let by = match (reviewed, by.contains("nothing"), bug.source) {
                 (true, true, elsewhere) if !elsewhere.is_empty() => elsewhere.to_owned(),
@@ -101,6 +102,11 @@ impl Report {
 
 const PLANTED: &str = "planted bugs";
 const REVIEWED: &str = "reviewed lines";
+
+/// Of each line that a row takes away.
+fn each(bug: &Bug, what: impl Fn(&Edit) -> String) -> String {
+    bug.edits.iter().map(what).collect::<Vec<_>>().join(" and ")
+}
 
 /// Code on one line, as a cell of a table may hold it.
 fn code(text: &str) -> String {

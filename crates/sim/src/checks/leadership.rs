@@ -113,9 +113,8 @@ impl Leadership {
                 "{node} serves at {ballot} with {} applied and {inherited} inherited",
                 status.applied
             );
-            self.quorum_heard(ghost, node, times)?;
         }
-        Ok(())
+        self.quorum_heard(ghost, node, times)
     }
 
     fn quorum_promised(&self, ballot: Ballot) -> Checked {
@@ -138,7 +137,7 @@ impl Leadership {
         demand!(
             lately + 1 >= ghost.quorum(),
             "D3",
-            "{node} serves and has heard {lately} others in the last {} us",
+            "{node} leads and has heard {lately} others in the last {} us",
             self.silence_us
         );
         Ok(())

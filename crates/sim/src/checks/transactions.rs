@@ -1,5 +1,6 @@
 //! H: one verdict to a transaction, and every participant obeys it.
 
+mod late;
 mod rare;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +87,16 @@ impl Transactions {
             self.applied.contains(&(place, txn)),
             "H6",
             "participant {place} acknowledges {txn} before its commit is durable"
+        );
+        Ok(())
+    }
+
+    /// A participant says that it has finished what it was told: no crash takes that back.
+    pub(crate) fn finishes(&self, place: usize, txn: TxnId) -> Checked {
+        demand!(
+            !self.open.contains(&(place, txn)),
+            "H6",
+            "participant {place} says that it has finished {txn} before that is durable"
         );
         Ok(())
     }
@@ -208,6 +219,7 @@ impl Transactions {
             }
             if let (Command::RegisterParticipant { name, incarnation, .. }, Reply::Done(_)) =
                 (&request.command, &result.reply)
+                && !result.repeated
             {
                 self.stores.insert(name.clone(), *incarnation);
             }
@@ -323,6 +335,12 @@ impl Transactions {
                 "H1",
                 "{txn} was {before:?} and is {then:?} when the horizon has passed"
             );
+            let ended = !later.live_sessions().any(|(session, _, _)| session == txn.session);
+            demand!(
+                !ended || before != Verdict::Committed || then == Verdict::Retired,
+                "I1",
+                "{txn} is {then:?} still, long after the end of its session"
+            );
         }
         Ok(())
     }
@@ -363,6 +381,8 @@ pub(crate) fn told(machine: &Machine, txn: TxnId, verdict: Verdict) -> Checked {
     );
     Ok(())
 }
+
+pub(crate) use late::{branch_stays_over, owner_stands};
 
 pub(super) fn verdict_of(machine: &Machine, txn: TxnId) -> Verdict {
     match machine.query(&Query::Verdicts { txns: vec![txn] }) {

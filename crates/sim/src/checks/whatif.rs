@@ -1,20 +1,21 @@
 //! What would come of words and decrees that may come at any moment and hardly ever do: a copy of
 //! the peer, or of the machine, is given one, and must stay, or end its reign, as the rule says.
 
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+mod bounds;
+
+use std::collections::BTreeMap;
 
 use synod_machine::{
     Batch, Command, FenceCause, FenceGuard, Machine, Reign, Rejection, Reply, Request, Seq,
     Timestamp,
 };
 use synod_paxos::{
-    Ballot, BarrierId, Decree, Envelope, Epoch, Input, Life, Message, NodeId, Output, Peer, Role,
-    Slot, Tick,
+    Ballot, BarrierId, Config, Decree, Durable, Envelope, Epoch, Input, Life, Message, NodeId,
+    Output, Peer, Role, Slot, Tick,
 };
 
+use self::bounds::Bounds;
+use super::hash;
 use crate::{
     ghost::Ghost,
     violation::{Checked, demand},
@@ -22,6 +23,9 @@ use crate::{
 
 /// Between two looks at a leader's open slots.
 const LOOK_EVERY_STEPS: u64 = 64;
+
+/// Between two looks at what any peer keeps to.
+const LOOK_EVERY_BOUNDS: u64 = 512;
 
 /// Between two looks at a read that arrives.
 const LOOK_EVERY_READS: u64 = 16;
@@ -32,6 +36,7 @@ pub(crate) struct WhatIf {
     /// The last round in which each reign asked to be confirmed.
     rounds: BTreeMap<Ballot, u64>,
     steps: u64,
+    all_steps: u64,
     reads: u64,
     /// The reign that last started in the log.
     reign: Reign,
@@ -102,6 +107,11 @@ impl WhatIf {
         Ok(())
     }
 
+    /// A node starts from its disk, with a state that has come to `applied`.
+    pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
+        bounds::recovers(config, durable, applied)
+    }
+
     /// A node has taken a step. Where its reign has a slot open, a higher ballot may have chosen
     /// something else there; the reign ends with the word that says so, or the snapshot that covers
     /// it.
@@ -112,7 +122,16 @@ impl WhatIf {
         node: NodeId,
         now: Tick,
     ) -> Checked {
+        self.all_steps += 1;
+        if self.all_steps.is_multiple_of(LOOK_EVERY_BOUNDS) {
+            Bounds { peer, node, now }.hold(ghost)?;
+        }
         let Role::Leading { ballot, .. } = peer.role() else { return Ok(()) };
+        demand!(
+            peer.has_quorum() || !peer.may_propose(),
+            "D3",
+            "{node} leads at {ballot}, no quorum answers it, and it takes proposals"
+        );
         demand!(
             peer.promised() == ballot,
             "D2",
@@ -177,10 +196,4 @@ impl WhatIf {
         );
         Ok(())
     }
-}
-
-fn hash(peer: &Peer) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    peer.hash(&mut hasher);
-    hasher.finish()
 }

@@ -16,7 +16,7 @@ use super::{
     work::{self, participant_name},
 };
 use crate::{
-    checks::{Watch, books::Standing},
+    checks::{Watch, books::Standing, transactions},
     errand::{Errand, Heard},
     plan::{MS, Plan},
     violation::{Checked, Violation, demand},
@@ -199,6 +199,7 @@ impl Owner {
             door::Said::Finished => transfer.transaction.finished(&name),
             _ => {}
         }
+        transactions::owner_stands(&transfer.transaction, transfer.names())?;
         self.go_on(now, &mut acts, watch)?;
         Ok(acts)
     }

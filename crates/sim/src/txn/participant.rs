@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use synod_machine::{
     BranchIncarnation, Command, Entry, ParticipantName, Rejection, Reply, Request, RequestId, Seq,
-    SessionId, TxnId,
+    SessionId, TxnId, Verdict,
     branch::{
         Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Output, Word, Write,
     },
@@ -18,7 +18,7 @@ use super::{
     work::{self, participant_name},
 };
 use crate::{
-    checks::{Watch, books::Standing},
+    checks::{Watch, books::Standing, transactions},
     errand::{Errand, Heard},
     plan::{MS, Plan},
     planted::Plant,
@@ -389,6 +389,9 @@ impl Participant {
         let Output { durably, at_once, propose, alarms } =
             up.branches.step(moment(now), input, |key| keys.get(key).cloned());
         watch.branch_asked(place, verdict, durably.writes())?;
+        if let Some((txn, Verdict::Aborted)) = verdict {
+            transactions::branch_stays_over(&up.branches, moment(now), txn)?;
+        }
         for alarm in &alarms {
             Self::alarmed(place, alarm)?;
         }
@@ -442,6 +445,9 @@ impl Participant {
                 let Some(to) = up.askers.remove(&to) else { return Ok(()) };
                 if let door::Said::Vote(vote) = &said {
                     watch.transactions.votes(self.place, to.txn, vote)?;
+                }
+                if said == door::Said::Finished {
+                    watch.transactions.finishes(self.place, to.txn)?;
                 }
                 acts.reports.push(Report { to, said });
             }

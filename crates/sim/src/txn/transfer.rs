@@ -66,6 +66,11 @@ impl Transfer {
         }
     }
 
+    /// Who takes part.
+    pub(super) fn names(&self) -> impl Iterator<Item = &ParticipantName> {
+        self.works.keys()
+    }
+
     /// The deadline has passed and some have not voted: nobody asks them again, or nobody wants it
     /// any more. Either way it is over.
     pub(super) fn give_up_voting(&mut self, rng: &mut Rng) {

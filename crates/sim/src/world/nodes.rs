@@ -9,7 +9,7 @@ use synod_replica::{Checkpoint, ClientId, Input, Output, Replica};
 
 use super::{World, store_failed};
 use crate::{
-    checks::leadership::Times,
+    checks::{Watch, leadership::Times},
     disk::{Opened, Stop, Wrote},
     event::{Caller, Event},
     network::Place,
@@ -74,6 +74,7 @@ impl World {
         let (boot, fast_ppm) = (node.boot, node.fast_ppm);
         let config = node.config(&members, &plan);
         let upto = durable.chosen_upto;
+        Watch::recovers(&config.paxos, &durable, restored.applied)?;
         self.see_start(&durable, &restored);
         let replica = Replica::recover(config, durable, restored, log, seed);
         let node = self.node(id);

@@ -5,14 +5,14 @@ use super::{super::row::Bug, lines};
 pub(super) const LINES: &[&[Bug]] = &[
     lines! { "paxos/src/acceptor.rs":
         "a vote on disk implies its promise":
-            "self.promised = self.promised.max(vote.ballot);" => ""
-            ["`a_recalled_vote_implies_its_promise` (paxos)"],
-        "no promise below the promise": "if «ballot < self.promised» {" => "false"
-            ["`nothing_is_accepted_below_the_promise` (paxos)"],
+            "self.promised = self.promised.max(vote.ballot);" => "",
+        "no promise below the promise": "if «ballot < self.promised» {" => "false",
         "a promise is remembered": "self.promised = ballot;" => "",
         "a promise is written": "out.durably.write(Write::Promised { ballot });" => "",
         "no vote below the promise": "vote.ballot < self.promised" => "false"
-            ["`nothing_is_accepted_below_the_promise` (paxos)"],
+            and "paxos/src/peer/phase2.rs":
+            "if ballot < self.acceptor.promised() {\n            \
+             return self.refuse(ballot, out);\n        }" => "",
         "one decree to a ballot and slot": "same.decree == vote.decree" => "true"
             ["`an_acceptor_votes_once_per_slot_and_ballot` (paxos)"],
         "a vote is written":
@@ -38,8 +38,6 @@ pub(super) const LINES: &[&[Bug]] = &[
             "next: «legacy.inherited.next()»" => "legacy.inherited",
         "a slot not given out is another's": "slot >= self.next" => "false"
             ["`a_leader_that_learns_of_a_slot_beyond_its_own_stops_leading` (paxos)"],
-        "an adopted decree may be chosen otherwise":
-            "self.backlog.get(&slot).is_some_and(|ours| ours != decree)" => "false",
         "a proposed decree may be chosen otherwise": "tally.decree == *decree" => "true",
     },
     lines! { "paxos/src/reads.rs":

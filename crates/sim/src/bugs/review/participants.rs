@@ -4,13 +4,14 @@ use super::{super::row::Bug, lines};
 
 pub(super) const LINES: &[&[Bug]] = &[
     lines! { "machine/src/owner.rs":
-        "votes count while it votes": "if «self.phase != Phase::Voting» {" => "false",
         "the first vote counts": "if «branch.vote.is_some()» {" => "false",
         "a no ends it":
             "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}"
             ["`a_late_yes_does_not_revive_a_transaction` (machine)"],
         "nobody is missing": "branch.vote?" => "branch.vote.unwrap_or(Stance::ReadOnly)",
-        "no commit over a no": "Stance::No | Stance::Unknown => «return None»" => "{}",
+        "no commit over a no": "Stance::No | Stance::Unknown => «return None»" => "{}"
+            and "machine/src/owner.rs":
+            "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}",
         "a proposal is noted": "self.phase = Phase::Proposed;" => "",
         "after a proposal the log is asked":
             "return GivenUp::AskTheLog(Command::Decide { txn: self.txn, outcome });" =>
@@ -61,8 +62,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a rollback ends its branch on disk":
             "if self.release(txn).is_some() {\n            \
              «out.durably.write(Write::Ended { txn });»" => "",
-        "an abort may overtake its prepare": "self.ended.bury(txn, NoReason::Ended);" => ""
-            ["`a_prepare_after_its_abort_is_refused` (machine)"],
+        "an abort may overtake its prepare": "self.ended.bury(txn, NoReason::Ended);" => "",
         "in progress is no verdict": "Verdict::InProgress => «refuse(asker, &mut out)»" =>
             "self.roll_back(asker, txn, &mut out)"
             ["`a_branch_acts_on_verdicts_only` (machine)"],

@@ -14,20 +14,19 @@ pub(super) const LINES: &[&[Bug]] = &[
         "faults come back from the disk":
             "Record::Faulty => «acceptor.recall_faulty(slot)»" => "drop(slot)",
         "where the log begins comes back": "trimmed: «durable.trimmed»" => "Slot::ZERO",
-        "inherited slots go first": "proposer.is_caught_up()" => "true",
         "proposals keep to the window": "proposer.next <= self.window_end()" => "true",
         "a leader without a quorum takes nothing":
-            "«self.has_quorum()»\n            && proposer.is_caught_up()" => "true",
+            "«self.has_quorum()» && proposer.next" => "true",
     },
     lines! { "paxos/src/peer/phase1.rs":
         "a ballot above the own promise":
             "self.acceptor.promised().max(heard).raised_by(self.voice.life())" =>
-            "heard.raised_by(self.voice.life())",
+            "heard.raised_by(self.voice.life())"
+            and "paxos/src/peer.rs": "round_heard: «acceptor.promised().round()»" => "0",
         "a lower ballot is refused":
             "if !self.acceptor.promise(ballot, out) {\n            \
              return self.refuse(ballot, out);\n        }" =>
-            "self.acceptor.promise(ballot, out);"
-            ["`a_lower_prepare_is_refused` (paxos)"],
+            "self.acceptor.promise(ballot, out);",
         "a promise ends a lower reign":
             "if newer {\n            «self.yield_to(now, ballot, out);»" => "",
         "a refusal waits for its promise":
@@ -77,8 +76,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "only what is chosen is trimmed":
             "self.cover.by_quorum(&self.config.members).min(self.learner.upto())" =>
             "self.cover.by_quorum(&self.config.members)",
-        "an old snapshot changes nothing": "if «upto <= self.learner.upto()» {" => "false"
-            ["`an_old_snapshot_changes_nothing` (paxos)"],
+        "an old snapshot changes nothing": "if «upto <= self.learner.upto()» {" => "false",
         "an install ends a reign that is open below":
             "matches!(&self.reign, Reign::Leading(proposer) if proposer.is_open_below(upto))" =>
             "false",

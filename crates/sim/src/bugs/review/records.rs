@@ -33,8 +33,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a fence is of this reign": "guard.reign == self.reign" => "true",
         "a fence is of a silent session": "Some(guard.renewals) == renewals" =>
             "renewals.is_some()",
-        "an end fences": "self.transactions.fence(session, self.clock.age);" => ""
-            ["`an_abort_is_never_refused_for_want_of_room` (machine)"],
+        "an end fences": "self.transactions.fence(session, self.clock.age);" => "",
         "an acknowledgement counts":
             "for txn in txns {\n            «self.transactions.ack(*txn, participant);»" =>
             "let _ = txn;",
@@ -63,8 +62,6 @@ pub(super) const LINES: &[&[Bug]] = &[
         "an abort record stands":
             "self.records.insert(txn, Record { at: now, decision: Decision::Aborted(cause) });" =>
             "drop((cause, now));",
-        "who acknowledged twice did once": "if «!waiting.remove(&txn)» {" =>
-            "{ waiting.remove(&txn); false }",
         "the last acknowledgement keeps the number":
             "record.at));\n            «self.acknowledged(txn);»" => "",
         "retire leaves its mark":

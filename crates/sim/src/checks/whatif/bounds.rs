@@ -1,0 +1,221 @@
+//! What a peer keeps to whoever speaks to it, and whatever it was told before: a copy is given what
+//! may come at any moment.
+
+use std::time::Duration;
+
+use synod_paxos::{
+    Ballot, Config, Decree, Durable, Envelope, Epoch, Fetch, Input, Life, Message, NodeId, Output,
+    Peer, Process, Record, Role, Slot, Standing, Tick, Write,
+};
+
+use crate::{
+    checks::hash,
+    ghost::Ghost,
+    violation::{Checked, demand},
+};
+
+/// What an acceptor may vote for above its watermark, in bytes.
+static ROOM: [u8; 64 << 20] = [0; 64 << 20];
+
+/// Further than any log of a universe goes.
+const FAR_SLOTS: u64 = 1 << 20;
+
+/// For longer nobody leads whom nobody answers.
+const ALONE: Duration = Duration::from_millis(2_500);
+
+/// A peer as it is now, and another that speaks to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds<'p> {
+    pub(super) peer: &'p Peer,
+    pub(super) node: NodeId,
+    pub(super) now: Tick,
+}
+
+impl Bounds<'_> {
+    /// It keeps to all of them.
+    pub(super) fn hold(&self, ghost: &Ghost) -> Checked {
+        let (peer, node) = (self.peer, self.node);
+        self.an_old_snapshot_is_nothing()?;
+        let mut others = ghost.nodes().filter(|other| *other != node).map(Life::first);
+        let Some(other) = others.next() else { return Ok(()) };
+        self.what_is_below_is_refused(other)?;
+        self.nobody_leads_alone(ghost.quorum())?;
+        self.nothing_unknown_is_told(other)?;
+        self.nothing_unknown_is_trimmed(others.chain([other]))?;
+        let open = ghost.asked(node).records_from(peer.chosen_upto().next());
+        let mut votes = open.filter(|(_, record)| matches!(record, Record::Accepted { .. }));
+        match votes.next() {
+            None => self.there_is_room(other),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A snapshot of no more than is known here takes the place of nothing.
+    fn an_old_snapshot_is_nothing(&self) -> Checked {
+        let (copy, out) = self.given([Input::Installed(self.peer.chosen_upto())]);
+        demand!(
+            hash(&copy) == hash(self.peer) && out.durably.writes().is_empty(),
+            "C1",
+            "{} takes in a snapshot of {}, which it has come to",
+            self.node,
+            self.peer.chosen_upto()
+        );
+        Ok(())
+    }
+
+    /// A `Prepare` and an `Accept` below the promise come late: they are refused, and who is told
+    /// so need not wait for what never comes.
+    fn what_is_below_is_refused(&self, other: Life) -> Checked {
+        let promised = self.peer.promised();
+        let Some(round) = promised.round().checked_sub(1) else { return Ok(()) };
+        let (ballot, first) = (Ballot::of(round, other), Slot::new(1));
+        let (slot, chosen_upto) = (self.peer.settled().next(), Slot::ZERO);
+        let accept = Message::Accept { ballot, slot, decree: Decree::Noop, chosen_upto };
+        for late in [Message::Prepare { ballot, first, holds: Vec::new() }, accept] {
+            let (_, out) = self.given([self.word(other, late.clone())]);
+            let wrote = !out.durably.writes().is_empty();
+            let words = out.durably.synced().into_iter().chain(out.at_once);
+            let mut words = words.filter(|word| word.to == other.node);
+            let refused = words.all(|word| matches!(word.message, Message::Refused { .. }));
+            demand!(
+                refused && !wrote,
+                "B1",
+                "{} has promised {promised} and would not refuse {late:?}",
+                self.node
+            );
+        }
+        Ok(())
+    }
+
+    /// Who asks for more than is known here, as this node may have told it in an earlier life, is
+    /// told no more than that.
+    fn nothing_unknown_is_told(&self, other: Life) -> Checked {
+        let upto = self.peer.chosen_upto();
+        let first = self.peer.trimmed().next();
+        let ask = Message::Ask { first, upto: upto.plus(FAR_SLOTS) };
+        let (_, out) = self.given([self.word(other, ask)]);
+        let reads = |fetch: &Fetch| fetch.upto > upto;
+        demand!(
+            !out.fetch.iter().any(reads),
+            "A3",
+            "{} knows slots up to {upto} to be chosen and would tell of {:?}",
+            self.node,
+            out.fetch
+        );
+        Ok(())
+    }
+
+    /// Snapshots may cover more than this node knows to be chosen: its own, received and not yet
+    /// installed, too.
+    fn nothing_unknown_is_trimmed(&self, others: impl Iterator<Item = Life>) -> Checked {
+        let upto = self.peer.chosen_upto();
+        let covered = upto.plus(FAR_SLOTS);
+        let standing = Standing {
+            process: Process::new(1),
+            promised: Ballot::ZERO,
+            reign: None,
+            quorum: true,
+            sees_leader: true,
+            disk_alive: true,
+            disk_sequence: 1,
+            chosen_upto: upto,
+            covered,
+        };
+        let beat = |other| self.word(other, Message::Heartbeat { round: 1, standing });
+        let told = [Input::Covered(covered)].into_iter().chain(others.map(beat));
+        let (mut copy, mut out) = self.given(told);
+        let next_round = self.peer.wake_at().unwrap_or(self.now).max(self.now);
+        copy.step(next_round, Input::Wake, &mut out);
+        let beyond = |write: &&Write| matches!(write, Write::Trimmed { upto: at } if *at > upto);
+        let trims = out.durably.writes().iter().find(beyond);
+        demand!(
+            trims.is_none(),
+            "C1",
+            "{} knows slots up to {upto} to be chosen and would write {trims:?}",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// Where nothing is open, all the room for votes is free: what was voted for and is known to be
+    /// chosen takes none.
+    fn there_is_room(&self, other: Life) -> Checked {
+        let slot = self.peer.settled().next();
+        let ballot = self.peer.promised().raised_by(other);
+        let decree = Decree::Value(bytes::Bytes::from_static(&ROOM));
+        let accept = Message::Accept { ballot, slot, decree, chosen_upto: Slot::ZERO };
+        let (_, out) = self.given([self.word(other, accept)]);
+        demand!(
+            out.durably.writes().iter().any(|write| matches!(write, Write::Accepted { .. })),
+            "I1",
+            "{} has no vote above {} and no room for one",
+            self.node,
+            self.peer.chosen_upto()
+        );
+        Ok(())
+    }
+
+    /// From now on nobody is heard any more, and the own disk works.
+    fn nobody_leads_alone(&self, quorum: usize) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        let (mut copy, mut now) = (self.peer.clone(), self.now);
+        let end = self.now.after(ALONE);
+        while now < end {
+            let mut out = Output::default();
+            copy.step(now, Input::Wake, &mut out);
+            let mut own: Vec<Envelope> = out.durably.synced();
+            own.retain(|word| word.to == self.node);
+            for word in own {
+                copy.step(now, Input::Deliver(word), &mut Output::default());
+            }
+            let again = now.after(Duration::from_millis(1));
+            now = copy.wake_at().unwrap_or(again).max(again);
+        }
+        let leads = matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot);
+        demand!(
+            quorum == 1 || !leads,
+            "D3",
+            "{} would lead on at {ballot} when it has heard nobody for {ALONE:?}",
+            self.node
+        );
+        Ok(())
+    }
+
+    fn given(&self, inputs: impl IntoIterator<Item = Input>) -> (Peer, Output) {
+        let (mut copy, mut out) = (self.peer.clone(), Output::default());
+        inputs.into_iter().for_each(|input| copy.step(self.now, input, &mut out));
+        (copy, out)
+    }
+
+    fn word(&self, from: Life, message: Message) -> Input {
+        Input::Deliver(Envelope { from, to: self.node, epoch: Epoch::FIRST, message })
+    }
+}
+
+/// A node starts from `durable`. Had it died when a snapshot covered all its records and its log
+/// did not know of that, it would keep none of them; and every vote that it keeps implies its
+/// promise, whatever else is on the disk.
+pub(super) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
+    let node = config.life.node;
+    let start = |durable, applied| Peer::recover_at(config.clone(), durable, applied, 0);
+    if let Some((last, _)) = durable.records.last() {
+        let covered = start(durable.clone(), applied.max(*last));
+        let bare = Durable { records: Vec::new(), ..durable.clone() };
+        demand!(
+            hash(&covered) == hash(&start(bare, applied.max(*last))),
+            "I1",
+            "{node} starts with a state of {last} and keeps records that it covers"
+        );
+    }
+    let alone = start(Durable { promised: None, ..durable.clone() }, applied);
+    for (slot, record) in durable.records.iter().filter(|(slot, _)| *slot > applied) {
+        let Record::Accepted { ballot, .. } = record else { continue };
+        demand!(
+            *ballot <= alone.promised(),
+            "B2",
+            "{node} starts with a vote in slot {slot} at {ballot} and a promise of {}",
+            alone.promised()
+        );
+    }
+    Ok(())
+}
