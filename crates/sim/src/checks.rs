@@ -8,6 +8,7 @@ pub(crate) mod books;
 mod budgets;
 pub(crate) mod calm;
 pub(crate) mod clients;
+mod force;
 pub(crate) mod leadership;
 pub(crate) mod linear;
 mod lives;
@@ -30,6 +31,7 @@ use self::{
     budgets::Budgets,
     calm::Calm,
     clients::Clients,
+    force::Force,
     leadership::{Leadership, Times},
     order::Order,
     rare::Rare,
@@ -56,6 +58,7 @@ pub(crate) struct Watch {
     budgets: Budgets,
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
+    force: Force,
     pub(crate) books: Books,
     pub(crate) rare: Rare,
     pub(crate) calm: Calm,
@@ -80,6 +83,7 @@ impl Watch {
             budgets: Budgets::new(plan.queue_bytes),
             clients: Clients::default(),
             transactions: Transactions::default(),
+            force: Force::default(),
             books: Books::default(),
             rare: Rare::default(),
             calm: Calm::default(),
@@ -253,6 +257,7 @@ impl Watch {
             self.order.seen,
             self.leadership.seen,
             self.transactions.seen,
+            self.force.seen,
             self.rare.seen,
         ] {
             seen += part;
@@ -267,6 +272,7 @@ impl Watch {
                 self.whatif.applied(request, self.order.machine())?;
             }
             self.transactions.applied(&effect, self.order.machine())?;
+            self.force.applied(&effect, self.order.machine())?;
         }
         Ok(())
     }

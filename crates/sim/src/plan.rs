@@ -72,7 +72,14 @@ pub(crate) struct Plan {
     pub(crate) owners: u16,
     /// Participants of transactions.
     pub(crate) participants: u16,
+    /// Whether operators end transactions and sessions by force.
+    pub(crate) operators: bool,
 }
+
+/// One universe in so many has operators who end what they take to be stuck.
+const OPERATORS_ONE_IN: u64 = 16;
+/// Which of them.
+const OPERATORS_AT: u64 = 9;
 
 /// One universe in so many is hasty, unless its disks are slow.
 const HASTY_ONE_IN: u64 = 4;
@@ -123,6 +130,7 @@ impl Plan {
             grace_ms: rng.u64(50..1_500),
             owners: rng.u16(0..=3),
             participants: rng.u16(2..=4),
+            operators: seed % OPERATORS_ONE_IN == OPERATORS_AT,
         }
     }
 

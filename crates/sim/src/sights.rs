@@ -96,6 +96,8 @@ sights! {
     LateWord = "a word arrives of a node that is off",
     BrokenStart = "the power goes while a node starts",
     Death = "an owner or a participant dies",
+    AbortedByForce = "an operator aborts a transaction that was open",
+    EndedByForce = "an operator ends a session that lived",
 }
 
 /// How often each was seen.

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use fastrand::Rng;
 use synod_machine::{
-    Command, Entry, Rejection, Reply, Request, RequestId, Revision, Seq, SessionId, TxnId, Verdict,
+    AbortCause, Command, Entry, FenceCause, Proposal, Rejection, Reply, Request, RequestId,
+    Revision, Seq, SessionId, TxnId, Verdict,
     door::{Call, Said},
     owner::{GivenUp, Numbers, Phase},
     participant_door as door,
@@ -44,6 +45,8 @@ pub(crate) struct Owner {
     session: Option<(SessionId, Numbers)>,
     seq: Seq,
     doing: Doing,
+    /// Whether somebody at its keyboard ends by force what it has begun.
+    forced: bool,
     /// What it asks beside its transfer.
     aside: Option<(Errand, Aside)>,
     /// Transfers still to be made once trouble has ended; `None` before.
@@ -65,6 +68,8 @@ enum Aside {
     Keep(SessionId),
     /// To retire transactions, the one under way perhaps among them: the log must not mind.
     Retire(RequestId),
+    /// To end its transaction or its session by force, as an operator would.
+    Force,
 }
 
 impl Owner {
@@ -81,6 +86,7 @@ impl Owner {
             session: None,
             seq: Seq::ZERO,
             doing: Doing::Thinking { until_us: 0 },
+            forced: plan.operators,
             aside: None,
             left: None,
         }
@@ -394,6 +400,13 @@ impl Owner {
         if self.aside.is_some() {
             return;
         }
+        if self.forced && self.rng.u8(0..8) == 0 {
+            let command = self.force(txn);
+            let call = Call::Submit(Request { id: None, acked: Seq::ZERO, command });
+            let errand = Errand::new(3, call, self.voters, self.patience_us, &mut self.rng);
+            self.aside = Some((errand, Aside::Force));
+            return;
+        }
         let (aside, call) = match self.rng.u8(0..12) {
             0..=1 => (Aside::Keep(txn.session), Call::KeepAlive { session: txn.session }),
             2..=3 => {
@@ -410,6 +423,16 @@ impl Owner {
         };
         let errand = Errand::new(2, call, self.voters, self.patience_us, &mut self.rng);
         self.aside = Some((errand, aside));
+    }
+
+    fn force(&mut self, txn: TxnId) -> Command {
+        if self.rng.bool() {
+            let (session, cause) = (txn.session, FenceCause::Operator);
+            return Command::Fence { session, cause, guard: None };
+        }
+        let (actor, reason) = ("operator".to_owned(), "it hangs".to_owned());
+        let cause = AbortCause::Operator { actor, reason };
+        Command::Decide { txn, outcome: Proposal::Abort { cause } }
     }
 
     fn tend_aside(&mut self, now: u64, acts: &mut Acts) {
@@ -441,7 +464,10 @@ impl Owner {
             (Heard::Said(Said::Reply(reply)), Aside::Retire(id)) => {
                 watch.clients.answered(id, Revision::ZERO, reply)?;
             }
-            (Heard::Said(_), Aside::Keep(_)) => {}
+            (Heard::Said(Said::Reply(Reply::Verdict(verdict))), Aside::Force) => {
+                demand!(*verdict != Verdict::InProgress, "C12", "an abort by force leaves it open");
+            }
+            (Heard::Said(_), Aside::Keep(_) | Aside::Force) => {}
             (Heard::Said(said), Aside::Retire(_)) => {
                 demand!(false, "H", "owner {}: a retire is answered with {said:?}", self.place);
             }
@@ -472,7 +498,7 @@ impl Owner {
 impl Aside {
     fn seq(self) -> Option<Seq> {
         match self {
-            Aside::Keep(_) => None,
+            Aside::Keep(_) | Aside::Force => None,
             Aside::Retire(id) => Some(id.seq),
         }
     }

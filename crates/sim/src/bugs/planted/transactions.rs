@@ -179,4 +179,26 @@ pub(super) const BUGS: &[Bug] = &[
             "false",
         )],
     },
+    Bug {
+        name: "abort by force that nothing tells of",
+        does: "an operator's abort is done and not written down",
+        source: "no report found; against docs/protocol.md, *Transactions*: what is done by \
+                 force is on record",
+        edits: &[edit(
+            "machine/src/machine/decide.rs",
+            "self.audit.note(self.clock.now, Act::Aborted { txn, actor, reason });",
+            "drop((actor, reason));",
+        )],
+    },
+    Bug {
+        name: "session ended by force that nothing tells of",
+        does: "an operator's end of a session is done and not written down",
+        source: "no report found; against docs/protocol.md, *Transactions*: what is done by \
+                 force is on record",
+        edits: &[edit(
+            "machine/src/machine/decide.rs",
+            "self.audit.note(self.clock.now, Act::Fenced { session });",
+            "",
+        )],
+    },
 ];
