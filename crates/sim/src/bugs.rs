@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(twice, None);
     }
 
-    /// Each is sought in a place that exists; and those that only a search is sent after are sought.
+    /// Each is sought in a place that exists; and those that only a search is sent after are.
     #[test]
     fn every_bug_that_is_sought_exists_and_so_does_its_place() {
         let names: Vec<&str> = every().iter().map(|(_, bug)| bug.name).collect();

@@ -13,8 +13,8 @@ use super::{
     row::Bug,
 };
 
-/// Where to look for which bug: in the smallest place that has it. Those that are not here need what
-/// no place has: reads, several sessions, a disk that lies, a snapshot and a vote above it.
+/// Where to look for which bug: in the smallest place that has it. Those that are not here need
+/// what no place has: reads, several sessions, a disk that lies, a snapshot and a vote above it.
 pub(super) const SOUGHT: &[(&str, &str)] = &[
     ("promise spoken before it is durable", "duel"),
     ("vote spoken before it is durable", "duel"),
