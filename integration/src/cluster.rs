@@ -96,7 +96,14 @@ impl Cluster {
     pub fn start_node(&mut self, name: &str) -> String {
         let config = self.config(name);
         let args = ["start", "-c", &config, "--until-stdin-closes"];
-        self.launch(name, &args)
+        self.launch(name, Process::start(&args, &self.log(name)))
+    }
+
+    /// As [`Cluster::start_node`], by way of a command that becomes the node.
+    pub fn start_node_in(&mut self, wrapper: &[&str], name: &str) -> String {
+        let config = self.config(name);
+        let args = ["start", "-c", &config, "--until-stdin-closes"];
+        self.launch(name, Process::start_in(wrapper, &args, &self.log(name)))
     }
 
     /// Starts a shard and returns the line that it says when it listens.
@@ -105,11 +112,10 @@ impl Cluster {
         let place = place.display().to_string();
         let args =
             ["shard", "--name", name, "--data", &place, "-c", &config, "--until-stdin-closes"];
-        self.launch(name, &args)
+        self.launch(name, Process::start(&args, &self.log(name)))
     }
 
-    fn launch(&mut self, name: &str, args: &[&str]) -> String {
-        let process = Process::start(args, &self.log(name));
+    fn launch(&mut self, name: &str, process: Process) -> String {
         let line = process.line();
         let line = line.unwrap_or_else(|| panic!("{name} did not start:\n{}", self.said(name)));
         self.running.insert(name.to_owned(), process);

@@ -9,4 +9,6 @@ mod process;
 
 pub use binary::synod;
 pub use cluster::{Cluster, Options};
+#[cfg(target_os = "linux")]
+pub use process::limit_files;
 pub use process::{Finished, Process, Run, run};

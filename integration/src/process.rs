@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::synod;
@@ -29,9 +31,18 @@ pub struct Process {
 impl Process {
     /// Starts `synod ARGS`; what it says on standard error goes to `log`.
     pub fn start(args: &[&str], log: &Path) -> Process {
+        Process::of(Command::new(synod()).args(args), log)
+    }
+
+    /// Starts `WRAPPER... synod ARGS`, where the wrapper becomes what is behind it.
+    pub fn start_in(wrapper: &[&str], args: &[&str], log: &Path) -> Process {
+        let (first, rest) = wrapper.split_first().expect("a wrapper has a name");
+        Process::of(Command::new(first).args(rest).arg(synod()).args(args), log)
+    }
+
+    fn of(command: &mut Command, log: &Path) -> Process {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log);
-        let mut child = Command::new(synod())
-            .args(args)
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log.expect("the test's directory takes a log file"))
@@ -93,6 +104,15 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// From now on no file of this child may grow beyond so many bytes; `None` lifts that again.
+#[cfg(target_os = "linux")]
+pub fn limit_files(id: u32, bytes: Option<u64>) {
+    let own = getrlimit(Resource::Fsize);
+    let limit = Rlimit { current: bytes.or(own.current), maximum: own.maximum };
+    let child = Pid::from_raw(id.cast_signed());
+    prlimit(child, Resource::Fsize, limit).expect("a child's limits are its parent's to change");
 }
 
 /// What a command that ran to its end came to.

@@ -6,6 +6,7 @@ use crate::{
     StoreError,
     medium::{Fault, Medium},
     record::FORMAT,
+    room::is_about_room,
     seal::Flaw,
 };
 
@@ -57,8 +58,4 @@ impl Cause {
 /// Whether redb says with an I/O error that the file is not one of its own.
 fn is_about_content(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
-}
-
-fn is_about_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -35,7 +35,7 @@ pub(crate) fn format(
     dir: &Path,
     fill: impl FnOnce(Files) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let fail = |error| StoreError::Io { path: dir.to_owned(), source: error };
+    let fail = |error| StoreError::of_dir(dir, error);
     let changed = make(dir).map_err(fail)?;
     let _lock = lock(dir)?;
     let log = dir.join(LOG_FILE);
@@ -68,7 +68,7 @@ pub(crate) fn open(dir: &Path) -> Result<(Files, File), StoreError> {
 
 /// A new file, in place of what an interrupted call left.
 fn create(dir: &Path, path: &Path) -> Result<FileBackend, StoreError> {
-    let fail = |error| StoreError::Io { path: dir.to_owned(), source: error };
+    let fail = |error| StoreError::of_dir(dir, error);
     if entry(dir, path)?.is_some() {
         fs::remove_file(path).map_err(fail)?;
     }
@@ -103,7 +103,7 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(StoreError::Io { path: dir.to_owned(), source }),
+        Err(TryLockError::Error(source)) => Err(StoreError::of_dir(dir, source)),
     }
 }
 
@@ -116,7 +116,7 @@ fn options() -> OpenOptions {
 /// Makes a plain file that is not there.
 pub(crate) fn create_plain(dir: &Path, path: &Path) -> Result<File, StoreError> {
     let made = options().create_new(true).open(path);
-    made.map_err(|source| StoreError::Io { path: dir.to_owned(), source })
+    made.map_err(|source| StoreError::of_dir(dir, source))
 }
 
 /// Opens a plain file, if it is there.
@@ -130,7 +130,7 @@ pub(crate) fn open_if_there(dir: &Path, path: &Path) -> Result<Option<File>, Sto
 /// Opens a plain file. It is looked at before, without following a link, and after: what was opened
 /// is what was looked at, even if somebody moves things meanwhile.
 fn open_plain(dir: &Path, path: &Path, options: &OpenOptions) -> Result<File, StoreError> {
-    let fail = |error| StoreError::Io { path: dir.to_owned(), source: error };
+    let fail = |error| StoreError::of_dir(dir, error);
     let before = entry(dir, path)?;
     let file = options.open(path).map_err(fail)?;
     let opened = file.metadata().map_err(fail)?;
@@ -147,7 +147,7 @@ fn entry(dir: &Path, path: &Path) -> Result<Option<Metadata>, StoreError> {
         Ok(entry) if entry.is_file() || entry.is_dir() => Ok(Some(entry)),
         Ok(_) => Err(StoreError::NotPlain { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StoreError::Io { path: dir.to_owned(), source }),
+        Err(source) => Err(StoreError::of_dir(dir, source)),
     }
 }
 

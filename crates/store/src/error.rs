@@ -1,8 +1,11 @@
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use synod_paxos::Slot;
 
-use crate::Identity;
+use crate::{Identity, room::is_about_room};
 
 /// What can be wrong with a store, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +106,18 @@ pub enum StoreError {
         /// Where.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
+}
+
+impl StoreError {
+    /// What an operation on the directory `dir`, or on a file in it, failed of.
+    pub(crate) fn of_dir(dir: &Path, source: io::Error) -> StoreError {
+        let path = dir.to_owned();
+        if is_about_room(&source) {
+            StoreError::DiskFull { path }
+        } else {
+            StoreError::Io { path, source }
+        }
+    }
 }

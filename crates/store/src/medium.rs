@@ -15,6 +15,7 @@ use crate::{
     blocks::{BLOCK_BYTES, Blocks},
     held::Held,
     journal::Journal,
+    room::is_about_room,
 };
 
 /// Why the medium cannot be used any more.
@@ -155,7 +156,7 @@ impl Medium {
 
     fn note<T>(&self, operation: Operation, result: io::Result<T>) -> io::Result<T> {
         result.inspect_err(|error| {
-            let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+            let full = is_about_room(error);
             self.set_fault(match operation {
                 Operation::Read => match error.kind() {
                     ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {

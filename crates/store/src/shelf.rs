@@ -196,11 +196,7 @@ impl Shelf {
     }
 
     fn fail(&self, source: io::Error) -> StoreError {
-        let path = self.dir.clone();
-        match source.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull { path },
-            _ => StoreError::Io { path, source },
-        }
+        StoreError::of_dir(&self.dir, source)
     }
 }
 

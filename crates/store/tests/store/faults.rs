@@ -12,6 +12,10 @@ use crate::{
     promised, value,
 };
 
+/// What a disk says that is full, an owner's share of one, and a file that may not grow.
+const NO_ROOM: [ErrorKind; 3] =
+    [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+
 fn written(way: Way) -> (Disk, Store, Model) {
     let disk = way.formatted();
     let (mut store, _) = way.open(&disk).unwrap();
@@ -90,11 +94,11 @@ fn a_full_disk_is_survived() {
 /// says so, nothing of the batch is there; else it is final, and all or nothing of it is.
 #[test]
 fn a_disk_full_anywhere_is_final_or_survived() {
-    for way in Way::BOTH {
+    for (way, no_room) in Way::BOTH.into_iter().flat_map(|way| NO_ROOM.map(|kind| (way, kind))) {
         let (mut full, mut failed) = (0, 0);
         for operation in 0.. {
             let (disk, mut store, mut model) = written(way);
-            disk.trouble_at(operation, Trouble::Error(ErrorKind::StorageFull));
+            disk.trouble_at(operation, Trouble::Error(no_room));
             let result = store.write(&batch());
             if disk.trouble_is_ahead() {
                 break;
@@ -108,22 +112,22 @@ fn a_disk_full_anywhere_is_final_or_survived() {
                     model.write(&batch());
                     allowed.push(model.durable());
                 }
-                other => panic!("{way:?}, operation {operation}: {other:?}"),
+                other => panic!("{way:?}, {no_room}, operation {operation}: {other:?}"),
             }
             drop(store);
             let (_, durable) = way.open(&disk).unwrap();
             assert!(allowed.contains(&durable), "{way:?}, operation {operation}: {durable:?}");
         }
-        assert!(full > 3 && failed > 1, "{way:?}: {full} full, {failed} failed");
+        assert!(full > 3 && failed > 1, "{way:?}, {no_room}: {full} full, {failed} failed");
     }
 }
 
 /// A full disk at the start is named as such; so is one while formatting.
 #[test]
 fn a_full_disk_at_the_start_is_named() {
-    for way in Way::BOTH {
+    for (way, no_room) in Way::BOTH.into_iter().flat_map(|way| NO_ROOM.map(|kind| (way, kind))) {
         let disk = way.formatted();
-        disk.trouble_at(0, Trouble::Error(ErrorKind::StorageFull));
+        disk.trouble_at(0, Trouble::Error(no_room));
         let disk_full = |error| matches!(error, StoreError::DiskFull { .. });
         assert!(way.open(&disk).is_err_and(disk_full), "{way:?}");
         let disk = Disk::default();

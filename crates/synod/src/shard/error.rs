@@ -1,6 +1,11 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use synod_client::net::{CredentialsError, NetError};
+use synod_store::is_about_room;
 
 use crate::{exit::Code, verbs::ask};
 
@@ -101,7 +106,7 @@ pub(crate) enum ShardError {
         /// Where.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Its place on the network.
     #[error(transparent)]
@@ -112,7 +117,7 @@ pub(crate) enum ShardError {
         /// Where they were to be.
         address: SocketAddr,
         /// Why not.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The cluster refuses it.
     #[error(transparent)]
@@ -143,6 +148,16 @@ pub(crate) enum ShardError {
 }
 
 impl ShardError {
+    /// What an operation on a file or directory failed of.
+    pub(crate) fn of_file(path: &Path, source: io::Error) -> ShardError {
+        let path = path.to_path_buf();
+        if is_about_room(&source) {
+            ShardError::DiskFull { path }
+        } else {
+            ShardError::Io { path, source }
+        }
+    }
+
     /// How the process ends.
     pub(crate) fn code(&self) -> Code {
         match self {

@@ -17,6 +17,7 @@ pub(crate) fn run(common: &Common, args: &ShardArgs) -> Result<(), Failure> {
         shard::Config::load(path, &args.name, &args.data, args.listen, args.in_doubt_grace)
             .map_err(failure)?;
     let runtime = ask::runtime()?;
+    start::outlive_long_files(&runtime);
     let ended = runtime.block_on(shard::run(
         config,
         |address, http_address| {

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
+use rustix::process::Signal;
 use serde::Serialize;
 use synod_node::{Config, ConfigError, Fault, LogFormat, Node, NodeError};
 use tokio::{
@@ -22,6 +23,7 @@ pub(crate) fn run(common: &Common, args: &StartArgs) -> Result<(), Failure> {
     let config = Config::load(path).map_err(|error| unusable(path, error))?;
     log::listen(config.log_level().as_str(), config.log_format() == LogFormat::Json);
     let runtime = ask::runtime()?;
+    outlive_long_files(&runtime);
     let serving = serve(config, common.output, args.until_stdin_closes);
     let ended = runtime.block_on(serving).map_err(node_failure);
     // A read of standard input may still be waiting; the process ends without it.
@@ -65,6 +67,17 @@ impl Started<'_> {
                 "{name} listens on {address}, health on http://{http_address}"
             )),
         };
+    }
+}
+
+/// A write past the length that this process's files may have (`ulimit -f`) is answered with
+/// SIGXFSZ, which ends a process that does not listen. One that does is told by the write, as of a
+/// full disk.
+pub(crate) fn outlive_long_files(runtime: &tokio::runtime::Runtime) {
+    let _registers_there = runtime.enter();
+    // Once there is a listener the system's own way is never taken again, nor need anybody listen.
+    if let Err(error) = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())) {
+        tracing::warn!(%error, "a limit on the length of files would end this process");
     }
 }
 

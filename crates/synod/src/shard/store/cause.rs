@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use synod_store::Trouble;
+use synod_store::{Trouble, is_about_room};
 
 use super::{super::ShardError, record::FORMAT};
 
@@ -42,10 +42,8 @@ impl Cause {
         };
         match error {
             redb::Error::DatabaseAlreadyOpen => ShardError::InUse { path },
+            redb::Error::Io(error) if is_about_room(&error) => ShardError::DiskFull { path },
             redb::Error::Io(error) => match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    ShardError::DiskFull { path }
-                }
                 io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                     ShardError::Damaged { path, what: error.to_string() }
                 }

@@ -28,7 +28,7 @@ impl Mark {
     /// for a torn mark is no fault of the database.
     pub(super) fn open(dir: &Path) -> Result<(Mark, u64), ShardError> {
         let path = dir.join(FILE);
-        let failed = |source| ShardError::Io { path: path.clone(), source };
+        let failed = |source| ShardError::of_file(&path, source);
         let options = &mut place::options();
         let file = options.create(true).truncate(false).open(&path).map_err(failed)?;
         let mut row = vec![0; HERE.seal(&bytes(0)).len()];

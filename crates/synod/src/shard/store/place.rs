@@ -32,7 +32,7 @@ pub(in super::super) struct Files<B> {
 
 /// Makes `dir` for its owner alone, unless it is there, and locks it.
 pub(super) fn lock(dir: &Path) -> Result<File, ShardError> {
-    let failed = |source| ShardError::Io { path: dir.to_path_buf(), source };
+    let failed = |source| ShardError::of_file(dir, source);
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     let lock = options().create(true).truncate(false).open(dir.join(LOCK_FILE)).map_err(failed)?;
     match lock.try_lock() {
@@ -47,7 +47,7 @@ pub(super) fn make(
     dir: &Path,
     fill: impl FnOnce(Files<FileBackend>, &Path) -> Result<(), ShardError>,
 ) -> Result<(), ShardError> {
-    let failed = |source| ShardError::Io { path: dir.to_path_buf(), source };
+    let failed = |source| ShardError::of_file(dir, source);
     let (file, new) = (dir.join(FILE), dir.join(NEW_FILE));
     match fs::symlink_metadata(&file) {
         Ok(_) => return Ok(()),
@@ -71,7 +71,7 @@ pub(super) fn open(dir: &Path) -> Result<(Files<FileBackend>, PathBuf), ShardErr
 }
 
 fn plain(path: &Path) -> Result<FileBackend, ShardError> {
-    let failed = |source| ShardError::Io { path: path.to_path_buf(), source };
+    let failed = |source| ShardError::of_file(path, source);
     if !fs::symlink_metadata(path).map_err(failed)?.is_file() {
         let what = "it is no plain file; name the real place, not a link".to_owned();
         return Err(ShardError::Damaged { path: path.to_path_buf(), what });
