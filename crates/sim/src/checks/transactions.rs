@@ -1,5 +1,6 @@
 //! H: one verdict to a transaction, and every participant obeys it.
 
+mod asides;
 mod late;
 mod rare;
 
@@ -9,6 +10,7 @@ use synod_machine::{
     Answer, Batch, BranchIncarnation, Command, Machine, Part, ParticipantName, Proposal, Query,
     Reply, SessionId, Timestamp, TxnId, Verdict,
     branch::{Durable, Write},
+    owner::Numbers,
     participant_door::Vote,
 };
 
@@ -54,6 +56,20 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
+    /// An owner has begun a transaction: were it time to retire those that are over, this is none.
+    pub(crate) fn begins(&self, txn: TxnId, numbers: &Numbers) -> Checked {
+        let mut later = numbers.clone();
+        let others = (0..RETIRES_IN).map(|_| later.begin()).collect::<Vec<_>>();
+        others.into_iter().for_each(|other| later.end(other));
+        let retired = later.retire();
+        demand!(
+            !matches!(retired, Some(Command::Retire { below }) if below > txn.n),
+            "H1",
+            "{txn} is open and its owner would submit {retired:?}"
+        );
+        Ok(())
+    }
+
     /// An owner gives up before it has proposed to commit.
     pub(crate) fn given_up(&mut self, txn: TxnId) {
         self.given_up.insert(txn);
@@ -195,7 +211,8 @@ impl Transactions {
     /// A slot has joined the chosen prefix; `machine` has applied it.
     pub(crate) fn applied(&mut self, effect: &Effect, machine: &Machine) -> Checked {
         self.slots += 1;
-        let mut speaks = self.slots.is_multiple_of(LOOK_EVERY_SLOTS);
+        let is_turn = self.slots.is_multiple_of(LOOK_EVERY_SLOTS);
+        let mut speaks = is_turn;
         let mut acked: BTreeSet<&TxnId> = BTreeSet::new();
         for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
             speaks |= matches!(
@@ -232,7 +249,10 @@ impl Transactions {
             }
         }
         self.stand_recorded(acked, machine)?;
-        if speaks { self.look(machine) } else { Ok(()) }
+        if speaks {
+            self.look(machine)?;
+        }
+        if is_turn { self.stands_whatever_comes(machine) } else { Ok(()) }
     }
 
     fn committed(&mut self, txn: TxnId, parts: &[Part]) -> Checked {
@@ -368,6 +388,9 @@ const HOUR_MS: u64 = 60 * 60 * 1_000;
 /// For longer the log need not know what an ended session committed.
 const HORIZON_HOURS: u64 = 31 * 24;
 
+/// After so many transactions at the latest, an owner retires those that are over.
+const RETIRES_IN: u64 = 100;
+
 /// Below every transaction.
 const FIRST: TxnId = TxnId { session: SessionId::ZERO, n: 0 };
 
@@ -382,7 +405,7 @@ pub(crate) fn told(machine: &Machine, txn: TxnId, verdict: Verdict) -> Checked {
     Ok(())
 }
 
-pub(crate) use late::{branch_stays_over, owner_stands};
+pub(crate) use late::{branch_keeps_its_word, owner_stands};
 
 pub(super) fn verdict_of(machine: &Machine, txn: TxnId) -> Verdict {
     match machine.query(&Query::Verdicts { txns: vec![txn] }) {

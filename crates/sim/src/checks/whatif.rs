@@ -2,6 +2,7 @@
 //! the peer, or of the machine, is given one, and must stay, or end its reign, as the rule says.
 
 mod bounds;
+mod strangers;
 
 use std::collections::BTreeMap;
 

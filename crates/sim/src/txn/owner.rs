@@ -137,7 +137,7 @@ impl Owner {
         match &mut self.doing {
             Doing::Resting => {}
             Doing::Thinking { until_us } if now < *until_us => acts.wake_at(*until_us),
-            Doing::Thinking { .. } => self.begin(now, looks, &mut acts, watch),
+            Doing::Thinking { .. } => self.begin(now, looks, &mut acts, watch)?,
             Doing::Opening(errand) => {
                 if errand.wake_us() <= now {
                     acts.calls.push(errand.again(now, &mut self.rng));
@@ -216,11 +216,11 @@ impl Owner {
         looks: &[Option<&BTreeMap<Bytes, Entry>>],
         acts: &mut Acts,
         watch: &mut Watch,
-    ) {
+    ) -> Checked {
         match &mut self.left {
             Some(0) => {
                 self.doing = Doing::Resting;
-                return;
+                return Ok(());
             }
             Some(left) if self.session.is_some() => *left -= 1,
             Some(_) | None => {}
@@ -233,9 +233,10 @@ impl Owner {
             acts.calls.push(errand.again(now, &mut self.rng));
             acts.wake_at(errand.wake_us());
             self.doing = Doing::Opening(errand);
-            return;
+            return Ok(());
         };
         let txn = numbers.begin();
+        watch.transactions.begins(txn, numbers)?;
         let until_us = now + self.rng.u64(20 * MS..800 * MS);
         let transfer = Transfer::new(txn, looks, now, until_us, &mut self.rng);
         watch.books.begins(txn, transfer.intent.clone(), now);
@@ -247,6 +248,7 @@ impl Owner {
         self.doing = Doing::Moving(Box::new(transfer));
         self.begin_aside(txn, watch);
         acts.wake_at(now);
+        Ok(())
     }
 
     /// Carries the transfer on: asks, decides, tells.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use synod_machine::{
     BranchIncarnation, Command, Entry, ParticipantName, Rejection, Reply, Request, RequestId, Seq,
-    SessionId, TxnId, Verdict,
+    SessionId, TxnId,
     branch::{
         Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Output, Word, Write,
     },
@@ -385,13 +385,11 @@ impl Participant {
             Input::Finish { txn, verdict, .. } => Some((*txn, *verdict)),
             _ => None,
         };
-        let keys = &up.asked.keys;
+        let (keys, heard) = (&up.asked.keys, input.clone());
         let Output { durably, at_once, propose, alarms } =
             up.branches.step(moment(now), input, |key| keys.get(key).cloned());
         watch.branch_asked(place, verdict, durably.writes())?;
-        if let Some((txn, Verdict::Aborted)) = verdict {
-            transactions::branch_stays_over(&up.branches, moment(now), txn)?;
-        }
+        transactions::branch_keeps_its_word(&up.branches, moment(now), &heard)?;
         for alarm in &alarms {
             Self::alarmed(place, alarm)?;
         }

@@ -3,8 +3,7 @@
 use super::{super::row::Bug, lines};
 
 pub(super) const LINES: &[&[Bug]] = &[lines! { "paxos/src/campaign.rs":
-    "pages leave no gap": "page.first <= wanted" => "true"
-            ["`a_promise_counts_when_all_its_pages_are_there` (paxos)"],
+    "pages leave no gap": "page.first <= wanted" => "true",
     "watermarks of a promise count":
         "self.chosen_upto = self.chosen_upto.max(page.chosen_upto);" => "",
     "what is lost at a member is noted": "page.lost_upto > page.chosen_upto" => "false",

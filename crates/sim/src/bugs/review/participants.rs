@@ -6,8 +6,7 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "machine/src/owner.rs":
         "the first vote counts": "if «branch.vote.is_some()» {" => "false",
         "a no ends it":
-            "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}"
-            ["`a_late_yes_does_not_revive_a_transaction` (machine)"],
+            "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}",
         "nobody is missing": "branch.vote?" => "branch.vote.unwrap_or(Stance::ReadOnly)",
         "no commit over a no": "Stance::No | Stance::Unknown => «return None»" => "{}"
             and "machine/src/owner.rs":
@@ -17,23 +16,19 @@ pub(super) const LINES: &[&[Bug]] = &[
             "return GivenUp::AskTheLog(Command::Decide { txn: self.txn, outcome });" =>
             "drop(outcome); self.phase = Phase::Aborted;",
         "nobody acts on what is not decided":
-            "Verdict::InProgress | Verdict::Retired => «return»" => "Phase::Aborted"
-            ["`an_owner_that_has_proposed_asks_the_log_before_it_aborts` (machine)"],
+            "Verdict::InProgress | Verdict::Retired => «return»" => "Phase::Aborted",
         "nobody is told while it is open":
             "Phase::Voting | Phase::Proposed => «return Vec::new()»" =>
-            "(Verdict::Aborted, |_| true)"
-            ["`an_owner_that_has_proposed_asks_the_log_before_it_aborts` (machine)"],
+            "(Verdict::Aborted, |_| true)",
     },
     lines! { "machine/src/owner/numbers.rs":
         "a number is used once":
             "self.next = n.checked_add(1).expect(\"2^64 transactions cannot be counted\");" => "",
         "open numbers are not retired":
-            "self.open.first().copied().unwrap_or(self.next)" => "self.next"
-            ["`retiring_stops_at_the_oldest_open_transaction` (machine)"],
+            "self.open.first().copied().unwrap_or(self.next)" => "self.next",
     },
     lines! { "machine/src/branch/branches.rs":
-        "the same prepare and no other": "branch.work == work" => "true"
-            ["branch/tests.rs (machine): a repeated prepare hears the same vote"],
+        "the same prepare and no other": "branch.work == work" => "true",
         "a repeated yes waits for the first":
             "return out.durably.then_say(asker, yes)" => "return out.at_once.push((asker, yes))",
         "a key is locked by one": "if let Some((by, key)) = «self.locks.conflict(txn, work)» {" =>
@@ -51,21 +46,18 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a commit does its work": "self.mutate(work.mutations, read, &mut out.durably);" =>
             "drop((work, read));",
         "a commit is noted": "self.ended.apply(txn, &mut out.durably);" => "",
-        "not found is not done": "else if «!self.ended.applied(txn)» {" => "false"
-            ["`an_unsynced_prepare_is_lost_with_its_locks` (machine)"],
+        "not found is not done": "else if «!self.ended.applied(txn)» {" => "false",
         "a commit is acknowledged when it is durable":
             "out.durably.then_acknowledge(txn);\n        if let Some(asker) = asker {\n            \
              «out.durably.then_say(asker, Said::Finished);»" =>
             "out.at_once.push((asker, Said::Finished));",
-        "what is applied is not rolled back": "if «self.ended.applied(txn)» {" => "false"
-            ["branch/tests.rs (machine): an abort of an applied branch is an alarm"],
+        "what is applied is not rolled back": "if «self.ended.applied(txn)» {" => "false",
         "a rollback ends its branch on disk":
             "if self.release(txn).is_some() {\n            \
              «out.durably.write(Write::Ended { txn });»" => "",
         "an abort may overtake its prepare": "self.ended.bury(txn, NoReason::Ended);" => "",
         "in progress is no verdict": "Verdict::InProgress => «refuse(asker, &mut out)»" =>
-            "self.roll_back(asker, txn, &mut out)"
-            ["`a_branch_acts_on_verdicts_only` (machine)"],
+            "self.roll_back(asker, txn, &mut out)",
         "promises come back with their locks": "branches.hold(now, *txn, work.clone());" =>
             "let _ = (now, txn, work);",
     },

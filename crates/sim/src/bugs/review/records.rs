@@ -8,14 +8,11 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a reply is kept": "self.sessions.keep(id, reply.clone());" => "",
         "a reign that begins is noted": "self.reign = self.reign.max(reign);" => "let _ = reign;",
         "who comes late hears what stands":
-            "verdict => «Reply::Verdict(verdict)»" => "{ let _ = verdict; Reply::Rejected(late) }"
-            ["`an_owner_that_resumes_after_its_replies_were_forgotten_is_told_what_stands` \
-             (machine)"],
+            "verdict => «Reply::Verdict(verdict)»" => "{ let _ = verdict; Reply::Rejected(late) }",
     },
     lines! { "machine/src/machine/decide.rs":
         "no decision for a session yet to come":
-            "if «self.sessions.standing(txn.session) == Standing::Unopened» {" => "false"
-            ["forgetting.rs and verdicts.rs (machine)"],
+            "if «self.sessions.standing(txn.session) == Standing::Unopened» {" => "false",
         "only the owner commits": "for_the_owner && own != txn.session" => "{ let _ = own; false }"
             ["verdicts.rs (machine): the owner alone commits"],
         "the first verdict stands":
@@ -52,9 +49,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "an ended session aborts": "standing == Standing::Ended || txn.n < lwm" => "txn.n < lwm",
         "a retired number aborts": "txn.n < lwm" => "{ let _ = lwm; false }",
         "a commit counts": "marks.commits = marks.commits.saturating_add(1)" =>
-            "{ let _ = marks; }"
-            ["`an_owner_that_resumes_after_its_replies_were_forgotten_is_told_what_stands` \
-             (machine)"],
+            "{ let _ = marks; }",
         "parts are waited for":
             "self.unacked.entry(part.participant.clone()).or_default().insert(txn);" => "",
         "a commit record stands":
@@ -67,14 +62,11 @@ pub(super) const LINES: &[&[Bug]] = &[
         "retire leaves its mark":
             "self.mark(session, |marks| marks.lwm = marks.lwm.max(below));" =>
             "",
-        "a mark never falls": "marks.lwm.max(below)" => "below"
-            ["`a_retired_number_cannot_commit` (machine)"],
+        "a mark never falls": "marks.lwm.max(below)" => "below",
         "only aborts are dropped": "|(_, record)| «aborted(record)»" => "{ let _ = record; true }",
         "a session that committed is not vacuous":
             "marks.runs == 0 && marks.commits == 0 && marks.forgotten == 0" =>
-            "{ let _ = marks; true }"
-            ["`an_owner_that_resumes_after_its_replies_were_forgotten_is_told_what_stands` \
-             (machine)"],
+            "{ let _ = marks; true }",
         "what is not old is kept": "now.since(at) >= HORIZON_MS" => "now >= at",
         "what is unacknowledged is kept":
             "if let Some(Marks { commits: 0, ended_at: Some(at), .. }) = \
@@ -84,11 +76,9 @@ pub(super) const LINES: &[&[Bug]] = &[
              self.queue.insert((*at, session)); }"
             ["`an_unacknowledged_commit_is_never_past_the_horizon` (machine)"],
         "an acknowledged number is kept": "self.committed.insert(txn);" => "",
-        "only what is decided is news": "*verdict != Verdict::InProgress" => "true"
-            ["`news_is_what_a_participant_does_not_know` (machine)"],
+        "only what is decided is news": "*verdict != Verdict::InProgress" => "true",
         "every commit that waits is news":
-            "!named.contains(txn)" => "{ let _ = txn; false }"
-            ["`a_commit_is_on_record_until_every_part_has_acknowledged` (machine)"],
+            "!named.contains(txn)" => "{ let _ = txn; false }",
         "who waits follows from the records":
             "self.unacked.entry(participant.clone()).or_default().insert(*txn);" =>
             "let _ = (participant, txn);",
@@ -101,10 +91,8 @@ pub(super) const LINES: &[&[Bug]] = &[
             ["forgetting.rs (machine): retired runs past their limit"],
     },
     lines! { "machine/src/clock.rs":
-        "time never runs backwards": "self.now = self.now.max(stamp);" => "self.now = stamp;"
-            ["clock.rs (machine): a leap ages the log by an hour at most"],
-        "a leap ages the log little": "step.min(LEAP_MS)" => "step"
-            ["clock.rs (machine): a leap ages the log by an hour at most"],
+        "time never runs backwards": "self.now = self.now.max(stamp);" => "self.now = stamp;",
+        "a leap ages the log little": "step.min(LEAP_MS)" => "step",
     },
     lines! { "machine/src/participants.rs":
         "a store is known by its incarnation": "*now == part.incarnation" =>

@@ -2,19 +2,20 @@
 
 use bytes::Bytes;
 use synod_machine::{
-    BranchIncarnation, Mutation, ParticipantName, TxnId,
+    BranchIncarnation, Mutation, ParticipantName, TxnId, Verdict,
     branch::{Asker, Branches, Input, Moment, Output, Work},
     owner::{Owner, Phase},
     participant_door::{NoReason, Said, Vote},
 };
 
-use crate::violation::{Checked, demand};
+use crate::violation::{Checked, Violation, demand};
 
 /// An owner hears a vote again, and another one, of each of these participants.
 pub(crate) fn owner_stands<'n>(
     owner: &Owner,
     names: impl Iterator<Item = &'n ParticipantName>,
 ) -> Checked {
+    owner_waits(owner)?;
     let phase = owner.phase();
     for name in names.filter(|name| !owner.to_ask().any(|awaited| awaited == *name)) {
         for vote in votes() {
@@ -31,23 +32,122 @@ pub(crate) fn owner_stands<'n>(
     Ok(())
 }
 
-/// A participant has rolled a branch back, and is asked to prepare it after that.
-pub(crate) fn branch_stays_over(branches: &Branches, now: Moment, txn: TxnId) -> Checked {
-    let (key, value) = (Bytes::from_static(b"late"), Bytes::new());
-    let mutations = vec![Mutation::Put { key, value }];
-    let late = Input::Prepare {
-        asker: Asker(u64::MAX),
-        txn,
-        work: Work { guards: Vec::new(), mutations },
-    };
-    let Output { durably, at_once, .. } = branches.clone().step(now, late, |_| None);
-    let refused = at_once.iter().any(|(_, said)| matches!(said, Said::Vote(Vote::No { .. })));
-    demand!(
-        refused && durably.writes().is_empty(),
-        "C10",
-        "a late prepare of {txn}, which is over, is answered with {at_once:?}"
-    );
+/// An owner that has no verdict acts on none, and tells none; and a no is the end of what still
+/// waits for votes.
+fn owner_waits(owner: &Owner) -> Checked {
+    let (txn, phase) = (owner.txn(), owner.phase());
+    if !matches!(phase, Phase::Voting | Phase::Proposed) {
+        return Ok(());
+    }
+    for verdict in [Verdict::InProgress, Verdict::Retired] {
+        let mut copy = owner.clone();
+        copy.learn(verdict);
+        demand!(is_same(&copy, owner), "H3", "the owner of {txn}, {phase:?}, acts on {verdict:?}");
+    }
+    let told = owner.to_tell();
+    demand!(told.is_empty(), "H3", "the owner of {txn}, {phase:?}, tells {told:?}");
+    if let Some(name) = owner.to_ask().next() {
+        let mut copy = owner.clone();
+        copy.vote(name, &Vote::Unknown);
+        demand!(
+            copy.phase() == Phase::Aborted,
+            "C11",
+            "the owner of {txn} waits on when {name} has voted no"
+        );
+    }
     Ok(())
+}
+
+/// A participant has done a step that `input` asked for.
+pub(crate) fn branch_keeps_its_word(branches: &Branches, now: Moment, input: &Input) -> Checked {
+    let after = After { branches, now };
+    match input {
+        Input::Prepare { txn, work, .. } if branches.is_prepared(*txn) => {
+            after.a_promise(*txn, work)
+        }
+        Input::Finish { txn, verdict: Verdict::Aborted, .. } => after.an_abort(*txn),
+        Input::Finish { txn, verdict: Verdict::Committed, .. } => after.a_commit(*txn),
+        _ => Ok(()),
+    }
+}
+
+/// A participant as it is after a step.
+struct After<'b> {
+    branches: &'b Branches,
+    now: Moment,
+}
+
+impl After<'_> {
+    /// It has promised: it ends that by a verdict and by nothing else, for no other work, and lets
+    /// nobody write what it guards.
+    fn a_promise(&self, txn: TxnId, work: &Work) -> Checked {
+        let out = self.finish(txn, Verdict::InProgress);
+        demand!(
+            out.durably.writes().is_empty(),
+            "H3",
+            "{txn} is in progress, and its branch would end: {:?}",
+            out.durably.writes()
+        );
+        self.is_refused(txn, put(b"another"), "H4")?;
+        let unheard = TxnId { session: txn.session, n: u64::MAX };
+        let out = self.finish(unheard, Verdict::Committed);
+        demand!(
+            says_no(&out) && !out.alarms.is_empty(),
+            "H3",
+            "{unheard}, of which nothing was heard, counts as done"
+        );
+        match work.guards.first() {
+            Some(guard) => self.is_refused(unheard, put(&guard.key), "H5"),
+            None => Ok(()),
+        }
+    }
+
+    /// It has rolled a branch back, and is asked to prepare it after that.
+    fn an_abort(&self, txn: TxnId) -> Checked {
+        self.is_refused(txn, put(b"late"), "C10")
+    }
+
+    /// It has committed, and hears the opposite.
+    fn a_commit(&self, txn: TxnId) -> Checked {
+        let out = self.finish(txn, Verdict::Aborted);
+        demand!(
+            says_no(&out) && !out.alarms.is_empty(),
+            "H3",
+            "{txn} is done, and would be said to be rolled back"
+        );
+        Ok(())
+    }
+
+    fn is_refused(&self, txn: TxnId, work: Work, invariant: &'static str) -> Checked {
+        let prepare = Input::Prepare { asker: Asker(u64::MAX), txn, work: work.clone() };
+        let Output { durably, at_once, .. } = self.given(prepare);
+        let no = |said: &Said| matches!(said, Said::Vote(Vote::No { .. }));
+        match at_once.iter().any(|(_, said)| no(said)) && durably.writes().is_empty() {
+            true => Ok(()),
+            false => Err(Violation {
+                invariant,
+                what: format!("{txn} would be prepared with {work:?}: {at_once:?}"),
+            }),
+        }
+    }
+
+    fn finish(&self, txn: TxnId, verdict: Verdict) -> Output {
+        self.given(Input::Finish { asker: Some(Asker(u64::MAX)), txn, verdict })
+    }
+
+    fn given(&self, input: Input) -> Output {
+        self.branches.clone().step(self.now, input, |_| None)
+    }
+}
+
+/// Nothing is written, and nobody hears that it is finished.
+fn says_no(out: &Output) -> bool {
+    out.durably.writes().is_empty() && out.at_once.iter().all(|(_, said)| *said == Said::Unproven)
+}
+
+fn put(key: &[u8]) -> Work {
+    let (key, value) = (Bytes::copy_from_slice(key), Bytes::from_static(b"of a copy"));
+    Work { guards: Vec::new(), mutations: vec![Mutation::Put { key, value }] }
 }
 
 fn votes() -> [Vote; 4] {

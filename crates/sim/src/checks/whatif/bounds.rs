@@ -40,6 +40,10 @@ impl Bounds<'_> {
         let Some(other) = others.next() else { return Ok(()) };
         self.what_is_below_is_refused(other)?;
         self.nobody_leads_alone(ghost.quorum())?;
+        self.strangers_are_turned_away(other)?;
+        self.promises_count_when_whole(ghost, peer.settled().plus(FAR_SLOTS))?;
+        self.reads_wait_for_what_was_acknowledged(ghost)?;
+        self.a_reign_ends_where_another_has_been(ghost, other)?;
         self.nothing_unknown_is_told(other)?;
         self.nothing_unknown_is_trimmed(others.chain([other]))?;
         let open = ghost.asked(node).records_from(peer.chosen_upto().next());
@@ -181,13 +185,13 @@ impl Bounds<'_> {
         Ok(())
     }
 
-    fn given(&self, inputs: impl IntoIterator<Item = Input>) -> (Peer, Output) {
+    pub(super) fn given(&self, inputs: impl IntoIterator<Item = Input>) -> (Peer, Output) {
         let (mut copy, mut out) = (self.peer.clone(), Output::default());
         inputs.into_iter().for_each(|input| copy.step(self.now, input, &mut out));
         (copy, out)
     }
 
-    fn word(&self, from: Life, message: Message) -> Input {
+    pub(super) fn word(&self, from: Life, message: Message) -> Input {
         Input::Deliver(Envelope { from, to: self.node, epoch: Epoch::FIRST, message })
     }
 }
@@ -205,6 +209,19 @@ pub(super) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Che
             hash(&covered) == hash(&start(bare, applied.max(*last))),
             "I1",
             "{node} starts with a state of {last} and keeps records that it covers"
+        );
+    }
+    // Its snapshots are lost, and the first one of a peer does not reach the log.
+    if let Some(short) = durable.trimmed.get().checked_sub(1).filter(|short| *short > 0) {
+        let (mut copy, mut out) = (start(durable.clone(), Slot::ZERO), Output::default());
+        copy.step(Tick::ZERO, Input::Installed(Slot::new(short)), &mut out);
+        let moves = |write: &Write| matches!(write, Write::Trimmed { .. });
+        demand!(
+            copy.trimmed() == durable.trimmed && !out.durably.writes().iter().any(moves),
+            "C1",
+            "{node} begins its log after {} when it installs a snapshot of {short}; before it was {}",
+            copy.trimmed(),
+            durable.trimmed
         );
     }
     let alone = start(Durable { promised: None, ..durable.clone() }, applied);
