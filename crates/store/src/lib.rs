@@ -36,6 +36,7 @@ mod batch;
 mod blocks;
 mod cause;
 mod chunks;
+mod dir;
 mod directory;
 mod error;
 mod facts;
@@ -54,6 +55,7 @@ mod store;
 mod tables;
 
 pub use chunks::Chunks;
+pub use dir::{Dir, DirFile, PlainDir};
 pub use error::StoreError;
 pub use identity::Identity;
 pub use journaled::{Journaled, Trouble};

@@ -290,7 +290,7 @@ impl Coin {
         z ^ (z >> 31)
     }
 
-    fn flip(&mut self) -> bool {
+    pub(crate) fn flip(&mut self) -> bool {
         self.draw() % 4 < self.survive_of_4
     }
 }

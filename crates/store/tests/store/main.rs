@@ -9,6 +9,7 @@ mod disk;
 mod faults;
 mod journal;
 mod model;
+mod power;
 mod round_trip;
 mod shelf;
 
