@@ -97,7 +97,12 @@ fn story(cluster: &Cluster, take_room: impl FnOnce(), make_room: impl FnOnce()) 
         writer.put(Duration::from_secs(2));
     }
     // Whoever comes now is refused at once, without a doubt about what was done.
-    let _refused = cluster.tool(&["kv", "put", "late", "1", "--timeout", "1s"]).expect(3);
+    let refused = cluster.tool(&["kv", "put", "late", "1", "--timeout", "2s"]).expect(3);
+    for told in ["the disk of n1 is full", "free some space", "SYN-ASK-007"] {
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    }
+    let status = cluster.tool(&["status"]).expect(1);
+    assert!(status.stdout.contains("its disk is full"), "{}", status.stdout);
     assert_ne!(writer.put(Duration::from_millis(200)), Heard::Done);
 
     make_room();

@@ -178,6 +178,9 @@ impl Route {
             }
             Attempt::Said(Said::NotApplied(why)) => {
                 tries.why = Why::Node(why);
+                if why == NotApplied::DiskFull {
+                    self.node(place).note_disk_full(true);
+                }
                 self.not_now(place, why, &mut tries.pause, deadline).await;
             }
             Attempt::Said(Said::Unknown) => {

@@ -86,6 +86,13 @@ pub enum Why {
     /// No node says that it leads.
     #[error("no leader was found before the deadline")]
     NoLeader,
+    /// No node leads, and the disks of these, which are there, are full: they lead nobody until
+    /// there is room.
+    #[error("no node leads, and the disk of {} is full", .nodes.join(", "))]
+    DiskFull {
+        /// Their names.
+        nodes: Vec<String>,
+    },
     /// What the last node that was asked said.
     #[error("{0}")]
     Node(NotApplied),

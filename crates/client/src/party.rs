@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,8 @@ pub(crate) struct Party {
     dialling: tokio::sync::Mutex<Dialling>,
     /// The last failure since the last success.
     trouble: Mutex<Option<Unreached>>,
+    /// Whether it said, when it last said how it is, that its disk is full.
+    disk_full: AtomicBool,
 }
 
 /// When to knock again.
@@ -53,6 +58,7 @@ impl Party {
             line: Mutex::new(None),
             dialling: tokio::sync::Mutex::new(dialling),
             trouble: Mutex::new(None),
+            disk_full: AtomicBool::new(false),
         }
     }
 
@@ -120,10 +126,21 @@ impl Party {
     /// How it could last be reached.
     pub(crate) fn reached(&self) -> Reached {
         let how = match self.standing() {
+            Some(_) if self.is_disk_full() => "connected; its disk is full".to_owned(),
             Some(_) => "connected; does not say that it leads".to_owned(),
             None => self.trouble_or_silence().cause(),
         };
         Reached { name: self.name.clone(), address: self.address.clone(), how }
+    }
+
+    /// It has said how its disk is.
+    pub(crate) fn note_disk_full(&self, full: bool) {
+        self.disk_full.store(full, Ordering::Relaxed);
+    }
+
+    /// Whether it is there, and writes nothing because its disk is full.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_full.load(Ordering::Relaxed) && self.standing().is_some()
     }
 
     /// The round trip, when connected.

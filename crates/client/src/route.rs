@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use synod_machine::door::NotApplied;
 use tokio::{
     sync::{Notify, watch},
     time::timeout_at,
@@ -155,9 +156,15 @@ impl Route {
 
     /// What to say when the deadline passed and nothing was done.
     pub(crate) fn nothing_done(&self, why: Why) -> Error {
-        match (why, self.unreachable()) {
+        match (&why, self.unreachable()) {
             (Why::NoLeader, Some(unreachable)) => Error::Connect(unreachable),
-            (why, _) => Error::not_applied(why),
+            (Why::NoLeader | Why::Node(NotApplied::DiskFull), None) => {
+                let full = self.nodes.iter().filter(|node| node.is_disk_full());
+                let nodes: Vec<_> = full.map(|node| node.name().to_owned()).collect();
+                let none = nodes.is_empty();
+                Error::not_applied(if none { why } else { Why::DiskFull { nodes } })
+            }
+            (_, _) => Error::not_applied(why),
         }
     }
 

@@ -84,7 +84,10 @@ async fn status(route: &Route, place: Place, deadline: Deadline) -> Option<NodeS
     let ask = Ask { within_ms: deadline.within_ms(), call: Call::Status };
     let answer = line.ask(encode(&ask)).await.ok()?;
     match decode(&answer)? {
-        Said::Status(status) => Some(*status),
+        Said::Status(status) => {
+            route.node(place).note_disk_full(status.disk_full);
+            Some(*status)
+        }
         _ => None,
     }
 }

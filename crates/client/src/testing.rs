@@ -44,6 +44,8 @@ struct Play {
     leader: Option<&'static str>,
     /// Says that it leads, and does not.
     pretender: Option<&'static str>,
+    /// Nodes that say that their disks are full.
+    full: Vec<&'static str>,
     /// Who is reachable, by address, and in which life.
     lives: BTreeMap<String, watch::Sender<Life>>,
     twists: BTreeMap<Kind, VecDeque<Twist>>,
@@ -91,6 +93,7 @@ impl Stage {
             machine: Machine::new(),
             leader: Some(NODES[0]),
             pretender: None,
+            full: Vec::new(),
             lives: names.map(|name| (address(name), life())).collect(),
             twists: BTreeMap::new(),
             heard: Vec::new(),
@@ -132,6 +135,11 @@ impl Stage {
 
     pub(crate) fn lead(&self, leader: Option<&'static str>) {
         self.play().leader = leader;
+    }
+
+    /// The disks of these nodes are full from now on.
+    pub(crate) fn fill(&self, nodes: &[&'static str]) {
+        self.play().full = nodes.to_vec();
     }
 
     /// From here on this node says that it leads, whoever does.

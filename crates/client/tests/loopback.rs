@@ -157,6 +157,7 @@ fn status() -> NodeStatus {
         takeover_us: 0,
         sync_us: (0, 0),
         store_bytes: 0,
+        disk_full: false,
         sessions: 0,
         txns_unacked: 0,
         requests_in_flight: 0,

@@ -190,6 +190,8 @@ pub struct NodeStatus {
     pub sync_us: (u64, u64),
     /// Bytes of the store.
     pub store_bytes: u64,
+    /// Whether its last write found no room: it leads nobody and refuses until there is some.
+    pub disk_full: bool,
     /// Sessions that have not ended.
     pub sessions: u64,
     /// Decided transactions that some participant has not acknowledged.

@@ -178,6 +178,7 @@ impl Play {
             takeover_us: 0,
             sync_us: (0, 0),
             store_bytes: 0,
+            disk_full: self.full.contains(&name),
             sessions: 0,
             txns_unacked: self.unacked(),
             requests_in_flight: 0,

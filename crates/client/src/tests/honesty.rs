@@ -255,6 +255,23 @@ fn transactions() -> [Call; 4] {
     ]
 }
 
+/// A node whose disk is full leads nobody, and a person who is told only that there is no leader
+/// looks in the wrong place. With room again the disk is blamed no more.
+#[tokio::test(start_paused = true)]
+async fn without_a_leader_a_full_disk_is_named_with_its_node() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    stage.lead(None);
+    for full in [&["n1", "n3"][..], &[]] {
+        stage.fill(full);
+        let error = client.kv().put("a", "1").await.unwrap_err();
+        let Error::NotApplied { why } = error else { panic!("{error}") };
+        let nodes: Vec<String> = full.iter().map(ToString::to_string).collect();
+        let told = if full.is_empty() { Why::NoLeader } else { Why::DiskFull { nodes } };
+        assert_eq!(why, told);
+    }
+}
+
 /// The second phase has the same deadline, also when the trouble begins after the votes.
 #[tokio::test(start_paused = true)]
 async fn a_decision_ends_by_its_deadline() {

@@ -61,6 +61,7 @@ impl Driver {
             takeover_us: status.takeover.map_or(0, micros),
             sync_us: self.disk.syncs().median_and_p99(),
             store_bytes: self.disk.store_bytes(),
+            disk_full: self.disk.is_full(),
             sessions: census.sessions,
             txns_unacked: census.commits_unacked,
             requests_in_flight: self.calls.count() as u64,

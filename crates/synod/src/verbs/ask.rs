@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, future::Future, path::Path, time::Instant};
 
-use synod_client::{Client, Config, ConfigError, Error, Unreached};
+use synod_client::{Client, Config, ConfigError, Error, Unreached, Why};
 
 use crate::{
     cli::Common,
@@ -86,6 +86,7 @@ pub(crate) fn code(error: &Error) -> Code {
 pub(crate) fn failure(error: Error) -> Failure {
     let word = match (&error, code(&error)) {
         (Error::Connect(_), Code::NotApplied) => "SYN-ASK-001",
+        (Error::NotApplied { why: Why::DiskFull { .. } }, _) => "SYN-ASK-007",
         (_, Code::NotApplied) => "SYN-ASK-002",
         (Error::NoAnswer { .. }, _) => "SYN-ASK-006",
         (_, Code::Unknown) => "SYN-ASK-003",
@@ -98,6 +99,9 @@ pub(crate) fn failure(error: Error) -> Failure {
     };
     let failure = Failure::new(code(&error), word, &error);
     match &error {
+        Error::NotApplied { why: Why::DiskFull { .. } } => {
+            failure.hint("nothing was changed; free some space there, and it serves by itself")
+        }
         Error::NotApplied { .. } | Error::SessionEnded { .. } => {
             failure.hint("nothing was changed; it is safe to repeat")
         }

@@ -91,6 +91,7 @@ struct Node {
     sync_p50_us: Option<u64>,
     sync_p99_us: Option<u64>,
     store_bytes: Option<u64>,
+    disk_full: Option<bool>,
     certificate_days: Option<i64>,
     version: Option<String>,
     error: Option<String>,
@@ -191,6 +192,7 @@ fn node(
         sync_p50_us: status.map(|status| status.sync_us.0),
         sync_p99_us: status.map(|status| status.sync_us.1),
         store_bytes: status.map(|status| status.store_bytes),
+        disk_full: status.map(|status| status.disk_full),
         certificate_days: status.map(|status| status.certificate_ends_in_s / DAY_S),
         version: status.map(|status| status.version.clone()),
         error: said.as_ref().err().map(cause),
@@ -204,6 +206,9 @@ fn warnings(node: &Node) -> Vec<Warning> {
     };
     if let Some(error) = &node.error {
         warn(format!("is down: {error}"), "is it running? synod start -c FILE runs it");
+    }
+    if node.disk_full == Some(true) {
+        warn("its disk is full".to_owned(), "free some space; it serves again by itself");
     }
     if let Some(days) = node.certificate_days.filter(|days| *days < WARN_DAYS) {
         let hint = "synod cert renew NAME DIR, then start it again";

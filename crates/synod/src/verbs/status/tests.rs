@@ -27,6 +27,7 @@ fn status(node: &str, role: &str) -> NodeStatus {
         takeover_us: 212_000,
         sync_us: (900, 1_100),
         store_bytes: 1_288_490_189,
+        disk_full: false,
         sessions: 3,
         txns_unacked: 0,
         requests_in_flight: 1,
@@ -80,6 +81,16 @@ n3        follower   0.44 ms   48 211 903       0   0.90 ms    1.1 ms   1.2 GiB 
     let as_ascii = expected.replace('★', "*").replace('▲', "!").replace('–', "-");
     assert_eq!(plain, as_ascii);
     assert!(plain.is_ascii());
+}
+
+/// A node that refuses because it cannot write says so, and that nothing else is to be done.
+#[test]
+fn a_node_whose_disk_is_full_says_so() {
+    let mut n1 = status("n1", "follower");
+    n1.disk_full = true;
+    let report = report(&heard(Ok(n1), status("n2", "leader")));
+    let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+    assert_eq!((&*warning.node, &*warning.what), ("n1", "its disk is full"));
 }
 
 /// Each verdict has its own rule; the exit code follows from it.
