@@ -13,8 +13,7 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "machine/src/machine/decide.rs":
         "no decision for a session yet to come":
             "if «self.sessions.standing(txn.session) == Standing::Unopened» {" => "false",
-        "only the owner commits": "for_the_owner && own != txn.session" => "{ let _ = own; false }"
-            ["verdicts.rs (machine): the owner alone commits"],
+        "only the owner commits": "for_the_owner && own != txn.session" => "{ let _ = own; false }",
         "the first verdict stands":
             "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            \
              stands" => "Verdict::InProgress",

@@ -23,9 +23,16 @@ impl Transactions {
 
     fn only_owners_commit(&self, machine: &Machine) -> Checked {
         let commit = || Proposal::Commit { parts: Vec::new(), multi: None };
-        let open = self.verdicts.iter().find(|(_, verdict)| **verdict == Verdict::InProgress);
-        if let Some((txn, _)) = open.filter(|(txn, _)| machine.knows_of(txn.session)) {
-            let reply = told(machine, None, Command::Decide { txn: *txn, outcome: commit() });
+        let open = self.verdicts.iter().find(|(txn, verdict)| {
+            **verdict == Verdict::InProgress && machine.session_owner(txn.session).is_some()
+        });
+        let another = |txn: &TxnId| {
+            let mut others = machine.live_sessions().map(|(session, _, _)| session);
+            others.find(|session| *session != txn.session)
+        };
+        if let Some((txn, session)) = open.and_then(|(txn, _)| Some((txn, another(txn)?))) {
+            let id = Some(RequestId { session, seq: LATE });
+            let reply = told(machine, id, Command::Decide { txn: *txn, outcome: commit() });
             demand!(
                 !matches!(reply, Reply::Verdict(Verdict::Committed)),
                 "H2",

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use synod_machine::{
-    BranchIncarnation, Mutation, ParticipantName, TxnId, Verdict,
+    BranchIncarnation, Expect, Guard, Mutation, ParticipantName, TxnId, Verdict,
     branch::{Asker, Branches, Input, Moment, Output, Work},
     owner::{Owner, Phase},
     participant_door::{NoReason, Said, Vote},
@@ -62,9 +62,7 @@ fn owner_waits(owner: &Owner) -> Checked {
 pub(crate) fn branch_keeps_its_word(branches: &Branches, now: Moment, input: &Input) -> Checked {
     let after = After { branches, now };
     match input {
-        Input::Prepare { txn, work, .. } if branches.is_prepared(*txn) => {
-            after.a_promise(*txn, work)
-        }
+        Input::Prepare { txn, .. } if branches.is_prepared(*txn) => after.a_promise(*txn),
         Input::Finish { txn, verdict: Verdict::Aborted, .. } => after.an_abort(*txn),
         Input::Finish { txn, verdict: Verdict::Committed, .. } => after.a_commit(*txn),
         _ => Ok(()),
@@ -78,9 +76,9 @@ struct After<'b> {
 }
 
 impl After<'_> {
-    /// It has promised: it ends that by a verdict and by nothing else, for no other work, and lets
-    /// nobody write what it guards.
-    fn a_promise(&self, txn: TxnId, work: &Work) -> Checked {
+    /// It has promised: it ends that by a verdict and by nothing else, and promises no other work
+    /// instead. What it never heard of is not done, and what is guarded is not written.
+    fn a_promise(&self, txn: TxnId) -> Checked {
         let out = self.finish(txn, Verdict::InProgress);
         demand!(
             out.durably.writes().is_empty(),
@@ -96,9 +94,22 @@ impl After<'_> {
             "H3",
             "{unheard}, of which nothing was heard, counts as done"
         );
-        match work.guards.first() {
-            Some(guard) => self.is_refused(unheard, put(&guard.key), "H5"),
-            None => Ok(()),
+        self.what_is_guarded_is_not_written(unheard)
+    }
+
+    /// Another transaction guards a key, and one more is to write it.
+    fn what_is_guarded_is_not_written(&self, txn: TxnId) -> Checked {
+        let key = Bytes::from_static(b"guarded");
+        let guards = vec![Guard { key: key.clone(), expect: Expect::Absent }];
+        let work = Work { guards, mutations: Vec::new() };
+        let mut branches = self.branches.clone();
+        let guarding = Input::Prepare { asker: Asker(u64::MAX), txn, work };
+        drop(branches.step(self.now, guarding, |_| None));
+        let after = After { branches: &branches, now: self.now };
+        let writer = TxnId { n: txn.n - 1, ..txn };
+        match branches.is_prepared(txn) {
+            true => after.is_refused(writer, put(&key), "H5"),
+            false => Ok(()),
         }
     }
 

@@ -219,7 +219,7 @@ pub(super) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Che
         demand!(
             copy.trimmed() == durable.trimmed && !out.durably.writes().iter().any(moves),
             "C1",
-            "{node} begins its log after {} when it installs a snapshot of {short}; before it was {}",
+            "{node} would begin its log after {} by a snapshot of {short}; it begins after {}",
             copy.trimmed(),
             durable.trimmed
         );
