@@ -252,6 +252,13 @@ impl Transactions {
         if speaks {
             self.look(machine)?;
         }
+        let ended = effect.batch.requests.iter().filter_map(|request| match request.command {
+            Command::Fence { session, .. } => Some(session),
+            _ => None,
+        });
+        if ended.into_iter().any(|session| self.awaits_a_part(session)) {
+            self.after_the_horizon(machine)?;
+        }
         if is_turn { self.stands_whatever_comes(machine) } else { Ok(()) }
     }
 
@@ -341,6 +348,14 @@ impl Transactions {
         Ok(())
     }
 
+    fn is_awaited(&self, txn: TxnId) -> bool {
+        self.unacked.get(&txn).is_some_and(|names| !names.is_empty())
+    }
+
+    fn awaits_a_part(&self, session: SessionId) -> bool {
+        self.unacked.iter().any(|(txn, names)| txn.session == session && !names.is_empty())
+    }
+
     fn after_the_horizon(&self, machine: &Machine) -> Checked {
         let mut later = machine.clone();
         // A leap of the stamps ages the log by an hour at most.
@@ -355,9 +370,17 @@ impl Transactions {
                 "H1",
                 "{txn} was {before:?} and is {then:?} when the horizon has passed"
             );
-            let ended = !later.live_sessions().any(|(session, _, _)| session == txn.session);
             demand!(
-                !ended || before != Verdict::Committed || then == Verdict::Retired,
+                !self.is_awaited(*txn) || then == before,
+                "H1",
+                "{txn} waits for a part, and was {before:?} and is {then:?} past the horizon"
+            );
+            let ended = later.session_owner(txn.session).is_none();
+            demand!(
+                !ended
+                    || self.awaits_a_part(txn.session)
+                    || before != Verdict::Committed
+                    || then == Verdict::Retired,
                 "I1",
                 "{txn} is {then:?} still, long after the end of its session"
             );
