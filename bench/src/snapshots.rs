@@ -31,7 +31,7 @@ const SPAN: Duration = Duration::from_secs(40);
 /// How long one node is away.
 const AWAY: Duration = Duration::from_secs(15);
 
-/// Puts of [`CLIENTS`] clients by what the nodes were at, in microseconds.
+/// Puts of sixteen clients by what the nodes were at, in microseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Lengthened {
     /// Bytes of one snapshot.
