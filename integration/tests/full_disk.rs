@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use synod_client::{Client, Config, Error};
+use synod_client::{
+    Client, Config, Error, Outcome,
+    machine::{Mutation, branch::Work},
+};
 use synod_integration::{Cluster, Options, limit_files};
 use tokio::runtime::Runtime;
 
@@ -145,6 +148,51 @@ fn a_node_whose_files_may_not_grow_loses_nothing_and_serves_when_they_may() {
     cluster.kill("n1");
     cluster.start_node("n1");
     writer.check();
+}
+
+/// A shard whose files may not grow any more ends by that name, and no vote that it gave is lost:
+/// started again with room it has them all, and serves.
+#[test]
+fn a_shard_whose_files_may_not_grow_ends_by_name_and_has_its_votes_when_they_may() {
+    let mut cluster = Cluster::start(&Options { nodes: 1, participants: vec!["east"] });
+    cluster.start_shard("east");
+    let writer = Writer::of(&cluster);
+    let client = writer.client.within(PATIENCE);
+    let put = |key: String, value: &'static [u8]| Work {
+        guards: Vec::new(),
+        mutations: vec![Mutation::Put { key: key.into(), value: value.into() }],
+    };
+    let vote = client.txn().ask("east", put("promised".to_owned(), b"1")).prepare();
+    let promised = writer.runtime.block_on(vote).unwrap();
+    assert_eq!(promised.refused(), None);
+
+    let journal = std::fs::metadata(cluster.path("c/east-shard/journal")).unwrap().len();
+    limit_files(cluster.process("east").id(), Some(journal));
+    let (mut committed, mut failed) = (Vec::new(), 0);
+    while !cluster.said("east").contains("the disk is full; free some space") {
+        let key = format!("k{}", committed.len());
+        let hasty = writer.client.within(Duration::from_secs(2));
+        let commit = hasty.txn().ask("east", put(key.clone(), VALUE)).commit();
+        match writer.runtime.block_on(commit) {
+            Ok(Outcome::Committed { .. }) => committed.push(key),
+            _ => failed += 1,
+        }
+        assert!(failed < 10, "refused, and the disk is not full:\n{}", cluster.said("east"));
+    }
+    let ended = cluster.process("east").ended();
+    assert_eq!(ended, Some(74), "{}", cluster.said("east"));
+
+    cluster.start_shard("east");
+    let east = client.shard("east");
+    let in_doubt = writer.runtime.block_on(east.in_doubt()).unwrap();
+    assert!(in_doubt.contains(&promised.id()), "its vote is forgotten: {in_doubt:?}");
+    let outcome = writer.runtime.block_on(promised.decide()).unwrap();
+    assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    committed.push("promised".to_owned());
+    for key in committed {
+        let found = writer.runtime.block_on(east.get(key.clone())).unwrap();
+        assert!(found.is_some(), "{key} was committed and is lost");
+    }
 }
 
 /// Takes all the room that there is.

@@ -166,7 +166,13 @@ pub(crate) async fn run(
     let ended = tokio::select! {
         () = shutdown => Ok(()),
         failed = &mut running.failed => Err(failed.unwrap_or(ShardError::EngineGone)),
-        failed = attending => failed,
+        failed = attending => match failed {
+            // It sees the thread's channels close, and the thread says why only then.
+            Err(ShardError::EngineGone) => {
+                Err((&mut running.failed).await.unwrap_or(ShardError::EngineGone))
+            }
+            other => other,
+        },
     };
     serving.abort();
     showing.abort();
