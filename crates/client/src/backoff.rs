@@ -35,6 +35,8 @@ fn jittered(whole: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -45,5 +47,13 @@ mod tests {
             let pause = backoff.next();
             assert!(whole / 2 <= pause && pause <= whole, "{pause:?} of {whole:?}");
         }
+    }
+
+    /// Many clients that lost the same node at the same moment do not come back at the same one.
+    #[test]
+    fn pauses_differ() {
+        let whole = Duration::from_millis(50);
+        let pauses: BTreeSet<Duration> = (0..100).map(|_| jittered(whole)).collect();
+        assert!(pauses.len() > 50, "{pauses:?}");
     }
 }

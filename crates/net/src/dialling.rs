@@ -120,16 +120,18 @@ fn backoff(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn waits_grow_to_their_last_and_differ() {
-        for failures in [0, 1, 3, 10, u32::MAX] {
-            let full = BACKOFF_MIN.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
-            for _ in 0..100 {
-                let wait = backoff(failures);
-                assert!(full / 2 <= wait && wait <= full, "{failures}: {wait:?}");
-            }
+        for (failures, full_ms) in [(0, 20), (1, 40), (3, 160), (10, 200), (u32::MAX, 200)] {
+            let full = Duration::from_millis(full_ms);
+            let waits: BTreeSet<Duration> = (0..100).map(|_| backoff(failures)).collect();
+            let within = |wait: &Duration| full / 2 <= *wait && *wait <= full;
+            assert!(waits.iter().all(within), "{failures}: {waits:?}");
+            assert!(waits.len() > 50, "{failures}: nodes would knock in step, {waits:?}");
         }
     }
 }
