@@ -60,6 +60,12 @@ const REGRESSIONS: &[Regression] = &[
         mended: "the commit that brought this row",
         told_by: None,
     },
+    Regression {
+        script: "72950",
+        found: "C1, wrongly: an old snapshot came first after one that had closed a gap",
+        mended: "the commit that brought this row",
+        told_by: None,
+    },
 ];
 
 /// None of them comes back.

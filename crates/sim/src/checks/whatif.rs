@@ -71,16 +71,11 @@ impl WhatIf {
         if !is_late {
             return Ok(());
         }
-        // Any word has it hand out what a snapshot has made gapless: one that says nothing, too.
-        let (ballot, slots, chosen_upto) = (Ballot::ZERO, Vec::new(), Slot::ZERO);
-        let nothing = Message::Accepted { ballot, slots, chosen_upto };
-        let [(copy, out), (other, _)] = [envelope.message.clone(), nothing].map(|message| {
-            let (mut copy, mut out) = (peer.clone(), Output::default());
-            copy.step(now, Input::Deliver(Envelope { message, ..*envelope }), &mut out);
-            (copy, out)
-        });
+        let rest = at_rest(peer, now, envelope.to);
+        let (mut copy, mut out) = (rest.clone(), Output::default());
+        copy.step(now, Input::Deliver(envelope.clone()), &mut out);
         demand!(
-            hash(&copy) == hash(&other) && out.barriers.is_empty(),
+            hash(&copy) == hash(&rest) && out.barriers.is_empty(),
             "A3",
             "{} at {own:?} takes a late word in: {:?}",
             envelope.to,
@@ -130,7 +125,7 @@ impl WhatIf {
     ) -> Checked {
         self.all_steps += 1;
         if self.all_steps.is_multiple_of(LOOK_EVERY_BOUNDS) {
-            Bounds { peer, node, now }.hold(ghost)?;
+            Bounds { peer: &at_rest(peer, now, node), node, now }.hold(ghost)?;
         }
         let Role::Leading { ballot, .. } = peer.role() else { return Ok(()) };
         demand!(
@@ -202,4 +197,15 @@ impl WhatIf {
         );
         Ok(())
     }
+}
+
+/// The peer as it is when it has handed out what a snapshot has made gapless. Any word has it do so,
+/// also one that says nothing: what a word changes is held against this.
+fn at_rest(peer: &Peer, now: Tick, node: NodeId) -> Peer {
+    let (ballot, slots, chosen_upto) = (Ballot::ZERO, Vec::new(), Slot::ZERO);
+    let message = Message::Accepted { ballot, slots, chosen_upto };
+    let word = Envelope { from: Life::first(node), to: node, epoch: Epoch::FIRST, message };
+    let mut copy = peer.clone();
+    copy.step(now, Input::Deliver(word), &mut Output::default());
+    copy
 }
