@@ -199,8 +199,8 @@ impl WhatIf {
     }
 }
 
-/// The peer as it is when it has handed out what a snapshot has made gapless. Any word has it do so,
-/// also one that says nothing: what a word changes is held against this.
+/// The peer as it is when it has handed out what a snapshot has made gapless. Any word has it do
+/// so, also one that says nothing: what a word changes is held against this.
 fn at_rest(peer: &Peer, now: Tick, node: NodeId) -> Peer {
     let (ballot, slots, chosen_upto) = (Ballot::ZERO, Vec::new(), Slot::ZERO);
     let message = Message::Accepted { ballot, slots, chosen_upto };
