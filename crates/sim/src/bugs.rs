@@ -50,9 +50,9 @@ pub(crate) fn catch_all(words: &[&str], quick: bool, seeds: u64) -> Result<Repor
     Ok(report)
 }
 
-/// Puts the tables into their page.
-pub(crate) fn write(report: &Report) -> Result<(), Box<dyn Error>> {
-    Ok(page::write(&report.put_into(&page::read()?)?)?)
+/// Puts the tables into their page, or what was hunted of them.
+pub(crate) fn write(report: &Report, whole: bool) -> Result<(), Box<dyn Error>> {
+    Ok(page::write(&report.put_into(&page::read()?, whole)?)?)
 }
 
 /// Every bug with its number in the copy.
@@ -121,6 +121,20 @@ mod tests {
         assert_eq!(Report::names(&page, false), planted);
         let reviewed: Vec<&str> = rows(review::all().collect()).collect();
         assert_eq!(Report::names(&page, true), reviewed);
+    }
+
+    /// A hunt of one row writes that row, and the others stay as they were.
+    #[test]
+    fn a_row_that_was_hunted_by_itself_is_written_by_itself() {
+        let page = page::read().unwrap();
+        let (number, bug) = every().into_iter().find(|(_, bug)| bug.is_reviewed()).unwrap();
+        let mut report = Report::new(&[(number, bug)], 1, 7);
+        report.heard(Job { number, first: 1, seeds: 7 }, None);
+        let written = report.put_into(&page, false).unwrap();
+        let rows = written.lines().zip(page.lines()).filter(|(new, old)| new != old);
+        let rows: Vec<&str> = rows.map(|(new, _)| new).collect();
+        assert_eq!(written.lines().count(), page.lines().count());
+        assert!(matches!(rows[..], [row] if row.contains(bug.name) && row.ends_with("| > 7 |")));
     }
 
     /// The switch stands in the copy and nowhere else: no build of the product can hold a planted

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     hunt::{Catch, Job},
+    page,
     row::{Bug, Edit},
 };
 
@@ -47,19 +48,28 @@ impl Report {
         self.bugs.iter().filter(survives).count()
     }
 
-    /// Puts the tables between their marks in a page; the rest of it stays.
-    pub(crate) fn put_into(&self, page: &str) -> Result<String, String> {
+    /// Puts the tables between their marks in a page, whole or what was hunted of them; the rest of
+    /// it stays.
+    pub(crate) fn put_into(&self, page: &str, whole: bool) -> Result<String, String> {
         let mut page = page.to_owned();
         for (mark, reviewed) in [(PLANTED, false), (REVIEWED, true)] {
-            let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));
-            let start = page.find(&begin).map(|at| at + begin.len());
-            let stop = page.find(&end);
-            let (Some(start), Some(stop)) = (start, stop) else {
-                return Err(format!("the page has no marks for {mark}"));
+            let table = match whole {
+                true => self.table(reviewed),
+                false => self.renewed(page::between(&page, mark)?, reviewed)?,
             };
-            page.replace_range(start..stop, &self.table(reviewed));
+            page = page::with(&page, mark, &table)?;
         }
         Ok(page)
+    }
+
+    /// The table that stood, with the rows of what was hunted in place of theirs.
+    fn renewed(&self, stood: &str, reviewed: bool) -> Result<String, String> {
+        let mut rows: Vec<String> = stood.lines().map(str::to_owned).collect();
+        for (name, row) in self.rows(reviewed) {
+            let place = rows.iter_mut().find(|row| row.starts_with(&format!("| {name} |")));
+            *place.ok_or_else(|| format!("{name}: the page has no such row yet"))? = row;
+        }
+        Ok(rows.join("\n") + "\n")
     }
 
     /// The rows of a page's table: what their first cells say.
@@ -73,16 +83,22 @@ impl Report {
     }
 
     fn table(&self, reviewed: bool) -> String {
-        let mut table = match reviewed {
+        let head = match reviewed {
             false => {
                 "| bug | what it does | source | caught by | seeds |\n|---|---|---|---|---:|\n"
             }
             true => "| rule | line | in its place | caught by | seeds |\n|---|---|---|---|---:|\n",
-        }
-        .to_owned();
-        for (number, bug) in self.bugs.iter().filter(|(_, bug)| bug.is_reviewed() == reviewed) {
-            let Row { by, seeds, .. } =
-                Row::of(self.caught.get(number).map_or(&[], Vec::as_slice), self.seeds);
+        };
+        let rows = self.rows(reviewed).map(|(_, row)| row + "\n");
+        rows.fold(head.to_owned(), |table, row| table + &row)
+    }
+
+    /// Each with the name of its bug.
+    fn rows(&self, reviewed: bool) -> impl Iterator<Item = (&'static str, String)> {
+        let bugs = self.bugs.iter().filter(move |(_, bug)| bug.is_reviewed() == reviewed);
+        bugs.map(move |(number, bug)| {
+            let caught = self.caught.get(number).map_or(&[][..], Vec::as_slice);
+            let Row { by, seeds, .. } = Row::of(caught, self.seeds);
             let (second, third) = match reviewed {
                 true => (
                     each(bug, |edit| format!("{}: {}", edit.file, code(edit.taken()))),
@@ -94,9 +110,8 @@ impl Report {
                 (true, true, elsewhere) if !elsewhere.is_empty() => elsewhere.to_owned(),
                 (_, _, _) => by,
             };
-            table.push_str(&format!("| {} | {second} | {third} | {by} | {seeds} |\n", bug.name));
-        }
-        table
+            (bug.name, format!("| {} | {second} | {third} | {by} | {seeds} |", bug.name))
+        })
     }
 }
 

@@ -348,10 +348,6 @@ impl Transactions {
         Ok(())
     }
 
-    fn is_awaited(&self, txn: TxnId) -> bool {
-        self.unacked.get(&txn).is_some_and(|names| !names.is_empty())
-    }
-
     fn awaits_a_part(&self, session: SessionId) -> bool {
         self.unacked.iter().any(|(txn, names)| txn.session == session && !names.is_empty())
     }
@@ -371,9 +367,10 @@ impl Transactions {
                 "{txn} was {before:?} and is {then:?} when the horizon has passed"
             );
             demand!(
-                !self.is_awaited(*txn) || then == before,
+                !self.awaits_a_part(txn.session) || then == before,
                 "H1",
-                "{txn} waits for a part, and was {before:?} and is {then:?} past the horizon"
+                "a commit of its session waits for a part, and {txn} was {before:?} and is \
+                 {then:?} past the horizon"
             );
             let ended = later.session_owner(txn.session).is_none();
             demand!(

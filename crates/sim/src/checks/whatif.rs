@@ -2,6 +2,8 @@
 //! the peer, or of the machine, is given one, and must stay, or end its reign, as the rule says.
 
 mod bounds;
+mod campaigns;
+mod hollow;
 mod strangers;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,7 @@ use synod_paxos::{
     Output, Peer, Role, Slot, Tick,
 };
 
-use self::bounds::Bounds;
+use self::{bounds::Bounds, campaigns::Campaign};
 use super::hash;
 use crate::{
     ghost::Ghost,
@@ -41,6 +43,8 @@ pub(crate) struct WhatIf {
     reads: u64,
     /// The reign that last started in the log.
     reign: Reign,
+    /// At which ballot each node last campaigned.
+    campaigns: BTreeMap<NodeId, Ballot>,
 }
 
 impl WhatIf {
@@ -110,6 +114,7 @@ impl WhatIf {
 
     /// A node starts from its disk, with a state that has come to `applied`.
     pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
+        hollow::votes_for_nothing_it_lost(config, durable)?;
         bounds::recovers(config, durable, applied)
     }
 
@@ -126,6 +131,12 @@ impl WhatIf {
         self.all_steps += 1;
         if self.all_steps.is_multiple_of(LOOK_EVERY_BOUNDS) {
             Bounds { peer: &at_rest(peer, now, node), node, now }.hold(ghost)?;
+        }
+        if let Role::Campaigning { ballot } = peer.role()
+            && self.campaigns.insert(node, ballot) != Some(ballot)
+        {
+            let campaign = Campaign::of(Bounds { peer, node, now }, ballot, ghost);
+            campaign.map_or(Ok(()), |campaign| campaign.goes_by_what_it_is_told())?;
         }
         let Role::Leading { ballot, .. } = peer.role() else { return Ok(()) };
         demand!(

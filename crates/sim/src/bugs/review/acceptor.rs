@@ -13,8 +13,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             and "paxos/src/peer/phase2.rs":
             "if ballot < self.acceptor.promised() {\n            \
              return self.refuse(ballot, out);\n        }" => "",
-        "one decree to a ballot and slot": "same.decree == vote.decree" => "true"
-            ["`an_acceptor_votes_once_per_slot_and_ballot` (paxos)"],
+        "one decree to a ballot and slot": "same.decree == vote.decree" => "true",
         "a vote is written":
             "out.durably.write(Write::Accepted { slot, ballot, decree });" => "drop(decree);",
         "a vote is remembered": "«self.keep(slot, vote);»\n        true" => "drop(vote);",

@@ -7,28 +7,22 @@ pub(super) const LINES: &[&[Bug]] = &[lines! { "paxos/src/campaign.rs":
     "watermarks of a promise count":
         "self.chosen_upto = self.chosen_upto.max(page.chosen_upto);" => "",
     "what is lost at a member is noted": "page.lost_upto > page.chosen_upto" => "false",
-    "held is one's own vote at that ballot": "own.ballot == *ballot" => "true"
-            ["`a_held_report_stands_for_the_own_vote_at_that_ballot_only` (paxos)"],
+    "held is one's own vote at that ballot": "own.ballot == *ballot" => "true",
     "held and not there is no clean answer":
-        "Some(_) | None => {\n                    «evidence.faulty.insert(member);»" => ""
-            ["`a_held_report_stands_for_the_own_vote_at_that_ballot_only` (paxos)"],
+        "Some(_) | None => {\n                    «evidence.faulty.insert(member);»" => "",
     "an unreadable record is no clean answer":
         "Report::Faulty => {\n                «evidence.faulty.insert(member);»" => "",
     "who knows it chosen has said it":
-        "evidence.chosen = Some(decree.clone());" => "let _ = decree;"
-            ["`a_chosen_report_settles_a_slot_too_far_ahead_to_be_learned` (paxos)"],
+        "evidence.chosen = Some(decree.clone());" => "let _ = decree;",
     "only whole promises count": "**progress == Progress::Whole" => "true",
     "chosen elsewhere is not proposed": "self.chosen_upto.max(learner.upto())" => "learner.upto()",
     "reported slots are inherited": "known.max(reported)" => "{ let _ = reported; known }",
     "lost slots are inherited":
-        "known.max(reported).max(lost)" => "{ let _ = lost; known.max(reported) }"
-            ["`what_is_lost_where_it_was_known_is_adopted_from_the_others` (paxos)"],
+        "known.max(reported).max(lost)" => "{ let _ = lost; known.max(reported) }",
     "known decrees are not proposed": "if «learner.knows(slot)» {" => "false",
-    "a chosen decree is adopted": "if let Some(chosen) = «&evidence.chosen» {" => "&None::<Decree>"
-            ["`a_chosen_report_settles_a_slot_too_far_ahead_to_be_learned` (paxos)"],
+    "a chosen decree is adopted": "if let Some(chosen) = «&evidence.chosen» {" => "&None::<Decree>",
     "who has lost it gives no clean answer":
-        "filter(|member| «!lost(member)»)" => "{ let _ = member; true }"
-            ["`what_is_lost_where_it_was_known_is_adopted_from_the_others` (paxos)"],
+        "filter(|member| «!lost(member)»)" => "{ let _ = member; true }",
     "nothing is not what was chosen":
         "None if «self.lost.keys().any(|member| lost(&member))» => None" => "false"
             and "paxos/src/campaign.rs":

@@ -39,8 +39,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a promise is for its ballot": "campaign.ballot != ballot" => "false",
     },
     lines! { "paxos/src/peer/phase2.rs":
-        "no own vote where it is lost": "«slot > settled» && self" => "true"
-            ["`a_leader_that_lost_what_was_chosen_has_the_others_choose_it_again` (paxos)"],
+        "no own vote where it is lost": "«slot > settled» && self" => "true",
         "an accept below the promise is refused":
             "if ballot < self.acceptor.promised() {\n            \
              return self.refuse(ballot, out);\n        }" => "",

@@ -18,7 +18,7 @@ use crate::{
 static ROOM: [u8; 64 << 20] = [0; 64 << 20];
 
 /// Further than any log of a universe goes.
-const FAR_SLOTS: u64 = 1 << 20;
+pub(super) const FAR_SLOTS: u64 = 1 << 20;
 
 /// For longer nobody leads whom nobody answers.
 const ALONE: Duration = Duration::from_millis(2_500);
@@ -47,10 +47,13 @@ impl Bounds<'_> {
         self.nothing_unknown_is_told(other)?;
         self.nothing_unknown_is_trimmed(others.chain([other]))?;
         let open = ghost.asked(node).records_from(peer.chosen_upto().next());
-        let mut votes = open.filter(|(_, record)| matches!(record, Record::Accepted { .. }));
+        let mut votes = open.filter_map(|(slot, record)| match record {
+            Record::Accepted { ballot, decree } => Some((slot, *ballot, decree)),
+            Record::Chosen { .. } | Record::Faulty => None,
+        });
         match votes.next() {
             None => self.there_is_room(other),
-            Some(_) => Ok(()),
+            Some((slot, ballot, decree)) => self.a_ballot_has_one_decree(slot, ballot, decree),
         }
     }
 

@@ -1,7 +1,9 @@
 //! Words that no honest voter says now, or whose answers come in another order than asked: a copy
 //! of a peer hears them.
 
-use synod_paxos::{BarrierId, Decree, Incarnation, Input, Life, Message, Page, Role, Slot, Write};
+use synod_paxos::{
+    Ballot, BarrierId, Decree, Incarnation, Input, Life, Message, Page, Role, Slot, Write,
+};
 
 use super::{bounds::Bounds, hash};
 use crate::{
@@ -31,6 +33,33 @@ impl Bounds<'_> {
             !out.durably.writes().iter().any(|write| matches!(write, Write::Accepted { .. })),
             "A2",
             "{node} votes for what {other} proposes at {ballot}, which is another's"
+        );
+        Ok(())
+    }
+
+    /// This node has voted in a slot, and the owner of that ballot, which errs, proposes another
+    /// decree there.
+    pub(super) fn a_ballot_has_one_decree(
+        &self,
+        slot: Slot,
+        ballot: Ballot,
+        voted: &Decree,
+    ) -> Checked {
+        let decree = match voted {
+            Decree::Noop => Decree::Value("another".into()),
+            Decree::Value(_) => Decree::Noop,
+        };
+        let accept = Message::Accept { ballot, slot, decree, chosen_upto: Slot::ZERO };
+        let (_, out) = self.given([self.word(ballot.owner(), accept)]);
+        let mut words = out.durably.synced().into_iter().chain(out.at_once);
+        let votes = words.any(
+            |word| matches!(word.message, Message::Accepted { slots, .. } if !slots.is_empty()),
+        );
+        demand!(
+            !votes,
+            "A2",
+            "{} would say at {ballot} that it has voted for another decree in slot {slot}",
+            self.node
         );
         Ok(())
     }
