@@ -22,6 +22,7 @@ mod tests;
 
 pub use branches::Branches;
 pub use durable::{Durable, Durably, Word, Write};
+pub use ended::Room;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -42,4 +42,5 @@ pub use query::{
     Act, Answer, AuditEntry, Census, Entry, ParticipantView, Query, SessionView, TxnView,
 };
 pub use reply::{Counted, FirstReply, Never, Rejection, Reply};
+pub use transactions::Room;
 pub use txn::{Outcome, Verdict};

@@ -13,7 +13,7 @@ use crate::keys::Keys;
 use crate::participants::Participants;
 use crate::sessions::{Admission, Sessions, Standing};
 use crate::table::{self, Digesting};
-use crate::transactions::Transactions;
+use crate::transactions::{Room, Transactions};
 use crate::{
     Batch, Command, FenceCause, ParticipantName, Reign, Rejection, Reply, Request, RequestId,
     Revision, SessionId, TxnId, Verdict,
@@ -75,6 +75,13 @@ impl Machine {
             transactions: Transactions::new(TRANSACTIONS),
             audit: Audit::new(AUDIT),
         }
+    }
+
+    /// The same state with another room for what has ended: for simulations and tests, whose
+    /// machines would be years old before they had filled that of a node.
+    #[must_use]
+    pub fn with_room(self, room: Room) -> Machine {
+        Machine { transactions: self.transactions.with_room(room), ..self }
     }
 
     /// Applies one batch; one result per request, in order.

@@ -22,20 +22,34 @@ pub(crate) const COMMITS_MAX: u64 = 1 << 18;
 pub(crate) const ABORTS_OF_ONE_MAX: u64 = 4_096;
 /// The same for all sessions together.
 pub(crate) const ABORTS_MAX: u64 = 1 << 18;
-/// Runs of committed numbers of one session; each abort between commits splits one.
-pub(crate) const RUNS_OF_ONE_MAX: u64 = 1 << 16;
-/// Runs of committed numbers of all sessions together.
-pub(crate) const RUNS_MAX: u64 = 1 << 20;
-/// Ended sessions whose commits are known.
-pub(crate) const ENDED_OWNERS_MAX: u64 = 1 << 16;
-/// Runs of sessions past the horizon.
-pub(crate) const RETIRED_RUNS_MAX: u64 = 1 << 16;
 /// Verdicts in one answer to a waiting participant; it waits again for more.
 const NEWS_MAX: usize = 1_024;
+
+/// How much is remembered of what has ended. All nodes of one log have the same room, or they forget
+/// at different slots.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Runs of committed numbers of one session; each abort between commits splits one.
+    pub runs_of_one: u64,
+    /// Runs of committed numbers of all sessions together.
+    pub runs: u64,
+    /// Ended sessions whose commits are known.
+    pub ended_owners: u64,
+    /// Runs of sessions past the horizon.
+    pub retired_runs: u64,
+}
+
+impl Default for Room {
+    /// What every node has.
+    fn default() -> Room {
+        Room { runs_of_one: 1 << 16, runs: 1 << 20, ended_owners: 1 << 16, retired_runs: 1 << 16 }
+    }
+}
 
 /// Every verdict there is, in as little as tells it.
 #[derive(Clone, Debug)]
 pub(crate) struct Transactions {
+    room: Room,
     /// Commits that some part has not acknowledged, and aborts that nothing else says.
     records: Table<TxnId, Record>,
     /// Commits that every part has acknowledged: only the numbers are left.
@@ -86,6 +100,7 @@ struct Marks {
 impl Transactions {
     pub(crate) fn new(seed: u64) -> Transactions {
         Transactions {
+            room: Room::default(),
             records: Table::new(seed),
             committed: Runs::new(seed.wrapping_add(1)),
             marks: Table::new(seed.wrapping_add(2)),
@@ -97,6 +112,10 @@ impl Transactions {
             unacked_since: BTreeMap::new(),
             queue: BTreeSet::new(),
         }
+    }
+
+    pub(crate) fn with_room(self, room: Room) -> Transactions {
+        Transactions { room, ..self }
     }
 
     /// The verdict of a transaction whose session stands so: a function of the history, the first
@@ -207,14 +226,14 @@ impl Transactions {
     pub(crate) fn sweep(&mut self, now: Age, lowest_live: Option<SessionId>) {
         while let Some(&(at, session)) = self.queue.first() {
             let old = now.since(at) >= HORIZON_MS;
-            let many = self.queue.len() as u64 > ENDED_OWNERS_MAX;
-            if !old && !many && self.committed.len() <= RUNS_MAX {
+            let many = self.queue.len() as u64 > self.room.ended_owners;
+            if !old && !many && self.committed.len() <= self.room.runs {
                 return;
             }
             self.queue.remove(&(at, session));
             self.retire_session(session, lowest_live);
         }
-        while self.committed.len() > RUNS_MAX {
+        while self.committed.len() > self.room.runs {
             let Some(session) = self.committed.lowest_session() else { return };
             self.forget_lowest(session);
         }
@@ -289,6 +308,7 @@ impl Transactions {
     /// The same without what follows from the rest: cheap, and enough to encode.
     pub(crate) fn rows(&self) -> Transactions {
         Transactions {
+            room: self.room,
             records: self.records.clone(),
             committed: self.committed.clone(),
             marks: self.marks.clone(),
@@ -356,7 +376,7 @@ impl Transactions {
             marks.runs = marks.runs.saturating_add(after).saturating_sub(before);
             marks.runs
         });
-        if runs > RUNS_OF_ONE_MAX {
+        if runs > self.room.runs_of_one {
             self.forget_lowest(txn.session);
         }
         self.enqueue(txn.session);
@@ -395,7 +415,7 @@ impl Transactions {
         self.marks.remove(&session);
         self.retired.insert(session_row(session.get()));
         self.sessions_retired = self.sessions_retired.saturating_add(1);
-        if self.retired.len() > RETIRED_RUNS_MAX {
+        if self.retired.len() > self.room.retired_runs {
             self.join_lowest_retired(lowest_live);
         }
     }

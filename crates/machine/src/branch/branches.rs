@@ -5,7 +5,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::ended::Ended;
+use super::ended::{Ended, Room};
 use super::locks::Locks;
 use super::{
     Alarm, Asker, Config, Counts, Durable, Durably, Input, Moment, Output, PREPARED_MAX, Work,
@@ -59,6 +59,14 @@ impl Branches {
             branches.hold(now, *txn, work.clone());
         }
         branches
+    }
+
+    /// The same with another room for what is over: for simulations and tests, which would go on for
+    /// very long before they had filled that of a participant.
+    #[must_use]
+    pub fn with_room(mut self, room: Room) -> Branches {
+        self.ended.room = room;
+        self
     }
 
     /// Takes one input. `read` finds a key as it stands after the writes of all steps before.

@@ -5,11 +5,23 @@ use crate::participant_door::NoReason;
 use crate::runs::Runs;
 use crate::{SessionId, TxnId};
 
-/// Runs of applied numbers of one session. A session that reaches it has committed here and
-/// elsewhere by turns for thousands of transactions; the oldest cannot come again.
-pub(super) const RUNS_OF_ONE_MAX: u64 = 4_096;
-/// Sessions whose applied numbers are known.
-pub(super) const SESSIONS_MAX: usize = 1 << 16;
+/// How much a participant remembers of what it has applied.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct Room {
+    /// Runs of applied numbers of one session. A session that reaches it has committed here and
+    /// elsewhere by turns for thousands of transactions; the oldest cannot come again.
+    pub runs_of_one: u64,
+    /// Sessions whose applied numbers are known.
+    pub sessions: usize,
+}
+
+impl Default for Room {
+    /// What every participant has.
+    fn default() -> Room {
+        Room { runs_of_one: 4_096, sessions: 1 << 16 }
+    }
+}
+
 /// Votes of no, and aborts, remembered in memory: only to answer a late prepare alike and to hold
 /// no locks for it, never needed for safety.
 pub(super) const TOMBSTONES_MAX: usize = 1 << 14;
@@ -17,6 +29,7 @@ pub(super) const TOMBSTONES_MAX: usize = 1 << 14;
 /// What is over: a prepare of it must not be promised again, or it would be done twice.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Ended {
+    pub(super) room: Room,
     applied: Runs,
     /// Of each session with applied numbers: how many runs, and below which number all is over.
     sessions: BTreeMap<SessionId, Session>,
@@ -44,7 +57,8 @@ impl Ended {
         }
         let sessions_below = durable.sessions_below;
         let (tombstones, oldest_tombstones) = (BTreeMap::new(), VecDeque::new());
-        Ended { applied, sessions, sessions_below, tombstones, oldest_tombstones }
+        let room = Room::default();
+        Ended { room, applied, sessions, sessions_below, tombstones, oldest_tombstones }
     }
 
     /// Whether it is known to have been applied here.
@@ -83,10 +97,10 @@ impl Ended {
         durably.write(Write::Run { session, first: grown.first, last: Some(grown.last) });
         let row = self.sessions.entry(session).or_default();
         row.runs = (row.runs + after).saturating_sub(before);
-        if row.runs > RUNS_OF_ONE_MAX {
+        if row.runs > self.room.runs_of_one {
             self.raise_floor(session, durably);
         }
-        if self.sessions.len() > SESSIONS_MAX {
+        if self.sessions.len() > self.room.sessions {
             self.forget_lowest_session(durably);
         }
     }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::ended::{RUNS_OF_ONE_MAX, SESSIONS_MAX, TOMBSTONES_MAX};
+use super::ended::TOMBSTONES_MAX;
 use super::*;
 use crate::door::Call;
 use crate::participant_door::{NoReason, Vote};
@@ -344,6 +344,8 @@ fn a_branch_over_a_limit_is_refused() {
 /// holds.
 #[test]
 fn applied_numbers_are_bounded_and_what_is_forgotten_stays_over() {
+    let Room { runs_of_one, sessions } = Room::default();
+    let busy = sessions as u64 + 9;
     let mut ended = ended::Ended::recover(&Durable::default());
     let mut durable = Durable::default();
     let mut apply = |txn| {
@@ -351,17 +353,16 @@ fn applied_numbers_are_bounded_and_what_is_forgotten_stays_over() {
         ended.apply(txn, &mut durably);
         durably.writes().iter().for_each(|write| durable.write(write));
     };
-    for n in 0..=RUNS_OF_ONE_MAX {
-        apply(TxnId { session: SessionId::new(SESSIONS_MAX as u64 + 9), n: 2 * n + 1 });
+    for n in 0..=runs_of_one {
+        apply(TxnId { session: SessionId::new(busy), n: 2 * n + 1 });
     }
-    for session in 1..=SESSIONS_MAX as u64 {
+    for session in 1..=sessions as u64 {
         apply(TxnId { session: SessionId::new(session), n: 5 });
     }
     let again = ended::Ended::recover(&durable);
     for ended in [&ended, &again] {
         let refused =
             |session, n| ended.refusal(TxnId { session: SessionId::new(session), n }).is_some();
-        let busy = SESSIONS_MAX as u64 + 9;
         assert!(refused(busy, 1) && refused(busy, 3) && !refused(busy, 2) && !refused(busy, 4));
         assert!(refused(1, 5) && refused(1, 6), "the lowest session is over");
         assert!(refused(2, 5) && !refused(2, 6));

@@ -38,14 +38,9 @@ impl Report {
         Some(format!("{:<56} {by:<12} {seeds:>6}  {seen}", bug.name))
     }
 
-    /// Bugs that some hunt did not see, and nothing else is said to see.
+    /// Bugs that some hunt did not see.
     pub(crate) fn survivors(&self) -> usize {
-        let unseen =
-            |number| self.caught.get(&number).is_some_and(|all| all.iter().any(Option::is_none));
-        let survives = |(number, bug): &&(usize, &Bug)| {
-            unseen(*number) && (!bug.is_reviewed() || bug.source.is_empty())
-        };
-        self.bugs.iter().filter(survives).count()
+        self.caught.values().filter(|all| all.iter().any(Option::is_none)).count()
     }
 
     /// Puts the tables between their marks in a page, whole or what was hunted of them; the rest of
@@ -105,10 +100,6 @@ impl Report {
                     each(bug, |edit| code(edit.without)),
                 ),
                 false => (bug.does.to_owned(), bug.source.to_owned()),
-            };
-            let by = match (reviewed, by.contains("nothing"), bug.source) {
-                (true, true, elsewhere) if !elsewhere.is_empty() => elsewhere.to_owned(),
-                (_, _, _) => by,
             };
             (bug.name, format!("| {} | {second} | {third} | {by} | {seeds} |", bug.name))
         })

@@ -9,22 +9,20 @@ mod records;
 use super::row::Bug;
 
 /// Rows of one file: the rule, the line, and what stands there without it. A line behind which
-/// another one says the same is taken away with that other, after `and`. Where universes do not see
-/// it, in brackets, what does.
+/// another one says the same is taken away with that other, after `and`.
 macro_rules! lines {
     (
         $file:literal:
         $(
             $rule:literal: $line:literal => $without:literal
-            $(and $other:literal: $second:literal => $gone:literal)?
-            $([$elsewhere:literal])?,
+            $(and $other:literal: $second:literal => $gone:literal)?,
         )+
     ) => {
         &[$(
             $crate::bugs::row::Bug {
                 name: $rule,
                 does: "",
-                source: concat!("" $(, $elsewhere)?),
+                source: "",
                 edits: &[
                     $crate::bugs::row::edit($file, $line, $without),
                     $($crate::bugs::row::edit($other, $second, $gone),)?

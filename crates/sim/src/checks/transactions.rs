@@ -7,8 +7,8 @@ mod rare;
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Answer, Batch, BranchIncarnation, Command, Machine, Part, ParticipantName, Proposal, Query,
-    Reply, SessionId, Timestamp, TxnId, Verdict,
+    Answer, Batch, BranchIncarnation, Command, FenceCause, Machine, Part, ParticipantName,
+    Proposal, Query, Reply, Request, Room, Seq, SessionId, Timestamp, TxnId, Verdict,
     branch::{Durable, Write},
     owner::Numbers,
     participant_door::Vote,
@@ -352,8 +352,26 @@ impl Transactions {
         self.unacked.iter().any(|(txn, names)| txn.session == session && !names.is_empty())
     }
 
-    fn after_the_horizon(&self, machine: &Machine) -> Checked {
+    /// One session goes on, and all others end.
+    fn after_the_end_of_others(&self, machine: &Machine) -> Checked {
+        let sessions: BTreeSet<SessionId> = self.verdicts.keys().map(|txn| txn.session).collect();
+        let sessions = sessions.into_iter().filter(|id| machine.session_owner(*id).is_some());
+        let sessions: Vec<SessionId> = sessions.collect();
+        let Some(stays) = sessions.get(sessions.len() / 2) else { return Ok(()) };
+        let ends = sessions.iter().filter(|session| *session != stays).map(|session| Request {
+            id: None,
+            acked: Seq::ZERO,
+            command: Command::Fence { session: *session, cause: FenceCause::Expired, guard: None },
+        });
         let mut later = machine.clone();
+        later.apply(Batch { stamp: Timestamp(0), requests: ends.collect() });
+        self.after_the_horizon(&later)
+    }
+
+    fn after_the_horizon(&self, machine: &Machine) -> Checked {
+        // It forgets which sessions are past it as soon as there are two runs of them.
+        let room = Room { retired_runs: 1, ..Room::default() };
+        let mut later = machine.clone().with_room(room);
         // A leap of the stamps ages the log by an hour at most.
         for hour in (0..HORIZON_HOURS).rev() {
             let stamp = Timestamp(u64::MAX - hour * HOUR_MS);
@@ -374,6 +392,12 @@ impl Transactions {
             );
             let ended = later.session_owner(txn.session).is_none();
             demand!(
+                ended || then == before,
+                "H1",
+                "the session of {txn} has not ended, and it was {before:?} and is {then:?} past \
+                 the horizon of others"
+            );
+            demand!(
                 !ended
                     || self.awaits_a_part(txn.session)
                     || before != Verdict::Committed
@@ -389,6 +413,7 @@ impl Transactions {
     /// is known of it may be forgotten when the horizon has passed, and never told otherwise.
     pub(crate) fn ended(&self, machine: &Machine) -> Checked {
         self.after_the_horizon(machine)?;
+        self.after_the_end_of_others(machine)?;
         demand!(self.open.is_empty(), "L3", "still open: {:?}", self.open);
         for (txn, parts) in &self.parts {
             let done = self.applied.iter().filter(|(_, of)| of == txn).count();

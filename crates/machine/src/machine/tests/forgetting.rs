@@ -1,9 +1,7 @@
 use super::*;
 use crate::sessions::ENDED_MS;
-use crate::transactions::{
-    ABORTS_OF_ONE_MAX, COMMITS_MAX, HORIZON_MS, RETIRED_RUNS_MAX, RUNS_OF_ONE_MAX,
-};
-use crate::{FenceCause, Rejection, Verdict};
+use crate::transactions::{ABORTS_OF_ONE_MAX, COMMITS_MAX, HORIZON_MS};
+use crate::{FenceCause, Rejection, Room, Verdict};
 
 fn fence(of: Client) -> Command {
     Command::Fence { session: of.session, cause: FenceCause::Expired, guard: None }
@@ -164,8 +162,9 @@ fn an_owner_that_resumes_after_its_replies_were_forgotten_is_told_what_stands() 
 #[test]
 fn runs_past_the_limit_are_forgotten_but_no_record_is() {
     let (mut log, mut client) = Log::with_shards();
+    let runs_max = Room::default().runs_of_one;
     log.commit(&mut client, 1);
-    let commits = (0..=RUNS_OF_ONE_MAX).map(|run| {
+    let commits = (0..=runs_max).map(|run| {
         let command = commit(client.txn(3 + 2 * run), &[]);
         let id = Some(client.id(10 + run));
         Request { id, acked: Seq::new(10 + run), command }
@@ -174,7 +173,7 @@ fn runs_past_the_limit_are_forgotten_but_no_record_is() {
     log.machine.apply(Batch { stamp: log.now, requests });
     assert_eq!(log.machine.hash(), log.machine.hash_anew());
     let census = log.machine.census();
-    assert_eq!((census.runs, census.runs_forgotten), (RUNS_OF_ONE_MAX, 1));
+    assert_eq!((census.runs, census.runs_forgotten), (runs_max, 1));
     assert_eq!(log.machine.verdict(client.txn(1)), Verdict::Committed);
     assert_eq!(log.machine.verdict(client.txn(2)), Verdict::Retired);
     assert_eq!(log.machine.verdict(client.txn(3)), Verdict::Retired);
@@ -192,7 +191,8 @@ fn retired_runs_past_their_limit_are_joined_from_below() {
     let request = |id, command| Request { id, acked: Seq::ZERO, command };
     let open = || Command::OpenSession { owner: "test".to_owned(), ttl_ms: 10_000 };
     let of = |session| Client { session: SessionId::new(session), seq: 0 };
-    for pair in 0..=RETIRED_RUNS_MAX {
+    let runs_max = Room::default().retired_runs;
+    for pair in 0..=runs_max {
         let (with, without) = (of(2 * pair + 1), of(2 * pair + 2));
         let requests = vec![
             request(None, open()),
@@ -204,7 +204,7 @@ fn retired_runs_past_their_limit_are_joined_from_below() {
         log.machine.apply(Batch { stamp: log.now, requests });
     }
     log.pass(HORIZON_MS);
-    assert_eq!(log.machine.census().sessions_retired, RETIRED_RUNS_MAX + 1);
+    assert_eq!(log.machine.census().sessions_retired, runs_max + 1);
     let verdict = |session| log.machine.verdict(of(session).txn(1));
     let lowest = [1, 2, 3, 4, 5].map(verdict);
     let (retired, aborted) = (Verdict::Retired, Verdict::Aborted);

@@ -68,10 +68,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "applied numbers come back": "applied.restore(session, first, last);" =>
             "let _ = (first, last);",
         "an applied number is over": "let over = «self.applied(txn)»" => "false",
-        "below the floor all is over": "«txn.n < floor» ||" => "{ let _ = floor; false }"
-            ["branch/tests.rs (machine): applied numbers are bounded"],
-        "a forgotten session is over": "|| «txn.session < self.sessions_below»" => "false"
-            ["branch/tests.rs (machine): applied numbers are bounded"],
+        "below the floor all is over": "«txn.n < floor» ||" => "{ let _ = floor; false }",
+        "a forgotten session is over": "|| «txn.session < self.sessions_below»" => "false",
     },
     lines! { "machine/src/branch/locks.rs":
         "who writes holds alone":

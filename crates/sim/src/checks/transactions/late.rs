@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use synod_machine::{
-    BranchIncarnation, Expect, Guard, Mutation, ParticipantName, TxnId, Verdict,
-    branch::{Asker, Branches, Input, Moment, Output, Work},
+    BranchIncarnation, Expect, Guard, Mutation, ParticipantName, SessionId, TxnId, Verdict,
+    branch::{Asker, Branches, Input, Moment, Output, Room, Work},
     owner::{Owner, Phase},
     participant_door::{NoReason, Said, Vote},
 };
@@ -69,6 +69,10 @@ pub(crate) fn branch_keeps_its_word(branches: &Branches, now: Moment, input: &In
     }
 }
 
+/// So many transactions later most of what a participant did for one session is forgotten, if it has
+/// no room for it.
+const LATER: u64 = 4;
+
 /// A participant as it is after a step.
 struct After<'b> {
     branches: &'b Branches,
@@ -126,7 +130,30 @@ impl After<'_> {
             "H3",
             "{txn} is done, and would be said to be rolled back"
         );
-        Ok(())
+        self.what_is_forgotten_is_over(txn)
+    }
+
+    /// It has no room for what it did before, of that session or of all. It goes on in later
+    /// transactions, or later sessions, and is then asked to prepare this one again.
+    fn what_is_forgotten_is_over(&self, txn: TxnId) -> Checked {
+        let of_one = Room { runs_of_one: 0, ..Room::default() };
+        let of_all = Room { sessions: 0, ..Room::default() };
+        let later = u64::MAX - 2 * LATER;
+        let numbers = (0..LATER).map(|n| TxnId { n: later + 2 * n, ..txn });
+        let sessions = (0..LATER).map(|n| TxnId { session: SessionId::new(later + n), n: 1 });
+        self.forgets(of_one, numbers, txn)?;
+        self.forgets(of_all, sessions, txn)
+    }
+
+    fn forgets(&self, room: Room, later: impl Iterator<Item = TxnId>, txn: TxnId) -> Checked {
+        let mut branches = self.branches.clone().with_room(room);
+        for txn in later {
+            let prepare = Input::Prepare { asker: Asker(u64::MAX), txn, work: put(b"later") };
+            drop(branches.step(self.now, prepare, |_| None));
+            let finish = Input::Finish { asker: None, txn, verdict: Verdict::Committed };
+            drop(branches.step(self.now, finish, |_| None));
+        }
+        After { branches: &branches, now: self.now }.is_refused(txn, put(b"again"), "H3")
     }
 
     fn is_refused(&self, txn: TxnId, work: Work, invariant: &'static str) -> Checked {
