@@ -25,8 +25,8 @@ pub(crate) const ABORTS_MAX: u64 = 1 << 18;
 /// Verdicts in one answer to a waiting participant; it waits again for more.
 const NEWS_MAX: usize = 1_024;
 
-/// How much is remembered of what has ended. All nodes of one log have the same room, or they forget
-/// at different slots.
+/// How much is remembered of what has ended. All nodes of one log have the same room, or they
+/// forget at different slots.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// Runs of committed numbers of one session; each abort between commits splits one.

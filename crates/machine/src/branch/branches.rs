@@ -61,8 +61,8 @@ impl Branches {
         branches
     }
 
-    /// The same with another room for what is over: for simulations and tests, which would go on for
-    /// very long before they had filled that of a participant.
+    /// The same with another room for what is over: for simulations and tests, which would go on
+    /// for very long before they had filled that of a participant.
     #[must_use]
     pub fn with_room(mut self, room: Room) -> Branches {
         self.ended.room = room;

@@ -69,8 +69,8 @@ pub(crate) fn branch_keeps_its_word(branches: &Branches, now: Moment, input: &In
     }
 }
 
-/// So many transactions later most of what a participant did for one session is forgotten, if it has
-/// no room for it.
+/// So many transactions later most of what a participant did for one session is forgotten, if it
+/// has no room for it.
 const LATER: u64 = 4;
 
 /// A participant as it is after a step.
