@@ -1,7 +1,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{BranchIncarnation, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId};
+use crate::{
+    BranchIncarnation, LeaseCommand, LockCommand, ParticipantName, RequestId, Revision, Seq,
+    SessionId, TxnId,
+};
 
 /// Wall-clock milliseconds since 1970, stamped by the leader onto a batch. The machine takes the
 /// largest stamp it has seen as the time, so that time in the machine never runs backwards; how
@@ -133,6 +136,15 @@ pub enum Command {
         actor: String,
         /// And why.
         reason: String,
+    },
+    /// Of leases.
+    Lease(LeaseCommand),
+    /// Of locks.
+    Lock(LockCommand),
+    /// Forgets the history up to and including a revision: a watch from before it hears of a gap.
+    Compact {
+        /// The last revision that is forgotten.
+        upto: Revision,
     },
 }
 

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, ParticipantName, Query, Reply, Request, Revision, SessionId, TxnId, Verdict};
+use crate::{
+    Answer, Interest, LeaseId, ParticipantName, Query, Reply, Request, Revision, SessionId, TxnId,
+    Verdict,
+};
 
 /// A call with the time that is left for it; a node drops what can no longer be heard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,19 @@ pub enum Call {
     },
     /// How the node sees itself and the cluster. Any node.
     Status,
+    /// Renews a lease; costs no log entry. Leader only.
+    Renew {
+        /// Which.
+        lease: LeaseId,
+    },
+    /// Waits for something to change: answered when it has, after this revision, or when the time
+    /// is up. Any node.
+    Watch {
+        /// What.
+        interest: Interest,
+        /// After this revision.
+        after: Revision,
+    },
 }
 
 /// How fresh a read must be.
@@ -62,7 +78,8 @@ pub enum Freshness {
 pub enum Said {
     /// `Submit`: chosen and applied.
     Reply(Reply),
-    /// `KeepAlive`: heard; the session lives for its time to live from when the call was sent.
+    /// `KeepAlive`, `Renew`: heard; the session, or the lease, lives for its time to live from when
+    /// the call was sent.
     Kept,
     /// `Read`.
     Answer(Answer),
@@ -82,6 +99,14 @@ pub enum Said {
     Unknown,
     /// It will not be done for this caller.
     Refused(Refusal),
+    /// `Watch`.
+    Watched {
+        /// As to a [`Query::Changes`]: `Changes`, empty when the time was up, or `Gap`.
+        news: Answer,
+        /// Milliseconds since the node last knew a quorum to be there: changes chosen meanwhile
+        /// may not have reached it.
+        silent_ms: u32,
+    },
 }
 
 /// Why nothing was done; safe to repeat.
@@ -147,6 +172,12 @@ pub enum Refusal {
     ForeignSession {
         /// Which.
         session: SessionId,
+    },
+    /// It renews a lease that was granted to another client.
+    #[error("lease {lease} was granted to another client")]
+    ForeignLease {
+        /// Which.
+        lease: LeaseId,
     },
 }
 

@@ -50,6 +50,10 @@ number!(
     SessionId
 );
 number!(
+    /// A lease, numbered in the order of the log: unique for ever.
+    LeaseId
+);
+number!(
     /// The number of a request within its session, counted by the client from 1.
     Seq
 );
@@ -103,6 +107,29 @@ impl ParticipantName {
 }
 
 impl fmt::Display for ParticipantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a lock, an election and their like are called: text, compared byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    /// This name.
+    pub fn new(name: impl Into<String>) -> Name {
+        Name(name.into())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use crate::limits::{Misuse, REPLY_BYTES_MAX};
 use crate::table::{Digesting, Table};
 use crate::{
-    Entry, Expect, Guard, Multi, Mutation, Reply, RestoreError, Revision,
+    Change, Entry, Expect, Guard, Multi, Mutation, Reply, RestoreError, Revision,
     coding::{Decoder, Encoder},
+    history::History,
 };
 
 /// Bytes of an entry on the wire beside its key and value, at most: three numbers and two lengths.
@@ -34,13 +35,19 @@ impl Keys {
         self.rows.get(key)
     }
 
-    pub(crate) fn put(&mut self, key: Bytes, value: Bytes, at: Revision) {
+    pub(crate) fn put(&mut self, key: Bytes, value: Bytes, at: Revision, history: &mut History) {
         let entry = Entry::written(self.rows.get(&key), value, at);
+        history.note(Change::Put { key: key.clone(), entry: entry.clone() });
         self.rows.insert(key, entry);
     }
 
-    pub(crate) fn delete(&mut self, key: &Bytes) -> bool {
-        self.rows.remove(key).is_some()
+    /// Removes a key; whether it was there.
+    pub(crate) fn delete(&mut self, key: &Bytes, history: &mut History) -> bool {
+        let existed = self.rows.remove(key).is_some();
+        if existed {
+            history.note(Change::Deleted { key: key.clone() });
+        }
+        existed
     }
 
     /// Keys that begin with `prefix` and come after `after`: at most `limit`, and at most
@@ -60,7 +67,7 @@ impl Keys {
     }
 
     /// Whether these mutations would change anything.
-    pub(crate) fn would_change(&self, mutations: &[Mutation]) -> bool {
+    fn would_change(&self, mutations: &[Mutation]) -> bool {
         mutations.iter().any(|mutation| match mutation {
             Mutation::Put { .. } => true,
             Mutation::Delete { key } => self.rows.contains(key),
@@ -68,19 +75,24 @@ impl Keys {
     }
 
     /// Does them all, at one revision.
-    pub(crate) fn mutate(&mut self, mutations: Vec<Mutation>, at: Revision) {
+    fn mutate(&mut self, mutations: Vec<Mutation>, at: Revision, history: &mut History) {
         for mutation in mutations {
             match mutation {
-                Mutation::Put { key, value } => self.put(key, value, at),
+                Mutation::Put { key, value } => self.put(key, value, at, history),
                 Mutation::Delete { key } => {
-                    self.delete(&key);
+                    self.delete(&key, history);
                 }
             }
         }
     }
 
     /// All or nothing, and the reads in the same moment. `revision` moves if anything changes.
-    pub(crate) fn multi(&mut self, multi: Multi, revision: &mut Revision) -> Reply {
+    pub(crate) fn multi(
+        &mut self,
+        multi: Multi,
+        revision: &mut Revision,
+        history: &mut History,
+    ) -> Reply {
         let failed = self.failing(&multi.guards);
         let doing = if failed.is_none() { multi.mutations.as_slice() } else { &[] };
         if let Err(misuse) = self.reads_fit(&multi.reads, doing) {
@@ -92,7 +104,7 @@ impl Keys {
         if self.would_change(&multi.mutations) {
             *revision = revision.next();
         }
-        self.mutate(multi.mutations, *revision);
+        self.mutate(multi.mutations, *revision, history);
         Reply::MultiDone { revision: *revision, reads: self.reads(&multi.reads) }
     }
 

@@ -15,6 +15,7 @@ mod clock;
 mod coding;
 mod command;
 pub mod door;
+mod history;
 mod ids;
 mod keys;
 mod leaves;
@@ -26,6 +27,7 @@ mod participants;
 mod query;
 mod reply;
 mod runs;
+mod services;
 mod sessions;
 mod table;
 mod transactions;
@@ -36,11 +38,18 @@ pub use command::{
     AbortCause, Batch, Command, Expect, FenceCause, FenceGuard, Guard, Multi, Mutation, Part,
     Proposal, Reign, Request, Timestamp, owner_name,
 };
-pub use ids::{BranchIncarnation, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId};
+pub use ids::{
+    BranchIncarnation, LeaseId, Name, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId,
+};
 pub use machine::{Applied, Machine, Snapshot, StateHash};
 pub use query::{
-    Act, Answer, AuditEntry, Census, Entry, ParticipantView, Query, SessionView, TxnView,
+    Act, Answer, AuditEntry, Census, Change, Entry, Interest, ParticipantView, Query, SessionView,
+    TxnView,
 };
 pub use reply::{Counted, FirstReply, Never, Rejection, Reply};
+pub use services::{
+    leases::{LeaseCommand, LeaseView},
+    locks::{Holder, LockCommand, LockReply, LockView},
+};
 pub use transactions::Room;
 pub use txn::{Outcome, Verdict};

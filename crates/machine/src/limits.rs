@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use crate::branch::Work;
 use crate::door::Call;
-use crate::{Batch, Command, Expect, Multi, Mutation, Part, Proposal, Query, Request, TxnId};
+use crate::{
+    Batch, Command, Expect, Interest, Multi, Mutation, Name, Part, Proposal, Query, Request, TxnId,
+};
 
 /// Keys are names: 4 KiB is already a long one, and every index holds them whole.
 pub const KEY_BYTES_MAX: usize = 4 << 10;
@@ -32,6 +34,11 @@ pub const REASON_BYTES_MAX: usize = 1_024;
 pub const TTL_MS_MIN: u64 = 100;
 /// The longest silence: a day. Whoever is away for longer has gone.
 pub const TTL_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+/// The rates of any two machines' clocks differ by less than one part in so many: what a lease
+/// relies on. Clocks of computers keep to some ten parts in a million, and the discipline of a time
+/// service slews by 500 (RFC 5905, §13).
+pub const CLOCK_RATES_DIFFER_BY: u64 = 64;
 
 /// A request that breaks a limit or contradicts itself; nothing of it is done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,13 +131,16 @@ impl Command {
             | Command::RegisterParticipant { .. }
             | Command::Decide { outcome: Proposal::Commit { .. }, .. }
             | Command::Retire { .. }
-            | Command::ForgetParticipant { .. } => true,
+            | Command::ForgetParticipant { .. }
+            | Command::Lock(_) => true,
+            Command::Lease(command) => command.must_be_named(),
             Command::OpenSession { .. }
             | Command::Settle { .. }
             | Command::Decide { outcome: Proposal::Abort { .. }, .. }
             | Command::Fence { .. }
             | Command::Ack { .. }
-            | Command::LeaderStart { .. } => false,
+            | Command::LeaderStart { .. }
+            | Command::Compact { .. } => false,
         }
     }
 
@@ -146,7 +156,10 @@ impl Command {
             | Command::Settle { .. }
             | Command::Fence { .. }
             | Command::Retire { .. }
-            | Command::LeaderStart { .. } => Ok(()),
+            | Command::LeaderStart { .. }
+            | Command::Compact { .. } => Ok(()),
+            Command::Lease(command) => command.check(),
+            Command::Lock(command) => command.check(),
             Command::Put { key, value } => key_and_value(key, value),
             Command::Delete { key } => check_key(key),
             Command::Cas { key, expect, value } => {
@@ -155,7 +168,7 @@ impl Command {
             }
             Command::Multi(multi) => multi.check(),
             Command::RegisterParticipant { name, address, .. } => {
-                check_name(name.as_str())?;
+                check_participant(name.as_str())?;
                 at_most("bytes of an address", address.len(), NAME_BYTES_MAX)
             }
             Command::Decide { txn, outcome } => {
@@ -163,12 +176,12 @@ impl Command {
                 outcome.check()
             }
             Command::Ack { participant, txns } => {
-                check_name(participant.as_str())?;
+                check_participant(participant.as_str())?;
                 at_most("transactions of one acknowledgement", txns.len(), TXNS_MAX)
             }
             Command::ForgetParticipant { txn, participant, actor, reason } => {
                 check_txn(*txn)?;
-                check_name(participant.as_str())?;
+                check_participant(participant.as_str())?;
                 check_reason(actor, reason)
             }
         }
@@ -182,7 +195,10 @@ impl Command {
             | Command::Settle { .. }
             | Command::Fence { .. }
             | Command::Retire { .. }
-            | Command::LeaderStart { .. } => 0,
+            | Command::LeaderStart { .. }
+            | Command::Compact { .. } => 0,
+            Command::Lease(command) => command.weight(),
+            Command::Lock(command) => command.weight(),
             Command::Put { key, value } => key.len().saturating_add(value.len()),
             Command::Delete { key } => key.len(),
             Command::Cas { key, expect, value } => {
@@ -214,7 +230,9 @@ impl Proposal {
             }
             Proposal::Abort { cause } => match cause {
                 crate::AbortCause::InDoubtGrace { participant }
-                | crate::AbortCause::LostVote { participant } => check_name(participant.as_str()),
+                | crate::AbortCause::LostVote { participant } => {
+                    check_participant(participant.as_str())
+                }
                 crate::AbortCause::Operator { actor, reason } => check_reason(actor, reason),
                 crate::AbortCause::Owner | crate::AbortCause::Guard => Ok(()),
             },
@@ -308,11 +326,21 @@ impl Call {
             Call::Submit(request) => request.check(),
             Call::Read { query, .. } => query.check(),
             Call::Attend { participant, in_doubt, finished } => {
-                check_name(participant.as_str())?;
+                check_participant(participant.as_str())?;
                 at_most("branches in doubt", in_doubt.len(), TXNS_MAX)?;
                 at_most("branches finished", finished.len(), TXNS_MAX)
             }
-            Call::KeepAlive { .. } | Call::Status => Ok(()),
+            Call::Watch { interest, .. } => interest.check(),
+            Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status => Ok(()),
+        }
+    }
+}
+
+impl Interest {
+    fn check(&self) -> Result<(), Misuse> {
+        match self {
+            Interest::Keys { prefix } => check_page(prefix, None),
+            Interest::Lock { name } => check_name(name),
         }
     }
 }
@@ -340,13 +368,21 @@ impl Query {
             Query::Verdicts { txns } => {
                 at_most("transactions of one question", txns.len(), TXNS_MAX)
             }
+            Query::Lock { name } => check_name(name),
+            Query::Locks { prefix, after, .. } => {
+                at_most("bytes of a prefix", prefix.len(), NAME_BYTES_MAX)?;
+                after.as_ref().map_or(Ok(()), check_name)
+            }
+            Query::Changes { interest, .. } => interest.check(),
             Query::Txn { .. }
             | Query::Txns { .. }
             | Query::Participants
             | Query::Sessions { .. }
             | Query::Request { .. }
             | Query::Audit
-            | Query::Census => Ok(()),
+            | Query::Census
+            | Query::Lease { .. }
+            | Query::Leases { .. } => Ok(()),
         }
     }
 }
@@ -358,7 +394,7 @@ fn at_most(what: &'static str, got: usize, max: usize) -> Result<(), Misuse> {
     Ok(())
 }
 
-fn between(what: &'static str, got: u64, min: u64, max: u64) -> Result<(), Misuse> {
+pub(crate) fn between(what: &'static str, got: u64, min: u64, max: u64) -> Result<(), Misuse> {
     if got > max {
         return Err(Misuse::TooMuch { what, got, max });
     }
@@ -408,7 +444,7 @@ fn check_parts(parts: &[Part]) -> Result<(), Misuse> {
     at_most("participants of one transaction", parts.len(), PARTS_MAX)?;
     let mut named = std::collections::BTreeSet::new();
     for part in parts {
-        check_name(part.participant.as_str())?;
+        check_participant(part.participant.as_str())?;
         if !named.insert(&part.participant) {
             return Err(Misuse::Contradiction("a participant is named twice"));
         }
@@ -416,14 +452,22 @@ fn check_parts(parts: &[Part]) -> Result<(), Misuse> {
     Ok(())
 }
 
-fn check_name(name: &str) -> Result<(), Misuse> {
+fn check_participant(name: &str) -> Result<(), Misuse> {
     if name.is_empty() {
         return Err(Misuse::Contradiction("a participant must have a name"));
     }
     at_most("bytes of a participant's name", name.len(), NAME_BYTES_MAX)
 }
 
-fn check_reason(actor: &str, reason: &str) -> Result<(), Misuse> {
+/// The name of a lock or its like.
+pub(crate) fn check_name(name: &Name) -> Result<(), Misuse> {
+    if name.as_str().is_empty() {
+        return Err(Misuse::Contradiction("a name must have at least one byte"));
+    }
+    at_most("bytes of a name", name.as_str().len(), NAME_BYTES_MAX)
+}
+
+pub(crate) fn check_reason(actor: &str, reason: &str) -> Result<(), Misuse> {
     at_most("bytes of an actor's name", actor.len(), NAME_BYTES_MAX)?;
     at_most("bytes of a reason", reason.len(), REASON_BYTES_MAX)
 }

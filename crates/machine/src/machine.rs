@@ -1,5 +1,6 @@
 mod answer;
 mod decide;
+mod serve;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -9,14 +10,16 @@ pub use snapshot::Snapshot;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
+use crate::history::History;
 use crate::keys::Keys;
 use crate::participants::Participants;
+use crate::services::Services;
 use crate::sessions::{Admission, Sessions, Standing};
 use crate::table::{self, Digesting};
 use crate::transactions::{Room, Transactions};
 use crate::{
-    Batch, Command, FenceCause, ParticipantName, Reign, Rejection, Reply, Request, RequestId,
-    Revision, SessionId, TxnId, Verdict,
+    Batch, Change, Command, FenceCause, LeaseId, LeaseView, ParticipantName, Reign, Rejection,
+    Reply, Request, RequestId, Revision, SessionId, TxnId, Verdict,
 };
 
 // The seeds of the tables' digests.
@@ -25,6 +28,7 @@ const SESSIONS: u64 = 0x20;
 const PARTICIPANTS: u64 = 0x30;
 const TRANSACTIONS: u64 = 0x40;
 const AUDIT: u64 = 0x50;
+const HISTORY: u64 = 0x80;
 
 /// A digest of everything the machine holds; equal states have equal digests on every machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,6 +58,8 @@ pub struct Machine {
     participants: Participants,
     transactions: Transactions,
     audit: Audit,
+    services: Services,
+    history: History,
 }
 
 impl Default for Machine {
@@ -74,6 +80,8 @@ impl Machine {
             participants: Participants::new(PARTICIPANTS),
             transactions: Transactions::new(TRANSACTIONS),
             audit: Audit::new(AUDIT),
+            services: Services::new(),
+            history: History::new(HISTORY),
         }
     }
 
@@ -90,6 +98,7 @@ impl Machine {
         let applied = batch.requests.into_iter().map(|request| self.apply_one(request)).collect();
         self.sessions.sweep(self.clock.age);
         self.transactions.sweep(self.clock.age, self.sessions.lowest_live());
+        self.history.sweep();
         applied
     }
 
@@ -148,7 +157,33 @@ impl Machine {
         live.map(|(id, session)| (id, session.ttl_ms, session.renewals))
     }
 
+    /// Who was granted a lease that has not ended.
+    pub fn lease_owner(&self, lease: LeaseId) -> Option<&str> {
+        self.services.leases.owner(lease)
+    }
+
+    /// Whether a lease of this number was ever granted, as far as this machine has come.
+    pub fn knows_of_lease(&self, lease: LeaseId) -> bool {
+        self.services.leases.was_granted(lease)
+    }
+
+    /// Leases that have not ended.
+    pub fn live_leases(&self) -> impl Iterator<Item = LeaseView> + '_ {
+        self.services.leases.views_after(LeaseId::ZERO)
+    }
+
+    /// What changed after a revision, as far as that is known.
+    pub fn changes_since(&self, after: Revision) -> impl Iterator<Item = &Change> {
+        self.history.since(after)
+    }
+
     fn apply_one(&mut self, request: Request) -> Applied {
+        let applied = self.admit(request);
+        self.history.close(self.revision);
+        applied
+    }
+
+    fn admit(&mut self, request: Request) -> Applied {
         let id = match (request.check_name(), request.id) {
             (Err(misuse), _) => return fresh(Reply::Rejected(misuse.into())),
             (Ok(()), None) => return fresh(self.execute(None, request.command)),
@@ -197,7 +232,7 @@ impl Machine {
             Command::CloseSession => self.end(own, FenceCause::Closed),
             Command::Put { key, value } => {
                 self.revision = self.revision.next();
-                self.keys.put(key, value, self.revision);
+                self.keys.put(key, value, self.revision, &mut self.history);
                 Reply::Written(self.revision)
             }
             Command::Delete { key } => self.delete(&key),
@@ -207,7 +242,7 @@ impl Machine {
                 }
                 self.execute(id, Command::Put { key, value })
             }
-            Command::Multi(multi) => self.keys.multi(multi, &mut self.revision),
+            Command::Multi(multi) => self.keys.multi(multi, &mut self.revision, &mut self.history),
             Command::Settle { request } => self.settle(id, request),
             Command::RegisterParticipant { name, incarnation, address } => {
                 self.register(name, incarnation, address)
@@ -226,6 +261,12 @@ impl Machine {
             Command::ForgetParticipant { txn, participant, actor, reason } => {
                 self.forget_participant(txn, participant, actor, reason)
             }
+            Command::Lease(command) => self.lease(own, command),
+            Command::Lock(command) => self.lock(own, command),
+            Command::Compact { upto } => {
+                self.history.compact(upto.min(self.revision));
+                self.done()
+            }
         }
     }
 
@@ -233,7 +274,8 @@ impl Machine {
         let counters = (self.clock, self.revision, self.reign);
         let tables = [self.keys.digest(how), self.participants.digest(how), self.audit.digest(how)];
         let (sessions, txns) = (self.sessions.digest(how), self.transactions.digest(how));
-        StateHash(table::digest(0, &(counters, tables, sessions, txns)))
+        let (services, history) = (self.services.digest(how), self.history.digest(how));
+        StateHash(table::digest(0, &(counters, tables, sessions, txns, services, history)))
     }
 
     /// It is so, as of this revision.

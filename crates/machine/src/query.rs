@@ -1,7 +1,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{BranchIncarnation, ParticipantName, RequestId, Revision, SessionId, TxnId, Verdict};
+use crate::{
+    BranchIncarnation, Holder, LeaseId, LeaseView, LockView, Name, ParticipantName, RequestId,
+    Revision, SessionId, TxnId, Verdict,
+};
 
 /// A key as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +71,78 @@ pub enum Query {
     Audit,
     /// How much is held, and how much has been forgotten.
     Census,
+    /// One lease.
+    Lease {
+        /// Which.
+        lease: LeaseId,
+    },
+    /// Leases that have not ended.
+    Leases {
+        /// That come after this one.
+        after: Option<LeaseId>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
+    /// One lock.
+    Lock {
+        /// Which.
+        name: Name,
+    },
+    /// Locks that are held, in the order of names.
+    Locks {
+        /// That begin with this.
+        prefix: String,
+        /// And come after this one.
+        after: Option<Name>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
+    /// What has changed.
+    Changes {
+        /// Of what.
+        interest: Interest,
+        /// After this revision.
+        after: Revision,
+    },
+}
+
+/// What a watch is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Interest {
+    /// Keys that begin with this.
+    Keys {
+        /// With what.
+        prefix: Bytes,
+    },
+    /// One lock.
+    Lock {
+        /// Which.
+        name: Name,
+    },
+}
+
+/// One thing that changed at a revision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Change {
+    /// A key was set.
+    Put {
+        /// Which.
+        key: Bytes,
+        /// As it stands since.
+        entry: Entry,
+    },
+    /// A key was removed.
+    Deleted {
+        /// Which.
+        key: Bytes,
+    },
+    /// A lock came to another, or to nobody.
+    Lock {
+        /// Which.
+        name: Name,
+        /// Who has it since.
+        holder: Option<Holder>,
+    },
 }
 
 /// What a [`Query`] finds. `revision` is the state's.
@@ -115,6 +190,44 @@ pub enum Answer {
     Audit(Vec<AuditEntry>),
     /// `Census`.
     Census(Census),
+    /// `Lease`, if it has not ended.
+    Lease(Option<LeaseView>),
+    /// `Leases`.
+    Leases {
+        /// In the order of ids.
+        leases: Vec<LeaseView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
+    /// `Lock`.
+    Lock {
+        /// The state's revision.
+        revision: Revision,
+        /// The lock, if somebody holds it.
+        lock: Option<LockView>,
+    },
+    /// `Locks`.
+    Locks {
+        /// The state's revision.
+        revision: Revision,
+        /// In the order of names.
+        locks: Vec<LockView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
+    /// `Changes`: exactly those after the revision asked for and up to `upto`, in order, whole
+    /// revisions. There may be more after `upto`.
+    Changes {
+        /// By revision.
+        changes: Vec<(Revision, Vec<Change>)>,
+        /// Up to here nothing is missing.
+        upto: Revision,
+    },
+    /// `Changes`: some of those asked for are forgotten.
+    Gap {
+        /// What came up to this revision is forgotten.
+        forgotten: Revision,
+    },
 }
 
 /// Something done by force, or that a person should know of.
@@ -168,6 +281,28 @@ pub enum Act {
         /// Commits that the old store had not acknowledged.
         unacked: u64,
     },
+    /// A person ended another's lease.
+    LeaseBroken {
+        /// Which.
+        lease: LeaseId,
+        /// Whose it was.
+        owner: String,
+        /// Who said so.
+        actor: String,
+        /// And why.
+        reason: String,
+    },
+    /// A person took a lock away.
+    LockBroken {
+        /// Which.
+        name: Name,
+        /// From whom.
+        holder: Holder,
+        /// Who said so.
+        actor: String,
+        /// And why.
+        reason: String,
+    },
 }
 
 /// How much the machine holds, and how much it has forgotten.
@@ -193,6 +328,12 @@ pub struct Census {
     pub runs_forgotten: u64,
     /// Sessions past the horizon: what they committed is answered with `Retired`.
     pub sessions_retired: u64,
+    /// Leases that have not ended.
+    pub leases: u64,
+    /// Who holds or awaits a lock, each as often as it does.
+    pub contenders: u64,
+    /// Revisions whose changes are known.
+    pub history: u64,
 }
 
 /// A transaction for people to read.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Entry, Revision, SessionId, Verdict};
+use crate::{Entry, LeaseId, LockReply, Revision, SessionId, Verdict};
 
 /// What a command did. A "no" is a reply, not an error.
 ///
@@ -11,7 +11,7 @@ pub enum Reply<Earlier = Box<FirstReply>> {
     /// `OpenSession`: the new session.
     Session(SessionId),
     /// `CloseSession`, `RegisterParticipant`, `Ack`, `Retire`, `Fence`, `LeaderStart`,
-    /// `ForgetParticipant`: it is so, as of this revision.
+    /// `ForgetParticipant`, `Compact`, and the end of a lease: it is so, as of this revision.
     Done(Revision),
     /// `Put`, or a `Cas` that held: the revision of the write.
     Written(Revision),
@@ -46,6 +46,10 @@ pub enum Reply<Earlier = Box<FirstReply>> {
     Verdict(Verdict),
     /// It could not be done at all; nothing changed.
     Rejected(Rejection),
+    /// A new lease.
+    Lease(LeaseId),
+    /// `Lock`.
+    Lock(LockReply),
 }
 
 /// The reply to anything but a settle that found one.
@@ -95,6 +99,8 @@ impl<Earlier> Reply<Earlier> {
             Reply::SettledNever => Reply::SettledNever,
             Reply::Verdict(verdict) => Reply::Verdict(verdict),
             Reply::Rejected(rejection) => Reply::Rejected(rejection),
+            Reply::Lease(lease) => Reply::Lease(lease),
+            Reply::Lock(lock) => Reply::Lock(lock),
         })
     }
 
@@ -112,7 +118,9 @@ impl<Earlier> Reply<Earlier> {
             | Reply::SettledApplied(_)
             | Reply::SettledNever
             | Reply::Verdict(_)
-            | Reply::Rejected(_) => 0,
+            | Reply::Rejected(_)
+            | Reply::Lease(_)
+            | Reply::Lock(_) => 0,
         }
     }
 }
@@ -129,6 +137,14 @@ pub enum Counted {
     Commits,
     /// Sessions of one owner that have not ended.
     SessionsOfOwner,
+    /// Leases that have not ended.
+    Leases,
+    /// Leases of one owner that have not ended.
+    LeasesOfOwner,
+    /// Leases that hold or await a lock, each as often as it does.
+    Contenders,
+    /// And of one owner.
+    ContendersOfOwner,
 }
 
 impl std::fmt::Display for Counted {
@@ -138,6 +154,10 @@ impl std::fmt::Display for Counted {
             Counted::Participants => "participants",
             Counted::Commits => "unacknowledged commits",
             Counted::SessionsOfOwner => "sessions of this owner",
+            Counted::Leases => "leases",
+            Counted::LeasesOfOwner => "leases of this owner",
+            Counted::Contenders => "contenders for locks",
+            Counted::ContendersOfOwner => "contenders for locks of this owner",
         })
     }
 }
@@ -191,4 +211,16 @@ pub enum Rejection {
         /// How many there may be.
         limit: u64,
     },
+    /// No such lease was ever granted.
+    #[error("no such lease")]
+    UnknownLease,
+    /// The lease has ended, and with it all that hung on it.
+    #[error("the lease has ended")]
+    LeaseEnded,
+    /// The lease is another client's.
+    #[error("the lease was granted to another client")]
+    ForeignLease,
+    /// The expiry was proposed in an earlier reign, or the lease has been used since.
+    #[error("the lease has shown life, or another leader reigns")]
+    ExpiryOverruled,
 }

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard, Multi,
-    Mutation, Part, ParticipantName, Proposal, Reign, Reply, Request, RequestId, Revision, Seq,
-    SessionId, Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard,
+    LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part, ParticipantName, Proposal,
+    Reign, Reply, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
     door::{Ask, Said},
     participant_door,
 };
@@ -39,6 +39,7 @@ fn commands() -> Vec<(Command, &'static str)> {
     let abort = |cause| decide(Proposal::Abort { cause });
     let fence = |cause, guard| Command::Fence { session, cause, guard };
     let commit = |parts, multi| decide(Proposal::Commit { parts, multi });
+    let (lease, lock, of) = (Command::Lease, Command::Lock, Name::new);
     vec![
         (Command::OpenSession { owner: "app".to_owned(), ttl_ms: 10_000 }, "0003617070904e"),
         (Command::CloseSession, "01"),
@@ -88,6 +89,37 @@ fn commands() -> Vec<(Command, &'static str)> {
             },
             "0dac0202046561737401610162",
         ),
+        (lease(LeaseCommand::Grant { ttl_ms: 300 }), "0e00ac02"),
+        (lease(LeaseCommand::Revoke { lease: LeaseId::new(5) }), "0e0105"),
+        (
+            lease(LeaseCommand::Expire {
+                lease: LeaseId::new(5),
+                guard: FenceGuard { reign: Reign(7, 1, 2), renewals: 3 },
+            }),
+            "0e020507010203",
+        ),
+        (
+            lease(LeaseCommand::Break {
+                lease: LeaseId::new(5),
+                actor: "a".to_owned(),
+                reason: "b".to_owned(),
+            }),
+            "0e030501610162",
+        ),
+        (
+            lock(LockCommand::Acquire { name: of("l"), lease: LeaseId::new(5), wait: true }),
+            "0f00016c0501",
+        ),
+        (lock(LockCommand::Release { name: of("l"), lease: LeaseId::new(5) }), "0f01016c05"),
+        (
+            lock(LockCommand::Break {
+                name: of("l"),
+                actor: "a".to_owned(),
+                reason: "b".to_owned(),
+            }),
+            "0f02016c01610162",
+        ),
+        (Command::Compact { upto: Revision::new(300) }, "10ac02"),
     ]
 }
 

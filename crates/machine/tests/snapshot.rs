@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, Command, FenceCause, Machine, Multi, Mutation, Part,
-    ParticipantName, Proposal, Reign, Request, RequestId, RestoreError, Seq, SessionId, StateHash,
-    Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, Command, FenceCause, LeaseCommand, LeaseId, LockCommand,
+    Machine, Multi, Mutation, Name, Part, ParticipantName, Proposal, Reign, Request, RequestId,
+    RestoreError, Revision, Seq, SessionId, StateHash, Timestamp, TxnId,
 };
 
 fn name(text: &str) -> ParticipantName {
@@ -71,6 +71,20 @@ fn full() -> Machine {
     let mut machine = Machine::new();
     machine.apply(Batch { stamp: Timestamp(1_000), requests: first });
     machine.apply(Batch { stamp: Timestamp(1_001), requests: vec![open(), nobody(fence)] });
+    let acquire = |lease: u64| {
+        let (name, lease) = (Name::new("lock"), LeaseId::new(lease));
+        Command::Lock(LockCommand::Acquire { name, lease, wait: true })
+    };
+    let grant = || Command::Lease(LeaseCommand::Grant { ttl_ms: 5_000 });
+    let services = vec![
+        own(1, 11, grant()),
+        own(1, 12, grant()),
+        own(1, 13, acquire(1)),
+        own(1, 14, acquire(2)),
+        own(1, 15, Command::Delete { key: bytes("k2") }),
+        nobody(Command::Compact { upto: Revision::new(1) }),
+    ];
+    machine.apply(Batch { stamp: Timestamp(1_002), requests: services });
     machine
 }
 
@@ -115,8 +129,8 @@ fn a_snapshot_stands_still_while_its_machine_goes_on() {
     let mut machine = full();
     let (snapshot, then) = (machine.snapshot(), machine.snapshot().to_bytes());
     let request = Request {
-        id: Some(RequestId { session: SessionId::new(1), seq: Seq::new(11) }),
-        acked: Seq::new(11),
+        id: Some(RequestId { session: SessionId::new(1), seq: Seq::new(16) }),
+        acked: Seq::new(16),
         command: Command::Delete { key: bytes("k") },
     };
     machine.apply(Batch { stamp: Timestamp(2_000), requests: vec![request] });
@@ -143,9 +157,9 @@ fn a_state_cut_short_or_lengthened_is_refused() {
 #[test]
 fn a_newer_state_is_refused_by_number() {
     let mut written = full().snapshot().to_bytes();
-    written[0] = 3;
+    written[0] = 4;
     let refused = Machine::restore(&written).unwrap_err();
-    assert_eq!(refused, RestoreError::Version { found: 3, known: 2 });
+    assert_eq!(refused, RestoreError::Version { found: 4, known: 3 });
 }
 
 /// The digest at the end is that of the state, or the state is another.

@@ -21,6 +21,8 @@ pub(crate) enum Op {
     Read,
     Attend,
     Status,
+    Renew,
+    Watch,
 }
 
 impl Op {
@@ -31,6 +33,8 @@ impl Op {
             Call::Read { .. } => Op::Read,
             Call::Attend { .. } => Op::Attend,
             Call::Status => Op::Status,
+            Call::Renew { .. } => Op::Renew,
+            Call::Watch { .. } => Op::Watch,
         }
     }
 
@@ -41,6 +45,8 @@ impl Op {
             Op::Read => "read",
             Op::Attend => "attend",
             Op::Status => "status",
+            Op::Renew => "renew",
+            Op::Watch => "watch",
         }
     }
 }

@@ -3,7 +3,8 @@
 //! The table is exhaustive over calls and commands: a new command without a row does not compile.
 
 use synod_machine::{
-    AbortCause, Command, FenceCause, ParticipantName, Proposal, Query, SessionId,
+    AbortCause, Command, FenceCause, LeaseCommand, LockCommand, Machine, ParticipantName, Proposal,
+    Query,
     door::{Ask, Call, Refusal},
     owner_name,
 };
@@ -31,18 +32,16 @@ enum Needs<'a> {
     Leader,
 }
 
-/// Whether `from` may ask this, and whether it keeps the limits of a request. `owner_of` says who
-/// opened a session, as far as this node knows; of one that it does not know the log will judge.
-pub(crate) fn admit<'a>(
-    from: &Identity,
-    ask: &Ask,
-    owner_of: impl Fn(SessionId) -> Option<&'a str>,
-) -> Result<(), Refusal> {
+/// Whether `from` may ask this, and whether it keeps the limits of a request. The machine says who
+/// opened a session and who was granted a lease, as far as this node knows; of one that it does not
+/// know the log will judge.
+pub(crate) fn admit(from: &Identity, ask: &Ask, machine: &Machine) -> Result<(), Refusal> {
     let Who::Client { name, role } = &from.who else {
         return Err(refused("node", "client"));
     };
     allow(name.as_str(), *role, needs(&ask.call))?;
-    own_session(name.as_str(), &ask.call, owner_of)?;
+    own_session(name.as_str(), &ask.call, machine)?;
+    own_lease(name.as_str(), &ask.call, machine)?;
     match &ask.call {
         Call::Submit(request) => Ok(request.check()?),
         Call::Read { query, .. } => Ok(query.check()?),
@@ -50,17 +49,14 @@ pub(crate) fn admit<'a>(
             within("transactions waited for", in_doubt.len())?;
             within("transactions finished", finished.len())
         }
-        Call::KeepAlive { .. } | Call::Status => Ok(()),
+        Call::Watch { .. } => Ok(ask.call.check()?),
+        Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status => Ok(()),
     }
 }
 
 /// A session speaks with one voice: what another client said in it would be taken for its owner's
 /// word, and a commit for its owner's decision.
-fn own_session<'a>(
-    name: &str,
-    call: &Call,
-    owner_of: impl Fn(SessionId) -> Option<&'a str>,
-) -> Result<(), Refusal> {
+fn own_session(name: &str, call: &Call, machine: &Machine) -> Result<(), Refusal> {
     let session = match call {
         Call::Submit(request) => {
             if let Command::OpenSession { owner, .. } = &request.command
@@ -72,12 +68,26 @@ fn own_session<'a>(
             request.id.map(|id| id.session)
         }
         Call::KeepAlive { session } => Some(*session),
-        Call::Read { .. } | Call::Attend { .. } | Call::Status => None,
+        Call::Read { .. }
+        | Call::Attend { .. }
+        | Call::Renew { .. }
+        | Call::Watch { .. }
+        | Call::Status => None,
     };
-    match session.and_then(|session| Some((session, owner_of(session)?))) {
+    match session.and_then(|session| Some((session, machine.session_owner(session)?))) {
         Some((session, owner)) if owner_name(owner) != name => {
             Err(Refusal::ForeignSession { session })
         }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whoever could renew another's lease could hold up all that waits for its end. What uses a lease
+/// in the log is judged there.
+fn own_lease(name: &str, call: &Call, machine: &Machine) -> Result<(), Refusal> {
+    let Call::Renew { lease } = call else { return Ok(()) };
+    match machine.lease_owner(*lease) {
+        Some(owner) if owner_name(owner) != name => Err(Refusal::ForeignLease { lease: *lease }),
         Some(_) | None => Ok(()),
     }
 }
@@ -97,6 +107,8 @@ fn needs(call: &Call) -> Needs<'_> {
         Call::Read { query, .. } => query_needs(query),
         Call::Attend { participant, .. } => Needs::Own(participant),
         Call::Status => Needs::Client,
+        Call::Renew { .. } => Needs::Write,
+        Call::Watch { .. } => Needs::Read,
     }
 }
 
@@ -122,6 +134,17 @@ fn command_needs(command: &Command) -> Needs<'_> {
         },
         Command::LeaderStart { .. } => Needs::Leader,
         Command::ForgetParticipant { actor, .. } => Needs::Admin(Some(actor)),
+        Command::Lease(command) => match command {
+            LeaseCommand::Grant { .. } | LeaseCommand::Revoke { .. } => Needs::Write,
+            LeaseCommand::Expire { .. } => Needs::Leader,
+            LeaseCommand::Break { actor, .. } => Needs::Admin(Some(actor)),
+        },
+        Command::Lock(command) => match command {
+            LockCommand::Acquire { .. } | LockCommand::Release { .. } => Needs::Write,
+            LockCommand::Break { actor, .. } => Needs::Admin(Some(actor)),
+        },
+        // It takes from all who watch.
+        Command::Compact { .. } => Needs::Admin(None),
     }
 }
 
@@ -144,7 +167,12 @@ fn query_needs(query: &Query) -> Needs<'_> {
         | Query::Sessions { .. }
         | Query::Request { .. }
         | Query::Audit
-        | Query::Census => Needs::Read,
+        | Query::Census
+        | Query::Lease { .. }
+        | Query::Leases { .. }
+        | Query::Lock { .. }
+        | Query::Locks { .. }
+        | Query::Changes { .. } => Needs::Read,
     }
 }
 

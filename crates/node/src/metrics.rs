@@ -272,9 +272,12 @@ fn result_of(said: &Said) -> (&'static str, Option<&'static str>) {
         Said::Reply(Reply::Rejected(Rejection::TooMany { .. } | Rejection::TooManyOpen { .. })) => {
             ("done", Some("table_full"))
         }
-        Said::Reply(_) | Said::Kept | Said::Answer(_) | Said::Verdicts(_) | Said::Status(_) => {
-            ("done", None)
-        }
+        Said::Reply(_)
+        | Said::Kept
+        | Said::Answer(_)
+        | Said::Verdicts(_)
+        | Said::Status(_)
+        | Said::Watched { .. } => ("done", None),
         Said::NotLeader { .. } => ("not_leader", None),
         Said::Unknown => ("unknown", None),
         Said::NotApplied(why) => ("not_applied", Some(why_not(*why))),
@@ -300,6 +303,7 @@ fn refused_for(refusal: &Refusal) -> &'static str {
         Refusal::Misuse(_) => "misuse",
         Refusal::Malformed(_) => "malformed",
         Refusal::ForeignSession { .. } => "session",
+        Refusal::ForeignLease { .. } => "lease",
         _ => "other",
     }
 }

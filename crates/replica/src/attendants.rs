@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Applied, Batch, Command, Machine, ParticipantName, Proposal, Rejection, Reply, SessionId,
-    TxnId, Verdict,
+    Applied, Batch, Command, LeaseId, LockCommand, Machine, ParticipantName, Proposal, Rejection,
+    Reply, SessionId, TxnId, Verdict,
 };
 
 use crate::ClientId;
@@ -101,6 +101,8 @@ pub(crate) struct Touched {
     participants: BTreeSet<ParticipantName>,
     /// By place: the session of a request, which ends if it asks once too often.
     owners: Vec<Option<SessionId>>,
+    /// By place: the lease that a request uses, if it may.
+    leases: Vec<Option<LeaseId>>,
 }
 
 impl Touched {
@@ -110,6 +112,7 @@ impl Touched {
         for request in &batch.requests {
             let own = request.id.map(|id| id.session);
             touched.owners.push(own);
+            touched.leases.push(used(&request.command));
             match &request.command {
                 Command::CloseSession | Command::Retire { .. } => touched.sessions.extend(own),
                 Command::Fence { session, .. } => touched.sessions.extend([*session]),
@@ -129,7 +132,10 @@ impl Touched {
                 | Command::RegisterParticipant { .. }
                 | Command::Ack { .. }
                 | Command::LeaderStart { .. }
-                | Command::ForgetParticipant { .. } => {}
+                | Command::ForgetParticipant { .. }
+                | Command::Lease(_)
+                | Command::Lock(_)
+                | Command::Compact { .. } => {}
             }
         }
         touched
@@ -140,6 +146,16 @@ impl Touched {
         self.owners.iter().copied().flatten()
     }
 
+    /// Leases that were used, as these results of the batch say.
+    pub(crate) fn leases<'a>(
+        &'a self,
+        applied: &'a [Applied],
+    ) -> impl Iterator<Item = LeaseId> + 'a {
+        let done = |applied: &Applied| !matches!(applied.reply, Reply::Rejected(_));
+        let used = self.leases.iter().zip(applied).filter(move |(_, applied)| done(applied));
+        used.filter_map(|(lease, _)| *lease)
+    }
+
     /// A request may also have been the one too many that ended its session.
     pub(crate) fn and_by(mut self, applied: &[Applied]) -> Touched {
         for (own, applied) in self.owners.iter().zip(applied) {
@@ -148,6 +164,16 @@ impl Touched {
             }
         }
         self
+    }
+}
+
+/// The lease that a command uses, which is a sign of its owner's life.
+fn used(command: &Command) -> Option<LeaseId> {
+    match command {
+        Command::Lock(LockCommand::Acquire { lease, .. } | LockCommand::Release { lease, .. }) => {
+            Some(*lease)
+        }
+        _ => None,
     }
 }
 

@@ -23,8 +23,10 @@ pub(crate) enum Place {
     Log,
     /// For the reign to be confirmed.
     Reads,
-    /// For news.
+    /// For news of branches.
     Attendants,
+    /// For something to change.
+    Watchers,
 }
 
 impl Calls {

@@ -3,8 +3,8 @@
 //!
 //! [`Replica::step`] is the one way in, [`Output`] the one way out. One room for each thing that a
 //! call may wait for: to be proposed (`queue`), to be chosen and applied (`proposed`), for the
-//! reign to be confirmed (`reads`), for the fate of a session (`sessions`), for news of a branch
-//! (`attendants`); `calls` knows where each waits and until when. `reign` says whether this node
+//! reign to be confirmed (`reads`), for the fate of a session or a lease (`silences`), for news of a branch
+//! (`attendants`), for something to change (`watchers`); `calls` knows where each waits and until when. `reign` says whether this node
 //! may serve, `state` is what all nodes compute alike, and `checkpoints` whether they did;
 //! `snapshots` is what lets the log be trimmed, and a node that was away for long come back.
 
@@ -19,10 +19,11 @@ mod reads;
 mod reign;
 mod replica;
 mod seam;
-mod sessions;
+mod silences;
 mod snapshots;
 mod stages;
 mod state;
+mod watchers;
 
 pub use checkpoints::Tally;
 pub use config::Config;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_machine::{RequestId, SessionId};
+use synod_machine::{LeaseId, RequestId, SessionId};
 use synod_paxos::{Decree, Slot};
 
 use crate::{ClientId, queue::Gathered};
@@ -31,6 +31,8 @@ pub(crate) enum Owner {
     Start,
     /// Of the reign, which holds this session to be gone.
     Fence(SessionId),
+    /// Of the reign, which holds this lease to be over.
+    Expiry(LeaseId),
 }
 
 impl Proposed {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use synod_machine::{Query, SessionId};
+use synod_machine::{LeaseId, Query, SessionId};
 use synod_paxos::{Barrier, BarrierId, Slot};
 
 use crate::ClientId;
@@ -31,6 +31,8 @@ pub(crate) enum Question {
     Read(Query),
     /// Does this session live?
     KeepAlive(SessionId),
+    /// Does this lease?
+    Renew(LeaseId),
     /// Of a request that came before the opening of its session was applied here.
     Opened(SessionId),
 }

@@ -7,7 +7,7 @@ mod status;
 use std::{mem, time::Duration};
 
 pub use status::Status;
-use synod_machine::{Machine, Timestamp};
+use synod_machine::{LeaseId, Machine, SessionId, Timestamp};
 use synod_paxos::{self as paxos, Decree, Durable, Peer, Slot, Tick};
 
 use crate::{
@@ -18,10 +18,11 @@ use crate::{
     queue::Queue,
     reads::Reads,
     reign::{Absence, Reign},
-    sessions::Sessions,
+    silences::Silences,
     snapshots::Snapshots,
     stages::Stages,
     state::State,
+    watchers::Watchers,
 };
 
 /// What a node starts from besides its log: the state of the newest snapshot that can be read, or
@@ -85,8 +86,10 @@ pub struct Replica {
     queue: Queue,
     proposed: Proposed,
     reads: Reads,
-    sessions: Sessions,
+    sessions: Silences<SessionId>,
+    leases: Silences<LeaseId>,
     attendants: Attendants,
+    watchers: Watchers,
     snapshots: Snapshots,
     stages: Stages,
     /// What the peer was told that snapshots cover.
@@ -94,6 +97,8 @@ pub struct Replica {
     batch_bytes_max: usize,
     /// How late a wake-up may come before what was silent meanwhile is excused.
     late: Duration,
+    /// When a quorum was last known to be there.
+    quorum_at: Tick,
     /// The largest tick and stamp seen: both are taken never to run backwards.
     now: Tick,
     stamp: Timestamp,
@@ -133,13 +138,16 @@ impl Replica {
             queue: Queue::new(config.queue_bytes_max),
             proposed: Proposed::default(),
             reads: Reads::default(),
-            sessions: Sessions::new(config.session_grace),
+            sessions: Silences::new(config.session_grace),
+            leases: Silences::new(config.session_grace),
             attendants: Attendants::default(),
+            watchers: Watchers::default(),
             snapshots,
             stages: Stages::default(),
             covered: Slot::ZERO,
             batch_bytes_max: config.batch_bytes_max,
             late: config.session_grace / 2,
+            quorum_at: Tick::ZERO,
             now: Tick::ZERO,
             stamp: Timestamp::default(),
         }
@@ -165,6 +173,7 @@ impl Replica {
             Input::Fetched(fetched) => self.consult(paxos::Input::Fetched(fetched), out),
             Input::Wake => {
                 self.consult(paxos::Input::Wake, out);
+                self.look_for_quorum();
                 self.expire(out);
             }
             Input::StepDown => self.consult(paxos::Input::StepDown, out),
@@ -176,15 +185,16 @@ impl Replica {
 
     /// When to step [`Input::Wake`].
     pub fn wake_at(&self) -> Option<Tick> {
-        let sessions = self.sessions.wake_at(self.now);
+        let (sessions, leases) = (self.sessions.wake_at(self.now), self.leases.wake_at(self.now));
         let snapshots = self.snapshots.wake_at(self.state.applied);
-        let moments = [self.peer.wake_at(), self.calls.wake_at(), sessions, snapshots];
+        let moments = [self.peer.wake_at(), self.calls.wake_at(), sessions, leases, snapshots];
         moments.into_iter().flatten().min()
     }
 
     /// Whether something waits to be proposed, so that [`Input::DiskFree`] would do something.
     pub fn gathered(&self) -> bool {
-        let something = !self.queue.is_empty() || self.sessions.is_due(self.now);
+        let over = self.sessions.is_due(self.now) || self.leases.is_due(self.now);
+        let something = !self.queue.is_empty() || over;
         something && self.reign.is_serving() && self.peer.may_propose()
     }
 
@@ -210,6 +220,7 @@ impl Replica {
         self.stamp = self.stamp.max(wall);
         if due.is_some_and(|due| self.now.since(due) > self.late) {
             self.sessions.spare(self.now);
+            self.leases.spare(self.now);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The machine, and how far into the log it has come.
 
-use synod_machine::{Applied, Machine, Query, SessionId, SessionView};
+use synod_machine::{
+    Answer, Applied, LeaseId, LeaseView, Machine, Query, Revision, SessionId, SessionView,
+};
 use synod_paxos::{Decree, NodeId, Slot};
 
 use crate::{Checkpoint, attendants::Touched, batch, checkpoints::Checkpoints};
@@ -21,6 +23,8 @@ pub(crate) struct Happened {
     /// What each request came to, in order.
     pub(crate) applied: Vec<Applied>,
     pub(crate) touched: Touched,
+    /// The revision before it.
+    pub(crate) since: Revision,
     pub(crate) checkpoint: Option<Checkpoint>,
 }
 
@@ -43,11 +47,12 @@ impl State {
     /// Applies the decree of the next slot.
     pub(crate) fn apply(&mut self, slot: Slot, decree: &Decree) -> Happened {
         assert!(slot == self.applied.next(), "gap: applied {}, was handed {slot}", self.applied);
+        let since = self.machine.revision();
         let mut happened = match decree {
             Decree::Noop => Happened::default(),
             Decree::Value(value) => self.execute(value),
         };
-        self.applied = slot;
+        (self.applied, happened.since) = (slot, since);
         if self.checkpoints.falls_on(slot) {
             let checkpoint = Checkpoint { slot, hash: self.machine.hash() };
             self.checkpoints.reached(checkpoint);
@@ -65,14 +70,22 @@ impl State {
         let requests = batch.requests.len();
         let applied = self.machine.apply(batch);
         assert!(applied.len() == requests, "{requests} requests, {} results", applied.len());
-        Happened { touched: touched.and_by(&applied), applied, checkpoint: None }
+        Happened { touched: touched.and_by(&applied), applied, ..Happened::default() }
+    }
+
+    /// A lease that has not ended.
+    pub(crate) fn lease(&self, lease: LeaseId) -> Option<LeaseView> {
+        match self.machine.query(&Query::Lease { lease }) {
+            Answer::Lease(view) => view,
+            _ => None,
+        }
     }
 
     /// A session that has not ended.
     pub(crate) fn session(&self, session: SessionId) -> Option<SessionView> {
         let before = SessionId::new(session.get().checked_sub(1)?);
         let query = Query::Sessions { after: Some(before), limit: 1 };
-        let synod_machine::Answer::Sessions { sessions, .. } = self.machine.query(&query) else {
+        let Answer::Sessions { sessions, .. } = self.machine.query(&query) else {
             return None;
         };
         sessions.into_iter().next().filter(|view| view.session == session)

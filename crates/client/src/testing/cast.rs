@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Read,
     Attend,
     Status,
+    Renew,
+    Watch,
     Prepare,
     Finish,
     OtherOfParticipant,
@@ -71,6 +73,8 @@ impl Kind {
             Call::KeepAlive { .. } => Kind::KeepAlive,
             Call::Read { .. } => Kind::Read,
             Call::Attend { .. } => Kind::Attend,
+            Call::Renew { .. } => Kind::Renew,
+            Call::Watch { .. } => Kind::Watch,
             Call::Status => Kind::Status,
         }
     }

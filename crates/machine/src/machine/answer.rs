@@ -2,13 +2,17 @@
 
 use super::Machine;
 use crate::limits::{NAME_BYTES_MAX, REPLY_BYTES_MAX};
+use crate::services::locks::WAITERS_SHOWN_MAX;
 use crate::transactions::{Decision, Record};
 use crate::{
-    Answer, Census, ParticipantView, Query, SessionId, SessionView, Timestamp, TxnId, TxnView,
+    Answer, Census, LeaseId, ParticipantView, Query, SessionId, SessionView, Timestamp, TxnId,
+    TxnView,
 };
 
 /// Rows of people's tables in one answer, so that it fits a frame whatever the names in it.
 const ROWS_MAX: usize = REPLY_BYTES_MAX / (4 * NAME_BYTES_MAX);
+/// Locks in one answer: each may show as many who wait as are shown at all.
+const LOCKS_MAX: usize = REPLY_BYTES_MAX / (WAITERS_SHOWN_MAX * NAME_BYTES_MAX);
 /// Transactions in one answer: each may name [`PARTS_MAX`](crate::limits::PARTS_MAX) participants.
 const TXN_BYTES_MAX: usize = crate::limits::PARTS_MAX * (NAME_BYTES_MAX + 8);
 
@@ -33,6 +37,23 @@ impl Machine {
             Query::Request { request } => Answer::Request(self.sessions.reply(*request).cloned()),
             Query::Audit => Answer::Audit(self.audit.entries()),
             Query::Census => Answer::Census(self.census()),
+            Query::Lease { lease } => Answer::Lease(self.services.leases.view(*lease)),
+            Query::Leases { after, limit } => {
+                let all = self.services.leases.views_after(after.unwrap_or(LeaseId::ZERO));
+                let (leases, more) = cut(all, *limit, ROWS_MAX);
+                Answer::Leases { leases, more }
+            }
+            Query::Lock { name } => {
+                Answer::Lock { revision: self.revision, lock: self.services.locks.view(name) }
+            }
+            Query::Locks { prefix, after, limit } => {
+                let all = self.services.locks.views(prefix, after.as_ref());
+                let (locks, more) = cut(all, *limit, LOCKS_MAX);
+                Answer::Locks { revision: self.revision, locks, more }
+            }
+            Query::Changes { interest, after } => {
+                self.history.after(interest, *after, self.revision)
+            }
         }
     }
 
@@ -51,6 +72,9 @@ impl Machine {
             replies_forgotten: self.sessions.forgotten(),
             runs_forgotten,
             sessions_retired,
+            leases: self.services.leases.len(),
+            contenders: self.services.locks.len(),
+            history: self.history.len(),
         }
     }
 

@@ -47,7 +47,7 @@ impl Machine {
             return Reply::Rejected(rejection);
         }
         // Guards held and there are no reads, so this cannot be refused.
-        self.keys.multi(multi, &mut self.revision);
+        self.keys.multi(multi, &mut self.revision, &mut self.history);
         self.transactions.commit(txn, parts, self.clock.now);
         Reply::Verdict(Verdict::Committed)
     }
@@ -154,7 +154,7 @@ impl Machine {
     }
 
     pub(super) fn delete(&mut self, key: &Bytes) -> Reply {
-        let existed = self.keys.delete(key);
+        let existed = self.keys.delete(key, &mut self.history);
         if existed {
             self.revision = self.revision.next();
         }

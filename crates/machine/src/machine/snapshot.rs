@@ -1,18 +1,20 @@
 //! The machine at one moment, and back out of bytes.
 
-use super::{AUDIT, KEYS, Machine, PARTICIPANTS, SESSIONS, TRANSACTIONS};
+use super::{AUDIT, HISTORY, KEYS, Machine, PARTICIPANTS, SESSIONS, TRANSACTIONS};
 use crate::{
     RestoreError, StateHash,
     audit::Audit,
     coding::{Decoder, Encoder},
+    history::History,
     keys::Keys,
     participants::Participants,
+    services::Services,
     sessions::Sessions,
     transactions::Transactions,
 };
 
 /// The first byte of an encoded state. It goes up when the meaning of the rest changes.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Everything that a machine holds at one moment.
 ///
@@ -36,6 +38,8 @@ impl Machine {
             participants: self.participants.clone(),
             transactions: self.transactions.rows(),
             audit: self.audit.clone(),
+            services: self.services.rows(),
+            history: self.history.clone(),
         };
         Snapshot { machine }
     }
@@ -58,6 +62,8 @@ impl Machine {
             participants: Participants::restore(PARTICIPANTS, &mut from)?,
             transactions: Transactions::restore(TRANSACTIONS, &mut from)?,
             audit: Audit::restore(AUDIT, &mut from)?,
+            services: Services::restore(&mut from)?,
+            history: History::restore(HISTORY, &mut from)?,
         };
         let (found, written) = (machine.hash(), from.take()?);
         match from.left() {
@@ -85,6 +91,8 @@ impl Snapshot {
         machine.participants.encode(&mut to)?;
         machine.transactions.encode(&mut to)?;
         machine.audit.encode(&mut to)?;
+        machine.services.encode(&mut to)?;
+        machine.history.encode(&mut to)?;
         to.put(&machine.hash())?;
         to.flush()
     }

@@ -257,6 +257,9 @@ impl Naive {
                 self.acks.push((*txn, participant.clone()));
                 done
             }
+            Command::Lease(_) | Command::Lock(_) | Command::Compact { .. } => {
+                panic!("the services have a model of their own")
+            }
         }
     }
 

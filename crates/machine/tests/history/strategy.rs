@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard, Multi,
-    Mutation, Part, ParticipantName, Proposal, Reign, Request, RequestId, Revision, Seq, SessionId,
-    Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard,
+    LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part, ParticipantName, Proposal,
+    Reign, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
 };
 
 /// Few names, so that everything meets everything.
@@ -182,8 +182,37 @@ pub(crate) fn wild_batch() -> impl Strategy<Value = Batch> {
             guard: Some(FenceGuard { reign: Reign(renewals, 0, 0), renewals }),
         }),
     ];
+    let command = prop_oneof![8 => command, 2 => wild_service(wild())];
     let request = (prop::option::of(id), wild(), command)
         .prop_map(|(id, acked, command)| Request { id, acked: Seq::new(acked), command });
     (wild(), prop::collection::vec(request, 0..6))
         .prop_map(|(stamp, requests)| Batch { stamp: Timestamp(stamp), requests })
+}
+
+fn wild_service(
+    wild: impl Strategy<Value = u64> + Clone + 'static,
+) -> impl Strategy<Value = Command> {
+    let lease = || wild.clone().prop_map(LeaseId::new);
+    let text = || prop::sample::select(vec![0, 1, 256, 257, 1_025]).prop_map(|len| "x".repeat(len));
+    let name = || text().prop_map(Name::new);
+    let guard = (wild.clone(), wild.clone())
+        .prop_map(|(round, renewals)| FenceGuard { reign: Reign(round, 0, 0), renewals });
+    prop_oneof![
+        3 => wild.clone().prop_map(|ttl_ms| Command::Lease(LeaseCommand::Grant { ttl_ms })),
+        3 => Just(Command::Lease(LeaseCommand::Grant { ttl_ms: 1_000 })),
+        1 => lease().prop_map(|lease| Command::Lease(LeaseCommand::Revoke { lease })),
+        1 => (lease(), guard)
+            .prop_map(|(lease, guard)| Command::Lease(LeaseCommand::Expire { lease, guard })),
+        1 => (lease(), text(), text()).prop_map(|(lease, actor, reason)| {
+            Command::Lease(LeaseCommand::Break { lease, actor, reason })
+        }),
+        4 => (name(), lease(), any::<bool>())
+            .prop_map(|(name, lease, wait)| Command::Lock(LockCommand::Acquire { name, lease, wait })),
+        1 => (name(), lease())
+            .prop_map(|(name, lease)| Command::Lock(LockCommand::Release { name, lease })),
+        1 => (name(), text(), text()).prop_map(|(name, actor, reason)| {
+            Command::Lock(LockCommand::Break { name, actor, reason })
+        }),
+        1 => wild.prop_map(|upto| Command::Compact { upto: Revision::new(upto) }),
+    ]
 }

@@ -29,8 +29,7 @@ impl Driver {
             Err(refusal) => return self.turn_away(reply, "malformed", &Said::Refused(refusal)),
         };
         let op = Op::of(&ask.call);
-        let owner_of = |session| self.replica.machine().session_owner(session);
-        if let Err(refusal) = door::admit(&from, &ask, owner_of) {
+        if let Err(refusal) = door::admit(&from, &ask, self.replica.machine()) {
             debug!(op = op.as_str(), %refusal, "refused at the door");
             return self.turn_away(reply, op.as_str(), &Said::Refused(refusal));
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use synod_machine::{
-    Command, Query, Request,
+    Answer, Command, Interest, LeaseCommand, Query, Request, Revision,
     door::{Ask, Call, Freshness, NotApplied, Refusal, Said},
     limits::{Misuse, TXNS_MAX},
 };
@@ -15,6 +15,7 @@ use crate::{
     attendants::Attendant,
     calls::Place,
     reads::{Question, Waiting},
+    watchers,
 };
 
 /// When somebody who found the queue full should try again: a few syncs later.
@@ -36,6 +37,13 @@ impl Replica {
                 let attendant = Attendant { participant, in_doubt, finished };
                 self.attend(client, deadline, attendant)
             }
+            Call::Renew { lease } => {
+                if self.reign.is_serving() {
+                    self.leases.heard(lease, self.now);
+                }
+                self.ask_reign(client, deadline, Question::Renew(lease), out)
+            }
+            Call::Watch { interest, after } => self.watch(client, deadline, interest, after),
             Call::Status => {
                 let why = "status is the driver's to tell".to_owned();
                 Some(Response::Said(Said::Refused(Refusal::Misuse(why))))
@@ -49,6 +57,7 @@ impl Replica {
         match self.calls.close(client) {
             Some(Place::Queue(ticket)) => self.queue.leave(client, ticket),
             Some(Place::Attendants) => self.attendants.leave(client),
+            Some(Place::Watchers) => drop(self.watchers.leave(client)),
             Some(Place::Log | Place::Reads) | None => {}
         }
     }
@@ -67,6 +76,7 @@ impl Replica {
                     self.attendants.leave(client);
                     Said::Verdicts(Vec::new())
                 }
+                Place::Watchers => self.unchanged(client),
             };
             out.responses.push((client, Response::Said(said)));
         }
@@ -165,6 +175,52 @@ impl Replica {
         None
     }
 
+    /// Any node may tell what has changed: it tells how far it has come, and since when it has not
+    /// known a quorum to be there.
+    fn watch(
+        &mut self,
+        client: ClientId,
+        deadline: Tick,
+        interest: Interest,
+        after: Revision,
+    ) -> Option<Response> {
+        if let Err(misuse) = (Call::Watch { interest: interest.clone(), after }).check() {
+            return Some(Response::Said(Said::Refused(misuse.into())));
+        }
+        if let Some(news) = watchers::news_of(&interest, after, &self.state.machine) {
+            return Some(Response::Said(self.watched(news)));
+        }
+        self.calls.open(client, deadline, Place::Watchers);
+        self.watchers.wait(client, interest, after);
+        None
+    }
+
+    /// Whoever waits in vain has been told everything: what it waits for has not changed, though the
+    /// history may have forgotten since when.
+    fn unchanged(&mut self, client: ClientId) -> Said {
+        let revision = self.state.machine.revision();
+        let upto = self.watchers.leave(client).map_or(revision, |after| after.max(revision));
+        self.watched(Answer::Changes { changes: Vec::new(), upto })
+    }
+
+    pub(super) fn watched(&mut self, news: Answer) -> Said {
+        self.look_for_quorum();
+        let silent = self.now.since(self.quorum_at).as_millis();
+        Said::Watched { news, silent_ms: u32::try_from(silent).unwrap_or(u32::MAX) }
+    }
+
+    /// Takes note of when a quorum was last known to be there: by leading with one, or from a
+    /// leader, who abdicates without one.
+    pub(super) fn look_for_quorum(&mut self) {
+        if self.peer.has_quorum() {
+            self.quorum_at = self.now;
+        } else if let Some(leader) = self.peer.leader()
+            && let Some(heard) = self.peer.heard(leader, self.now)
+        {
+            self.quorum_at = self.quorum_at.max(heard.at);
+        }
+    }
+
     /// Any node may tell a verdict: it never changes.
     fn attend(
         &mut self,
@@ -190,6 +246,7 @@ fn check(request: &Request) -> Result<(), Refusal> {
     let of_a_leader = match &request.command {
         Command::LeaderStart { .. } => true,
         Command::Fence { guard, .. } => guard.is_some(),
+        Command::Lease(LeaseCommand::Expire { .. }) => true,
         _ => false,
     };
     if of_a_leader {

@@ -3,7 +3,10 @@
 use std::{mem, time::Duration};
 
 use bytes::Bytes;
-use synod_machine::{Command, FenceCause, FenceGuard, Request, Seq, SessionId};
+use synod_machine::{
+    Command, FenceCause, FenceGuard, LeaseCommand, Request, Seq, SessionId,
+    limits::CLOCK_RATES_DIFFER_BY,
+};
 use synod_paxos::{self as paxos, Ballot, Envelope, Message, Role};
 
 use super::Replica;
@@ -41,9 +44,9 @@ impl Replica {
         }
         let hint = Response::NotLeader(self.peer.leader());
         let queued = self.queue.drain().flat_map(|gathered| gathered.callers);
-        let fenced = self.sessions.drain();
+        let ending = self.sessions.drain().into_iter().chain(self.leases.drain());
         let reading = self.reads.drain().into_iter().map(|waiting| waiting.client);
-        for client in queued.chain(fenced).chain(reading).collect::<Vec<_>>() {
+        for client in queued.chain(ending).chain(reading).collect::<Vec<_>>() {
             self.answer(client, hint.clone(), out);
         }
     }
@@ -72,6 +75,9 @@ impl Replica {
         for (session, ttl_ms, _) in self.state.machine.live_sessions() {
             self.sessions.opened(session, Duration::from_millis(ttl_ms), self.now);
         }
+        for lease in self.state.machine.live_leases() {
+            self.leases.opened(lease.lease, wait_for(lease.ttl_ms), self.now);
+        }
         self.ask_barriers(out);
     }
 
@@ -89,6 +95,7 @@ impl Replica {
     pub(super) fn propose_gathered(&mut self, out: &mut Output) {
         while self.gathered() {
             let mut requests = self.fences();
+            requests.extend(self.expiries());
             let batch = self.queue.next_batch(self.batch_bytes_max);
             let first = batch.iter().map(|gathered| gathered.since).min();
             out.passed.extend(first.map(|since| Passed::Queue(self.now.since(since))));
@@ -121,7 +128,7 @@ impl Replica {
         for session in self.sessions.overdue(self.now) {
             match self.state.session(session) {
                 Some(view) => {
-                    self.sessions.fencing(session);
+                    self.sessions.ending(session);
                     let fence = fence(session, ballot, view.renewals);
                     fences.push((own_request(fence), Owner::Fence(session)));
                 }
@@ -129,6 +136,24 @@ impl Replica {
             }
         }
         fences
+    }
+
+    /// The same for leases that were not renewed for too long.
+    fn expiries(&mut self) -> Vec<(Bytes, Owner)> {
+        let Some(ballot) = self.reign.ballot() else { return Vec::new() };
+        let mut expiries = Vec::new();
+        for lease in self.leases.overdue(self.now) {
+            match self.state.lease(lease) {
+                Some(view) => {
+                    self.leases.ending(lease);
+                    let guard = guard(ballot, view.renewals);
+                    let expire = Command::Lease(LeaseCommand::Expire { lease, guard });
+                    expiries.push((own_request(expire), Owner::Expiry(lease)));
+                }
+                None => self.leases.ended(lease),
+            }
+        }
+        expiries
     }
 
     /// Puts a batch into the log. Who waits for it is known before anything can come of it.
@@ -154,6 +179,18 @@ fn own_request(command: Command) -> Bytes {
 }
 
 fn fence(session: SessionId, ballot: Ballot, renewals: u64) -> Command {
-    let guard = FenceGuard { reign: Reign::name_of(ballot), renewals };
-    Command::Fence { session, cause: FenceCause::Expired, guard: Some(guard) }
+    let guard = Some(guard(ballot, renewals));
+    Command::Fence { session, cause: FenceCause::Expired, guard }
+}
+
+fn guard(ballot: Ballot, renewals: u64) -> FenceGuard {
+    FenceGuard { reign: Reign::name_of(ballot), renewals }
+}
+
+/// How long the leader waits for the renewal of a lease, besides the grace. Its owner counts the
+/// time to live on another clock, from before the renewal was sent: this is longer by as much as
+/// the rates of two clocks may differ.
+pub(super) fn wait_for(ttl_ms: u64) -> Duration {
+    let slower = ttl_ms.div_ceil(CLOCK_RATES_DIFFER_BY);
+    Duration::from_millis(ttl_ms.saturating_add(slower))
 }

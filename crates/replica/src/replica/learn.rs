@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use synod_machine::{
-    Applied, Rejection, Reply, SessionId, TxnId, Verdict,
+    Applied, LeaseId, Rejection, Reply, SessionId, TxnId, Verdict,
     door::{NotApplied, Said},
 };
 use synod_paxos::Chosen;
 
-use super::{Replica, asks::RETRY_AFTER_MS};
+use super::{Replica, asks::RETRY_AFTER_MS, lead::wait_for};
 use crate::{
     ClientId, Output, Response,
     attendants::Touched,
@@ -21,9 +21,13 @@ impl Replica {
         let Chosen { slot, decree } = chosen;
         let happened = self.state.apply(slot, &decree);
         self.snapshots.grew(decree.bytes());
-        self.hear_sessions(&happened.touched, &happened.applied);
+        self.hear(&happened.touched, &happened.applied);
         for (client, news) in self.attendants.told(&happened.touched, &self.state.machine) {
             self.tell_news(client, news, out);
+        }
+        for (client, news) in self.watchers.told(happened.since, &self.state.machine) {
+            let said = self.watched(news);
+            self.answer(client, Response::Said(said), out);
         }
         out.checkpoints.extend(happened.checkpoint);
         out.passed.extend(self.stages.chosen(slot, self.now));
@@ -52,8 +56,9 @@ impl Replica {
                 }
             }
             Owner::Start => {}
-            Owner::Fence(_) if reply.is_none() => {}
+            Owner::Fence(_) | Owner::Expiry(_) if reply.is_none() => {}
             Owner::Fence(session) => self.fence_was_applied(session, out),
+            Owner::Expiry(lease) => self.expiry_was_applied(lease, out),
         }
     }
 
@@ -74,19 +79,38 @@ impl Replica {
         }
     }
 
-    /// A request that was applied is a sign of its session's life.
-    fn hear_sessions(&mut self, touched: &Touched, applied: &[Applied]) {
+    pub(super) fn expiry_was_applied(&mut self, lease: LeaseId, out: &mut Output) {
+        let lives = self.state.lease(lease).is_some();
+        for client in self.leases.fate(lease, lives, self.now) {
+            self.answer(client, renewed(lives, true), out);
+        }
+    }
+
+    /// A request that was applied is a sign of life of its session, and of the lease that it uses.
+    fn hear(&mut self, touched: &Touched, applied: &[Applied]) {
         if !self.reign.is_serving() {
             return;
         }
         for session in touched.owners() {
             self.sessions.heard(session, self.now);
         }
-        for applied in applied {
-            if let Reply::Session(session) = applied.reply
-                && let Some(view) = self.state.session(session)
-            {
-                self.sessions.opened(session, Duration::from_millis(view.ttl_ms), self.now);
+        for lease in touched.leases(applied) {
+            self.leases.heard(lease, self.now);
+        }
+        for applied in applied.iter().filter(|applied| !applied.repeated) {
+            match applied.reply {
+                Reply::Session(session) => {
+                    if let Some(view) = self.state.session(session) {
+                        let ttl = Duration::from_millis(view.ttl_ms);
+                        self.sessions.opened(session, ttl, self.now);
+                    }
+                }
+                Reply::Lease(lease) => {
+                    if let Some(view) = self.state.lease(lease) {
+                        self.leases.opened(lease, wait_for(view.ttl_ms), self.now);
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -100,6 +124,7 @@ impl Replica {
                     self.answer(client, Response::Said(Said::Answer(answer)), out);
                 }
                 Question::KeepAlive(session) => self.keep_alive(client, session, out),
+                Question::Renew(lease) => self.renew(client, lease, out),
                 Question::Opened(session) => {
                     let opened = self.state.machine.knows_of(session);
                     self.answer(client, unheard(opened), out);
@@ -110,11 +135,29 @@ impl Replica {
 
     fn keep_alive(&mut self, client: ClientId, session: SessionId, out: &mut Output) {
         let lives = self.state.session(session).is_some();
-        if lives && self.sessions.waits_for_fence(session, client) {
+        if lives && self.sessions.waits_for_end(session, client) {
             return;
         }
         self.answer(client, kept(lives), out);
     }
+
+    fn renew(&mut self, client: ClientId, lease: LeaseId, out: &mut Output) {
+        let lives = self.state.lease(lease).is_some();
+        if lives && self.leases.waits_for_end(lease, client) {
+            return;
+        }
+        let known = self.state.machine.knows_of_lease(lease);
+        self.answer(client, renewed(lives, known), out);
+    }
+}
+
+/// What is said of a lease.
+fn renewed(lives: bool, known: bool) -> Response {
+    Response::Said(match (lives, known) {
+        (true, _) => Said::Kept,
+        (false, true) => Said::Reply(Reply::Rejected(Rejection::LeaseEnded)),
+        (false, false) => Said::Reply(Reply::Rejected(Rejection::UnknownLease)),
+    })
 }
 
 /// What a request hears that came before the opening of its session.

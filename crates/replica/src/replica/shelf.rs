@@ -6,7 +6,7 @@ use synod_machine::Machine;
 use synod_paxos::{self as paxos, Behind, NodeId, Slot};
 
 use super::Replica;
-use crate::{Carried, Output, ShelfJob, ShelfNews, proposed::Owner};
+use crate::{Carried, Output, Response, ShelfJob, ShelfNews, proposed::Owner};
 
 /// How long an answer to a question for a chunk may take before it is asked again.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -129,11 +129,16 @@ impl Replica {
         for owner in self.proposed.take_upto(slot) {
             match owner {
                 Owner::Fence(session) => self.fence_was_applied(session, out),
+                Owner::Expiry(lease) => self.expiry_was_applied(lease, out),
                 Owner::Callers { .. } | Owner::Start => self.tell_owner(owner, None, out),
             }
         }
         for (client, news) in self.attendants.told_by_snapshot(&self.state.machine) {
             self.tell_news(client, news, out);
+        }
+        for (client, news) in self.watchers.told_by_snapshot(&self.state.machine) {
+            let said = self.watched(news);
+            self.answer(client, Response::Said(said), out);
         }
         self.consult(paxos::Input::Installed(slot), out);
     }

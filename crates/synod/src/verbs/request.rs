@@ -65,6 +65,16 @@ fn words(reply: &Reply) -> String {
         Reply::SettledNever => "settled as never applied".to_owned(),
         Reply::Verdict(verdict) => format!("the transaction is {}", super::txn::word(*verdict)),
         Reply::Rejected(why) => format!("rejected: {why}; {nothing}"),
+        Reply::Lease(lease) => format!("lease {lease} was granted"),
+        Reply::Lock(LockReply::Held { token }) => format!("held with token {token}"),
+        Reply::Lock(LockReply::Queued { at, holder }) => {
+            format!("queued at revision {at} behind {}", holder.owner)
+        }
+        Reply::Lock(LockReply::Taken { by }) => format!("{} holds it; {nothing}", by.owner),
+        Reply::Lock(LockReply::Released { revision, .. }) => {
+            format!("released at revision {revision}")
+        }
+        Reply::Lock(LockReply::Absent) => "there was nothing to release".to_owned(),
     }
 }
 

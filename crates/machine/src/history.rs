@@ -1,0 +1,151 @@
+use std::ops::Bound::{Excluded, Unbounded};
+
+use crate::limits::REPLY_BYTES_MAX;
+use crate::table::{Digesting, Table};
+use crate::{
+    Answer, Change, Interest, RestoreError, Revision,
+    coding::{Decoder, Encoder},
+};
+
+/// Revisions whose changes are known at most.
+pub(crate) const REVISIONS_MAX: u64 = 100_000;
+/// And bytes of them, as a node holds them in memory.
+pub(crate) const BYTES_MAX: u64 = 32 << 20;
+/// Revisions that one answer looks at, so that none takes long, however rare what it looks for.
+const LOOKED_AT_MAX: usize = 4_096;
+/// Bytes of a change besides its names and values: itself, its row and three allocations.
+const CHANGE_BYTES: u64 = 240;
+
+/// What changed at the latest revisions, so that whoever was away for a while can go on where it
+/// was, on any node. Every node forgets alike: the window is part of the state.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    rows: Table<Revision, Vec<Change>>,
+    /// Of the request that is being applied. Empty between requests.
+    open: Vec<Change>,
+    /// Everything up to here is forgotten.
+    forgotten: Revision,
+    /// Follows from `rows`.
+    bytes: u64,
+}
+
+impl History {
+    pub(crate) fn new(seed: u64) -> History {
+        History { rows: Table::new(seed), open: Vec::new(), forgotten: Revision::ZERO, bytes: 0 }
+    }
+
+    /// A request changes something.
+    pub(crate) fn note(&mut self, change: Change) {
+        self.bytes = self.bytes.saturating_add(change.bytes());
+        self.open.push(change);
+    }
+
+    /// What the request changed, it changed at this revision.
+    pub(crate) fn close(&mut self, at: Revision) {
+        if !self.open.is_empty() {
+            self.rows.insert(at, std::mem::take(&mut self.open));
+        }
+    }
+
+    /// Lets go of the oldest while there is too much.
+    pub(crate) fn sweep(&mut self) {
+        while (self.rows.len() > REVISIONS_MAX || self.bytes > BYTES_MAX) && self.forget_first() {}
+    }
+
+    /// Forgets everything up to `upto`.
+    pub(crate) fn compact(&mut self, upto: Revision) {
+        while self.rows.iter().next().is_some_and(|(at, _)| *at <= upto) && self.forget_first() {}
+        self.forgotten = self.forgotten.max(upto);
+    }
+
+    /// What changed after a revision, as far as one answer goes. `now` is the state's revision.
+    pub(crate) fn after(&self, interest: &Interest, after: Revision, now: Revision) -> Answer {
+        if after < self.forgotten {
+            return Answer::Gap { forgotten: self.forgotten };
+        }
+        let (mut changes, mut bytes) = (Vec::new(), 0u64);
+        let mut rows = self.rows.range((Excluded(after), Unbounded)).enumerate();
+        let mut upto = after;
+        let all = loop {
+            let Some((looked_at, (at, row))) = rows.next() else { break true };
+            let concerned = row.iter().filter(|change| interest.is_of(change));
+            let of_row = concerned.clone().map(Change::bytes).fold(0, u64::saturating_add);
+            let full = bytes.saturating_add(of_row) > REPLY_BYTES_MAX as u64;
+            if (full && !changes.is_empty()) || looked_at >= LOOKED_AT_MAX {
+                break false;
+            }
+            upto = *at;
+            if of_row > 0 {
+                bytes = bytes.saturating_add(of_row);
+                changes.push((*at, concerned.cloned().collect()));
+            }
+        };
+        // Nothing lies between the last row and the state's revision.
+        let upto = if all { upto.max(now) } else { upto };
+        Answer::Changes { changes, upto }
+    }
+
+    /// The changes after a revision, all of them.
+    pub(crate) fn since(&self, after: Revision) -> impl Iterator<Item = &Change> {
+        self.rows.range((Excluded(after), Unbounded)).flat_map(|(_, changes)| changes)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.rows.len()
+    }
+
+    pub(crate) fn digest(&self, how: Digesting) -> (Revision, u64) {
+        (self.forgotten, self.rows.digest(how))
+    }
+
+    pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
+        to.put(&self.forgotten)?;
+        self.rows.encode(to)
+    }
+
+    pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<History, RestoreError> {
+        let forgotten = from.take()?;
+        let rows: Table<Revision, Vec<Change>> = Table::restore(seed, from)?;
+        let changes = rows.iter().flat_map(|(_, changes)| changes);
+        let bytes = changes.map(Change::bytes).fold(0, u64::saturating_add);
+        Ok(History { rows, open: Vec::new(), forgotten, bytes })
+    }
+
+    fn forget_first(&mut self) -> bool {
+        let Some(first) = self.rows.iter().next().map(|(at, _)| *at) else { return false };
+        let gone = self.rows.remove(&first).unwrap_or_default();
+        let bytes = gone.iter().map(Change::bytes).fold(0, u64::saturating_add);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.forgotten = first;
+        true
+    }
+}
+
+impl Interest {
+    /// Whether it is about this.
+    pub fn is_of(&self, change: &Change) -> bool {
+        match (self, change) {
+            (Interest::Keys { prefix }, Change::Put { key, .. } | Change::Deleted { key }) => {
+                key.starts_with(prefix)
+            }
+            (Interest::Lock { name }, Change::Lock { name: changed, .. }) => name == changed,
+            (Interest::Keys { .. }, Change::Lock { .. })
+            | (Interest::Lock { .. }, Change::Put { .. } | Change::Deleted { .. }) => false,
+        }
+    }
+}
+
+impl Change {
+    /// Bytes that it takes in memory, about.
+    fn bytes(&self) -> u64 {
+        let held = match self {
+            Change::Put { key, entry } => key.len().saturating_add(entry.value.len()),
+            Change::Deleted { key } => key.len(),
+            Change::Lock { name, holder } => {
+                let owner = holder.as_ref().map_or(0, |holder| holder.owner.len());
+                name.as_str().len().saturating_add(owner)
+            }
+        };
+        CHANGE_BYTES.saturating_add(held as u64)
+    }
+}

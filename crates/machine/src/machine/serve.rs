@@ -1,0 +1,102 @@
+//! Commands of the services: who may, at which revision, and what goes on record.
+
+use super::Machine;
+use crate::{Act, LeaseCommand, LeaseId, LockCommand, Rejection, Reply, SessionId};
+
+impl Machine {
+    pub(super) fn lease(&mut self, own: SessionId, command: LeaseCommand) -> Reply {
+        match command {
+            LeaseCommand::Grant { ttl_ms } => {
+                let Some(owner) = self.sessions.owner(own).map(str::to_owned) else {
+                    return Reply::Rejected(Rejection::UnknownSession);
+                };
+                match self.services.leases.grant(owner, ttl_ms, self.clock.now) {
+                    Ok(lease) => Reply::Lease(lease),
+                    Err(rejection) => Reply::Rejected(rejection),
+                }
+            }
+            LeaseCommand::Revoke { lease } => match self.uses(own, lease) {
+                Ok(_) => self.end_lease(lease),
+                Err(Rejection::LeaseEnded) => self.done(),
+                Err(rejection) => Reply::Rejected(rejection),
+            },
+            LeaseCommand::Expire { lease, guard } => {
+                let Some(renewals) = self.services.leases.signs_of_life(lease) else {
+                    return self.lease_is_over(lease);
+                };
+                if guard.reign != self.reign || guard.renewals != renewals {
+                    return Reply::Rejected(Rejection::ExpiryOverruled);
+                }
+                self.end_lease(lease)
+            }
+            LeaseCommand::Break { lease, actor, reason } => {
+                let Some(owner) = self.services.leases.owner(lease).map(str::to_owned) else {
+                    return self.lease_is_over(lease);
+                };
+                // On record before its effect.
+                self.audit.note(self.clock.now, Act::LeaseBroken { lease, owner, actor, reason });
+                self.end_lease(lease)
+            }
+        }
+    }
+
+    pub(super) fn lock(&mut self, own: SessionId, command: LockCommand) -> Reply {
+        match command {
+            LockCommand::Acquire { name, lease, wait } => {
+                let owner = match self.uses(own, lease) {
+                    Ok(owner) => owner,
+                    Err(rejection) => return Reply::Rejected(rejection),
+                };
+                let moment = (&mut self.revision, self.clock.now);
+                let contender = (lease, owner);
+                let locks = &mut self.services.locks;
+                match locks.acquire(name, contender, wait, moment, &mut self.history) {
+                    Ok(reply) => Reply::Lock(reply),
+                    Err(rejection) => Reply::Rejected(rejection),
+                }
+            }
+            LockCommand::Release { name, lease } => match self.uses(own, lease) {
+                Ok(_) => {
+                    let moment = (&mut self.revision, self.clock.now);
+                    let locks = &mut self.services.locks;
+                    Reply::Lock(locks.release(name, lease, moment, &mut self.history))
+                }
+                Err(rejection) => Reply::Rejected(rejection),
+            },
+            LockCommand::Break { name, actor, reason } => {
+                let Some(holder) = self.services.locks.holder(&name) else {
+                    return Reply::Lock(crate::LockReply::Absent);
+                };
+                let (lease, broken) = (holder.lease, name.clone());
+                let act = Act::LockBroken { name: broken, holder, actor, reason };
+                self.audit.note(self.clock.now, act);
+                let moment = (&mut self.revision, self.clock.now);
+                let locks = &mut self.services.locks;
+                Reply::Lock(locks.release(name, lease, moment, &mut self.history))
+            }
+        }
+    }
+
+    /// The client of this session uses a lease, which only its owner may; who that is.
+    fn uses(&mut self, own: SessionId, lease: LeaseId) -> Result<String, Rejection> {
+        let client = self.sessions.owner(own).ok_or(Rejection::UnknownSession)?;
+        self.services.leases.used_by(lease, client)?;
+        Ok(client.to_owned())
+    }
+
+    /// Ends a lease and, at one revision, everything that hangs on it.
+    fn end_lease(&mut self, lease: LeaseId) -> Reply {
+        if self.services.leases.end(lease) {
+            let moment = (&mut self.revision, self.clock.now);
+            self.services.lease_ended(lease, moment, &mut self.history);
+        }
+        self.done()
+    }
+
+    fn lease_is_over(&self, lease: LeaseId) -> Reply {
+        match self.services.leases.absent(lease) {
+            Rejection::LeaseEnded => self.done(),
+            rejection => Reply::Rejected(rejection),
+        }
+    }
+}
