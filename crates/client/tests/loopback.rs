@@ -128,10 +128,14 @@ async fn answer(machine: watch::Sender<Machine>, asked: Asked) {
 
 fn read(machine: &Machine, call: &Call) -> Said {
     match call {
-        Call::Submit(_) | Call::KeepAlive { .. } => Said::Kept,
+        Call::Submit(_) | Call::KeepAlive { .. } | Call::Renew { .. } => Said::Kept,
         Call::Read { query, .. } => Said::Answer(machine.query(query)),
         Call::Attend { participant, in_doubt, finished } => {
             Said::Verdicts(machine.news_for(participant, in_doubt, finished))
+        }
+        Call::Watch { interest, after } => {
+            let query = machine::Query::Changes { interest: interest.clone(), after: *after };
+            Said::Watched { news: machine.query(&query), silent_ms: 0 }
         }
         Call::Status => Said::Status(Box::new(status())),
     }

@@ -117,6 +117,10 @@ impl Play {
             Call::Attend { participant, in_doubt, finished } => {
                 Said::Verdicts(self.machine.news_for(&participant, &in_doubt, &finished))
             }
+            Call::Watch { interest, after } => {
+                let news = self.machine.query(&Query::Changes { interest, after });
+                Said::Watched { news, silent_ms: 0 }
+            }
             _ if !leads => Said::NotLeader { leader: self.leader.map(str::to_owned) },
             Call::Submit(request) => Said::Reply(self.apply(request)),
             Call::Read { query, .. } => Said::Answer(self.machine.query(&query)),
@@ -127,6 +131,10 @@ impl Play {
                     Said::Reply(Reply::Rejected(Rejection::SessionEnded))
                 }
             }
+            Call::Renew { lease } => match self.machine.lease_owner(lease) {
+                Some(_) => Said::Kept,
+                None => Said::Reply(Reply::Rejected(Rejection::LeaseEnded)),
+            },
             Call::Status => unreachable!("answered above"),
         }
     }

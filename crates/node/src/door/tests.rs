@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use synod_machine::{
-    BranchIncarnation, FenceGuard, Multi, Reign, Request, RequestId, Revision, Seq, SessionId,
-    TxnId, door::Freshness,
+    Batch, BranchIncarnation, FenceGuard, LeaseId, Multi, Reign, Request, RequestId, Revision, Seq,
+    SessionId, Timestamp, TxnId, door::Freshness,
 };
 use synod_net::Name;
 
@@ -30,15 +30,29 @@ fn may(call: Call) -> String {
 
 /// At a node that knows of no session.
 fn judge(who: &Identity, ask: &Ask) -> Result<(), Refusal> {
-    admit(who, ask, |_| None)
+    admit(who, ask, &Machine::new())
+}
+
+/// A machine in which the writer has opened session 1 and was granted lease 1.
+fn with_a_session_and_a_lease() -> Machine {
+    let mut machine = Machine::new();
+    let open = Command::OpenSession { owner: "writer/77".to_owned(), ttl_ms: 5_000 };
+    let grant = Command::Lease(LeaseCommand::Grant { ttl_ms: 5_000 });
+    let id = RequestId { session: SessionId::new(1), seq: Seq::new(1) };
+    let requests = vec![
+        Request { id: None, acked: Seq::ZERO, command: open },
+        Request { id: Some(id), acked: Seq::ZERO, command: grant },
+    ];
+    machine.apply(Batch { stamp: Timestamp(1), requests });
+    machine
 }
 
 /// Security §2: what every handler receives is the name of the certificate. In the session of
 /// another client nobody speaks, whatever its role.
 #[test]
 fn a_session_is_spoken_in_by_who_opened_it_and_by_nobody_else() {
-    let owner_of = |session: SessionId| (session.get() == 1).then_some("writer/77");
-    let speaks = |who: &Identity, call: Call| admit(who, &Ask { within_ms: 1, call }, owner_of);
+    let machine = with_a_session_and_a_lease();
+    let speaks = |who: &Identity, call: Call| admit(who, &Ask { within_ms: 1, call }, &machine);
     let [_, writer, ops, east] = everybody();
     let put = || submit(Command::Delete { key: key() });
     let keep_alive = || Call::KeepAlive { session: SessionId::new(1) };
@@ -51,6 +65,51 @@ fn a_session_is_spoken_in_by_who_opened_it_and_by_nobody_else() {
     assert_eq!(speaks(&client("write", Role::Write), put()), foreign);
     // A session that this node has not heard of is for the log to judge.
     assert!(speaks(&ops, Call::KeepAlive { session: SessionId::new(2) }).is_ok());
+}
+
+/// Whoever could renew another's lease could keep for ever what hangs on it.
+#[test]
+fn a_lease_is_renewed_by_whom_it_was_granted_to_and_by_nobody_else() {
+    let machine = with_a_session_and_a_lease();
+    let renew = |who: &Identity, lease: u64| {
+        let call = Call::Renew { lease: LeaseId::new(lease) };
+        admit(who, &Ask { within_ms: 1, call }, &machine)
+    };
+    let [reader, writer, ops, east] = everybody();
+    assert!(renew(&writer, 1).is_ok());
+    let foreign = Err(Refusal::ForeignLease { lease: LeaseId::new(1) });
+    assert_eq!(renew(&ops, 1), foreign);
+    assert_eq!(renew(&client("write", Role::Write), 1), foreign);
+    assert!(matches!(renew(&reader, 1), Err(Refusal::Role { .. })));
+    assert!(matches!(renew(&east, 1), Err(Refusal::Role { .. })));
+    // One that this node has not heard of is for the log to judge.
+    assert!(renew(&ops, 2).is_ok());
+}
+
+/// Leases and locks are taken by writers and taken away by admins under their own names; a leader
+/// alone says that a lease is over.
+#[test]
+fn leases_and_locks_are_for_writers_and_force_is_for_admins() {
+    let lease = |command| may(submit(Command::Lease(command)));
+    let lock = |command| may(submit(Command::Lock(command)));
+    let (one, name) = (LeaseId::new(1), || synod_machine::Name::new("l"));
+    let guard = FenceGuard { reign: Reign(1, 0, 0), renewals: 0 };
+    let (actor, reason) = (|who: &str| who.to_owned(), String::new);
+    assert_eq!(lease(LeaseCommand::Grant { ttl_ms: 5_000 }), "wa");
+    assert_eq!(lease(LeaseCommand::Revoke { lease: one }), "wa");
+    assert_eq!(lease(LeaseCommand::Expire { lease: one, guard }), "");
+    let broken = |who| LeaseCommand::Break { lease: one, actor: actor(who), reason: reason() };
+    assert_eq!(lease(broken("ops")), "a");
+    assert_eq!(lease(broken("writer")), "");
+    assert_eq!(lock(LockCommand::Acquire { name: name(), lease: one, wait: true }), "wa");
+    assert_eq!(lock(LockCommand::Release { name: name(), lease: one }), "wa");
+    let broken = |who| LockCommand::Break { name: name(), actor: actor(who), reason: reason() };
+    assert_eq!(lock(broken("ops")), "a");
+    assert_eq!(lock(broken("writer")), "");
+    assert_eq!(may(submit(Command::Compact { upto: Revision::new(1) })), "a");
+    let interest = synod_machine::Interest::Lock { name: name() };
+    assert_eq!(may(Call::Watch { interest, after: Revision::ZERO }), "rwa");
+    assert_eq!(may(read(Query::Lock { name: name() })), "rwa");
 }
 
 /// Whoever opens a session says truly who it is; what it adds is for people to read.

@@ -20,7 +20,7 @@ pub(super) const BUGS: &[Bug] = &[
         source: "databend#7325: each node asks its own clock what has expired",
         edits: &[edit(
             "replica/src/replica/lead.rs",
-            "self.sessions.fencing(session);\n                    \
+            "self.sessions.ending(session);\n                    \
              let fence = fence(session, ballot, view.renewals);\n                    \
              fences.push((own_request(fence), Owner::Fence(session)));",
             "let command = fence(session, ballot, view.renewals);\n\

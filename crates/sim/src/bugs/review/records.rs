@@ -21,7 +21,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             "self.participants.lost_vote(&parts).cloned()" => "None::<ParticipantName>",
         "guards hold at the commit": "self.keys.failing(&multi.guards).is_some()" => "false",
         "a commit writes what rode with it":
-            "self.keys.multi(multi, &mut self.revision);" => "drop(multi);",
+            "self.keys.multi(multi, &mut self.revision, &mut self.history);" => "drop(multi);",
         "a commit is recorded": "self.transactions.commit(txn, parts, self.clock.now);" =>
             "drop(parts);",
         "an abort is recorded": "self.transactions.abort(txn, cause, self.clock.now);" =>
