@@ -18,10 +18,10 @@ pub(crate) const LEASES_OF_OWNER_MAX: u64 = 16_384;
 /// What can be done with leases (Gray and Cheriton, *Leases: An Efficient Fault-Tolerant Mechanism
 /// for Distributed File Cache Consistency*, 1989).
 ///
-/// A lease is a promise of the log: what hangs on it stands until it ends, and it does not end while
-/// its owner renews it in time. Renewals go to the leader and are not in the log
-/// ([`Call::Renew`](crate::door::Call::Renew)); its end always is. It outlives the session in which
-/// it was granted.
+/// A lease is a promise of the log: what hangs on it stands until it ends, and it does not end
+/// while its owner renews it in time. Renewals go to the leader and are not in the log
+/// ([`Call::Renew`](crate::door::Call::Renew)); its end always is. It outlives the session in
+/// which it was granted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LeaseCommand {
     /// A new lease for the client whose session asks: [`Reply::Lease`](crate::Reply::Lease).

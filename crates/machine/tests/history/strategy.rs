@@ -206,8 +206,9 @@ fn wild_service(
         1 => (lease(), text(), text()).prop_map(|(lease, actor, reason)| {
             Command::Lease(LeaseCommand::Break { lease, actor, reason })
         }),
-        4 => (name(), lease(), any::<bool>())
-            .prop_map(|(name, lease, wait)| Command::Lock(LockCommand::Acquire { name, lease, wait })),
+        4 => (name(), lease(), any::<bool>()).prop_map(|(name, lease, wait)| {
+            Command::Lock(LockCommand::Acquire { name, lease, wait })
+        }),
         1 => (name(), lease())
             .prop_map(|(name, lease)| Command::Lock(LockCommand::Release { name, lease })),
         1 => (name(), text(), text()).prop_map(|(name, actor, reason)| {

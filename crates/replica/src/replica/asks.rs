@@ -195,8 +195,8 @@ impl Replica {
         None
     }
 
-    /// Whoever waits in vain has been told everything: what it waits for has not changed, though the
-    /// history may have forgotten since when.
+    /// Whoever waits in vain has been told everything: what it waits for has not changed, though
+    /// the history may have forgotten since when.
     fn unchanged(&mut self, client: ClientId) -> Said {
         let revision = self.state.machine.revision();
         let upto = self.watchers.leave(client).map_or(revision, |after| after.max(revision));
