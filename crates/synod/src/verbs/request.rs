@@ -3,7 +3,7 @@
 use serde::Serialize;
 use synod_client::{
     Error, Refused, Settled,
-    machine::{Rejection, Reply, RequestId, Seq, SessionId},
+    machine::{LockReply, Rejection, Reply, RequestId, Seq, SessionId},
 };
 
 use super::ask::{ask, failure};
