@@ -14,6 +14,11 @@ use naive::Naive;
 /// Who asks: three sessions, the first two of one client.
 const OWNERS: [&str; 3] = ["app/1", "app/2", "ops/1"];
 
+/// The place of what is counted from 1.
+fn place(number: u64) -> usize {
+    usize::try_from(number).expect("few are counted here") - 1
+}
+
 fn names() -> [Name; 2] {
     ["a", "b"].map(Name::new)
 }
@@ -49,7 +54,7 @@ fn command() -> impl Strategy<Value = Command> {
             name, actor: "ops".to_owned(), reason: "stuck".to_owned(),
         }),
     ];
-    let keys = prop::sample::select(vec!["k", "kk", "l"]).prop_map(Bytes::from_static_str);
+    let keys = prop::sample::select(vec!["k", "kk", "l"]).prop_map(Bytes::from);
     let keys = (keys, any::<bool>()).prop_map(|(key, put)| match put {
         true => Command::Put { key, value: Bytes::from_static(b"v") },
         false => Command::Delete { key },
@@ -61,16 +66,6 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0u64..3).prop_map(|round| Command::LeaderStart { reign: Reign(round, 0, 0) }),
         1 => (0u64..40).prop_map(|upto| Command::Compact { upto: Revision::new(upto) }),
     ]
-}
-
-trait FromStr {
-    fn from_static_str(text: &'static str) -> Bytes;
-}
-
-impl FromStr for Bytes {
-    fn from_static_str(text: &'static str) -> Bytes {
-        Bytes::from_static(text.as_bytes())
-    }
 }
 
 fn history() -> impl Strategy<Value = Vec<Vec<Asked>>> {
@@ -100,7 +95,7 @@ impl World {
     fn batch(&mut self, asked: &[Asked]) -> Batch {
         self.stamp += 1;
         let requests = asked.iter().map(|(session, command)| {
-            let seq = &mut self.seqs[usize::try_from(session - 1).unwrap()];
+            let seq = &mut self.seqs[place(*session)];
             *seq += 1;
             let id = RequestId { session: SessionId::new(*session), seq: Seq::new(*seq) };
             let expiry = matches!(command, Command::Lease(LeaseCommand::Expire { .. }));

@@ -4,7 +4,7 @@ use synod_machine::{
     LockReply, Machine, Name, Query, Reign, Rejection, Reply, Revision, Timestamp, owner_name,
 };
 
-use crate::{OWNERS, names};
+use crate::{OWNERS, names, place};
 
 /// Everything that ever happened, in order. Who holds what is found by reading it all.
 #[derive(Default)]
@@ -201,7 +201,7 @@ impl Naive {
     }
 
     fn end(&mut self, lease: LeaseId, now: Timestamp) -> Reply {
-        self.leases[usize::try_from(lease.get()).unwrap() - 1].1 = true;
+        self.leases[place(lease.get())].1 = true;
         let gone: Vec<_> = self.queue.iter().filter(|one| one.lease == lease).cloned().collect();
         self.queue.retain(|one| one.lease != lease);
         if !gone.is_empty() {
@@ -239,8 +239,8 @@ impl Naive {
     }
 
     fn standing(&self, lease: LeaseId) -> Result<u64, Rejection> {
-        let place = usize::try_from(lease.get()).unwrap().checked_sub(1);
-        match place.and_then(|place| self.leases.get(place)) {
+        let granted = (lease != LeaseId::ZERO).then(|| self.leases.get(place(lease.get())));
+        match granted.flatten() {
             None => Err(Rejection::UnknownLease),
             Some((_, true)) => Err(Rejection::LeaseEnded),
             Some((by, false)) => Ok(*by),
@@ -293,5 +293,5 @@ impl Contender {
 }
 
 fn owner(session: u64) -> &'static str {
-    OWNERS[usize::try_from(session - 1).unwrap()]
+    OWNERS[place(session)]
 }
