@@ -4,7 +4,10 @@
 mod bounds;
 mod campaigns;
 mod hollow;
+mod starts;
 mod strangers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +20,11 @@ use synod_paxos::{
     Output, Peer, Role, Slot, Tick,
 };
 
-use self::{bounds::Bounds, campaigns::Campaign};
+use self::{
+    bounds::Bounds,
+    campaigns::Campaign,
+    starts::{RECOVER, Starts},
+};
 use super::hash;
 use crate::{
     ghost::Ghost,
@@ -115,7 +122,7 @@ impl WhatIf {
     /// A node starts from its disk, with a state that has come to `applied`.
     pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
         hollow::votes_for_nothing_it_lost(config, durable)?;
-        bounds::recovers(config, durable, applied)
+        Starts { config, durable, applied, start: RECOVER }.hold()
     }
 
     /// A node has taken a step. Where its reign has a slot open, a higher ballot may have chosen
@@ -130,12 +137,12 @@ impl WhatIf {
     ) -> Checked {
         self.all_steps += 1;
         if self.all_steps.is_multiple_of(LOOK_EVERY_BOUNDS) {
-            Bounds { peer: &at_rest(peer, now, node), node, now }.hold(ghost)?;
+            Bounds::of(&at_rest(peer, now, node), node, now).hold(ghost)?;
         }
         if let Role::Campaigning { ballot } = peer.role()
             && self.campaigns.insert(node, ballot) != Some(ballot)
         {
-            let campaign = Campaign::of(Bounds { peer, node, now }, ballot, ghost);
+            let campaign = Campaign::of(Bounds::of(peer, node, now), ballot, ghost);
             campaign.map_or(Ok(()), |campaign| campaign.goes_by_what_it_is_told())?;
         }
         let Role::Leading { ballot, .. } = peer.role() else { return Ok(()) };

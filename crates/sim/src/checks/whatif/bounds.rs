@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use synod_paxos::{
-    Ballot, Config, Decree, Durable, Envelope, Epoch, Fetch, Input, Life, Message, NodeId, Output,
-    Peer, Process, Record, Role, Slot, Standing, Tick, Write,
+    Ballot, Decree, Envelope, Epoch, Fetch, Input, Life, Message, NodeId, Output, Peer, Process,
+    Record, Role, Slot, Standing, Tick, Write,
 };
 
 use crate::{
@@ -29,9 +29,17 @@ pub(super) struct Bounds<'p> {
     pub(super) peer: &'p Peer,
     pub(super) node: NodeId,
     pub(super) now: Tick,
+    /// What comes to a copy of what it is given: that, but in the tests of these checks.
+    pub(super) hears: Hears,
 }
 
-impl Bounds<'_> {
+pub(super) type Hears = fn(Input) -> Vec<Input>;
+
+impl<'p> Bounds<'p> {
+    pub(super) fn of(peer: &'p Peer, node: NodeId, now: Tick) -> Bounds<'p> {
+        Bounds { peer, node, now, hears: |input| vec![input] }
+    }
+
     /// It keeps to all of them.
     pub(super) fn hold(&self, ghost: &Ghost) -> Checked {
         let (peer, node) = (self.peer, self.node);
@@ -58,7 +66,7 @@ impl Bounds<'_> {
     }
 
     /// A snapshot of no more than is known here takes the place of nothing.
-    fn an_old_snapshot_is_nothing(&self) -> Checked {
+    pub(super) fn an_old_snapshot_is_nothing(&self) -> Checked {
         let (copy, out) = self.given([Input::Installed(self.peer.chosen_upto())]);
         demand!(
             hash(&copy) == hash(self.peer) && out.durably.writes().is_empty(),
@@ -72,7 +80,7 @@ impl Bounds<'_> {
 
     /// A `Prepare` and an `Accept` below the promise come late: they are refused, and who is told
     /// so need not wait for what never comes.
-    fn what_is_below_is_refused(&self, other: Life) -> Checked {
+    pub(super) fn what_is_below_is_refused(&self, other: Life) -> Checked {
         let promised = self.peer.promised();
         let Some(round) = promised.round().checked_sub(1) else { return Ok(()) };
         let (ballot, first) = (Ballot::of(round, other), Slot::new(1));
@@ -96,7 +104,7 @@ impl Bounds<'_> {
 
     /// Who asks for more than is known here, as this node may have told it in an earlier life, is
     /// told no more than that.
-    fn nothing_unknown_is_told(&self, other: Life) -> Checked {
+    pub(super) fn nothing_unknown_is_told(&self, other: Life) -> Checked {
         let upto = self.peer.chosen_upto();
         let first = self.peer.trimmed().next();
         let ask = Message::Ask { first, upto: upto.plus(FAR_SLOTS) };
@@ -114,7 +122,7 @@ impl Bounds<'_> {
 
     /// Snapshots may cover more than this node knows to be chosen: its own, received and not yet
     /// installed, too.
-    fn nothing_unknown_is_trimmed(&self, others: impl Iterator<Item = Life>) -> Checked {
+    pub(super) fn nothing_unknown_is_trimmed(&self, others: impl Iterator<Item = Life>) -> Checked {
         let upto = self.peer.chosen_upto();
         let covered = upto.plus(FAR_SLOTS);
         let standing = Standing {
@@ -132,7 +140,7 @@ impl Bounds<'_> {
         let told = [Input::Covered(covered)].into_iter().chain(others.map(beat));
         let (mut copy, mut out) = self.given(told);
         let next_round = self.peer.wake_at().unwrap_or(self.now).max(self.now);
-        copy.step(next_round, Input::Wake, &mut out);
+        self.give(&mut copy, next_round, Input::Wake, &mut out);
         let beyond = |write: &&Write| matches!(write, Write::Trimmed { upto: at } if *at > upto);
         let trims = out.durably.writes().iter().find(beyond);
         demand!(
@@ -146,7 +154,7 @@ impl Bounds<'_> {
 
     /// Where nothing is open, all the room for votes is free: what was voted for and is known to be
     /// chosen takes none.
-    fn there_is_room(&self, other: Life) -> Checked {
+    pub(super) fn there_is_room(&self, other: Life) -> Checked {
         let slot = self.peer.settled().next();
         let ballot = self.peer.promised().raised_by(other);
         let decree = Decree::Value(bytes::Bytes::from_static(&ROOM));
@@ -163,17 +171,17 @@ impl Bounds<'_> {
     }
 
     /// From now on nobody is heard any more, and the own disk works.
-    fn nobody_leads_alone(&self, quorum: usize) -> Checked {
+    pub(super) fn nobody_leads_alone(&self, quorum: usize) -> Checked {
         let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
         let (mut copy, mut now) = (self.peer.clone(), self.now);
         let end = self.now.after(ALONE);
         while now < end {
             let mut out = Output::default();
-            copy.step(now, Input::Wake, &mut out);
+            self.give(&mut copy, now, Input::Wake, &mut out);
             let mut own: Vec<Envelope> = out.durably.synced();
             own.retain(|word| word.to == self.node);
             for word in own {
-                copy.step(now, Input::Deliver(word), &mut Output::default());
+                self.give(&mut copy, now, Input::Deliver(word), &mut Output::default());
             }
             let again = now.after(Duration::from_millis(1));
             now = copy.wake_at().unwrap_or(again).max(again);
@@ -190,52 +198,15 @@ impl Bounds<'_> {
 
     pub(super) fn given(&self, inputs: impl IntoIterator<Item = Input>) -> (Peer, Output) {
         let (mut copy, mut out) = (self.peer.clone(), Output::default());
-        inputs.into_iter().for_each(|input| copy.step(self.now, input, &mut out));
+        inputs.into_iter().for_each(|input| self.give(&mut copy, self.now, input, &mut out));
         (copy, out)
+    }
+
+    pub(super) fn give(&self, copy: &mut Peer, now: Tick, input: Input, out: &mut Output) {
+        (self.hears)(input).into_iter().for_each(|heard| copy.step(now, heard, out));
     }
 
     pub(super) fn word(&self, from: Life, message: Message) -> Input {
         Input::Deliver(Envelope { from, to: self.node, epoch: Epoch::FIRST, message })
     }
-}
-
-/// A node starts from `durable`. Had it died when a snapshot covered all its records and its log
-/// did not know of that, it would keep none of them; and every vote that it keeps implies its
-/// promise, whatever else is on the disk.
-pub(super) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
-    let node = config.life.node;
-    let start = |durable, applied| Peer::recover_at(config.clone(), durable, applied, 0);
-    if let Some((last, _)) = durable.records.last() {
-        let covered = start(durable.clone(), applied.max(*last));
-        let bare = Durable { records: Vec::new(), ..durable.clone() };
-        demand!(
-            hash(&covered) == hash(&start(bare, applied.max(*last))),
-            "I1",
-            "{node} starts with a state of {last} and keeps records that it covers"
-        );
-    }
-    // Its snapshots are lost, and the first one of a peer does not reach the log.
-    if let Some(short) = durable.trimmed.get().checked_sub(1).filter(|short| *short > 0) {
-        let (mut copy, mut out) = (start(durable.clone(), Slot::ZERO), Output::default());
-        copy.step(Tick::ZERO, Input::Installed(Slot::new(short)), &mut out);
-        let moves = |write: &Write| matches!(write, Write::Trimmed { .. });
-        demand!(
-            copy.trimmed() == durable.trimmed && !out.durably.writes().iter().any(moves),
-            "C1",
-            "{node} would begin its log after {} by a snapshot of {short}; it begins after {}",
-            copy.trimmed(),
-            durable.trimmed
-        );
-    }
-    let alone = start(Durable { promised: None, ..durable.clone() }, applied);
-    for (slot, record) in durable.records.iter().filter(|(slot, _)| *slot > applied) {
-        let Record::Accepted { ballot, .. } = record else { continue };
-        demand!(
-            *ballot <= alone.promised(),
-            "B2",
-            "{node} starts with a vote in slot {slot} at {ballot} and a promise of {}",
-            alone.promised()
-        );
-    }
-    Ok(())
 }

@@ -41,7 +41,7 @@ impl<'p> Campaign<'p> {
 
     /// The vote that somebody says the candidate holds is not the candidate's: the speaker errs, or
     /// the slot was learned in the meantime. It is no answer for that slot.
-    fn held_is_ones_own_vote(&self) -> Checked {
+    pub(super) fn held_is_ones_own_vote(&self) -> Checked {
         let report = Report::Held { ballot: Ballot::ZERO };
         for slot in self.own_vote().into_iter().chain([self.last.next()]) {
             let page = Page { reports: vec![(slot, report.clone())], ..self.page() };
@@ -51,12 +51,12 @@ impl<'p> Campaign<'p> {
     }
 
     /// Somebody knows of one slot more that it is chosen, and nobody what with.
-    fn what_is_lost_is_inherited(&self) -> Checked {
+    pub(super) fn what_is_lost_is_inherited(&self) -> Checked {
         self.waits(&self.lost(), &self.page(), "promises of which one lost what nobody else has")
     }
 
     /// The same, and one of the others has a vote there, at a ballot that may not be the highest.
-    fn who_lost_it_says_nothing(&self) -> Checked {
+    pub(super) fn who_lost_it_says_nothing(&self) -> Checked {
         let (ballot, decree) = (Ballot::of(0, self.others[0]), decree());
         let vote = Report::Accepted { ballot, decree };
         let voted = Page { reports: vec![(self.last.next(), vote)], ..self.page() };
@@ -65,14 +65,14 @@ impl<'p> Campaign<'p> {
 
     /// Somebody knows what is chosen, so far ahead that the candidate cannot keep it; then a
     /// snapshot brings the candidate as far.
-    fn what_is_chosen_is_proposed(&self) -> Checked {
+    pub(super) fn what_is_chosen_is_proposed(&self) -> Checked {
         let upto = self.last.plus(FAR_SLOTS);
         let (slot, decree) = (upto.plus(2), decree());
         let chosen = vec![(slot, Report::Chosen { decree: decree.clone() })];
         let far = Page { chosen_upto: upto, reports: chosen, ..self.page() };
         let (mut copy, _) = self.hears(&far, &self.page());
         let mut out = Output::default();
-        copy.step(self.bounds.now, Input::Installed(upto), &mut out);
+        self.bounds.give(&mut copy, self.bounds.now, Input::Installed(upto), &mut out);
         let mut proposed = out.at_once.iter().filter_map(|word| match &word.message {
             Message::Accept { slot: at, decree, .. } if *at == slot => Some(decree),
             _ => None,

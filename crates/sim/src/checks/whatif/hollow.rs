@@ -11,40 +11,49 @@ use crate::violation::{Checked, demand};
 const BEATS_MAX: usize = 64;
 
 /// A node without a state, and the others, who have lost theirs too and are all there.
-struct Hollow {
-    peer: Peer,
+pub(super) struct Hollow {
+    pub(super) peer: Peer,
     node: NodeId,
     others: Vec<Life>,
-    now: Tick,
+    pub(super) now: Tick,
 }
 
 /// A node starts from `durable`. What it knows to be chosen there it has lost; others who voted for
 /// it do not know that it is chosen, and tell a campaign of their votes. The decree is proposed
 /// again, and this node does not vote: what it voted for there before it does not know.
 pub(super) fn votes_for_nothing_it_lost(config: &Config, durable: &Durable) -> Checked {
-    let node = config.life.node;
     let lost = durable.chosen_upto;
-    let peer = Peer::recover_at(config.clone(), durable.clone(), Slot::ZERO, 0);
-    let others: Vec<Life> = config.members.iter().filter(|life| life.node != node).collect();
-    if lost == Slot::ZERO || others.len() < config.members.quorum() {
-        return Ok(());
+    let mut hollow = Hollow::of(config, durable);
+    match lost == Slot::ZERO || hollow.others.len() < config.members.quorum() {
+        true => Ok(()),
+        false => hollow.leads_without_a_vote_upto(lost),
     }
-    let mut hollow = Hollow { peer, node, others, now: Tick::ZERO };
-    let Some(ballot) = hollow.campaigns() else { return Ok(()) };
-    let out = hollow.is_told_of_a_vote(ballot);
-    let votes = |write: &&Write| matches!(write, Write::Accepted { slot, .. } if *slot <= lost);
-    let vote = out.durably.writes().iter().find(votes);
-    demand!(
-        vote.is_none(),
-        "B7",
-        "{node} knew slots up to {lost} to be chosen, and would write {vote:?}"
-    );
-    Ok(())
 }
 
 impl Hollow {
+    pub(super) fn of(config: &Config, durable: &Durable) -> Hollow {
+        let peer = Peer::recover_at(config.clone(), durable.clone(), Slot::ZERO, 0);
+        let node = config.life.node;
+        let others = config.members.iter().filter(|life| life.node != node).collect();
+        Hollow { peer, node, others, now: Tick::ZERO }
+    }
+
+    fn leads_without_a_vote_upto(&mut self, lost: Slot) -> Checked {
+        let Some(ballot) = self.campaigns() else { return Ok(()) };
+        let out = self.is_told_of_a_vote(ballot);
+        let votes = |write: &&Write| matches!(write, Write::Accepted { slot, .. } if *slot <= lost);
+        let vote = out.durably.writes().iter().find(votes);
+        demand!(
+            vote.is_none(),
+            "B7",
+            "{} knew slots up to {lost} to be chosen, and would write {vote:?}",
+            self.node
+        );
+        Ok(())
+    }
+
     /// Time goes by, and everybody answers.
-    fn campaigns(&mut self) -> Option<Ballot> {
+    pub(super) fn campaigns(&mut self) -> Option<Ballot> {
         for _ in 0..BEATS_MAX {
             self.now = self.peer.wake_at().unwrap_or(self.now).max(self.now);
             let out = self.given(Input::Wake);
@@ -63,7 +72,7 @@ impl Hollow {
     }
 
     /// Every other one reports a vote in the first slot, and nothing else.
-    fn is_told_of_a_vote(&mut self, ballot: Ballot) -> Output {
+    pub(super) fn is_told_of_a_vote(&mut self, ballot: Ballot) -> Output {
         let slot = Slot::new(1);
         let mut all = Output::default();
         for from in self.others.clone() {
@@ -78,7 +87,7 @@ impl Hollow {
         all
     }
 
-    fn hears(&mut self, from: Life, message: Message) -> Output {
+    pub(super) fn hears(&mut self, from: Life, message: Message) -> Output {
         self.given(Input::Deliver(Envelope { from, to: self.node, epoch: Epoch::FIRST, message }))
     }
 
@@ -110,18 +119,19 @@ mod tests {
 
     use super::*;
 
-    /// A check that never comes to its question sees nothing.
+    /// It comes to lead; and were it one that has not lost what is chosen, but never knew of it, its
+    /// vote would be seen.
     #[test]
     fn a_hollow_node_comes_to_lead_and_has_the_others_vote() {
         let voters = [1, 2, 3].map(|id| Life::first(NodeId::new(id))).to_vec();
         let config = Config::new(voters[0], Members::new(voters.clone()).unwrap()).unwrap();
-        let durable = Durable { chosen_upto: Slot::new(7), ..Durable::default() };
-        assert_eq!(votes_for_nothing_it_lost(&config, &durable), Ok(()));
-        let peer = Peer::recover_at(config, durable, Slot::ZERO, 0);
-        let others = voters[1..].to_vec();
-        let mut hollow = Hollow { peer, node: NodeId::new(1), others, now: Tick::ZERO };
-        let ballot = hollow.campaigns().unwrap();
-        drop(hollow.is_told_of_a_vote(ballot));
+        let lost = Slot::new(7);
+        let durable = Durable { chosen_upto: lost, ..Durable::default() };
+        let mut hollow = Hollow::of(&config, &durable);
+        assert_eq!(hollow.leads_without_a_vote_upto(lost), Ok(()));
         assert!(matches!(hollow.peer.role(), Role::Leading { .. }));
+        let mut unknowing = Hollow::of(&config, &Durable::default());
+        let seen = unknowing.leads_without_a_vote_upto(lost).unwrap_err();
+        assert_eq!(seen.invariant, "B7");
     }
 }

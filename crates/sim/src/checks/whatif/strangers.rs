@@ -120,7 +120,7 @@ impl Bounds<'_> {
         let Some(round) = asked else { return Ok(()) };
         for from in ghost.nodes().filter(|other| *other != self.node).map(Life::first) {
             let word = self.word(from, Message::Confirmed { ballot, round });
-            copy.step(self.now, word, &mut out);
+            self.give(&mut copy, self.now, word, &mut out);
         }
         let upto = inherited.max(self.peer.chosen_upto());
         let served = out.barriers.iter().find(|barrier| barrier.id == id);

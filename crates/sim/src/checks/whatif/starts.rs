@@ -1,0 +1,135 @@
+//! What a node would start from, had it died at another moment: a copy of its disk is read.
+
+use synod_paxos::{Config, Durable, Input, Output, Peer, Record, Slot, Tick, Write};
+
+use crate::{
+    checks::hash,
+    violation::{Checked, demand},
+};
+
+/// How a peer comes of what is durable, and of how far the state above it has come.
+pub(super) type Start = fn(Config, Durable, Slot) -> Peer;
+
+/// As the product does.
+pub(super) const RECOVER: Start =
+    |config, durable, applied| Peer::recover_at(config, durable, applied, 0);
+
+/// A node starts from `durable` with a state that has come to `applied`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Starts<'d> {
+    pub(super) config: &'d Config,
+    pub(super) durable: &'d Durable,
+    pub(super) applied: Slot,
+    pub(super) start: Start,
+}
+
+impl Starts<'_> {
+    /// Whatever of it is there.
+    pub(super) fn hold(&self) -> Checked {
+        self.what_a_snapshot_covers_goes()?;
+        self.a_log_begins_no_earlier()?;
+        self.a_vote_implies_its_promise()
+    }
+
+    /// It died when a snapshot covered all its records and its log did not know of that.
+    fn what_a_snapshot_covers_goes(&self) -> Checked {
+        let Some((last, _)) = self.durable.records.last() else { return Ok(()) };
+        let applied = self.applied.max(*last);
+        let covered = self.start(self.durable.clone(), applied);
+        let bare = Durable { records: Vec::new(), ..self.durable.clone() };
+        demand!(
+            hash(&covered) == hash(&self.start(bare, applied)),
+            "I1",
+            "{} starts with a state of {last} and keeps records that it covers",
+            self.config.life
+        );
+        Ok(())
+    }
+
+    /// Its snapshots are lost, and the first one of a peer does not reach the log.
+    fn a_log_begins_no_earlier(&self) -> Checked {
+        let trimmed = self.durable.trimmed;
+        let Some(short) = trimmed.get().checked_sub(1).filter(|short| *short > 0) else {
+            return Ok(());
+        };
+        let (mut copy, mut out) = (self.start(self.durable.clone(), Slot::ZERO), Output::default());
+        copy.step(Tick::ZERO, Input::Installed(Slot::new(short)), &mut out);
+        let moves = |write: &Write| matches!(write, Write::Trimmed { .. });
+        demand!(
+            copy.trimmed() == trimmed && !out.durably.writes().iter().any(moves),
+            "C1",
+            "{} would begin its log after {} by a snapshot of {short}; it begins after {trimmed}",
+            self.config.life,
+            copy.trimmed()
+        );
+        Ok(())
+    }
+
+    /// Whatever else is on the disk.
+    fn a_vote_implies_its_promise(&self) -> Checked {
+        let alone = Durable { promised: None, ..self.durable.clone() };
+        let promised = self.start(alone, self.applied).promised();
+        let kept = self.durable.records.iter().filter(|(slot, _)| *slot > self.applied);
+        for (slot, record) in kept {
+            let Record::Accepted { ballot, .. } = record else { continue };
+            demand!(
+                *ballot <= promised,
+                "B2",
+                "{} starts with a vote in slot {slot} at {ballot} and a promise of {promised}",
+                self.config.life
+            );
+        }
+        Ok(())
+    }
+
+    fn start(&self, durable: Durable, applied: Slot) -> Peer {
+        (self.start)(self.config.clone(), durable, applied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_paxos::{Ballot, Decree, Life, Members, NodeId};
+
+    use super::*;
+
+    /// Where a vote is durable in slot 7, and the log begins after slot 5.
+    fn check(what: fn(&Starts<'_>) -> Checked, start: Start) -> Checked {
+        let me = Life::first(NodeId::new(1));
+        let config = Config::new(me, Members::new(vec![me]).unwrap()).unwrap();
+        let vote = Record::Accepted { ballot: Ballot::first(me), decree: Decree::Noop };
+        let (trimmed, chosen_upto) = (Slot::new(5), Slot::new(5));
+        let records = vec![(Slot::new(7), vote)];
+        let durable = Durable { promised: None, trimmed, chosen_upto, records };
+        what(&Starts { config: &config, durable: &durable, applied: Slot::new(5), start })
+    }
+
+    fn invariant(checked: Checked) -> Option<&'static str> {
+        checked.err().map(|violation| violation.invariant)
+    }
+
+    /// Each of them sees a peer that comes of something else than what is durable.
+    #[test]
+    fn a_start_is_held_against_what_is_durable() {
+        assert_eq!(check(|starts| starts.hold(), RECOVER), Ok(()));
+        let keeps: Start = |config, durable, _| RECOVER(config, durable, Slot::ZERO);
+        assert_eq!(
+            invariant(check(|starts| starts.what_a_snapshot_covers_goes(), keeps)),
+            Some("I1")
+        );
+        let begins_anew: Start = |config, durable, applied| {
+            RECOVER(config, Durable { trimmed: Slot::ZERO, ..durable }, applied)
+        };
+        assert_eq!(
+            invariant(check(|starts| starts.a_log_begins_no_earlier(), begins_anew)),
+            Some("C1")
+        );
+        let forgets: Start = |config, durable, applied| {
+            RECOVER(config, Durable { records: Vec::new(), ..durable }, applied)
+        };
+        assert_eq!(
+            invariant(check(|starts| starts.a_vote_implies_its_promise(), forgets)),
+            Some("B2")
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! Each check is quiet about the product, and sees a copy that does something else than it should:
+//! one that mishears, and so does rightly what it was not asked to.
+
+use synod_paxos::{Config, Durable, Envelope, Input, Members, Report};
+
+use super::{bounds::Hears, hollow::Hollow, *};
+
+const ME: NodeId = NodeId::new(1);
+const OTHER: Life = Life::first(NodeId::new(2));
+
+fn voters() -> Vec<Life> {
+    [ME, OTHER.node, NodeId::new(3)].map(Life::first).to_vec()
+}
+
+fn config() -> Config {
+    Config::new(Life::first(ME), Members::new(voters()).unwrap()).unwrap()
+}
+
+/// One that has heard these words of another.
+fn follower(words: impl IntoIterator<Item = Message>) -> Peer {
+    let durable = Durable { chosen_upto: Slot::new(5), ..Durable::default() };
+    let mut peer = Peer::recover(config(), durable, 0);
+    for message in words {
+        let word = Envelope { from: OTHER, to: ME, epoch: Epoch::FIRST, message };
+        peer.step(Tick::ZERO, Input::Deliver(word), &mut Output::default());
+    }
+    peer
+}
+
+fn candidate() -> (Hollow, Ballot) {
+    let mut hollow = Hollow::of(&config(), &Durable::default());
+    let ballot = hollow.campaigns().unwrap();
+    (hollow, ballot)
+}
+
+/// One that has proposed something in slot 1.
+fn leader() -> Hollow {
+    let (mut hollow, ballot) = candidate();
+    drop(hollow.is_told_of_a_vote(ballot));
+    hollow
+}
+
+/// What is seen of a peer that mishears; of one that does not, nothing.
+fn seen(
+    peer: &Peer,
+    now: Tick,
+    mishears: Hears,
+    check: impl Fn(&Bounds<'_>) -> Checked,
+) -> Option<&'static str> {
+    let bounds = Bounds::of(peer, ME, now);
+    assert_eq!(check(&bounds), Ok(()));
+    check(&Bounds { hears: mishears, ..bounds }).err().map(|violation| violation.invariant)
+}
+
+/// The same word with something else in it.
+fn said(input: Input, other: impl Fn(&mut Envelope)) -> Vec<Input> {
+    match input {
+        Input::Deliver(mut word) => {
+            other(&mut word);
+            vec![Input::Deliver(word)]
+        }
+        input => vec![input],
+    }
+}
+
+fn owned_by(ballot: Ballot, owner: Life) -> Ballot {
+    Ballot::of(ballot.round(), owner)
+}
+
+#[test]
+fn a_snapshot_that_changes_something_is_seen() {
+    let newer: Hears = |input| match input {
+        Input::Installed(upto) => vec![Input::Installed(upto.next())],
+        input => vec![input],
+    };
+    let check = |bounds: &Bounds<'_>| bounds.an_old_snapshot_is_nothing();
+    assert_eq!(seen(&follower([]), Tick::ZERO, newer, check), Some("C1"));
+}
+
+#[test]
+fn a_promise_below_the_promise_is_seen() {
+    let (ballot, first) = (Ballot::of(4, OTHER), Slot::new(1));
+    let promised = follower([Message::Prepare { ballot, first, holds: Vec::new() }]);
+    let higher: Hears = |input| {
+        said(input, |word| {
+            if let Message::Prepare { ballot, .. } | Message::Accept { ballot, .. } =
+                &mut word.message
+            {
+                *ballot = ballot.raised_by(OTHER).raised_by(OTHER);
+            }
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.what_is_below_is_refused(OTHER);
+    assert_eq!(seen(&promised, Tick::ZERO, higher, check), Some("B1"));
+}
+
+#[test]
+fn what_is_told_and_trimmed_beyond_what_is_known_is_seen() {
+    let learns: Hears = |input| {
+        let (decrees, chosen_upto) = (vec![(Slot::new(6), Decree::Noop)], Slot::ZERO);
+        let message = Message::Learned { decrees, chosen_upto };
+        let word = Envelope { from: OTHER, to: ME, epoch: Epoch::FIRST, message };
+        vec![Input::Deliver(word), input]
+    };
+    let check = |bounds: &Bounds<'_>| bounds.nothing_unknown_is_told(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, learns, check), Some("A3"));
+    let installs: Hears = |input| match input {
+        Input::Covered(upto) => vec![Input::Installed(upto)],
+        input => vec![input],
+    };
+    let check = |bounds: &Bounds<'_>| bounds.nothing_unknown_is_trimmed([OTHER].into_iter());
+    assert_eq!(seen(&follower([]), Tick::ZERO, installs, check), Some("C1"));
+}
+
+#[test]
+fn an_acceptor_without_room_is_seen() {
+    let check = |bounds: &Bounds<'_>| bounds.there_is_room(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, |_| Vec::new(), check), Some("I1"));
+}
+
+#[test]
+fn a_leader_that_nobody_answers_and_that_goes_on_is_seen() {
+    let asleep: Hears = |input| match input {
+        Input::Wake => Vec::new(),
+        input => vec![input],
+    };
+    let leader = leader();
+    let check = |bounds: &Bounds<'_>| bounds.nobody_leads_alone(2);
+    assert_eq!(seen(&leader.peer, leader.now, asleep, check), Some("D3"));
+}
+
+#[test]
+fn who_heeds_a_stranger_is_seen() {
+    let in_its_first_life: Hears = |input| {
+        said(input, |word| {
+            word.from = Life::first(word.from.node);
+            if let Message::Prepare { ballot, .. } = &mut word.message {
+                *ballot = owned_by(*ballot, word.from);
+            }
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.strangers_are_turned_away(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, in_its_first_life, check), Some("B5"));
+    let of_the_owner: Hears = |input| {
+        said(input, |word| {
+            if let Message::Accept { ballot, .. } = &word.message {
+                word.from = ballot.owner();
+            }
+        })
+    };
+    assert_eq!(seen(&follower([]), Tick::ZERO, of_the_owner, check), Some("A2"));
+}
+
+#[test]
+fn who_votes_for_two_decrees_at_one_ballot_is_seen() {
+    let (ballot, slot, chosen_upto) = (Ballot::of(4, OTHER), Slot::new(6), Slot::ZERO);
+    let accept = Message::Accept { ballot, slot, decree: Decree::Noop, chosen_upto };
+    let the_same: Hears = |input| {
+        said(input, |word| {
+            if let Message::Accept { decree, .. } = &mut word.message {
+                *decree = Decree::Noop;
+            }
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.a_ballot_has_one_decree(slot, ballot, &Decree::Noop);
+    assert_eq!(seen(&follower([accept]), Tick::ZERO, the_same, check), Some("A2"));
+}
+
+#[test]
+fn who_leads_by_half_a_promise_is_seen() {
+    let from_the_first: Hears = |input| {
+        said(input, |word| {
+            if let Message::Promise { page, .. } = &mut word.message {
+                page.first = Slot::new(1);
+            }
+        })
+    };
+    let (candidate, _) = candidate();
+    let (ghost, far) = (Ghost::new(&voters()), Slot::new(1_000));
+    let check = |bounds: &Bounds<'_>| bounds.promises_count_when_whole(&ghost, far);
+    assert_eq!(seen(&candidate.peer, candidate.now, from_the_first, check), Some("A4"));
+}
+
+#[test]
+fn who_leads_on_or_serves_what_it_should_not_is_seen() {
+    let (leader, ghost) = (leader(), Ghost::new(&voters()));
+    let deaf: Hears = |input| match input {
+        Input::Deliver(_) => Vec::new(),
+        input => vec![input],
+    };
+    let check = |bounds: &Bounds<'_>| bounds.a_reign_ends_where_another_has_been(&ghost, OTHER);
+    assert_eq!(seen(&leader.peer, leader.now, deaf, check), Some("C4"));
+    let check = |bounds: &Bounds<'_>| bounds.reads_wait_for_what_was_acknowledged(&ghost);
+    assert_eq!(seen(&leader.peer, leader.now, deaf, check), Some("E2"));
+}
+
+#[test]
+fn a_campaign_that_goes_by_something_else_is_seen() {
+    let ((candidate, ballot), ghost) = (candidate(), Ghost::new(&voters()));
+    let seen = |mishears: Hears, check: fn(&Campaign<'_>) -> Checked| {
+        let campaign = |bounds: &Bounds<'_>| check(&Campaign::of(*bounds, ballot, &ghost).unwrap());
+        seen(&candidate.peer, candidate.now, mishears, campaign)
+    };
+    let told: Hears = |input| {
+        said(input, |word| {
+            if let Message::Promise { page, .. } = &mut word.message {
+                for (_, report) in &mut page.reports {
+                    let (ballot, decree) = (Ballot::of(0, word.from), Decree::Noop);
+                    *report = Report::Accepted { ballot, decree };
+                }
+            }
+        })
+    };
+    let knows: Hears = |input| {
+        said(input, |word| {
+            if let Message::Promise { page, .. } = &mut word.message {
+                page.lost_upto = Slot::ZERO;
+            }
+        })
+    };
+    assert_eq!(seen(told, |campaign| campaign.held_is_ones_own_vote()), Some("A4"));
+    assert_eq!(seen(knows, |campaign| campaign.what_is_lost_is_inherited()), Some("A4"));
+    assert_eq!(seen(knows, |campaign| campaign.who_lost_it_says_nothing()), Some("A4"));
+    assert_eq!(seen(told, |campaign| campaign.what_is_chosen_is_proposed()), Some("A4"));
+}
