@@ -14,6 +14,7 @@ use synod_machine::{
     participant_door::Vote,
 };
 
+use self::asides::Asides;
 use super::order::Effect;
 use crate::{
     sights::{Sight, Sights},
@@ -259,7 +260,7 @@ impl Transactions {
         if ended.into_iter().any(|session| self.awaits_a_part(session)) {
             self.after_the_horizon(machine)?;
         }
-        if is_turn { self.stands_whatever_comes(machine) } else { Ok(()) }
+        if is_turn { Asides::to(machine, self).stand() } else { Ok(()) }
     }
 
     fn committed(&mut self, txn: TxnId, parts: &[Part]) -> Checked {

@@ -1,8 +1,8 @@
 //! What the log answers to what comes to it out of turn: a copy of its machine is asked.
 
 use synod_machine::{
-    AbortCause, Batch, Command, Machine, Proposal, Reply, Request, RequestId, Seq, SessionId,
-    Timestamp, TxnId, Verdict,
+    AbortCause, Applied, Batch, Command, Machine, Proposal, Reply, Request, RequestId, Seq,
+    SessionId, Timestamp, TxnId, Verdict,
 };
 
 use super::{Transactions, verdict_of};
@@ -11,49 +11,74 @@ use crate::violation::{Checked, demand};
 /// A number that no request of a universe has.
 const LATE: Seq = Seq::new(u64::MAX - 1);
 
-impl Transactions {
-    /// Whatever comes to the log now, what is decided stands, and only an owner commits.
-    pub(super) fn stands_whatever_comes(&self, machine: &Machine) -> Checked {
-        self.only_owners_commit(machine)?;
-        self.news_is_what_is_decided(machine)?;
-        self.marks_stand(machine)?;
-        stamps_only_rise(machine)?;
-        self.a_leap_forgets_nothing(machine)
+/// What comes to a copy of what it is told: that, but in the tests of these checks.
+type Hears = fn(Batch) -> Batch;
+
+/// The log at one moment, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asides<'t> {
+    known: &'t Transactions,
+    machine: &'t Machine,
+    hears: Hears,
+}
+
+impl<'t> Asides<'t> {
+    pub(super) fn to(machine: &'t Machine, known: &'t Transactions) -> Asides<'t> {
+        Asides { known, machine, hears: |batch| batch }
     }
 
-    fn only_owners_commit(&self, machine: &Machine) -> Checked {
-        let commit = || Proposal::Commit { parts: Vec::new(), multi: None };
-        let open = self.verdicts.iter().find(|(txn, verdict)| {
-            **verdict == Verdict::InProgress && machine.session_owner(txn.session).is_some()
+    /// Whatever comes to the log now, what is decided stands, and only an owner commits.
+    pub(super) fn stand(&self) -> Checked {
+        self.only_owners_commit()?;
+        self.nothing_is_decided_early()?;
+        self.who_comes_late_hears_what_stands()?;
+        self.news_is_what_is_decided()?;
+        self.marks_stand()?;
+        self.stamps_only_rise()?;
+        self.a_leap_forgets_nothing()
+    }
+
+    fn only_owners_commit(&self) -> Checked {
+        let open = self.known.verdicts.iter().find(|(txn, verdict)| {
+            **verdict == Verdict::InProgress && self.machine.session_owner(txn.session).is_some()
         });
         let another = |txn: &TxnId| {
-            let mut others = machine.live_sessions().map(|(session, _, _)| session);
+            let mut others = self.machine.live_sessions().map(|(session, _, _)| session);
             others.find(|session| *session != txn.session)
         };
-        if let Some((txn, session)) = open.and_then(|(txn, _)| Some((txn, another(txn)?))) {
-            let id = Some(RequestId { session, seq: LATE });
-            let reply = told(machine, id, Command::Decide { txn: *txn, outcome: commit() });
-            demand!(
-                !matches!(reply, Reply::Verdict(Verdict::Committed)),
-                "H2",
-                "{txn} commits for somebody that is not its owner"
-            );
-        }
-        let early = TxnId { session: SessionId::new(u64::MAX), n: 1 };
+        let Some((txn, session)) = open.and_then(|(txn, _)| Some((txn, another(txn)?))) else {
+            return Ok(());
+        };
+        let id = Some(RequestId { session, seq: LATE });
+        let reply = self.told(id, Command::Decide { txn: *txn, outcome: commit() });
+        demand!(
+            !matches!(reply, Reply::Verdict(Verdict::Committed)),
+            "H2",
+            "{txn} commits for somebody that is not its owner"
+        );
+        Ok(())
+    }
+
+    fn nothing_is_decided_early(&self) -> Checked {
+        let txn = TxnId { session: SessionId::new(u64::MAX), n: 1 };
         let outcome = Proposal::Abort { cause: AbortCause::Owner };
-        let reply = told(machine, None, Command::Decide { txn: early, outcome });
+        let reply = self.told(None, Command::Decide { txn, outcome });
         demand!(
             !matches!(reply, Reply::Verdict(_)),
             "H1",
-            "{early} is decided before its session is opened: {reply:?}"
+            "{txn} is decided before its session is opened: {reply:?}"
         );
-        let decided = self.verdicts.iter().find(|(txn, verdict)| {
-            let live = machine.session_owner(txn.session).is_some();
+        Ok(())
+    }
+
+    fn who_comes_late_hears_what_stands(&self) -> Checked {
+        let decided = self.known.verdicts.iter().find(|(txn, verdict)| {
+            let live = self.machine.session_owner(txn.session).is_some();
             !live && matches!(verdict, Verdict::Committed | Verdict::Aborted)
         });
         let Some((txn, verdict)) = decided else { return Ok(()) };
         let own = RequestId { session: txn.session, seq: LATE };
-        let reply = told(machine, Some(own), Command::Decide { txn: *txn, outcome: commit() });
+        let reply = self.told(Some(own), Command::Decide { txn: *txn, outcome: commit() });
         demand!(
             reply == Reply::Verdict(*verdict),
             "H1",
@@ -62,15 +87,18 @@ impl Transactions {
         Ok(())
     }
 
-    /// Who attends hears of what is decided, and of every commit that waits for it.
-    fn news_is_what_is_decided(&self, machine: &Machine) -> Checked {
-        let known: Vec<TxnId> = self.verdicts.keys().copied().collect();
-        for name in self.stores.keys() {
-            let mut news = machine.news_for(name, &known, &[]).into_iter();
-            let open = news.find(|(_, verdict)| *verdict == Verdict::InProgress);
-            demand!(open.is_none(), "H3", "{name} is told as news: {open:?}");
-            let news = machine.news_for(name, &[], &[]);
-            for (txn, _) in self.unacked.iter().filter(|(_, names)| names.contains(name)) {
+    /// Who attends hears of what is decided as it is, and of every commit that waits for it.
+    fn news_is_what_is_decided(&self) -> Checked {
+        let verdicts = &self.known.verdicts;
+        let txns: Vec<TxnId> = verdicts.keys().copied().collect();
+        for name in self.known.stores.keys() {
+            let told = self.machine.news_for(name, &txns, &[]);
+            let wrong = told.into_iter().find(|(txn, verdict)| {
+                *verdict == Verdict::InProgress || verdicts.get(txn) != Some(verdict)
+            });
+            demand!(wrong.is_none(), "H3", "{name} is told as news: {wrong:?}");
+            let news = self.machine.news_for(name, &[], &[]);
+            for (txn, _) in self.known.unacked.iter().filter(|(_, names)| names.contains(name)) {
                 demand!(
                     news.contains(&(*txn, Verdict::Committed)),
                     "C11",
@@ -82,13 +110,13 @@ impl Transactions {
     }
 
     /// An owner retires what is below a number, and then, by an old request, below a lower one.
-    fn marks_stand(&self, machine: &Machine) -> Checked {
-        let Some((session, _, _)) = machine.live_sessions().last() else { return Ok(()) };
+    fn marks_stand(&self) -> Checked {
+        let Some((session, _, _)) = self.machine.live_sessions().last() else { return Ok(()) };
         let txn = TxnId { session, n: u64::MAX - 1 };
-        let mut later = machine.clone();
+        let mut later = self.machine.clone();
         for (seq, below) in [(LATE, u64::MAX), (Seq::new(u64::MAX), 0)] {
             let id = Some(RequestId { session, seq });
-            apply(&mut later, id, Command::Retire { below });
+            self.tell(&mut later, of(id, Command::Retire { below }));
         }
         let verdict = verdict_of(&later, txn);
         demand!(
@@ -99,11 +127,23 @@ impl Transactions {
         Ok(())
     }
 
+    /// The clock of one leader is behind.
+    fn stamps_only_rise(&self) -> Checked {
+        let mut later = self.machine.clone();
+        self.tell(&mut later, Batch { stamp: Timestamp(0), requests: Vec::new() });
+        demand!(
+            later.hash() == self.machine.hash(),
+            "F3",
+            "a stamp from before changes what the log has made of the ones it had"
+        );
+        Ok(())
+    }
+
     /// The clock of one leader leaps.
-    fn a_leap_forgets_nothing(&self, machine: &Machine) -> Checked {
-        let mut later = machine.clone();
-        later.apply(Batch { stamp: Timestamp(u64::MAX), requests: Vec::new() });
-        for (txn, verdict) in &self.verdicts {
+    fn a_leap_forgets_nothing(&self) -> Checked {
+        let mut later = self.machine.clone();
+        self.tell(&mut later, Batch { stamp: Timestamp(u64::MAX), requests: Vec::new() });
+        for (txn, verdict) in &self.known.verdicts {
             let then = verdict_of(&later, *txn);
             demand!(
                 then == *verdict,
@@ -113,26 +153,134 @@ impl Transactions {
         }
         Ok(())
     }
+
+    /// What a copy answers.
+    fn told(&self, id: Option<RequestId>, command: Command) -> Reply {
+        self.tell(&mut self.machine.clone(), of(id, command)).remove(0).reply
+    }
+
+    fn tell(&self, copy: &mut Machine, batch: Batch) -> Vec<Applied> {
+        copy.apply((self.hears)(batch))
+    }
 }
 
-/// The clock of one leader is behind.
-fn stamps_only_rise(machine: &Machine) -> Checked {
-    let mut later = machine.clone();
-    later.apply(Batch { stamp: Timestamp(0), requests: Vec::new() });
-    demand!(
-        later.hash() == machine.hash(),
-        "F3",
-        "a stamp from before changes what the log has made of the ones it had"
-    );
-    Ok(())
+fn of(id: Option<RequestId>, command: Command) -> Batch {
+    Batch { stamp: Timestamp(0), requests: vec![Request { id, acked: Seq::ZERO, command }] }
 }
 
-fn told(machine: &Machine, id: Option<RequestId>, command: Command) -> Reply {
-    apply(&mut machine.clone(), id, command)
+fn commit() -> Proposal {
+    Proposal::Commit { parts: Vec::new(), multi: None }
 }
 
-fn apply(machine: &mut Machine, id: Option<RequestId>, command: Command) -> Reply {
-    let requests = vec![Request { id, acked: Seq::ZERO, command }];
-    let mut results = machine.apply(Batch { stamp: Timestamp(0), requests });
-    results.remove(0).reply
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use synod_machine::{BranchIncarnation, FenceCause, ParticipantName};
+
+    use super::*;
+
+    const OWNER: SessionId = SessionId::new(1);
+    const ENDED: SessionId = SessionId::new(3);
+    const OPEN: TxnId = TxnId { session: OWNER, n: 1 };
+    const DONE: TxnId = TxnId { session: OWNER, n: 2 };
+    const GONE: TxnId = TxnId { session: ENDED, n: 1 };
+
+    /// A log with an open transaction, one that committed, and one whose session ended; and what a
+    /// bystander knows of it.
+    fn log() -> (Machine, Transactions) {
+        let (mut machine, mut known) = (Machine::new(), Transactions::default());
+        for _ in 0..3 {
+            let open = Command::OpenSession { owner: "an owner".to_owned(), ttl_ms: 10_000 };
+            machine.apply(of(None, open));
+        }
+        let id = Some(RequestId { session: OWNER, seq: Seq::new(1) });
+        machine.apply(of(id, Command::Decide { txn: DONE, outcome: commit() }));
+        machine.apply(of(None, fence(ENDED)));
+        known.verdicts.extend([
+            (OPEN, Verdict::InProgress),
+            (DONE, Verdict::Committed),
+            (GONE, Verdict::Aborted),
+        ]);
+        known.stores.insert(shard(), BranchIncarnation(1));
+        (machine, known)
+    }
+
+    fn fence(session: SessionId) -> Command {
+        Command::Fence { session, cause: FenceCause::Expired, guard: None }
+    }
+
+    fn shard() -> ParticipantName {
+        ParticipantName::new("shard")
+    }
+
+    /// What is seen of a log that mishears; of one that does not, nothing.
+    fn seen(hears: Hears, check: impl Fn(&Asides<'_>) -> Checked) -> Option<&'static str> {
+        let (machine, known) = log();
+        let asides = Asides::to(&machine, &known);
+        assert_eq!(asides.stand(), Ok(()));
+        assert_eq!(check(&asides), Ok(()));
+        check(&Asides { hears, ..asides }).err().map(|violation| violation.invariant)
+    }
+
+    /// The same of what somebody does not know as it is.
+    fn unknown(lie: impl Fn(&mut Transactions)) -> Option<&'static str> {
+        let (machine, mut known) = log();
+        lie(&mut known);
+        let checked = Asides::to(&machine, &known).news_is_what_is_decided();
+        checked.err().map(|violation| violation.invariant)
+    }
+
+    #[test]
+    fn a_commit_of_a_stranger_is_seen() {
+        let of_the_owner: Hears = |mut batch| {
+            batch.requests[0].id = Some(RequestId { session: OWNER, seq: LATE });
+            batch
+        };
+        assert_eq!(seen(of_the_owner, |asides| asides.only_owners_commit()), Some("H2"));
+    }
+
+    #[test]
+    fn a_decision_that_comes_early_or_late_is_seen() {
+        let of_another: Hears = |mut batch| {
+            let outcome = Proposal::Abort { cause: AbortCause::Owner };
+            batch.requests[0].command = Command::Decide { txn: OPEN, outcome };
+            batch
+        };
+        assert_eq!(seen(of_another, |asides| asides.nothing_is_decided_early()), Some("H1"));
+        let of_what_committed: Hears =
+            |_| of(None, Command::Decide { txn: DONE, outcome: commit() });
+        let late = |asides: &Asides<'_>| asides.who_comes_late_hears_what_stands();
+        assert_eq!(seen(of_what_committed, late), Some("H1"));
+    }
+
+    #[test]
+    fn news_of_what_is_not_so_and_news_that_does_not_come_are_seen() {
+        assert_eq!(unknown(|_| {}), None);
+        let open = |known: &mut Transactions| {
+            known.verdicts.insert(DONE, Verdict::InProgress);
+        };
+        assert_eq!(unknown(open), Some("H3"));
+        let waits = |known: &mut Transactions| {
+            known.unacked.insert(DONE, BTreeSet::from([shard()]));
+        };
+        assert_eq!(unknown(waits), Some("C11"));
+    }
+
+    #[test]
+    fn a_mark_that_falls_is_seen() {
+        let low: Hears = |mut batch| {
+            batch.requests[0].command = Command::Retire { below: 0 };
+            batch
+        };
+        assert_eq!(seen(low, |asides| asides.marks_stand()), Some("H1"));
+    }
+
+    #[test]
+    fn a_clock_that_turns_back_or_makes_forget_is_seen() {
+        let later: Hears = |batch| Batch { stamp: Timestamp(77), ..batch };
+        assert_eq!(seen(later, |asides| asides.stamps_only_rise()), Some("F3"));
+        let ends: Hears = |_| of(None, fence(OWNER));
+        assert_eq!(seen(ends, |asides| asides.a_leap_forgets_nothing()), Some("H1"));
+    }
 }
