@@ -4,6 +4,7 @@
 mod bounds;
 mod campaigns;
 mod hollow;
+mod reigns;
 mod starts;
 mod strangers;
 #[cfg(test)]

@@ -52,8 +52,13 @@ impl<'p> Bounds<'p> {
         self.promises_count_when_whole(ghost, peer.settled().plus(FAR_SLOTS))?;
         self.reads_wait_for_what_was_acknowledged(ghost)?;
         self.a_reign_ends_where_another_has_been(ghost, other)?;
+        self.a_vote_ends_a_lower_reign(other)?;
+        self.answers_are_for_their_ballot(ghost)?;
+        self.what_an_install_covers_goes(other)?;
         self.nothing_unknown_is_told(other)?;
-        self.nothing_unknown_is_trimmed(others.chain([other]))?;
+        let others: Vec<Life> = others.chain([other]).collect();
+        self.nothing_unknown_is_trimmed(&others)?;
+        self.what_is_lost_covers_nothing(&others)?;
         let open = ghost.asked(node).records_from(peer.chosen_upto().next());
         let mut votes = open.filter_map(|(slot, record)| match record {
             Record::Accepted { ballot, decree } => Some((slot, *ballot, decree)),
@@ -61,7 +66,10 @@ impl<'p> Bounds<'p> {
         });
         match votes.next() {
             None => self.there_is_room(other),
-            Some((slot, ballot, decree)) => self.a_ballot_has_one_decree(slot, ballot, decree),
+            Some((slot, ballot, decree)) => {
+                self.what_was_not_named_is_told(slot, ballot, other)?;
+                self.a_ballot_has_one_decree(slot, ballot, decree)
+            }
         }
     }
 
@@ -78,22 +86,45 @@ impl<'p> Bounds<'p> {
         Ok(())
     }
 
-    /// A `Prepare` and an `Accept` below the promise come late: they are refused, and who is told
-    /// so need not wait for what never comes.
+    /// A decree is learned above a gap, and a snapshot that covers both: it is as if the snapshot
+    /// had come alone.
+    pub(super) fn what_an_install_covers_goes(&self, other: Life) -> Checked {
+        if !matches!(self.peer.role(), Role::Following { .. }) {
+            return Ok(());
+        }
+        let (gap, chosen_upto) = (self.peer.settled().next(), Slot::ZERO);
+        let decrees = vec![(gap.next(), Decree::Noop)];
+        let learned = self.word(other, Message::Learned { decrees, chosen_upto });
+        let installed = Input::Installed(gap.plus(FAR_SLOTS));
+        let (both, _) = self.given([learned, installed.clone()]);
+        let (alone, _) = self.given([installed]);
+        demand!(
+            hash(&both) == hash(&alone),
+            "I1",
+            "{} would keep a decree of {} after a snapshot that covers it",
+            self.node,
+            gap.next()
+        );
+        Ok(())
+    }
+
+    /// A `Prepare`, an `Accept` and a `Confirm` below the promise come late: they are refused, and
+    /// who is told so need not wait for what never comes.
     pub(super) fn what_is_below_is_refused(&self, other: Life) -> Checked {
         let promised = self.peer.promised();
         let Some(round) = promised.round().checked_sub(1) else { return Ok(()) };
         let (ballot, first) = (Ballot::of(round, other), Slot::new(1));
         let (slot, chosen_upto) = (self.peer.settled().next(), Slot::ZERO);
         let accept = Message::Accept { ballot, slot, decree: Decree::Noop, chosen_upto };
-        for late in [Message::Prepare { ballot, first, holds: Vec::new() }, accept] {
+        let confirm = Message::Confirm { ballot, round: 1 };
+        for late in [Message::Prepare { ballot, first, holds: Vec::new() }, accept, confirm] {
             let (_, out) = self.given([self.word(other, late.clone())]);
             let wrote = !out.durably.writes().is_empty();
             let words = out.durably.synced().into_iter().chain(out.at_once);
-            let mut words = words.filter(|word| word.to == other.node);
-            let refused = words.all(|word| matches!(word.message, Message::Refused { .. }));
+            let words: Vec<Envelope> = words.filter(|word| word.to == other.node).collect();
+            let refused = words.iter().all(|word| matches!(word.message, Message::Refused { .. }));
             demand!(
-                refused && !wrote,
+                refused && !words.is_empty() && !wrote,
                 "B1",
                 "{} has promised {promised} and would not refuse {late:?}",
                 self.node
@@ -122,25 +153,9 @@ impl<'p> Bounds<'p> {
 
     /// Snapshots may cover more than this node knows to be chosen: its own, received and not yet
     /// installed, too.
-    pub(super) fn nothing_unknown_is_trimmed(&self, others: impl Iterator<Item = Life>) -> Checked {
+    pub(super) fn nothing_unknown_is_trimmed(&self, others: &[Life]) -> Checked {
         let upto = self.peer.chosen_upto();
-        let covered = upto.plus(FAR_SLOTS);
-        let standing = Standing {
-            process: Process::new(1),
-            promised: Ballot::ZERO,
-            reign: None,
-            quorum: true,
-            sees_leader: true,
-            disk_alive: true,
-            disk_sequence: 1,
-            chosen_upto: upto,
-            covered,
-        };
-        let beat = |other| self.word(other, Message::Heartbeat { round: 1, standing });
-        let told = [Input::Covered(covered)].into_iter().chain(others.map(beat));
-        let (mut copy, mut out) = self.given(told);
-        let next_round = self.peer.wake_at().unwrap_or(self.now).max(self.now);
-        self.give(&mut copy, next_round, Input::Wake, &mut out);
+        let out = self.told_to_be_covered(&[upto.plus(FAR_SLOTS)], others);
         let beyond = |write: &&Write| matches!(write, Write::Trimmed { upto: at } if *at > upto);
         let trims = out.durably.writes().iter().find(beyond);
         demand!(
@@ -150,6 +165,50 @@ impl<'p> Bounds<'p> {
             self.node
         );
         Ok(())
+    }
+
+    /// Snapshots of everybody covered all that is known to be chosen, and are lost: it is as if
+    /// there had been none.
+    pub(super) fn what_is_lost_covers_nothing(&self, others: &[Life]) -> Checked {
+        let trims = |marks: &[Slot]| {
+            let out = self.told_to_be_covered(marks, others);
+            let is_trim = |write: &&Write| matches!(write, Write::Trimmed { .. });
+            out.durably.writes().iter().find(is_trim).cloned()
+        };
+        let (never, lost) = (trims(&[Slot::ZERO]), trims(&[self.peer.chosen_upto(), Slot::ZERO]));
+        demand!(
+            lost == never,
+            "C5",
+            "{} would write {lost:?}, and nobody has a snapshot of that any more",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// All say so, one mark after the other, and the next heartbeat is due.
+    fn told_to_be_covered(&self, marks: &[Slot], others: &[Life]) -> Output {
+        let upto = self.peer.chosen_upto();
+        let standing = Standing {
+            process: Process::new(1),
+            promised: Ballot::ZERO,
+            reign: None,
+            quorum: true,
+            sees_leader: true,
+            disk_alive: true,
+            disk_sequence: 1,
+            chosen_upto: upto,
+            covered: Slot::ZERO,
+        };
+        let told = marks.iter().flat_map(|covered| {
+            let standing = Standing { covered: *covered, ..standing };
+            let beat =
+                move |other: &Life| self.word(*other, Message::Heartbeat { round: 1, standing });
+            [Input::Covered(*covered)].into_iter().chain(others.iter().map(beat))
+        });
+        let (mut copy, mut out) = self.given(told);
+        let next_round = self.peer.wake_at().unwrap_or(self.now).max(self.now);
+        self.give(&mut copy, next_round, Input::Wake, &mut out);
+        out
     }
 
     /// Where nothing is open, all the room for votes is free: what was voted for and is known to be

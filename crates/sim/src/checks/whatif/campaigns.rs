@@ -40,12 +40,15 @@ impl<'p> Campaign<'p> {
     }
 
     /// The vote that somebody says the candidate holds is not the candidate's: the speaker errs, or
-    /// the slot was learned in the meantime. It is no answer for that slot.
+    /// the slot was learned in the meantime. It is no answer for that slot, and no more is a record
+    /// that cannot be read.
     pub(super) fn held_is_ones_own_vote(&self) -> Checked {
-        let report = Report::Held { ballot: Ballot::ZERO };
+        let held = Report::Held { ballot: Ballot::ZERO };
         for slot in self.own_vote().into_iter().chain([self.last.next()]) {
-            let page = Page { reports: vec![(slot, report.clone())], ..self.page() };
-            self.waits(&page, &self.page(), "promises of which one names a vote of another")?;
+            for report in [held.clone(), Report::Faulty] {
+                let page = Page { reports: vec![(slot, report)], ..self.page() };
+                self.waits(&page, &self.page(), "promises of which one is no clean answer")?;
+            }
         }
         Ok(())
     }

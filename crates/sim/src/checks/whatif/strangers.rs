@@ -1,8 +1,7 @@
-//! Words that no honest voter says now, or whose answers come in another order than asked: a copy
-//! of a peer hears them.
+//! Words that no honest voter says now: a copy of a peer hears them.
 
 use synod_paxos::{
-    Ballot, BarrierId, Decree, Incarnation, Input, Life, Message, Page, Role, Slot, Write,
+    Ballot, Decree, Held, Incarnation, Life, Message, Page, Report, Role, Slot, Span, Write,
 };
 
 use super::{bounds::Bounds, hash};
@@ -85,49 +84,27 @@ impl Bounds<'_> {
         Ok(())
     }
 
-    /// The first slot that a reign has not given out turns out to be chosen.
-    pub(super) fn a_reign_ends_where_another_has_been(
+    /// A campaigner names another vote than this node has in a slot: it needs to be told that one.
+    pub(super) fn what_was_not_named_is_told(
         &self,
-        ghost: &Ghost,
+        slot: Slot,
+        voted: Ballot,
         other: Life,
     ) -> Checked {
-        let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };
-        let mut slot = inherited.max(self.peer.chosen_upto()).next();
-        while ghost.proposed(slot, ballot).is_some() {
-            slot = slot.next();
-        }
-        let (decrees, chosen_upto) = (vec![(slot, Decree::Noop)], Slot::ZERO);
-        let (copy, _) = self.given([self.word(other, Message::Learned { decrees, chosen_upto })]);
-        demand!(
-            !matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot),
-            "C4",
-            "{} would lead on at {ballot}, and give out slot {slot}, which it learned",
-            self.node
-        );
-        Ok(())
-    }
-
-    /// A read arrives, and a quorum confirms the reign at once.
-    pub(super) fn reads_wait_for_what_was_acknowledged(&self, ghost: &Ghost) -> Checked {
-        let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };
-        let id = BarrierId(u64::MAX);
-        let (mut copy, mut out) = self.given([Input::ReadBarrier(id)]);
-        let asked = out.at_once.iter().find_map(|word| match word.message {
-            Message::Confirm { round, .. } => Some(round),
-            _ => None,
+        let ballot = self.peer.promised().raised_by(other);
+        let held = Held { slots: Span { first: slot, last: slot }, ballot };
+        let prepare = Message::Prepare { ballot, first: slot, holds: vec![held] };
+        let (_, out) = self.given([self.word(other, prepare)]);
+        let held = out.durably.synced().into_iter().any(|word| match word.message {
+            Message::Promise { page, .. } => {
+                page.reports.iter().any(|(_, report)| matches!(report, Report::Held { .. }))
+            }
+            _ => false,
         });
-        // Another question is under way.
-        let Some(round) = asked else { return Ok(()) };
-        for from in ghost.nodes().filter(|other| *other != self.node).map(Life::first) {
-            let word = self.word(from, Message::Confirmed { ballot, round });
-            self.give(&mut copy, self.now, word, &mut out);
-        }
-        let upto = inherited.max(self.peer.chosen_upto());
-        let served = out.barriers.iter().find(|barrier| barrier.id == id);
         demand!(
-            served.is_some_and(|barrier| barrier.upto >= upto),
-            "E2",
-            "{} would serve a read as of {served:?}; {upto} may have been acknowledged",
+            !held,
+            "A4",
+            "{} has voted in slot {slot} at {voted} and would say that {other} holds that vote",
             self.node
         );
         Ok(())

@@ -78,6 +78,16 @@ fn a_snapshot_that_changes_something_is_seen() {
 }
 
 #[test]
+fn what_is_left_below_a_snapshot_is_seen() {
+    let short: Hears = |input| match input {
+        Input::Installed(upto) => vec![Input::Installed(Slot::new(6).min(upto))],
+        input => vec![input],
+    };
+    let check = |bounds: &Bounds<'_>| bounds.what_an_install_covers_goes(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, short, check), Some("I1"));
+}
+
+#[test]
 fn a_promise_below_the_promise_is_seen() {
     let (ballot, first) = (Ballot::of(4, OTHER), Slot::new(1));
     let promised = follower([Message::Prepare { ballot, first, holds: Vec::new() }]);
@@ -108,8 +118,15 @@ fn what_is_told_and_trimmed_beyond_what_is_known_is_seen() {
         Input::Covered(upto) => vec![Input::Installed(upto)],
         input => vec![input],
     };
-    let check = |bounds: &Bounds<'_>| bounds.nothing_unknown_is_trimmed([OTHER].into_iter());
+    let others = [OTHER, Life::first(NodeId::new(3))];
+    let check = |bounds: &Bounds<'_>| bounds.nothing_unknown_is_trimmed(&others);
     assert_eq!(seen(&follower([]), Tick::ZERO, installs, check), Some("C1"));
+    let installs: Hears = |input| match input {
+        Input::Covered(upto) => vec![Input::Installed(upto.plus(1))],
+        input => vec![input],
+    };
+    let check = |bounds: &Bounds<'_>| bounds.what_is_lost_covers_nothing(&others);
+    assert_eq!(seen(&follower([]), Tick::ZERO, installs, check), Some("C5"));
 }
 
 #[test]
@@ -162,8 +179,18 @@ fn who_votes_for_two_decrees_at_one_ballot_is_seen() {
             }
         })
     };
+    let voted = follower([accept]);
     let check = |bounds: &Bounds<'_>| bounds.a_ballot_has_one_decree(slot, ballot, &Decree::Noop);
-    assert_eq!(seen(&follower([accept]), Tick::ZERO, the_same, check), Some("A2"));
+    assert_eq!(seen(&voted, Tick::ZERO, the_same, check), Some("A2"));
+    let names_it: Hears = |input| {
+        said(input, |word| {
+            if let Message::Prepare { holds, .. } = &mut word.message {
+                holds.iter_mut().for_each(|held| held.ballot = Ballot::of(4, OTHER));
+            }
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.what_was_not_named_is_told(slot, ballot, OTHER);
+    assert_eq!(seen(&voted, Tick::ZERO, names_it, check), Some("A4"));
 }
 
 #[test]
@@ -190,8 +217,27 @@ fn who_leads_on_or_serves_what_it_should_not_is_seen() {
     };
     let check = |bounds: &Bounds<'_>| bounds.a_reign_ends_where_another_has_been(&ghost, OTHER);
     assert_eq!(seen(&leader.peer, leader.now, deaf, check), Some("C4"));
+    let check = |bounds: &Bounds<'_>| bounds.a_vote_ends_a_lower_reign(OTHER);
+    assert_eq!(seen(&leader.peer, leader.now, deaf, check), Some("D2"));
     let check = |bounds: &Bounds<'_>| bounds.reads_wait_for_what_was_acknowledged(&ghost);
     assert_eq!(seen(&leader.peer, leader.now, deaf, check), Some("E2"));
+    let at_its_own: Hears = |input| {
+        said(input, |word| {
+            if let Message::Accepted { ballot, .. } = &mut word.message {
+                *ballot = ballot.raised_by(Life::first(ME));
+            }
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.answers_are_for_their_ballot(&ghost);
+    assert_eq!(seen(&leader.peer, leader.now, at_its_own, check), Some("A3"));
+    let confirms: Hears = |input| {
+        said(input, |word| {
+            if let Message::Confirmed { ballot, .. } = &mut word.message {
+                *ballot = ballot.raised_by(Life::first(ME));
+            }
+        })
+    };
+    assert_eq!(seen(&leader.peer, leader.now, confirms, check), Some("A3"));
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! What ends a reign, and what it counts: a copy of a leader hears words of other ballots.
+
+use synod_paxos::{Ballot, BarrierId, Decree, Input, Life, Message, Output, Role, Slot, Span};
+
+use super::{bounds::Bounds, hash};
+use crate::{
+    ghost::Ghost,
+    violation::{Checked, demand},
+};
+
+impl Bounds<'_> {
+    /// Votes and confirmations of all others come that are of an earlier ballot of this node. It may
+    /// have had that one, or not.
+    pub(super) fn answers_are_for_their_ballot(&self, ghost: &Ghost) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        let Some(round) = ballot.round().checked_sub(1) else { return Ok(()) };
+        let earlier = Ballot::of(round, ballot.owner());
+        let others = || ghost.nodes().filter(|other| *other != self.node).map(Life::first);
+        let (first, chosen_upto) = (self.peer.chosen_upto().next(), Slot::ZERO);
+        let slots = vec![Span { first, last: Slot::new(u64::MAX) }];
+        let vote = Message::Accepted { ballot: earlier, slots, chosen_upto };
+        let (copy, _) = self.given(others().map(|from| self.word(from, vote.clone())));
+        demand!(
+            hash(&copy) == hash(self.peer),
+            "A3",
+            "{} at {ballot} counts votes at {earlier}",
+            self.node
+        );
+        let id = BarrierId(u64::MAX);
+        let (mut copy, mut out) = self.given([Input::ReadBarrier(id)]);
+        let Some(round) = asked(&out) else { return Ok(()) };
+        for from in others() {
+            let word = self.word(from, Message::Confirmed { ballot: earlier, round });
+            self.give(&mut copy, self.now, word, &mut out);
+        }
+        demand!(
+            out.barriers.iter().all(|barrier| barrier.id != id),
+            "A3",
+            "{} at {ballot} would confirm a read by what is said of {earlier}",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// Somebody reigns above it, of whose campaign it has not heard.
+    pub(super) fn a_vote_ends_a_lower_reign(&self, other: Life) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        if self.peer.settled() > self.peer.chosen_upto() {
+            return Ok(());
+        }
+        let (above, slot) = (ballot.raised_by(other), self.peer.settled().next());
+        let (decree, chosen_upto) = (Decree::Noop, Slot::ZERO);
+        let accept = Message::Accept { ballot: above, slot, decree, chosen_upto };
+        let (copy, _) = self.given([self.word(other, accept)]);
+        let leads = matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot);
+        demand!(
+            !leads,
+            "D2",
+            "{} would lead on at {ballot} when it is asked for a vote at {above}, and has promised {}",
+            self.node,
+            copy.promised()
+        );
+        Ok(())
+    }
+
+    /// The first slot that a reign has not given out turns out to be chosen.
+    pub(super) fn a_reign_ends_where_another_has_been(
+        &self,
+        ghost: &Ghost,
+        other: Life,
+    ) -> Checked {
+        let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };
+        let mut slot = inherited.max(self.peer.chosen_upto()).next();
+        while ghost.proposed(slot, ballot).is_some() {
+            slot = slot.next();
+        }
+        let (decrees, chosen_upto) = (vec![(slot, Decree::Noop)], Slot::ZERO);
+        let (copy, _) = self.given([self.word(other, Message::Learned { decrees, chosen_upto })]);
+        demand!(
+            !matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot),
+            "C4",
+            "{} would lead on at {ballot}, and give out slot {slot}, which it learned",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// A read arrives, and a quorum confirms the reign at once.
+    pub(super) fn reads_wait_for_what_was_acknowledged(&self, ghost: &Ghost) -> Checked {
+        let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };
+        let id = BarrierId(u64::MAX);
+        let (mut copy, mut out) = self.given([Input::ReadBarrier(id)]);
+        // Else another question is under way.
+        let Some(round) = asked(&out) else { return Ok(()) };
+        for from in ghost.nodes().filter(|other| *other != self.node).map(Life::first) {
+            let word = self.word(from, Message::Confirmed { ballot, round });
+            self.give(&mut copy, self.now, word, &mut out);
+        }
+        let upto = inherited.max(self.peer.chosen_upto());
+        let served = out.barriers.iter().find(|barrier| barrier.id == id);
+        demand!(
+            served.is_some_and(|barrier| barrier.upto >= upto),
+            "E2",
+            "{} would serve a read as of {served:?}; {upto} may have been acknowledged",
+            self.node
+        );
+        Ok(())
+    }
+}
+
+/// The round that asks whether a reign still stands.
+fn asked(out: &Output) -> Option<u64> {
+    out.at_once.iter().find_map(|word| match word.message {
+        Message::Confirm { round, .. } => Some(round),
+        _ => None,
+    })
+}
