@@ -2,8 +2,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BranchIncarnation, LeaseCommand, LockCommand, ParticipantName, RequestId, Revision, Seq,
-    SessionId, TxnId,
+    BranchIncarnation, ClaimCommand, LeaseCommand, LockCommand, ParticipantName, RequestId,
+    Revision, Seq, SessionId, TxnId,
 };
 
 /// Wall-clock milliseconds since 1970, stamped by the leader onto a batch. The machine takes the
@@ -146,6 +146,8 @@ pub enum Command {
         /// The last revision that is forgotten.
         upto: Revision,
     },
+    /// Of claims.
+    Claim(ClaimCommand),
 }
 
 /// The client's name in the owner of a session. What is behind the first `/` is for people to read.

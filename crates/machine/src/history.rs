@@ -3,7 +3,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use crate::limits::REPLY_BYTES_MAX;
 use crate::table::{Digesting, Table};
 use crate::{
-    Answer, Change, Interest, RestoreError, Revision,
+    Answer, Change, ClaimView, Interest, RestoreError, Revision,
     coding::{Decoder, Encoder},
 };
 
@@ -128,14 +128,23 @@ impl Interest {
             (Interest::Keys { prefix }, Change::Put { key, .. } | Change::Deleted { key }) => {
                 key.starts_with(prefix)
             }
-            (Interest::Lock { name }, Change::Lock { name: changed, .. }) => name == changed,
-            (Interest::Keys { .. }, Change::Lock { .. })
-            | (Interest::Lock { .. }, Change::Put { .. } | Change::Deleted { .. }) => false,
+            (Interest::Lock { name }, Change::Lock { name: changed, .. })
+            | (Interest::Claim { name }, Change::Claim { name: changed, .. }) => name == changed,
+            (Interest::Keys { .. } | Interest::Lock { .. } | Interest::Claim { .. }, _) => false,
         }
     }
 }
 
 impl Change {
+    /// The interest in exactly what changed; of keys there is one for every prefix.
+    pub fn named(&self) -> Option<Interest> {
+        Some(match self {
+            Change::Put { .. } | Change::Deleted { .. } => return None,
+            Change::Lock { name, .. } => Interest::Lock { name: name.clone() },
+            Change::Claim { name, .. } => Interest::Claim { name: name.clone() },
+        })
+    }
+
     /// Bytes that it takes in memory, about.
     fn bytes(&self) -> u64 {
         let held = match self {
@@ -144,6 +153,13 @@ impl Change {
             Change::Lock { name, holder } => {
                 let owner = holder.as_ref().map_or(0, |holder| holder.owner.len());
                 name.as_str().len().saturating_add(owner)
+            }
+            Change::Claim { name, claim } => {
+                let texts =
+                    |claim: &ClaimView| claim.owner.len().saturating_add(claim.client.len());
+                // The view names it again.
+                let name = name.as_str().len().saturating_mul(2);
+                name.saturating_add(claim.as_ref().map_or(0, texts))
             }
         };
         CHANGE_BYTES.saturating_add(held as u64)

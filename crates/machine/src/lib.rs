@@ -48,6 +48,7 @@ pub use query::{
 };
 pub use reply::{Counted, FirstReply, Never, Rejection, Reply};
 pub use services::{
+    claims::{ClaimCommand, ClaimReply, ClaimView},
     leases::{LeaseCommand, LeaseView},
     locks::{Holder, LockCommand, LockReply, LockView},
 };

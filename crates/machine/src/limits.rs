@@ -132,7 +132,8 @@ impl Command {
             | Command::Decide { outcome: Proposal::Commit { .. }, .. }
             | Command::Retire { .. }
             | Command::ForgetParticipant { .. }
-            | Command::Lock(_) => true,
+            | Command::Lock(_)
+            | Command::Claim(_) => true,
             Command::Lease(command) => command.must_be_named(),
             Command::OpenSession { .. }
             | Command::Settle { .. }
@@ -160,6 +161,7 @@ impl Command {
             | Command::Compact { .. } => Ok(()),
             Command::Lease(command) => command.check(),
             Command::Lock(command) => command.check(),
+            Command::Claim(command) => command.check(),
             Command::Put { key, value } => key_and_value(key, value),
             Command::Delete { key } => check_key(key),
             Command::Cas { key, expect, value } => {
@@ -199,6 +201,7 @@ impl Command {
             | Command::Compact { .. } => 0,
             Command::Lease(command) => command.weight(),
             Command::Lock(command) => command.weight(),
+            Command::Claim(command) => command.weight(),
             Command::Put { key, value } => key.len().saturating_add(value.len()),
             Command::Delete { key } => key.len(),
             Command::Cas { key, expect, value } => {
@@ -340,7 +343,7 @@ impl Interest {
     fn check(&self) -> Result<(), Misuse> {
         match self {
             Interest::Keys { prefix } => check_page(prefix, None),
-            Interest::Lock { name } => check_name(name),
+            Interest::Lock { name } | Interest::Claim { name } => check_name(name),
         }
     }
 }
@@ -368,8 +371,8 @@ impl Query {
             Query::Verdicts { txns } => {
                 at_most("transactions of one question", txns.len(), TXNS_MAX)
             }
-            Query::Lock { name } => check_name(name),
-            Query::Locks { prefix, after, .. } => {
+            Query::Lock { name } | Query::Claim { name } => check_name(name),
+            Query::Locks { prefix, after, .. } | Query::Claims { prefix, after, .. } => {
                 at_most("bytes of a prefix", prefix.len(), NAME_BYTES_MAX)?;
                 after.as_ref().map_or(Ok(()), check_name)
             }
@@ -465,6 +468,14 @@ pub(crate) fn check_name(name: &Name) -> Result<(), Misuse> {
         return Err(Misuse::Contradiction("a name must have at least one byte"));
     }
     at_most("bytes of a name", name.as_str().len(), NAME_BYTES_MAX)
+}
+
+/// For whom a name is claimed.
+pub(crate) fn check_owner(owner: &str) -> Result<(), Misuse> {
+    if owner.is_empty() {
+        return Err(Misuse::Contradiction("an owner must have at least one byte"));
+    }
+    at_most("bytes of an owner's name", owner.len(), NAME_BYTES_MAX)
 }
 
 pub(crate) fn check_reason(actor: &str, reason: &str) -> Result<(), Misuse> {

@@ -263,6 +263,7 @@ impl Machine {
             }
             Command::Lease(command) => self.lease(own, command),
             Command::Lock(command) => self.lock(own, command),
+            Command::Claim(command) => self.claim(own, command).unwrap_or_else(Reply::Rejected),
             Command::Compact { upto } => {
                 self.history.compact(upto.min(self.revision));
                 self.done()

@@ -2,8 +2,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BranchIncarnation, Holder, LeaseId, LeaseView, LockView, Name, ParticipantName, RequestId,
-    Revision, SessionId, TxnId, Verdict,
+    BranchIncarnation, ClaimView, Holder, LeaseId, LeaseView, LockView, Name, ParticipantName,
+    RequestId, Revision, SessionId, TxnId, Verdict,
 };
 
 /// A key as it stands.
@@ -104,6 +104,20 @@ pub enum Query {
         /// After this revision.
         after: Revision,
     },
+    /// One claim.
+    Claim {
+        /// Which.
+        name: Name,
+    },
+    /// Claims, in the order of names.
+    Claims {
+        /// That begin with this.
+        prefix: String,
+        /// And come after this one.
+        after: Option<Name>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
 }
 
 /// What a watch is about.
@@ -116,6 +130,11 @@ pub enum Interest {
     },
     /// One lock.
     Lock {
+        /// Which.
+        name: Name,
+    },
+    /// One claim.
+    Claim {
         /// Which.
         name: Name,
     },
@@ -142,6 +161,13 @@ pub enum Change {
         name: Name,
         /// Who has it since.
         holder: Option<Holder>,
+    },
+    /// A claim came to be, hangs on another lease, or is over.
+    Claim {
+        /// Which.
+        name: Name,
+        /// As it stands since.
+        claim: Option<ClaimView>,
     },
 }
 
@@ -228,6 +254,22 @@ pub enum Answer {
         /// What came up to this revision is forgotten.
         forgotten: Revision,
     },
+    /// `Claim`.
+    Claim {
+        /// The state's revision.
+        revision: Revision,
+        /// The claim, if the name is claimed.
+        claim: Option<ClaimView>,
+    },
+    /// `Claims`.
+    Claims {
+        /// The state's revision.
+        revision: Revision,
+        /// In the order of names.
+        claims: Vec<ClaimView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
 }
 
 /// Something done by force, or that a person should know of.
@@ -303,6 +345,15 @@ pub enum Act {
         /// And why.
         reason: String,
     },
+    /// A person took a claim away.
+    ClaimBroken {
+        /// As it stood.
+        claim: ClaimView,
+        /// Who said so.
+        actor: String,
+        /// And why.
+        reason: String,
+    },
 }
 
 /// How much the machine holds, and how much it has forgotten.
@@ -334,6 +385,8 @@ pub struct Census {
     pub contenders: u64,
     /// Revisions whose changes are known.
     pub history: u64,
+    /// Names that are claimed.
+    pub claims: u64,
 }
 
 /// A transaction for people to read.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Entry, LeaseId, LockReply, Revision, SessionId, Verdict};
+use crate::{ClaimReply, Entry, LeaseId, LockReply, Revision, SessionId, Verdict};
 
 /// What a command did. A "no" is a reply, not an error.
 ///
@@ -50,6 +50,8 @@ pub enum Reply<Earlier = Box<FirstReply>> {
     Lease(LeaseId),
     /// `Lock`.
     Lock(LockReply),
+    /// `Claim`.
+    Claim(ClaimReply),
 }
 
 /// The reply to anything but a settle that found one.
@@ -101,6 +103,7 @@ impl<Earlier> Reply<Earlier> {
             Reply::Rejected(rejection) => Reply::Rejected(rejection),
             Reply::Lease(lease) => Reply::Lease(lease),
             Reply::Lock(lock) => Reply::Lock(lock),
+            Reply::Claim(claim) => Reply::Claim(claim),
         })
     }
 
@@ -120,7 +123,8 @@ impl<Earlier> Reply<Earlier> {
             | Reply::Verdict(_)
             | Reply::Rejected(_)
             | Reply::Lease(_)
-            | Reply::Lock(_) => 0,
+            | Reply::Lock(_)
+            | Reply::Claim(_) => 0,
         }
     }
 }
@@ -145,6 +149,10 @@ pub enum Counted {
     Contenders,
     /// And of one owner.
     ContendersOfOwner,
+    /// Names that are claimed.
+    Claims,
+    /// And of one owner.
+    ClaimsOfOwner,
 }
 
 impl std::fmt::Display for Counted {
@@ -158,6 +166,8 @@ impl std::fmt::Display for Counted {
             Counted::LeasesOfOwner => "leases of this owner",
             Counted::Contenders => "contenders for locks",
             Counted::ContendersOfOwner => "contenders for locks of this owner",
+            Counted::Claims => "claims",
+            Counted::ClaimsOfOwner => "claims of this owner",
         })
     }
 }
@@ -223,4 +233,7 @@ pub enum Rejection {
     /// The expiry was proposed in an earlier reign, or the lease has been used since.
     #[error("the lease has shown life, or another leader reigns")]
     ExpiryOverruled,
+    /// The claim is another client's.
+    #[error("the claim was taken by another client")]
+    ForeignClaim,
 }

@@ -2,34 +2,43 @@
 //! own, in a file of its own, and knows nothing of the others. Who ends when a lease ends is known
 //! here.
 
+pub(crate) mod claims;
 pub(crate) mod leases;
 pub(crate) mod locks;
+mod shares;
 
+use claims::Claims;
 use leases::Leases;
 use locks::Locks;
 use serde::Serialize;
 
 use crate::{
-    LeaseId, RestoreError, Revision, Timestamp,
+    LeaseId, Name, RestoreError, Revision, Timestamp,
     coding::{Decoder, Encoder},
     history::History,
-    table::Digesting,
+    table::{Digesting, Table},
 };
 
 // The seeds of the tables' digests.
 const LEASES: u64 = 0x60;
 const LOCKS: u64 = 0x70;
+const CLAIMS: u64 = 0x90;
 
 /// All of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Services {
     pub(crate) leases: Leases,
     pub(crate) locks: Locks,
+    pub(crate) claims: Claims,
 }
 
 impl Services {
     pub(crate) fn new() -> Services {
-        Services { leases: Leases::new(LEASES), locks: Locks::new(LOCKS) }
+        Services {
+            leases: Leases::new(LEASES),
+            locks: Locks::new(LOCKS),
+            claims: Claims::new(CLAIMS),
+        }
     }
 
     /// A lease is over: all that hung on it ends with it, at one revision.
@@ -39,28 +48,54 @@ impl Services {
         (revision, now): (&mut Revision, Timestamp),
         history: &mut History,
     ) {
-        if self.locks.hangs_on(lease) {
-            *revision = revision.next();
-            self.locks.leave_all(lease, (*revision, now), history);
+        let hang_on_it = [self.locks.hangs_on(lease), self.claims.hangs_on(lease)];
+        if !hang_on_it.contains(&true) {
+            return;
         }
+        *revision = revision.next();
+        self.locks.leave_all(lease, (*revision, now), history);
+        self.claims.end_all(lease, history);
     }
 
     pub(crate) fn digest(&self, how: Digesting) -> impl Serialize + use<> {
-        (self.leases.digest(how), self.locks.digest(how))
+        (self.leases.digest(how), self.locks.digest(how), self.claims.digest(how))
     }
 
     /// The same without what follows from the rest: cheap, and enough to encode.
     pub(crate) fn rows(&self) -> Services {
-        Services { leases: self.leases.rows(), locks: self.locks.rows() }
+        Services {
+            leases: self.leases.rows(),
+            locks: self.locks.rows(),
+            claims: self.claims.rows(),
+        }
     }
 
     pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
         self.leases.encode(to)?;
-        self.locks.encode(to)
+        self.locks.encode(to)?;
+        self.claims.encode(to)
     }
 
     pub(crate) fn restore(from: &mut Decoder<'_>) -> Result<Services, RestoreError> {
-        let leases = Leases::restore(LEASES, from)?;
-        Ok(Services { leases, locks: Locks::restore(LOCKS, from)? })
+        Ok(Services {
+            leases: Leases::restore(LEASES, from)?,
+            locks: Locks::restore(LOCKS, from)?,
+            claims: Claims::restore(CLAIMS, from)?,
+        })
     }
+}
+
+/// Rows whose names begin with `prefix` and come after `after`, in the order of names.
+fn named_rows<'a, V: Clone + Serialize>(
+    rows: &'a Table<Name, V>,
+    prefix: &'a str,
+    after: Option<&Name>,
+) -> impl Iterator<Item = (&'a Name, &'a V)> + use<'a, V> {
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+    let start = match after {
+        Some(after) if after.as_str() >= prefix => Excluded(after.clone()),
+        Some(_) | None => Included(Name::new(prefix)),
+    };
+    let rows = rows.range((start, Unbounded));
+    rows.take_while(move |(name, _)| name.as_str().starts_with(prefix))
 }

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard,
-    LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part, ParticipantName, Proposal,
-    Reign, Reply, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, Expect, FenceCause, FenceGuard,
+    Guard, LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part, ParticipantName,
+    Proposal, Reign, Reply, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
     door::{Ask, Said},
     participant_door,
 };
@@ -40,7 +40,7 @@ fn commands() -> Vec<(Command, &'static str)> {
     let fence = |cause, guard| Command::Fence { session, cause, guard };
     let commit = |parts, multi| decide(Proposal::Commit { parts, multi });
     let (lease, lock, of) = (Command::Lease, Command::Lock, Name::new);
-    vec![
+    let mut commands = vec![
         (Command::OpenSession { owner: "app".to_owned(), ttl_ms: 10_000 }, "0003617070904e"),
         (Command::CloseSession, "01"),
         (Command::Put { key: key.clone(), value: value.clone() }, "02016b0176"),
@@ -120,6 +120,21 @@ fn commands() -> Vec<(Command, &'static str)> {
             "0f02016c01610162",
         ),
         (Command::Compact { upto: Revision::new(300) }, "10ac02"),
+    ];
+    commands.extend(of_claims());
+    commands
+}
+
+fn of_claims() -> Vec<(Command, &'static str)> {
+    let (name, owner) = (|| Name::new("n"), || "o".to_owned());
+    let take = |lease| ClaimCommand::Take { name: name(), owner: owner(), lease };
+    let broken =
+        ClaimCommand::Break { name: name(), actor: "a".to_owned(), reason: "b".to_owned() };
+    vec![
+        (Command::Claim(take(None)), "1100016e016f00"),
+        (Command::Claim(take(Some(LeaseId::new(5)))), "1100016e016f0105"),
+        (Command::Claim(ClaimCommand::Release { name: name(), owner: owner() }), "1101016e016f"),
+        (Command::Claim(broken), "1102016e01610162"),
     ]
 }
 

@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, Command, FenceCause, LeaseCommand, LeaseId, LockCommand,
-    Machine, Multi, Mutation, Name, Part, ParticipantName, Proposal, Reign, Request, RequestId,
-    RestoreError, Revision, Seq, SessionId, StateHash, Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, FenceCause, LeaseCommand, LeaseId,
+    LockCommand, Machine, Multi, Mutation, Name, Part, ParticipantName, Proposal, Reign, Request,
+    RequestId, RestoreError, Revision, Seq, SessionId, StateHash, Timestamp, TxnId,
 };
 
 fn name(text: &str) -> ParticipantName {
@@ -85,6 +85,13 @@ fn full() -> Machine {
         nobody(Command::Compact { upto: Revision::new(1) }),
     ];
     machine.apply(Batch { stamp: Timestamp(1_002), requests: services });
+    let take = |text: &str, lease| {
+        let (name, owner) = (Name::new(text), "o".to_owned());
+        Command::Claim(ClaimCommand::Take { name, owner, lease })
+    };
+    let tables =
+        vec![own(1, 16, take("claim", None)), own(1, 17, take("leased", Some(LeaseId::new(2))))];
+    machine.apply(Batch { stamp: Timestamp(1_003), requests: tables });
     machine
 }
 
@@ -129,8 +136,8 @@ fn a_snapshot_stands_still_while_its_machine_goes_on() {
     let mut machine = full();
     let (snapshot, then) = (machine.snapshot(), machine.snapshot().to_bytes());
     let request = Request {
-        id: Some(RequestId { session: SessionId::new(1), seq: Seq::new(16) }),
-        acked: Seq::new(16),
+        id: Some(RequestId { session: SessionId::new(1), seq: Seq::new(60) }),
+        acked: Seq::new(60),
         command: Command::Delete { key: bytes("k") },
     };
     machine.apply(Batch { stamp: Timestamp(2_000), requests: vec![request] });
@@ -157,9 +164,10 @@ fn a_state_cut_short_or_lengthened_is_refused() {
 #[test]
 fn a_newer_state_is_refused_by_number() {
     let mut written = full().snapshot().to_bytes();
-    written[0] = 4;
+    let known = written[0];
+    written[0] = known + 1;
     let refused = Machine::restore(&written).unwrap_err();
-    assert_eq!(refused, RestoreError::Version { found: 4, known: 3 });
+    assert_eq!(refused, RestoreError::Version { found: known + 1, known });
 }
 
 /// The digest at the end is that of the state, or the state is another.

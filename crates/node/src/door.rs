@@ -3,8 +3,8 @@
 //! The table is exhaustive over calls and commands: a new command without a row does not compile.
 
 use synod_machine::{
-    AbortCause, Command, FenceCause, LeaseCommand, LockCommand, Machine, ParticipantName, Proposal,
-    Query,
+    AbortCause, ClaimCommand, Command, FenceCause, LeaseCommand, LockCommand, Machine,
+    ParticipantName, Proposal, Query,
     door::{Ask, Call, Refusal},
     owner_name,
 };
@@ -143,6 +143,10 @@ fn command_needs(command: &Command) -> Needs<'_> {
             LockCommand::Acquire { .. } | LockCommand::Release { .. } => Needs::Write,
             LockCommand::Break { actor, .. } => Needs::Admin(Some(actor)),
         },
+        Command::Claim(command) => match command {
+            ClaimCommand::Take { .. } | ClaimCommand::Release { .. } => Needs::Write,
+            ClaimCommand::Break { actor, .. } => Needs::Admin(Some(actor)),
+        },
         // It takes from all who watch.
         Command::Compact { .. } => Needs::Admin(None),
     }
@@ -172,7 +176,9 @@ fn query_needs(query: &Query) -> Needs<'_> {
         | Query::Leases { .. }
         | Query::Lock { .. }
         | Query::Locks { .. }
-        | Query::Changes { .. } => Needs::Read,
+        | Query::Changes { .. }
+        | Query::Claim { .. }
+        | Query::Claims { .. } => Needs::Read,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Applied, Batch, Command, LeaseId, LockCommand, Machine, ParticipantName, Proposal, Rejection,
-    Reply, SessionId, TxnId, Verdict,
+    Applied, Batch, ClaimCommand, Command, LeaseId, LockCommand, Machine, ParticipantName,
+    Proposal, Rejection, Reply, SessionId, TxnId, Verdict,
 };
 
 use crate::ClientId;
@@ -135,7 +135,8 @@ impl Touched {
                 | Command::ForgetParticipant { .. }
                 | Command::Lease(_)
                 | Command::Lock(_)
-                | Command::Compact { .. } => {}
+                | Command::Compact { .. }
+                | Command::Claim(_) => {}
             }
         }
         touched
@@ -173,6 +174,7 @@ fn used(command: &Command) -> Option<LeaseId> {
         Command::Lock(LockCommand::Acquire { lease, .. } | LockCommand::Release { lease, .. }) => {
             Some(*lease)
         }
+        Command::Claim(ClaimCommand::Take { lease, .. }) => *lease,
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use synod_machine::{Answer, Change, Interest, Machine, Name, Query, Revision};
+use synod_machine::{Answer, Change, Interest, Machine, Query, Revision};
 
 use crate::ClientId;
 
@@ -15,7 +15,8 @@ pub(crate) struct Watchers {
     by_prefix: BTreeMap<Bytes, BTreeSet<ClientId>>,
     /// How long the prefixes are, and how many of each length. A key is looked up once for each.
     lengths: BTreeMap<usize, usize>,
-    by_lock: BTreeMap<Name, BTreeSet<ClientId>>,
+    /// Of those who wait for one thing, by its name.
+    by_name: BTreeMap<Interest, BTreeSet<ClientId>>,
 }
 
 impl Watchers {
@@ -28,8 +29,8 @@ impl Watchers {
                 }
                 clients.insert(client);
             }
-            Interest::Lock { name } => {
-                self.by_lock.entry(name.clone()).or_default().insert(client);
+            named => {
+                self.by_name.entry(named.clone()).or_default().insert(client);
             }
         }
         self.waiting.insert(client, (interest, after));
@@ -49,8 +50,8 @@ impl Watchers {
                     }
                 }
             }
-            Interest::Lock { name } => {
-                strike(&mut self.by_lock, &name, client);
+            named => {
+                strike(&mut self.by_name, &named, client);
             }
         }
         Some(after)
@@ -75,17 +76,14 @@ impl Watchers {
 
     fn concerned(&self, change: &Change) -> impl Iterator<Item = ClientId> {
         let mut concerned = Vec::new();
-        match change {
-            Change::Put { key, .. } | Change::Deleted { key } => {
-                for length in self.lengths.keys().take_while(|length| **length <= key.len()) {
-                    let clients = self.by_prefix.get(&key[..*length]);
-                    concerned.extend(clients.into_iter().flatten().copied());
-                }
-            }
-            Change::Lock { name, .. } => {
-                concerned.extend(self.by_lock.get(name).into_iter().flatten().copied());
+        if let Change::Put { key, .. } | Change::Deleted { key } = change {
+            for length in self.lengths.keys().take_while(|length| **length <= key.len()) {
+                let clients = self.by_prefix.get(&key[..*length]);
+                concerned.extend(clients.into_iter().flatten().copied());
             }
         }
+        let named = change.named().and_then(|named| self.by_name.get(&named));
+        concerned.extend(named.into_iter().flatten().copied());
         concerned.into_iter()
     }
 
@@ -121,7 +119,9 @@ fn strike<K: Ord>(by: &mut BTreeMap<K, BTreeSet<ClientId>>, key: &K, client: Cli
 
 #[cfg(test)]
 mod tests {
-    use synod_machine::{Batch, Command, Request, RequestId, Seq, SessionId, Timestamp};
+    use synod_machine::{
+        Batch, ClaimCommand, Command, Name, Request, RequestId, Seq, SessionId, Timestamp,
+    };
 
     use super::*;
 
@@ -147,9 +147,12 @@ mod tests {
 
         /// Whom a write concerns.
         fn put(&mut self, key: &'static str) -> Vec<u64> {
+            self.does(Command::Put { key: key.into(), value: "v".into() })
+        }
+
+        fn does(&mut self, command: Command) -> Vec<u64> {
             self.seq += 1;
             let id = RequestId { session: SessionId::new(1), seq: Seq::new(self.seq) };
-            let command = Command::Put { key: key.into(), value: "v".into() };
             let request = Request { id: Some(id), acked: Seq::new(self.seq), command };
             let since = self.machine.revision();
             self.machine.apply(Batch { stamp: Timestamp(1), requests: vec![request] });
@@ -169,6 +172,29 @@ mod tests {
         assert_eq!(world.put("ab"), [], "they were told and wait no more");
         assert_eq!(world.put("b"), [4]);
         assert!(world.watchers.by_prefix.is_empty() && world.watchers.lengths.is_empty());
+    }
+
+    /// What has a name wakes those who watch that name, of that kind.
+    #[test]
+    fn what_has_a_name_wakes_those_who_watch_it() {
+        let mut world = World::new();
+        let name = |name: &str| Name::new(name);
+        let interests = [
+            Interest::Claim { name: name("a") },
+            Interest::Claim { name: name("b") },
+            Interest::Lock { name: name("a") },
+            Interest::Keys { prefix: "".into() },
+            Interest::Claim { name: name("a") },
+        ];
+        for (client, interest) in (1..).zip(interests) {
+            world.watchers.wait(ClientId(client), interest, Revision::ZERO);
+        }
+        let (name, owner) = (name("a"), "alice".to_owned());
+        let take = Command::Claim(ClaimCommand::Take { name, owner, lease: None });
+        assert_eq!(world.does(take), [1, 5]);
+        assert_eq!(world.watchers.by_name.len(), 2);
+        assert_eq!(world.watchers.leave(ClientId(3)), Some(Revision::ZERO));
+        assert_eq!(world.watchers.by_name.len(), 1);
     }
 
     /// Whoever leaves is not told, and leaves nothing behind.

@@ -53,6 +53,11 @@ fn forget(actor: usize, reason: usize) -> Command {
     Command::ForgetParticipant { txn: txn(1, 1), participant: name(1), actor, reason }
 }
 
+fn claim(name: usize, owner: usize) -> Command {
+    let (name, owner) = (Name::new(text(name)), text(owner));
+    Command::Claim(crate::ClaimCommand::Take { name, owner, lease: None })
+}
+
 /// So many guards, writes of keys of their own, and reads.
 fn multi(guards: usize, mutations: usize, reads: usize) -> Multi {
     let guard = |_| Guard { key: bytes(1), expect: Expect::Absent };
@@ -119,6 +124,10 @@ fn commands() -> Vec<(Command, Command)> {
         (ack(256, 1), ack(257, 1)),
         (forget(256, 1_024), forget(257, 1)),
         (forget(1, 1_024), forget(1, 1_025)),
+        (claim(256, 256), claim(257, 256)),
+        (claim(1, 256), claim(1, 257)),
+        (claim(1, 1), claim(0, 1)),
+        (claim(1, 1), claim(1, 0)),
     ]
 }
 

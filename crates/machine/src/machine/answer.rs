@@ -54,6 +54,14 @@ impl Machine {
             Query::Changes { interest, after } => {
                 self.history.after(interest, *after, self.revision)
             }
+            Query::Claim { name } => {
+                Answer::Claim { revision: self.revision, claim: self.services.claims.view(name) }
+            }
+            Query::Claims { prefix, after, limit } => {
+                let all = self.services.claims.views(prefix, after.as_ref());
+                let (claims, more) = cut(all, *limit, ROWS_MAX);
+                Answer::Claims { revision: self.revision, claims, more }
+            }
         }
     }
 
@@ -75,6 +83,7 @@ impl Machine {
             leases: self.services.leases.len(),
             contenders: self.services.locks.len(),
             history: self.history.len(),
+            claims: self.services.claims.len(),
         }
     }
 

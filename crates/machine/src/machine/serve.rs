@@ -1,7 +1,9 @@
 //! Commands of the services: who may, at which revision, and what goes on record.
 
 use super::Machine;
-use crate::{Act, LeaseCommand, LeaseId, LockCommand, Rejection, Reply, SessionId};
+use crate::{
+    Act, ClaimCommand, ClaimReply, LeaseCommand, LeaseId, LockCommand, Rejection, Reply, SessionId,
+};
 
 impl Machine {
     pub(super) fn lease(&mut self, own: SessionId, command: LeaseCommand) -> Reply {
@@ -75,6 +77,41 @@ impl Machine {
                 Reply::Lock(locks.release(name, lease, moment, &mut self.history))
             }
         }
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        own: SessionId,
+        command: ClaimCommand,
+    ) -> Result<Reply, Rejection> {
+        let claims = &mut self.services.claims;
+        Ok(Reply::Claim(match command {
+            ClaimCommand::Take { name, owner, lease } => {
+                let client = match lease {
+                    Some(lease) => self.uses(own, lease)?,
+                    None => self.client(own)?,
+                };
+                let moment = (&mut self.revision, self.clock.now);
+                let claims = &mut self.services.claims;
+                claims.take(name, (owner, client), lease, moment, &mut self.history)?
+            }
+            ClaimCommand::Release { name, owner } => {
+                let client = self.sessions.owner(own).ok_or(Rejection::UnknownSession)?;
+                let by = (owner.as_str(), client);
+                claims.release(name, by, &mut self.revision, &mut self.history)?
+            }
+            ClaimCommand::Break { name, actor, reason } => {
+                let Some(claim) = claims.view(&name) else {
+                    return Ok(Reply::Claim(ClaimReply::Absent));
+                };
+                self.audit.note(self.clock.now, Act::ClaimBroken { claim, actor, reason });
+                claims.end(name, &mut self.revision, &mut self.history)
+            }
+        }))
+    }
+
+    fn client(&self, own: SessionId) -> Result<String, Rejection> {
+        self.sessions.owner(own).map(str::to_owned).ok_or(Rejection::UnknownSession)
     }
 
     /// The client of this session uses a lease, which only its owner may; who that is.

@@ -257,9 +257,7 @@ impl Naive {
                 self.acks.push((*txn, participant.clone()));
                 done
             }
-            Command::Lease(_) | Command::Lock(_) | Command::Compact { .. } => {
-                panic!("the services have a model of their own")
-            }
+            _ => panic!("the services have models of their own"),
         }
     }
 

@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, Command, Expect, FenceCause, FenceGuard, Guard,
-    LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part, ParticipantName, Proposal,
-    Reign, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, Expect, FenceCause, FenceGuard,
+    Guard, LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part, ParticipantName,
+    Proposal, Reign, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
 };
 
 /// Few names, so that everything meets everything.
@@ -214,6 +214,25 @@ fn wild_service(
         1 => (name(), text(), text()).prop_map(|(name, actor, reason)| {
             Command::Lock(LockCommand::Break { name, actor, reason })
         }),
-        1 => wild.prop_map(|upto| Command::Compact { upto: Revision::new(upto) }),
+        1 => wild.clone().prop_map(|upto| Command::Compact { upto: Revision::new(upto) }),
+        4 => wild_table(wild),
+    ]
+}
+
+fn wild_table(
+    wild: impl Strategy<Value = u64> + Clone + 'static,
+) -> impl Strategy<Value = Command> {
+    let lease = || prop::option::of(wild.clone().prop_map(LeaseId::new));
+    let text = || prop::sample::select(vec![0, 1, 256, 257, 1_025]).prop_map(|len| "x".repeat(len));
+    let name = || text().prop_map(Name::new);
+    prop_oneof![
+        2 => (name(), text(), lease()).prop_map(|(name, owner, lease)| {
+            Command::Claim(ClaimCommand::Take { name, owner, lease })
+        }),
+        1 => (name(), text())
+            .prop_map(|(name, owner)| Command::Claim(ClaimCommand::Release { name, owner })),
+        1 => (name(), text(), text()).prop_map(|(name, actor, reason)| {
+            Command::Claim(ClaimCommand::Break { name, actor, reason })
+        }),
     ]
 }

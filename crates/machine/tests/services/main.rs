@@ -1,5 +1,7 @@
 //! Leases, locks and watches, held against models that remember everything and are slow.
 
+mod claims;
+mod model;
 mod naive;
 
 use bytes::Bytes;

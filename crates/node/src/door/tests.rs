@@ -112,6 +112,25 @@ fn leases_and_locks_are_for_writers_and_force_is_for_admins() {
     assert_eq!(may(read(Query::Lock { name: name() })), "rwa");
 }
 
+/// So are claims: that only the client may give one back which took it, the log judges.
+#[test]
+fn claims_are_for_writers_and_force_is_for_admins() {
+    let claim = |command| may(submit(Command::Claim(command)));
+    let (name, owner) = (|| synod_machine::Name::new("n"), || "alice".to_owned());
+    assert_eq!(claim(ClaimCommand::Take { name: name(), owner: owner(), lease: None }), "wa");
+    assert_eq!(claim(ClaimCommand::Release { name: name(), owner: owner() }), "wa");
+    let broken = |who: &str| {
+        let (actor, reason) = (who.to_owned(), String::new());
+        claim(ClaimCommand::Break { name: name(), actor, reason })
+    };
+    assert_eq!((broken("ops"), broken("writer")), ("a".to_owned(), String::new()));
+    assert_eq!(may(read(Query::Claim { name: name() })), "rwa");
+    let all = Query::Claims { prefix: String::new(), after: None, limit: 9 };
+    assert_eq!(may(read(all)), "rwa");
+    let interest = synod_machine::Interest::Claim { name: name() };
+    assert_eq!(may(Call::Watch { interest, after: Revision::ZERO }), "rwa");
+}
+
 /// Whoever opens a session says truly who it is; what it adds is for people to read.
 #[test]
 fn a_session_is_opened_under_the_name_of_the_certificate() {

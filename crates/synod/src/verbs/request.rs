@@ -3,7 +3,7 @@
 use serde::Serialize;
 use synod_client::{
     Error, Refused, Settled,
-    machine::{LockReply, Rejection, Reply, RequestId, Seq, SessionId},
+    machine::{ClaimReply, LockReply, Rejection, Reply, RequestId, Seq, SessionId},
 };
 
 use super::ask::{ask, failure};
@@ -74,7 +74,14 @@ fn words(reply: &Reply) -> String {
         Reply::Lock(LockReply::Released { revision, .. }) => {
             format!("released at revision {revision}")
         }
-        Reply::Lock(LockReply::Absent) => "there was nothing to release".to_owned(),
+        Reply::Lock(LockReply::Absent) | Reply::Claim(ClaimReply::Absent) => {
+            "there was nothing to release".to_owned()
+        }
+        Reply::Claim(ClaimReply::Taken { at }) => format!("claimed at revision {at}"),
+        Reply::Claim(ClaimReply::TakenBy(claim)) => format!("{} has it; {nothing}", claim.owner),
+        Reply::Claim(ClaimReply::Released { revision }) => {
+            format!("released at revision {revision}")
+        }
     }
 }
 
