@@ -97,6 +97,13 @@ impl Core {
         Ok(session)
     }
 
+    /// Its caller has heard that the fate of this request is unknown.
+    pub(crate) fn tell(&self, request: RequestId) {
+        if let Some(session) = self.held().as_ref().filter(|it| it.id() == request.session) {
+            session.tell(request);
+        }
+    }
+
     pub(crate) fn owner(&self) -> &str {
         &self.owner
     }

@@ -19,6 +19,10 @@ impl Deadline {
         Deadline(Instant::now() + within.min(FOR_EVER))
     }
 
+    pub(crate) fn at_moment(at: Instant) -> Deadline {
+        Deadline(at)
+    }
+
     pub(crate) fn at(self) -> Instant {
         self.0
     }

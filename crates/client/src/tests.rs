@@ -2,6 +2,7 @@
 
 mod dropping;
 mod honesty;
+mod leases;
 mod requests;
 mod routes;
 mod sessions;

@@ -23,7 +23,7 @@ const POLLS_MAX: usize = 500;
 
 /// Polls a future so many times, letting everything else take a step in between, and the clock
 /// every other time; `None` when it was dropped.
-async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(super) async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     for poll in 0..polls {
         let mut context = Context::from_waker(Waker::noop());
@@ -39,7 +39,7 @@ async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
 }
 
 /// Runs `scene` with every number of polls at which its future can be left, and once to its end.
-async fn at_every_await<F: Future<Output = bool>>(mut scene: impl FnMut(usize) -> F) {
+pub(super) async fn at_every_await<F: Future<Output = bool>>(mut scene: impl FnMut(usize) -> F) {
     for polls in 0..POLLS_MAX {
         if scene(polls).await {
             assert!(polls > 3, "after {polls} polls there was nothing left to leave");
@@ -50,12 +50,12 @@ async fn at_every_await<F: Future<Output = bool>>(mut scene: impl FnMut(usize) -
 }
 
 /// Waits until everything in the background has come to rest.
-async fn settle_down() {
+pub(super) async fn settle_down() {
     tokio::time::sleep(Duration::from_secs(30)).await;
 }
 
 /// What may happen to a word that a call waits for, so that it is left in every state it can be in.
-fn twists() -> [Vec<Twist>; 6] {
+pub(super) fn twists() -> [Vec<Twist>; 6] {
     [
         vec![],
         vec![Twist::Lost],
@@ -67,12 +67,12 @@ fn twists() -> [Vec<Twist>; 6] {
 }
 
 /// A call that is not answered gives up before it has been polled too often.
-fn hasty(client: &Client) -> Client {
+pub(super) fn hasty(client: &Client) -> Client {
     client.within(Duration::from_millis(40))
 }
 
 /// A session in which nothing is left open acknowledges all that went before.
-async fn assert_nothing_is_open(stage: &Stage, client: &Client) {
+pub(super) async fn assert_nothing_is_open(stage: &Stage, client: &Client) {
     stage.end_script();
     client.kv().put("probe", "1").await.unwrap();
     client.kv().put("probe", "2").await.unwrap();
