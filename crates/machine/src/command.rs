@@ -2,8 +2,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BranchIncarnation, ClaimCommand, LeaseCommand, LockCommand, ParticipantName, RequestId,
-    Revision, Seq, SessionId, TxnId,
+    BranchIncarnation, ClaimCommand, CounterCommand, LeaseCommand, LockCommand, ParticipantName,
+    RegisterCommand, RequestId, Revision, Seq, SessionId, TxnId,
 };
 
 /// Wall-clock milliseconds since 1970, stamped by the leader onto a batch. The machine takes the
@@ -148,6 +148,10 @@ pub enum Command {
     },
     /// Of claims.
     Claim(ClaimCommand),
+    /// Of registers.
+    Register(RegisterCommand),
+    /// Of counters.
+    Counter(CounterCommand),
 }
 
 /// The client's name in the owner of a session. What is behind the first `/` is for people to read.

@@ -129,8 +129,19 @@ impl Interest {
                 key.starts_with(prefix)
             }
             (Interest::Lock { name }, Change::Lock { name: changed, .. })
-            | (Interest::Claim { name }, Change::Claim { name: changed, .. }) => name == changed,
-            (Interest::Keys { .. } | Interest::Lock { .. } | Interest::Claim { .. }, _) => false,
+            | (Interest::Claim { name }, Change::Claim { name: changed, .. })
+            | (Interest::Register { name }, Change::Register { name: changed, .. })
+            | (Interest::Counter { name }, Change::Counter { name: changed, .. }) => {
+                name == changed
+            }
+            (
+                Interest::Keys { .. }
+                | Interest::Lock { .. }
+                | Interest::Claim { .. }
+                | Interest::Register { .. }
+                | Interest::Counter { .. },
+                _,
+            ) => false,
         }
     }
 }
@@ -142,6 +153,8 @@ impl Change {
             Change::Put { .. } | Change::Deleted { .. } => return None,
             Change::Lock { name, .. } => Interest::Lock { name: name.clone() },
             Change::Claim { name, .. } => Interest::Claim { name: name.clone() },
+            Change::Register { name, .. } => Interest::Register { name: name.clone() },
+            Change::Counter { name, .. } => Interest::Counter { name: name.clone() },
         })
     }
 
@@ -161,6 +174,8 @@ impl Change {
                 let name = name.as_str().len().saturating_mul(2);
                 name.saturating_add(claim.as_ref().map_or(0, texts))
             }
+            Change::Register { name, value } => name.as_str().len().saturating_add(value.len()),
+            Change::Counter { name, .. } => name.as_str().len(),
         };
         CHANGE_BYTES.saturating_add(held as u64)
     }

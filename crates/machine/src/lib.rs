@@ -49,8 +49,10 @@ pub use query::{
 pub use reply::{Counted, FirstReply, Never, Rejection, Reply};
 pub use services::{
     claims::{ClaimCommand, ClaimReply, ClaimView},
+    counters::{CounterCommand, CounterReply, CounterView},
     leases::{LeaseCommand, LeaseView},
     locks::{Holder, LockCommand, LockReply, LockView},
+    registers::{REGISTER_BYTES_MAX, RegisterCommand, RegisterReply, RegisterView},
 };
 pub use transactions::Room;
 pub use txn::{Outcome, Verdict};

@@ -133,7 +133,9 @@ impl Command {
             | Command::Retire { .. }
             | Command::ForgetParticipant { .. }
             | Command::Lock(_)
-            | Command::Claim(_) => true,
+            | Command::Claim(_)
+            | Command::Register(_)
+            | Command::Counter(_) => true,
             Command::Lease(command) => command.must_be_named(),
             Command::OpenSession { .. }
             | Command::Settle { .. }
@@ -162,6 +164,8 @@ impl Command {
             Command::Lease(command) => command.check(),
             Command::Lock(command) => command.check(),
             Command::Claim(command) => command.check(),
+            Command::Register(command) => command.check(),
+            Command::Counter(command) => command.check(),
             Command::Put { key, value } => key_and_value(key, value),
             Command::Delete { key } => check_key(key),
             Command::Cas { key, expect, value } => {
@@ -202,6 +206,8 @@ impl Command {
             Command::Lease(command) => command.weight(),
             Command::Lock(command) => command.weight(),
             Command::Claim(command) => command.weight(),
+            Command::Register(command) => command.weight(),
+            Command::Counter(command) => command.weight(),
             Command::Put { key, value } => key.len().saturating_add(value.len()),
             Command::Delete { key } => key.len(),
             Command::Cas { key, expect, value } => {
@@ -343,7 +349,10 @@ impl Interest {
     fn check(&self) -> Result<(), Misuse> {
         match self {
             Interest::Keys { prefix } => check_page(prefix, None),
-            Interest::Lock { name } | Interest::Claim { name } => check_name(name),
+            Interest::Lock { name }
+            | Interest::Claim { name }
+            | Interest::Register { name }
+            | Interest::Counter { name } => check_name(name),
         }
     }
 }
@@ -371,8 +380,14 @@ impl Query {
             Query::Verdicts { txns } => {
                 at_most("transactions of one question", txns.len(), TXNS_MAX)
             }
-            Query::Lock { name } | Query::Claim { name } => check_name(name),
-            Query::Locks { prefix, after, .. } | Query::Claims { prefix, after, .. } => {
+            Query::Lock { name }
+            | Query::Claim { name }
+            | Query::Register { name }
+            | Query::Counter { name } => check_name(name),
+            Query::Locks { prefix, after, .. }
+            | Query::Claims { prefix, after, .. }
+            | Query::Registers { prefix, after, .. }
+            | Query::Counters { prefix, after, .. } => {
                 at_most("bytes of a prefix", prefix.len(), NAME_BYTES_MAX)?;
                 after.as_ref().map_or(Ok(()), check_name)
             }
@@ -390,7 +405,7 @@ impl Query {
     }
 }
 
-fn at_most(what: &'static str, got: usize, max: usize) -> Result<(), Misuse> {
+pub(crate) fn at_most(what: &'static str, got: usize, max: usize) -> Result<(), Misuse> {
     if got > max {
         return Err(Misuse::TooMuch { what, got: got as u64, max: max as u64 });
     }

@@ -264,6 +264,10 @@ impl Machine {
             Command::Lease(command) => self.lease(own, command),
             Command::Lock(command) => self.lock(own, command),
             Command::Claim(command) => self.claim(own, command).unwrap_or_else(Reply::Rejected),
+            Command::Register(command) => {
+                self.propose(own, command).unwrap_or_else(Reply::Rejected)
+            }
+            Command::Counter(command) => self.count(own, command).unwrap_or_else(Reply::Rejected),
             Command::Compact { upto } => {
                 self.history.compact(upto.min(self.revision));
                 self.done()

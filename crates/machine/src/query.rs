@@ -2,8 +2,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BranchIncarnation, ClaimView, Holder, LeaseId, LeaseView, LockView, Name, ParticipantName,
-    RequestId, Revision, SessionId, TxnId, Verdict,
+    BranchIncarnation, ClaimView, CounterView, Holder, LeaseId, LeaseView, LockView, Name,
+    ParticipantName, RegisterView, RequestId, Revision, SessionId, TxnId, Verdict,
 };
 
 /// A key as it stands.
@@ -118,6 +118,34 @@ pub enum Query {
         /// At most so many (and at most 1 MiB).
         limit: u32,
     },
+    /// One register.
+    Register {
+        /// Which.
+        name: Name,
+    },
+    /// Registers, in the order of names.
+    Registers {
+        /// That begin with this.
+        prefix: String,
+        /// And come after this one.
+        after: Option<Name>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
+    /// One counter.
+    Counter {
+        /// Which.
+        name: Name,
+    },
+    /// Counters, in the order of names.
+    Counters {
+        /// That begin with this.
+        prefix: String,
+        /// And come after this one.
+        after: Option<Name>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
 }
 
 /// What a watch is about.
@@ -135,6 +163,16 @@ pub enum Interest {
     },
     /// One claim.
     Claim {
+        /// Which.
+        name: Name,
+    },
+    /// One register.
+    Register {
+        /// Which.
+        name: Name,
+    },
+    /// One counter.
+    Counter {
         /// Which.
         name: Name,
     },
@@ -168,6 +206,20 @@ pub enum Change {
         name: Name,
         /// As it stands since.
         claim: Option<ClaimView>,
+    },
+    /// Something was chosen in a register.
+    Register {
+        /// Which.
+        name: Name,
+        /// What.
+        value: Bytes,
+    },
+    /// A counter was counted, set or removed.
+    Counter {
+        /// Which.
+        name: Name,
+        /// What it is since, if it is still there.
+        value: Option<i64>,
     },
 }
 
@@ -267,6 +319,38 @@ pub enum Answer {
         revision: Revision,
         /// In the order of names.
         claims: Vec<ClaimView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
+    /// `Register`.
+    Register {
+        /// The state's revision.
+        revision: Revision,
+        /// The register, if anything was chosen in it.
+        register: Option<RegisterView>,
+    },
+    /// `Registers`.
+    Registers {
+        /// The state's revision.
+        revision: Revision,
+        /// In the order of names.
+        registers: Vec<RegisterView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
+    /// `Counter`.
+    Counter {
+        /// The state's revision.
+        revision: Revision,
+        /// The counter, if there is one.
+        counter: Option<CounterView>,
+    },
+    /// `Counters`.
+    Counters {
+        /// The state's revision.
+        revision: Revision,
+        /// In the order of names.
+        counters: Vec<CounterView>,
         /// Whether the limit cut the list.
         more: bool,
     },
@@ -387,6 +471,10 @@ pub struct Census {
     pub history: u64,
     /// Names that are claimed.
     pub claims: u64,
+    /// Registers in which something was chosen.
+    pub registers: u64,
+    /// Counters.
+    pub counters: u64,
 }
 
 /// A transaction for people to read.

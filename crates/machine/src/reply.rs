@@ -1,6 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{ClaimReply, Entry, LeaseId, LockReply, Revision, SessionId, Verdict};
+use crate::{
+    ClaimReply, CounterReply, Entry, LeaseId, LockReply, RegisterReply, Revision, SessionId,
+    Verdict,
+};
 
 /// What a command did. A "no" is a reply, not an error.
 ///
@@ -52,6 +55,10 @@ pub enum Reply<Earlier = Box<FirstReply>> {
     Lock(LockReply),
     /// `Claim`.
     Claim(ClaimReply),
+    /// `Register`.
+    Register(RegisterReply),
+    /// `Counter`.
+    Counter(CounterReply),
 }
 
 /// The reply to anything but a settle that found one.
@@ -104,6 +111,8 @@ impl<Earlier> Reply<Earlier> {
             Reply::Lease(lease) => Reply::Lease(lease),
             Reply::Lock(lock) => Reply::Lock(lock),
             Reply::Claim(claim) => Reply::Claim(claim),
+            Reply::Register(register) => Reply::Register(register),
+            Reply::Counter(counter) => Reply::Counter(counter),
         })
     }
 
@@ -111,6 +120,7 @@ impl<Earlier> Reply<Earlier> {
         let of = |entry: &Option<Entry>| entry.as_ref().map_or(0, |entry| entry.value.len() as u64);
         match self {
             Reply::Mismatch(entry) => of(entry),
+            Reply::Register(register) => register.weight(),
             Reply::MultiDone { reads, .. } | Reply::MultiRefused { reads, .. } => {
                 reads.iter().map(of).fold(0, u64::saturating_add)
             }
@@ -124,7 +134,8 @@ impl<Earlier> Reply<Earlier> {
             | Reply::Rejected(_)
             | Reply::Lease(_)
             | Reply::Lock(_)
-            | Reply::Claim(_) => 0,
+            | Reply::Claim(_)
+            | Reply::Counter(_) => 0,
         }
     }
 }
@@ -153,6 +164,18 @@ pub enum Counted {
     Claims,
     /// And of one owner.
     ClaimsOfOwner,
+    /// Registers in which something was chosen.
+    Registers,
+    /// And by one owner.
+    RegistersOfOwner,
+    /// Bytes of the names and values of registers.
+    RegisterBytes,
+    /// And of one owner.
+    RegisterBytesOfOwner,
+    /// Counters.
+    Counters,
+    /// And of one owner.
+    CountersOfOwner,
 }
 
 impl std::fmt::Display for Counted {
@@ -168,6 +191,12 @@ impl std::fmt::Display for Counted {
             Counted::ContendersOfOwner => "contenders for locks of this owner",
             Counted::Claims => "claims",
             Counted::ClaimsOfOwner => "claims of this owner",
+            Counted::Registers => "registers",
+            Counted::RegistersOfOwner => "registers of this owner",
+            Counted::RegisterBytes => "bytes of registers",
+            Counted::RegisterBytesOfOwner => "bytes of registers of this owner",
+            Counted::Counters => "counters",
+            Counted::CountersOfOwner => "counters of this owner",
         })
     }
 }

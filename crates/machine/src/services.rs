@@ -3,13 +3,17 @@
 //! here.
 
 pub(crate) mod claims;
+pub(crate) mod counters;
 pub(crate) mod leases;
 pub(crate) mod locks;
+pub(crate) mod registers;
 mod shares;
 
 use claims::Claims;
+use counters::Counters;
 use leases::Leases;
 use locks::Locks;
+use registers::Registers;
 use serde::Serialize;
 
 use crate::{
@@ -23,6 +27,8 @@ use crate::{
 const LEASES: u64 = 0x60;
 const LOCKS: u64 = 0x70;
 const CLAIMS: u64 = 0x90;
+const REGISTERS: u64 = 0xa0;
+const COUNTERS: u64 = 0xb0;
 
 /// All of them.
 #[derive(Clone, Debug)]
@@ -30,6 +36,8 @@ pub(crate) struct Services {
     pub(crate) leases: Leases,
     pub(crate) locks: Locks,
     pub(crate) claims: Claims,
+    pub(crate) registers: Registers,
+    pub(crate) counters: Counters,
 }
 
 impl Services {
@@ -38,6 +46,8 @@ impl Services {
             leases: Leases::new(LEASES),
             locks: Locks::new(LOCKS),
             claims: Claims::new(CLAIMS),
+            registers: Registers::new(REGISTERS),
+            counters: Counters::new(COUNTERS),
         }
     }
 
@@ -58,7 +68,8 @@ impl Services {
     }
 
     pub(crate) fn digest(&self, how: Digesting) -> impl Serialize + use<> {
-        (self.leases.digest(how), self.locks.digest(how), self.claims.digest(how))
+        let hanging = (self.leases.digest(how), self.locks.digest(how), self.claims.digest(how));
+        (hanging, self.registers.digest(how), self.counters.digest(how))
     }
 
     /// The same without what follows from the rest: cheap, and enough to encode.
@@ -67,13 +78,17 @@ impl Services {
             leases: self.leases.rows(),
             locks: self.locks.rows(),
             claims: self.claims.rows(),
+            registers: self.registers.rows(),
+            counters: self.counters.rows(),
         }
     }
 
     pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
         self.leases.encode(to)?;
         self.locks.encode(to)?;
-        self.claims.encode(to)
+        self.claims.encode(to)?;
+        self.registers.encode(to)?;
+        self.counters.encode(to)
     }
 
     pub(crate) fn restore(from: &mut Decoder<'_>) -> Result<Services, RestoreError> {
@@ -81,6 +96,8 @@ impl Services {
             leases: Leases::restore(LEASES, from)?,
             locks: Locks::restore(LOCKS, from)?,
             claims: Claims::restore(CLAIMS, from)?,
+            registers: Registers::restore(REGISTERS, from)?,
+            counters: Counters::restore(COUNTERS, from)?,
         })
     }
 }

@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, Expect, FenceCause, FenceGuard,
-    Guard, LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part, ParticipantName,
-    Proposal, Reign, Reply, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand, Expect,
+    FenceCause, FenceGuard, Guard, LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part,
+    ParticipantName, Proposal, RegisterCommand, Reign, Reply, Request, RequestId, Revision, Seq,
+    SessionId, Timestamp, TxnId,
     door::{Ask, Said},
     participant_door,
 };
@@ -122,6 +123,7 @@ fn commands() -> Vec<(Command, &'static str)> {
         (Command::Compact { upto: Revision::new(300) }, "10ac02"),
     ];
     commands.extend(of_claims());
+    commands.extend(of_registers_and_counters());
     commands
 }
 
@@ -135,6 +137,18 @@ fn of_claims() -> Vec<(Command, &'static str)> {
         (Command::Claim(take(Some(LeaseId::new(5)))), "1100016e016f0105"),
         (Command::Claim(ClaimCommand::Release { name: name(), owner: owner() }), "1101016e016f"),
         (Command::Claim(broken), "1102016e01610162"),
+    ]
+}
+
+fn of_registers_and_counters() -> Vec<(Command, &'static str)> {
+    let (name, count) = (|| Name::new("n"), Command::Counter);
+    let propose = RegisterCommand::Propose { name: name(), value: bytes("v") };
+    vec![
+        (Command::Register(propose), "1200016e0176"),
+        (count(CounterCommand::Add { name: name(), by: -2 }), "1300016e03"),
+        (count(CounterCommand::Set { name: name(), expect: None, to: 2 }), "1301016e0004"),
+        (count(CounterCommand::Set { name: name(), expect: Some(-1), to: 64 }), "1301016e01018001"),
+        (count(CounterCommand::Delete { name: name() }), "1302016e"),
     ]
 }
 

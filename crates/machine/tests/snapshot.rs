@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, FenceCause, LeaseCommand, LeaseId,
-    LockCommand, Machine, Multi, Mutation, Name, Part, ParticipantName, Proposal, Reign, Request,
-    RequestId, RestoreError, Revision, Seq, SessionId, StateHash, Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand, FenceCause,
+    LeaseCommand, LeaseId, LockCommand, Machine, Multi, Mutation, Name, Part, ParticipantName,
+    Proposal, RegisterCommand, Reign, Request, RequestId, RestoreError, Revision, Seq, SessionId,
+    StateHash, Timestamp, TxnId,
 };
 
 fn name(text: &str) -> ParticipantName {
@@ -89,8 +90,14 @@ fn full() -> Machine {
         let (name, owner) = (Name::new(text), "o".to_owned());
         Command::Claim(ClaimCommand::Take { name, owner, lease })
     };
-    let tables =
-        vec![own(1, 16, take("claim", None)), own(1, 17, take("leased", Some(LeaseId::new(2))))];
+    let propose = RegisterCommand::Propose { name: Name::new("register"), value: bytes("v") };
+    let add = CounterCommand::Add { name: Name::new("counter"), by: -70 };
+    let tables = vec![
+        own(1, 16, take("claim", None)),
+        own(1, 17, take("leased", Some(LeaseId::new(2)))),
+        own(1, 18, Command::Register(propose)),
+        own(1, 19, Command::Counter(add)),
+    ];
     machine.apply(Batch { stamp: Timestamp(1_003), requests: tables });
     machine
 }

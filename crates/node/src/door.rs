@@ -147,6 +147,7 @@ fn command_needs(command: &Command) -> Needs<'_> {
             ClaimCommand::Take { .. } | ClaimCommand::Release { .. } => Needs::Write,
             ClaimCommand::Break { actor, .. } => Needs::Admin(Some(actor)),
         },
+        Command::Register(_) | Command::Counter(_) => Needs::Write,
         // It takes from all who watch.
         Command::Compact { .. } => Needs::Admin(None),
     }
@@ -178,7 +179,11 @@ fn query_needs(query: &Query) -> Needs<'_> {
         | Query::Locks { .. }
         | Query::Changes { .. }
         | Query::Claim { .. }
-        | Query::Claims { .. } => Needs::Read,
+        | Query::Claims { .. }
+        | Query::Register { .. }
+        | Query::Registers { .. }
+        | Query::Counter { .. }
+        | Query::Counters { .. } => Needs::Read,
     }
 }
 

@@ -136,7 +136,9 @@ impl Touched {
                 | Command::Lease(_)
                 | Command::Lock(_)
                 | Command::Compact { .. }
-                | Command::Claim(_) => {}
+                | Command::Claim(_)
+                | Command::Register(_)
+                | Command::Counter(_) => {}
             }
         }
         touched

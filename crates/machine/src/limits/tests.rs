@@ -58,6 +58,15 @@ fn claim(name: usize, owner: usize) -> Command {
     Command::Claim(crate::ClaimCommand::Take { name, owner, lease: None })
 }
 
+fn propose(name: usize, value: usize) -> Command {
+    let (name, value) = (Name::new(text(name)), bytes(value));
+    Command::Register(crate::RegisterCommand::Propose { name, value })
+}
+
+fn count(name: usize) -> Command {
+    Command::Counter(crate::CounterCommand::Add { name: Name::new(text(name)), by: 1 })
+}
+
 /// So many guards, writes of keys of their own, and reads.
 fn multi(guards: usize, mutations: usize, reads: usize) -> Multi {
     let guard = |_| Guard { key: bytes(1), expect: Expect::Absent };
@@ -128,6 +137,11 @@ fn commands() -> Vec<(Command, Command)> {
         (claim(1, 256), claim(1, 257)),
         (claim(1, 1), claim(0, 1)),
         (claim(1, 1), claim(1, 0)),
+        (propose(256, 64 << 10), propose(256, (64 << 10) + 1)),
+        (propose(256, 0), propose(257, 0)),
+        (propose(1, 0), propose(0, 0)),
+        (count(256), count(257)),
+        (count(1), count(0)),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::limits::{NAME_BYTES_MAX, REPLY_BYTES_MAX};
-use crate::services::locks::WAITERS_SHOWN_MAX;
+use crate::services::{locks::WAITERS_SHOWN_MAX, registers::REGISTER_BYTES_MAX};
 use crate::transactions::{Decision, Record};
 use crate::{
     Answer, Census, LeaseId, ParticipantView, Query, SessionId, SessionView, Timestamp, TxnId,
@@ -13,6 +13,8 @@ use crate::{
 const ROWS_MAX: usize = REPLY_BYTES_MAX / (4 * NAME_BYTES_MAX);
 /// Locks in one answer: each may show as many who wait as are shown at all.
 const LOCKS_MAX: usize = REPLY_BYTES_MAX / (WAITERS_SHOWN_MAX * NAME_BYTES_MAX);
+/// Registers in one answer, whatever stands in them.
+const REGISTERS_MAX: usize = REPLY_BYTES_MAX / REGISTER_BYTES_MAX;
 /// Transactions in one answer: each may name [`PARTS_MAX`](crate::limits::PARTS_MAX) participants.
 const TXN_BYTES_MAX: usize = crate::limits::PARTS_MAX * (NAME_BYTES_MAX + 8);
 
@@ -62,6 +64,24 @@ impl Machine {
                 let (claims, more) = cut(all, *limit, ROWS_MAX);
                 Answer::Claims { revision: self.revision, claims, more }
             }
+            Query::Register { name } => {
+                let register = self.services.registers.view(name);
+                Answer::Register { revision: self.revision, register }
+            }
+            Query::Registers { prefix, after, limit } => {
+                let all = self.services.registers.views(prefix, after.as_ref());
+                let (registers, more) = cut(all, *limit, REGISTERS_MAX);
+                Answer::Registers { revision: self.revision, registers, more }
+            }
+            Query::Counter { name } => {
+                let counter = self.services.counters.view(name);
+                Answer::Counter { revision: self.revision, counter }
+            }
+            Query::Counters { prefix, after, limit } => {
+                let all = self.services.counters.views(prefix, after.as_ref());
+                let (counters, more) = cut(all, *limit, ROWS_MAX);
+                Answer::Counters { revision: self.revision, counters, more }
+            }
         }
     }
 
@@ -84,6 +104,8 @@ impl Machine {
             contenders: self.services.locks.len(),
             history: self.history.len(),
             claims: self.services.claims.len(),
+            registers: self.services.registers.len(),
+            counters: self.services.counters.len(),
         }
     }
 

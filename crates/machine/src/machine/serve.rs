@@ -2,7 +2,8 @@
 
 use super::Machine;
 use crate::{
-    Act, ClaimCommand, ClaimReply, LeaseCommand, LeaseId, LockCommand, Rejection, Reply, SessionId,
+    Act, ClaimCommand, ClaimReply, CounterCommand, LeaseCommand, LeaseId, LockCommand,
+    RegisterCommand, Rejection, Reply, SessionId,
 };
 
 impl Machine {
@@ -107,6 +108,35 @@ impl Machine {
                 self.audit.note(self.clock.now, Act::ClaimBroken { claim, actor, reason });
                 claims.end(name, &mut self.revision, &mut self.history)
             }
+        }))
+    }
+
+    pub(super) fn propose(
+        &mut self,
+        own: SessionId,
+        command: RegisterCommand,
+    ) -> Result<Reply, Rejection> {
+        let RegisterCommand::Propose { name, value } = command;
+        let by = self.client(own)?;
+        let moment = (&mut self.revision, self.clock.now);
+        let registers = &mut self.services.registers;
+        Ok(Reply::Register(registers.propose(name, (value, by), moment, &mut self.history)?))
+    }
+
+    pub(super) fn count(
+        &mut self,
+        own: SessionId,
+        command: CounterCommand,
+    ) -> Result<Reply, Rejection> {
+        let client = self.sessions.owner(own).ok_or(Rejection::UnknownSession)?;
+        let (counters, moment) =
+            (&mut self.services.counters, (&mut self.revision, &mut self.history));
+        Ok(Reply::Counter(match command {
+            CounterCommand::Add { name, by } => counters.add(name, by, client, moment)?,
+            CounterCommand::Set { name, expect, to } => {
+                counters.set(name, (expect, to), client, moment)?
+            }
+            CounterCommand::Delete { name } => counters.delete(name, moment),
         }))
     }
 

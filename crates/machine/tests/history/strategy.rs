@@ -1,9 +1,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, Expect, FenceCause, FenceGuard,
-    Guard, LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part, ParticipantName,
-    Proposal, Reign, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
+    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand, Expect,
+    FenceCause, FenceGuard, Guard, LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part,
+    ParticipantName, Proposal, RegisterCommand, Reign, Request, RequestId, Revision, Seq,
+    SessionId, Timestamp, TxnId,
 };
 
 /// Few names, so that everything meets everything.
@@ -223,6 +224,8 @@ fn wild_table(
     wild: impl Strategy<Value = u64> + Clone + 'static,
 ) -> impl Strategy<Value = Command> {
     let lease = || prop::option::of(wild.clone().prop_map(LeaseId::new));
+    let number = || prop::sample::select(vec![0, 1, -1, i64::MAX, i64::MIN]);
+    let length = prop::sample::select(vec![0, 1, 64 << 10, (64 << 10) + 1]);
     let text = || prop::sample::select(vec![0, 1, 256, 257, 1_025]).prop_map(|len| "x".repeat(len));
     let name = || text().prop_map(Name::new);
     prop_oneof![
@@ -234,5 +237,14 @@ fn wild_table(
         1 => (name(), text(), text()).prop_map(|(name, actor, reason)| {
             Command::Claim(ClaimCommand::Break { name, actor, reason })
         }),
+        1 => (name(), length.prop_map(|length| Bytes::from(vec![7; length]))).prop_map(
+            |(name, value)| Command::Register(RegisterCommand::Propose { name, value })
+        ),
+        2 => (name(), number())
+            .prop_map(|(name, by)| Command::Counter(CounterCommand::Add { name, by })),
+        1 => (name(), prop::option::of(number()), number()).prop_map(|(name, expect, to)| {
+            Command::Counter(CounterCommand::Set { name, expect, to })
+        }),
+        1 => name().prop_map(|name| Command::Counter(CounterCommand::Delete { name })),
     ]
 }

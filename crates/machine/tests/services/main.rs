@@ -1,8 +1,10 @@
 //! Leases, locks and watches, held against models that remember everything and are slow.
 
 mod claims;
+mod counters;
 mod model;
 mod naive;
+mod registers;
 
 use bytes::Bytes;
 use proptest::prelude::*;

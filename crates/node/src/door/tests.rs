@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use synod_machine::{
-    Batch, BranchIncarnation, FenceGuard, LeaseId, Multi, Reign, Request, RequestId, Revision, Seq,
-    SessionId, Timestamp, TxnId, door::Freshness,
+    Batch, BranchIncarnation, CounterCommand, FenceGuard, LeaseId, Multi, RegisterCommand, Reign,
+    Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId, door::Freshness,
 };
 use synod_net::Name;
 
@@ -129,6 +129,32 @@ fn claims_are_for_writers_and_force_is_for_admins() {
     assert_eq!(may(read(all)), "rwa");
     let interest = synod_machine::Interest::Claim { name: name() };
     assert_eq!(may(Call::Watch { interest, after: Revision::ZERO }), "rwa");
+}
+
+/// Registers and counters are for whoever writes.
+#[test]
+fn registers_and_counters_are_for_writers() {
+    let name = || synod_machine::Name::new("n");
+    let propose = RegisterCommand::Propose { name: name(), value: key() };
+    assert_eq!(may(submit(Command::Register(propose))), "wa");
+    let counts = [
+        CounterCommand::Add { name: name(), by: 1 },
+        CounterCommand::Set { name: name(), expect: None, to: 1 },
+        CounterCommand::Delete { name: name() },
+    ];
+    for count in counts {
+        assert_eq!(may(submit(Command::Counter(count))), "wa");
+    }
+    let (prefix, after, limit) = (String::new(), None, 9);
+    let queries = [
+        Query::Register { name: name() },
+        Query::Registers { prefix: prefix.clone(), after: None, limit },
+        Query::Counter { name: name() },
+        Query::Counters { prefix, after, limit },
+    ];
+    for query in queries {
+        assert_eq!(may(read(query)), "rwa");
+    }
 }
 
 /// Whoever opens a session says truly who it is; what it adds is for people to read.

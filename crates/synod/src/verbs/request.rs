@@ -3,7 +3,10 @@
 use serde::Serialize;
 use synod_client::{
     Error, Refused, Settled,
-    machine::{ClaimReply, LockReply, Rejection, Reply, RequestId, Seq, SessionId},
+    machine::{
+        ClaimReply, CounterReply, LockReply, RegisterReply, Rejection, Reply, RequestId, Seq,
+        SessionId,
+    },
 };
 
 use super::ask::{ask, failure};
@@ -77,11 +80,34 @@ fn words(reply: &Reply) -> String {
         Reply::Lock(LockReply::Absent) | Reply::Claim(ClaimReply::Absent) => {
             "there was nothing to release".to_owned()
         }
+        Reply::Register(RegisterReply::Chosen { at, ours: true, .. }) => {
+            format!("chosen at revision {at}")
+        }
+        Reply::Register(RegisterReply::Chosen { at, by, ours: false, .. }) => {
+            format!("{by} had chosen at revision {at}; {nothing}")
+        }
+        Reply::Counter(reply) => counted(reply),
         Reply::Claim(ClaimReply::Taken { at }) => format!("claimed at revision {at}"),
         Reply::Claim(ClaimReply::TakenBy(claim)) => format!("{} has it; {nothing}", claim.owner),
         Reply::Claim(ClaimReply::Released { revision }) => {
             format!("released at revision {revision}")
         }
+    }
+}
+
+fn counted(reply: &CounterReply) -> String {
+    let nothing = "nothing was changed";
+    match reply {
+        CounterReply::Value { value, revision } => format!("{value} since revision {revision}"),
+        CounterReply::Overflow { value } => {
+            format!("the counter is {value} and cannot be counted so far; {nothing}")
+        }
+        CounterReply::Mismatch { value: Some(value) } => {
+            format!("the counter was {value}; {nothing}")
+        }
+        CounterReply::Mismatch { value: None } => format!("there was no such counter; {nothing}"),
+        CounterReply::Deleted { revision, .. } => format!("removed at revision {revision}"),
+        CounterReply::Absent => "there was nothing to remove".to_owned(),
     }
 }
 
