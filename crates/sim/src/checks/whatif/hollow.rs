@@ -119,8 +119,8 @@ mod tests {
 
     use super::*;
 
-    /// It comes to lead; and were it one that has not lost what is chosen, but never knew of it, its
-    /// vote would be seen.
+    /// It comes to lead; and were it one that has not lost what is chosen, but never knew of it,
+    /// its vote would be seen.
     #[test]
     fn a_hollow_node_comes_to_lead_and_has_the_others_vote() {
         let voters = [1, 2, 3].map(|id| Life::first(NodeId::new(id))).to_vec();

@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Bounds<'_> {
-    /// Votes and confirmations of all others come that are of an earlier ballot of this node. It may
-    /// have had that one, or not.
+    /// Votes and confirmations of all others come that are of an earlier ballot of this node. It
+    /// may have had that one, or not.
     pub(super) fn answers_are_for_their_ballot(&self, ghost: &Ghost) -> Checked {
         let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
         let Some(round) = ballot.round().checked_sub(1) else { return Ok(()) };
@@ -56,7 +56,7 @@ impl Bounds<'_> {
         demand!(
             !leads,
             "D2",
-            "{} would lead on at {ballot} when it is asked for a vote at {above}, and has promised {}",
+            "{} would lead on at {ballot} when it is asked for a vote at {above}; it promises {}",
             self.node,
             copy.promised()
         );
