@@ -2,8 +2,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BranchIncarnation, ClaimCommand, CounterCommand, LeaseCommand, LockCommand, ParticipantName,
-    RegisterCommand, RequestId, Revision, Seq, SessionId, TxnId,
+    BarrierCommand, BranchIncarnation, ClaimCommand, CounterCommand, JournalCommand, LeaseCommand,
+    LockCommand, ParticipantName, RegisterCommand, RequestId, Revision, Seq, SessionId, TxnId,
 };
 
 /// Wall-clock milliseconds since 1970, stamped by the leader onto a batch. The machine takes the
@@ -152,6 +152,10 @@ pub enum Command {
     Register(RegisterCommand),
     /// Of counters.
     Counter(CounterCommand),
+    /// Of barriers.
+    Barrier(BarrierCommand),
+    /// Of journals.
+    Journal(JournalCommand),
 }
 
 /// The client's name in the owner of a session. What is behind the first `/` is for people to read.

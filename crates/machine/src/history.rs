@@ -1,9 +1,12 @@
 use std::ops::Bound::{Excluded, Unbounded};
 
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
 use crate::limits::REPLY_BYTES_MAX;
 use crate::table::{Digesting, Table};
 use crate::{
-    Answer, Change, ClaimView, Interest, RestoreError, Revision,
+    Answer, BarrierNews, ClaimView, Entry, Holder, Name, Position, RestoreError, Revision,
     coding::{Decoder, Encoder},
 };
 
@@ -15,6 +18,105 @@ pub(crate) const BYTES_MAX: u64 = 32 << 20;
 const LOOKED_AT_MAX: usize = 4_096;
 /// Bytes of a change besides its names and values: itself, its row and three allocations.
 const CHANGE_BYTES: u64 = 240;
+
+/// What a watch is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Interest {
+    /// Keys that begin with this.
+    Keys {
+        /// With what.
+        prefix: Bytes,
+    },
+    /// One lock.
+    Lock {
+        /// Which.
+        name: Name,
+    },
+    /// One claim.
+    Claim {
+        /// Which.
+        name: Name,
+    },
+    /// One register.
+    Register {
+        /// Which.
+        name: Name,
+    },
+    /// One counter.
+    Counter {
+        /// Which.
+        name: Name,
+    },
+    /// One barrier.
+    Barrier {
+        /// Which.
+        name: Name,
+    },
+    /// What is appended to one journal.
+    Journal {
+        /// Which.
+        name: Name,
+    },
+}
+
+/// One thing that changed at a revision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Change {
+    /// A key was set.
+    Put {
+        /// Which.
+        key: Bytes,
+        /// As it stands since.
+        entry: Entry,
+    },
+    /// A key was removed.
+    Deleted {
+        /// Which.
+        key: Bytes,
+    },
+    /// A lock came to another, or to nobody.
+    Lock {
+        /// Which.
+        name: Name,
+        /// Who has it since.
+        holder: Option<Holder>,
+    },
+    /// A claim came to be, hangs on another lease, or is over.
+    Claim {
+        /// Which.
+        name: Name,
+        /// As it stands since.
+        claim: Option<ClaimView>,
+    },
+    /// Something was chosen in a register.
+    Register {
+        /// Which.
+        name: Name,
+        /// What.
+        value: Bytes,
+    },
+    /// A counter was counted, set or removed.
+    Counter {
+        /// Which.
+        name: Name,
+        /// What it is since, if it is still there.
+        value: Option<i64>,
+    },
+    /// What those who wait at a barrier wait for.
+    Barrier {
+        /// Which.
+        name: Name,
+        /// What.
+        news: BarrierNews,
+    },
+    /// An entry was appended to a journal.
+    Journal {
+        /// Which.
+        name: Name,
+        /// Where it stands.
+        position: Position,
+    },
+}
 
 /// What changed at the latest revisions, so that whoever was away for a while can go on where it
 /// was, on any node. Every node forgets alike: the window is part of the state.
@@ -131,7 +233,9 @@ impl Interest {
             (Interest::Lock { name }, Change::Lock { name: changed, .. })
             | (Interest::Claim { name }, Change::Claim { name: changed, .. })
             | (Interest::Register { name }, Change::Register { name: changed, .. })
-            | (Interest::Counter { name }, Change::Counter { name: changed, .. }) => {
+            | (Interest::Counter { name }, Change::Counter { name: changed, .. })
+            | (Interest::Barrier { name }, Change::Barrier { name: changed, .. })
+            | (Interest::Journal { name }, Change::Journal { name: changed, .. }) => {
                 name == changed
             }
             (
@@ -139,7 +243,9 @@ impl Interest {
                 | Interest::Lock { .. }
                 | Interest::Claim { .. }
                 | Interest::Register { .. }
-                | Interest::Counter { .. },
+                | Interest::Counter { .. }
+                | Interest::Barrier { .. }
+                | Interest::Journal { .. },
                 _,
             ) => false,
         }
@@ -155,6 +261,8 @@ impl Change {
             Change::Claim { name, .. } => Interest::Claim { name: name.clone() },
             Change::Register { name, .. } => Interest::Register { name: name.clone() },
             Change::Counter { name, .. } => Interest::Counter { name: name.clone() },
+            Change::Barrier { name, .. } => Interest::Barrier { name: name.clone() },
+            Change::Journal { name, .. } => Interest::Journal { name: name.clone() },
         })
     }
 
@@ -175,7 +283,9 @@ impl Change {
                 name.saturating_add(claim.as_ref().map_or(0, texts))
             }
             Change::Register { name, value } => name.as_str().len().saturating_add(value.len()),
-            Change::Counter { name, .. } => name.as_str().len(),
+            Change::Counter { name, .. }
+            | Change::Barrier { name, .. }
+            | Change::Journal { name, .. } => name.as_str().len(),
         };
         CHANGE_BYTES.saturating_add(held as u64)
     }

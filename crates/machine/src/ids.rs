@@ -54,6 +54,10 @@ number!(
     LeaseId
 );
 number!(
+    /// The place of an entry in its journal, counted from 1.
+    Position
+);
+number!(
     /// The number of a request within its session, counted by the client from 1.
     Seq
 );

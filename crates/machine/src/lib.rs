@@ -38,18 +38,21 @@ pub use command::{
     AbortCause, Batch, Command, Expect, FenceCause, FenceGuard, Guard, Multi, Mutation, Part,
     Proposal, Reign, Request, Timestamp, owner_name,
 };
+pub use history::{Change, Interest};
 pub use ids::{
-    BranchIncarnation, LeaseId, Name, ParticipantName, RequestId, Revision, Seq, SessionId, TxnId,
+    BranchIncarnation, LeaseId, Name, ParticipantName, Position, RequestId, Revision, Seq,
+    SessionId, TxnId,
 };
 pub use machine::{Applied, Machine, Snapshot, StateHash};
 pub use query::{
-    Act, Answer, AuditEntry, Census, Change, Entry, Interest, ParticipantView, Query, SessionView,
-    TxnView,
+    Act, Answer, AuditEntry, Census, Entry, ParticipantView, Query, SessionView, TxnView,
 };
 pub use reply::{Counted, FirstReply, Never, Rejection, Reply};
 pub use services::{
+    barriers::{BarrierCommand, BarrierNews, BarrierReply, BarrierView, PARTIES_MAX},
     claims::{ClaimCommand, ClaimReply, ClaimView},
     counters::{CounterCommand, CounterReply, CounterView},
+    journals::{GROUPS_MAX, JournalCommand, JournalEntry, JournalReply, JournalView, TRIM_MAX},
     leases::{LeaseCommand, LeaseView},
     locks::{Holder, LockCommand, LockReply, LockView},
     registers::{REGISTER_BYTES_MAX, RegisterCommand, RegisterReply, RegisterView},

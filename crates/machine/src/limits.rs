@@ -135,7 +135,9 @@ impl Command {
             | Command::Lock(_)
             | Command::Claim(_)
             | Command::Register(_)
-            | Command::Counter(_) => true,
+            | Command::Counter(_)
+            | Command::Barrier(_)
+            | Command::Journal(_) => true,
             Command::Lease(command) => command.must_be_named(),
             Command::OpenSession { .. }
             | Command::Settle { .. }
@@ -166,6 +168,8 @@ impl Command {
             Command::Claim(command) => command.check(),
             Command::Register(command) => command.check(),
             Command::Counter(command) => command.check(),
+            Command::Barrier(command) => command.check(),
+            Command::Journal(command) => command.check(),
             Command::Put { key, value } => key_and_value(key, value),
             Command::Delete { key } => check_key(key),
             Command::Cas { key, expect, value } => {
@@ -208,6 +212,8 @@ impl Command {
             Command::Claim(command) => command.weight(),
             Command::Register(command) => command.weight(),
             Command::Counter(command) => command.weight(),
+            Command::Barrier(command) => command.weight(),
+            Command::Journal(command) => command.weight(),
             Command::Put { key, value } => key.len().saturating_add(value.len()),
             Command::Delete { key } => key.len(),
             Command::Cas { key, expect, value } => {
@@ -352,7 +358,9 @@ impl Interest {
             Interest::Lock { name }
             | Interest::Claim { name }
             | Interest::Register { name }
-            | Interest::Counter { name } => check_name(name),
+            | Interest::Counter { name }
+            | Interest::Barrier { name }
+            | Interest::Journal { name } => check_name(name),
         }
     }
 }
@@ -383,11 +391,16 @@ impl Query {
             Query::Lock { name }
             | Query::Claim { name }
             | Query::Register { name }
-            | Query::Counter { name } => check_name(name),
+            | Query::Counter { name }
+            | Query::Barrier { name }
+            | Query::Journal { name, .. }
+            | Query::Offsets { name } => check_name(name),
             Query::Locks { prefix, after, .. }
             | Query::Claims { prefix, after, .. }
             | Query::Registers { prefix, after, .. }
-            | Query::Counters { prefix, after, .. } => {
+            | Query::Counters { prefix, after, .. }
+            | Query::Barriers { prefix, after, .. }
+            | Query::Journals { prefix, after, .. } => {
                 at_most("bytes of a prefix", prefix.len(), NAME_BYTES_MAX)?;
                 after.as_ref().map_or(Ok(()), check_name)
             }

@@ -2,8 +2,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BranchIncarnation, ClaimView, CounterView, Holder, LeaseId, LeaseView, LockView, Name,
-    ParticipantName, RegisterView, RequestId, Revision, SessionId, TxnId, Verdict,
+    BarrierView, BranchIncarnation, Change, ClaimView, CounterView, Holder, Interest, JournalEntry,
+    JournalView, LeaseId, LeaseView, LockView, Name, ParticipantName, Position, RegisterView,
+    RequestId, Revision, SessionId, TxnId, Verdict,
 };
 
 /// A key as it stands.
@@ -146,80 +147,42 @@ pub enum Query {
         /// At most so many (and at most 1 MiB).
         limit: u32,
     },
-}
-
-/// What a watch is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Interest {
-    /// Keys that begin with this.
-    Keys {
-        /// With what.
-        prefix: Bytes,
-    },
-    /// One lock.
-    Lock {
+    /// One barrier.
+    Barrier {
         /// Which.
         name: Name,
     },
-    /// One claim.
-    Claim {
+    /// Barriers, in the order of names.
+    Barriers {
+        /// That begin with this.
+        prefix: String,
+        /// And come after this one.
+        after: Option<Name>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
+    /// Entries of one journal.
+    Journal {
         /// Which.
         name: Name,
+        /// After this one.
+        after: Position,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
     },
-    /// One register.
-    Register {
-        /// Which.
+    /// Journals, in the order of names.
+    Journals {
+        /// That begin with this.
+        prefix: String,
+        /// And come after this one.
+        after: Option<Name>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
+    /// Where the groups of a journal stand.
+    Offsets {
+        /// Of which.
         name: Name,
-    },
-    /// One counter.
-    Counter {
-        /// Which.
-        name: Name,
-    },
-}
-
-/// One thing that changed at a revision.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Change {
-    /// A key was set.
-    Put {
-        /// Which.
-        key: Bytes,
-        /// As it stands since.
-        entry: Entry,
-    },
-    /// A key was removed.
-    Deleted {
-        /// Which.
-        key: Bytes,
-    },
-    /// A lock came to another, or to nobody.
-    Lock {
-        /// Which.
-        name: Name,
-        /// Who has it since.
-        holder: Option<Holder>,
-    },
-    /// A claim came to be, hangs on another lease, or is over.
-    Claim {
-        /// Which.
-        name: Name,
-        /// As it stands since.
-        claim: Option<ClaimView>,
-    },
-    /// Something was chosen in a register.
-    Register {
-        /// Which.
-        name: Name,
-        /// What.
-        value: Bytes,
-    },
-    /// A counter was counted, set or removed.
-    Counter {
-        /// Which.
-        name: Name,
-        /// What it is since, if it is still there.
-        value: Option<i64>,
     },
 }
 
@@ -354,6 +317,50 @@ pub enum Answer {
         /// Whether the limit cut the list.
         more: bool,
     },
+    /// `Barrier`.
+    Barrier {
+        /// The state's revision.
+        revision: Revision,
+        /// The barrier, if there is one.
+        barrier: Option<BarrierView>,
+    },
+    /// `Barriers`.
+    Barriers {
+        /// The state's revision.
+        revision: Revision,
+        /// In the order of names.
+        barriers: Vec<BarrierView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
+    /// `Journal`.
+    Journal {
+        /// The state's revision.
+        revision: Revision,
+        /// The journal, if anything was ever appended to it. What was asked for up to its
+        /// `trimmed` is gone.
+        journal: Option<JournalView>,
+        /// In the order of positions.
+        entries: Vec<JournalEntry>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
+    /// `Journals`.
+    Journals {
+        /// The state's revision.
+        revision: Revision,
+        /// In the order of names.
+        journals: Vec<JournalView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
+    /// `Offsets`: each group and the position up to which it has done.
+    Offsets {
+        /// The state's revision.
+        revision: Revision,
+        /// In the order of names.
+        offsets: Vec<(Name, Position)>,
+    },
 }
 
 /// Something done by force, or that a person should know of.
@@ -475,6 +482,14 @@ pub struct Census {
     pub registers: u64,
     /// Counters.
     pub counters: u64,
+    /// Barriers that were not removed.
+    pub barriers: u64,
+    /// Parties that have arrived at a barrier, each as often as it has.
+    pub arrivals: u64,
+    /// Journals.
+    pub journals: u64,
+    /// Entries of journals.
+    pub journal_entries: u64,
 }
 
 /// A transaction for people to read.

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClaimReply, CounterReply, Entry, LeaseId, LockReply, RegisterReply, Revision, SessionId,
-    Verdict,
+    BarrierReply, ClaimReply, CounterReply, Entry, JournalReply, LeaseId, LockReply, RegisterReply,
+    Revision, SessionId, Verdict,
 };
 
 /// What a command did. A "no" is a reply, not an error.
@@ -59,6 +59,10 @@ pub enum Reply<Earlier = Box<FirstReply>> {
     Register(RegisterReply),
     /// `Counter`.
     Counter(CounterReply),
+    /// `Barrier`.
+    Barrier(BarrierReply),
+    /// `Journal`.
+    Journal(JournalReply),
 }
 
 /// The reply to anything but a settle that found one.
@@ -113,6 +117,8 @@ impl<Earlier> Reply<Earlier> {
             Reply::Claim(claim) => Reply::Claim(claim),
             Reply::Register(register) => Reply::Register(register),
             Reply::Counter(counter) => Reply::Counter(counter),
+            Reply::Barrier(barrier) => Reply::Barrier(barrier),
+            Reply::Journal(journal) => Reply::Journal(journal),
         })
     }
 
@@ -135,7 +141,9 @@ impl<Earlier> Reply<Earlier> {
             | Reply::Lease(_)
             | Reply::Lock(_)
             | Reply::Claim(_)
-            | Reply::Counter(_) => 0,
+            | Reply::Counter(_)
+            | Reply::Barrier(_)
+            | Reply::Journal(_) => 0,
         }
     }
 }
@@ -176,6 +184,28 @@ pub enum Counted {
     Counters,
     /// And of one owner.
     CountersOfOwner,
+    /// Barriers that were not removed.
+    Barriers,
+    /// And of one owner.
+    BarriersOfOwner,
+    /// Parties that have arrived at a barrier.
+    Arrivals,
+    /// And of one owner.
+    ArrivalsOfOwner,
+    /// Journals.
+    Journals,
+    /// And of one owner.
+    JournalsOfOwner,
+    /// Entries of journals.
+    JournalEntries,
+    /// And of one owner.
+    JournalEntriesOfOwner,
+    /// Bytes of the entries of journals.
+    JournalBytes,
+    /// And of one owner.
+    JournalBytesOfOwner,
+    /// Groups of one journal that have an offset.
+    GroupsOfJournal,
 }
 
 impl std::fmt::Display for Counted {
@@ -197,6 +227,17 @@ impl std::fmt::Display for Counted {
             Counted::RegisterBytesOfOwner => "bytes of registers of this owner",
             Counted::Counters => "counters",
             Counted::CountersOfOwner => "counters of this owner",
+            Counted::Barriers => "barriers",
+            Counted::BarriersOfOwner => "barriers of this owner",
+            Counted::Arrivals => "parties at barriers",
+            Counted::ArrivalsOfOwner => "parties of this owner at barriers",
+            Counted::Journals => "journals",
+            Counted::JournalsOfOwner => "journals of this owner",
+            Counted::JournalEntries => "entries of journals",
+            Counted::JournalEntriesOfOwner => "entries of this owner in journals",
+            Counted::JournalBytes => "bytes of journals",
+            Counted::JournalBytesOfOwner => "bytes of this owner in journals",
+            Counted::GroupsOfJournal => "groups of this journal",
         })
     }
 }
@@ -265,4 +306,10 @@ pub enum Rejection {
     /// The claim is another client's.
     #[error("the claim was taken by another client")]
     ForeignClaim,
+    /// Those who were first at the barrier wait for another number of parties.
+    #[error("the barrier is for {of} parties")]
+    OtherParties {
+        /// For how many.
+        of: u32,
+    },
 }

@@ -2,15 +2,19 @@
 //! own, in a file of its own, and knows nothing of the others. Who ends when a lease ends is known
 //! here.
 
+pub(crate) mod barriers;
 pub(crate) mod claims;
 pub(crate) mod counters;
+pub(crate) mod journals;
 pub(crate) mod leases;
 pub(crate) mod locks;
 pub(crate) mod registers;
 mod shares;
 
+use barriers::Barriers;
 use claims::Claims;
 use counters::Counters;
+use journals::Journals;
 use leases::Leases;
 use locks::Locks;
 use registers::Registers;
@@ -29,6 +33,8 @@ const LOCKS: u64 = 0x70;
 const CLAIMS: u64 = 0x90;
 const REGISTERS: u64 = 0xa0;
 const COUNTERS: u64 = 0xb0;
+const BARRIERS: [u64; 2] = [0xc0, 0xc1];
+const JOURNALS: [u64; 3] = [0xd0, 0xd1, 0xd2];
 
 /// All of them.
 #[derive(Clone, Debug)]
@@ -38,6 +44,8 @@ pub(crate) struct Services {
     pub(crate) claims: Claims,
     pub(crate) registers: Registers,
     pub(crate) counters: Counters,
+    pub(crate) barriers: Barriers,
+    pub(crate) journals: Journals,
 }
 
 impl Services {
@@ -48,6 +56,8 @@ impl Services {
             claims: Claims::new(CLAIMS),
             registers: Registers::new(REGISTERS),
             counters: Counters::new(COUNTERS),
+            barriers: Barriers::new(BARRIERS),
+            journals: Journals::new(JOURNALS),
         }
     }
 
@@ -58,18 +68,24 @@ impl Services {
         (revision, now): (&mut Revision, Timestamp),
         history: &mut History,
     ) {
-        let hang_on_it = [self.locks.hangs_on(lease), self.claims.hangs_on(lease)];
+        let hang_on_it = [
+            self.locks.hangs_on(lease),
+            self.claims.hangs_on(lease),
+            self.barriers.hangs_on(lease),
+        ];
         if !hang_on_it.contains(&true) {
             return;
         }
         *revision = revision.next();
         self.locks.leave_all(lease, (*revision, now), history);
         self.claims.end_all(lease, history);
+        self.barriers.leave_all(lease, history);
     }
 
     pub(crate) fn digest(&self, how: Digesting) -> impl Serialize + use<> {
         let hanging = (self.leases.digest(how), self.locks.digest(how), self.claims.digest(how));
-        (hanging, self.registers.digest(how), self.counters.digest(how))
+        let standing = (self.registers.digest(how), self.counters.digest(how));
+        (hanging, standing, self.barriers.digest(how), self.journals.digest(how))
     }
 
     /// The same without what follows from the rest: cheap, and enough to encode.
@@ -80,6 +96,8 @@ impl Services {
             claims: self.claims.rows(),
             registers: self.registers.rows(),
             counters: self.counters.rows(),
+            barriers: self.barriers.rows(),
+            journals: self.journals.rows(),
         }
     }
 
@@ -88,7 +106,9 @@ impl Services {
         self.locks.encode(to)?;
         self.claims.encode(to)?;
         self.registers.encode(to)?;
-        self.counters.encode(to)
+        self.counters.encode(to)?;
+        self.barriers.encode(to)?;
+        self.journals.encode(to)
     }
 
     pub(crate) fn restore(from: &mut Decoder<'_>) -> Result<Services, RestoreError> {
@@ -98,6 +118,8 @@ impl Services {
             claims: Claims::restore(CLAIMS, from)?,
             registers: Registers::restore(REGISTERS, from)?,
             counters: Counters::restore(COUNTERS, from)?,
+            barriers: Barriers::restore(BARRIERS, from)?,
+            journals: Journals::restore(JOURNALS, from)?,
         })
     }
 }

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand, Expect,
-    FenceCause, FenceGuard, Guard, LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part,
-    ParticipantName, Proposal, RegisterCommand, Reign, Reply, Request, RequestId, Revision, Seq,
-    SessionId, Timestamp, TxnId,
+    AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
+    Expect, FenceCause, FenceGuard, Guard, JournalCommand, LeaseCommand, LeaseId, LockCommand,
+    Multi, Mutation, Name, Part, ParticipantName, Position, Proposal, RegisterCommand, Reign,
+    Reply, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
     door::{Ask, Said},
     participant_door,
 };
@@ -124,6 +124,7 @@ fn commands() -> Vec<(Command, &'static str)> {
     ];
     commands.extend(of_claims());
     commands.extend(of_registers_and_counters());
+    commands.extend(of_barriers_and_journals());
     commands
 }
 
@@ -149,6 +150,24 @@ fn of_registers_and_counters() -> Vec<(Command, &'static str)> {
         (count(CounterCommand::Set { name: name(), expect: None, to: 2 }), "1301016e0004"),
         (count(CounterCommand::Set { name: name(), expect: Some(-1), to: 64 }), "1301016e01018001"),
         (count(CounterCommand::Delete { name: name() }), "1302016e"),
+    ]
+}
+
+fn of_barriers_and_journals() -> Vec<(Command, &'static str)> {
+    let (name, group, lease) = (|| Name::new("n"), || Name::new("g"), LeaseId::new(5));
+    let (meet, journal) = (Command::Barrier, Command::Journal);
+    let position = Position::new(300);
+    vec![
+        (meet(BarrierCommand::Arrive { name: name(), lease, parties: 3 }), "1400016e0503"),
+        (meet(BarrierCommand::Leave { name: name(), lease }), "1401016e05"),
+        (meet(BarrierCommand::Remove { name: name() }), "1402016e"),
+        (journal(JournalCommand::Append { name: name(), value: bytes("v") }), "1500016e0176"),
+        (journal(JournalCommand::Trim { name: name(), upto: position }), "1501016eac02"),
+        (
+            journal(JournalCommand::Commit { name: name(), group: group(), position }),
+            "1502016e0167ac02",
+        ),
+        (journal(JournalCommand::Forget { name: name(), group: group() }), "1503016e0167"),
     ]
 }
 

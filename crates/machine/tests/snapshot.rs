@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand, FenceCause,
-    LeaseCommand, LeaseId, LockCommand, Machine, Multi, Mutation, Name, Part, ParticipantName,
-    Proposal, RegisterCommand, Reign, Request, RequestId, RestoreError, Revision, Seq, SessionId,
-    StateHash, Timestamp, TxnId,
+    AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
+    FenceCause, JournalCommand, LeaseCommand, LeaseId, LockCommand, Machine, Multi, Mutation, Name,
+    Part, ParticipantName, Position, Proposal, RegisterCommand, Reign, Request, RequestId,
+    RestoreError, Revision, Seq, SessionId, StateHash, Timestamp, TxnId,
 };
 
 fn name(text: &str) -> ParticipantName {
@@ -92,11 +92,25 @@ fn full() -> Machine {
     };
     let propose = RegisterCommand::Propose { name: Name::new("register"), value: bytes("v") };
     let add = CounterCommand::Add { name: Name::new("counter"), by: -70 };
+    let arrive = |text: &str, parties| {
+        let (name, lease) = (Name::new(text), LeaseId::new(2));
+        Command::Barrier(BarrierCommand::Arrive { name, lease, parties })
+    };
+    let (journal, position) = (|| Name::new("journal"), Position::new(1));
+    let append = || Command::Journal(JournalCommand::Append { name: journal(), value: bytes("e") });
+    let trim = JournalCommand::Trim { name: journal(), upto: position };
+    let commit = JournalCommand::Commit { name: journal(), group: Name::new("g"), position };
     let tables = vec![
         own(1, 16, take("claim", None)),
         own(1, 17, take("leased", Some(LeaseId::new(2)))),
         own(1, 18, Command::Register(propose)),
         own(1, 19, Command::Counter(add)),
+        own(1, 20, arrive("open", 1)),
+        own(1, 21, arrive("shut", 2)),
+        own(1, 22, append()),
+        own(1, 23, append()),
+        own(1, 24, Command::Journal(trim)),
+        own(1, 25, Command::Journal(commit)),
     ];
     machine.apply(Batch { stamp: Timestamp(1_003), requests: tables });
     machine

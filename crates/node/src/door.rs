@@ -147,7 +147,9 @@ fn command_needs(command: &Command) -> Needs<'_> {
             ClaimCommand::Take { .. } | ClaimCommand::Release { .. } => Needs::Write,
             ClaimCommand::Break { actor, .. } => Needs::Admin(Some(actor)),
         },
-        Command::Register(_) | Command::Counter(_) => Needs::Write,
+        Command::Register(_) | Command::Counter(_) | Command::Barrier(_) | Command::Journal(_) => {
+            Needs::Write
+        }
         // It takes from all who watch.
         Command::Compact { .. } => Needs::Admin(None),
     }
@@ -183,7 +185,12 @@ fn query_needs(query: &Query) -> Needs<'_> {
         | Query::Register { .. }
         | Query::Registers { .. }
         | Query::Counter { .. }
-        | Query::Counters { .. } => Needs::Read,
+        | Query::Counters { .. }
+        | Query::Barrier { .. }
+        | Query::Barriers { .. }
+        | Query::Journal { .. }
+        | Query::Journals { .. }
+        | Query::Offsets { .. } => Needs::Read,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Applied, Batch, ClaimCommand, Command, LeaseId, LockCommand, Machine, ParticipantName,
-    Proposal, Rejection, Reply, SessionId, TxnId, Verdict,
+    Applied, BarrierCommand, Batch, ClaimCommand, Command, LeaseId, LockCommand, Machine,
+    ParticipantName, Proposal, Rejection, Reply, SessionId, TxnId, Verdict,
 };
 
 use crate::ClientId;
@@ -138,7 +138,9 @@ impl Touched {
                 | Command::Compact { .. }
                 | Command::Claim(_)
                 | Command::Register(_)
-                | Command::Counter(_) => {}
+                | Command::Counter(_)
+                | Command::Barrier(_)
+                | Command::Journal(_) => {}
             }
         }
         touched
@@ -177,6 +179,9 @@ fn used(command: &Command) -> Option<LeaseId> {
             Some(*lease)
         }
         Command::Claim(ClaimCommand::Take { lease, .. }) => *lease,
+        Command::Barrier(
+            BarrierCommand::Arrive { lease, .. } | BarrierCommand::Leave { lease, .. },
+        ) => Some(*lease),
         _ => None,
     }
 }

@@ -67,6 +67,22 @@ fn count(name: usize) -> Command {
     Command::Counter(crate::CounterCommand::Add { name: Name::new(text(name)), by: 1 })
 }
 
+fn arrive(name: usize, parties: u32) -> Command {
+    let (name, lease) = (Name::new(text(name)), crate::LeaseId::new(1));
+    Command::Barrier(crate::BarrierCommand::Arrive { name, lease, parties })
+}
+
+fn append(name: usize, value: usize) -> Command {
+    let (name, value) = (Name::new(text(name)), bytes(value));
+    Command::Journal(crate::JournalCommand::Append { name, value })
+}
+
+fn commit_offset(name: usize, group: usize) -> Command {
+    let (name, group) = (Name::new(text(name)), Name::new(text(group)));
+    let position = crate::Position::ZERO;
+    Command::Journal(crate::JournalCommand::Commit { name, group, position })
+}
+
 /// So many guards, writes of keys of their own, and reads.
 fn multi(guards: usize, mutations: usize, reads: usize) -> Multi {
     let guard = |_| Guard { key: bytes(1), expect: Expect::Absent };
@@ -142,6 +158,14 @@ fn commands() -> Vec<(Command, Command)> {
         (propose(1, 0), propose(0, 0)),
         (count(256), count(257)),
         (count(1), count(0)),
+        (arrive(256, 1), arrive(257, 1)),
+        (arrive(1, 1), arrive(1, 0)),
+        (arrive(1, 4_096), arrive(1, 4_097)),
+        (append(256, 1 << 20), append(256, (1 << 20) + 1)),
+        (append(1, 0), append(0, 0)),
+        (commit_offset(256, 256), commit_offset(257, 256)),
+        (commit_offset(1, 256), commit_offset(1, 257)),
+        (commit_offset(1, 1), commit_offset(1, 0)),
     ]
 }
 

@@ -82,6 +82,30 @@ impl Machine {
                 let (counters, more) = cut(all, *limit, ROWS_MAX);
                 Answer::Counters { revision: self.revision, counters, more }
             }
+            Query::Barrier { name } => {
+                let barrier = self.services.barriers.view(name);
+                Answer::Barrier { revision: self.revision, barrier }
+            }
+            Query::Barriers { prefix, after, limit } => {
+                let all = self.services.barriers.views(prefix, after.as_ref());
+                let (barriers, more) = cut(all, *limit, ROWS_MAX);
+                Answer::Barriers { revision: self.revision, barriers, more }
+            }
+            Query::Journal { name, after, limit } => {
+                let journals = &self.services.journals;
+                let (entries, more) = journals.read(name, *after, *limit);
+                let (revision, journal) = (self.revision, journals.view(name));
+                Answer::Journal { revision, journal, entries, more }
+            }
+            Query::Journals { prefix, after, limit } => {
+                let all = self.services.journals.views(prefix, after.as_ref());
+                let (journals, more) = cut(all, *limit, ROWS_MAX);
+                Answer::Journals { revision: self.revision, journals, more }
+            }
+            Query::Offsets { name } => {
+                let offsets = self.services.journals.offsets(name).collect();
+                Answer::Offsets { revision: self.revision, offsets }
+            }
         }
     }
 
@@ -89,6 +113,8 @@ impl Machine {
     pub fn census(&self) -> Census {
         let (commits_unacked, aborts) = self.transactions.records_count();
         let (runs_forgotten, sessions_retired) = self.transactions.forgotten();
+        let (barriers, arrivals) = self.services.barriers.count();
+        let (journals, journal_entries) = self.services.journals.count();
         Census {
             keys: self.keys.len(),
             sessions: self.sessions.live_count(),
@@ -106,6 +132,10 @@ impl Machine {
             claims: self.services.claims.len(),
             registers: self.services.registers.len(),
             counters: self.services.counters.len(),
+            barriers,
+            arrivals,
+            journals,
+            journal_entries,
         }
     }
 

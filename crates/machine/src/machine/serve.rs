@@ -2,8 +2,8 @@
 
 use super::Machine;
 use crate::{
-    Act, ClaimCommand, ClaimReply, CounterCommand, LeaseCommand, LeaseId, LockCommand,
-    RegisterCommand, Rejection, Reply, SessionId,
+    Act, BarrierCommand, ClaimCommand, ClaimReply, CounterCommand, JournalCommand, LeaseCommand,
+    LeaseId, LockCommand, RegisterCommand, Rejection, Reply, SessionId,
 };
 
 impl Machine {
@@ -137,6 +137,51 @@ impl Machine {
                 counters.set(name, (expect, to), client, moment)?
             }
             CounterCommand::Delete { name } => counters.delete(name, moment),
+        }))
+    }
+
+    pub(super) fn meet(
+        &mut self,
+        own: SessionId,
+        command: BarrierCommand,
+    ) -> Result<Reply, Rejection> {
+        let used = match &command {
+            BarrierCommand::Arrive { lease, .. } | BarrierCommand::Leave { lease, .. } => {
+                Some(self.uses(own, *lease)?)
+            }
+            BarrierCommand::Remove { .. } => None,
+        };
+        let (revision, history) = (&mut self.revision, &mut self.history);
+        let barriers = &mut self.services.barriers;
+        Ok(Reply::Barrier(match command {
+            BarrierCommand::Arrive { name, lease, parties } => {
+                let party = (lease, used.unwrap_or_default());
+                barriers.arrive(name, party, parties, revision, history)?
+            }
+            BarrierCommand::Leave { name, lease } => barriers.leave(name, lease, revision, history),
+            BarrierCommand::Remove { name } => barriers.remove(name, revision, history),
+        }))
+    }
+
+    pub(super) fn journal(
+        &mut self,
+        own: SessionId,
+        command: JournalCommand,
+    ) -> Result<Reply, Rejection> {
+        let client = self.client(own)?;
+        let journals = &mut self.services.journals;
+        Ok(Reply::Journal(match command {
+            JournalCommand::Append { name, value } => {
+                let moment = (&mut self.revision, self.clock.now);
+                journals.append(name, (value, client), moment, &mut self.history)?
+            }
+            JournalCommand::Trim { name, upto } => journals.trim(&name, upto, &mut self.revision),
+            JournalCommand::Commit { name, group, position } => {
+                journals.commit(name, group, position, &mut self.revision)?
+            }
+            JournalCommand::Forget { name, group } => {
+                journals.forget(name, group, &mut self.revision)
+            }
         }))
     }
 

@@ -1,10 +1,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    AbortCause, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand, Expect,
-    FenceCause, FenceGuard, Guard, LeaseCommand, LeaseId, LockCommand, Multi, Mutation, Name, Part,
-    ParticipantName, Proposal, RegisterCommand, Reign, Request, RequestId, Revision, Seq,
-    SessionId, Timestamp, TxnId,
+    AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
+    Expect, FenceCause, FenceGuard, Guard, JournalCommand, LeaseCommand, LeaseId, LockCommand,
+    Multi, Mutation, Name, Part, ParticipantName, Position, Proposal, RegisterCommand, Reign,
+    Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
 };
 
 /// Few names, so that everything meets everything.
@@ -246,5 +246,39 @@ fn wild_table(
             Command::Counter(CounterCommand::Set { name, expect, to })
         }),
         1 => name().prop_map(|name| Command::Counter(CounterCommand::Delete { name })),
+        3 => wild_meeting(wild.clone()).prop_map(Command::Barrier),
+        3 => wild_journal(wild).prop_map(Command::Journal),
+    ]
+}
+
+fn wild_meeting(
+    wild: impl Strategy<Value = u64> + Clone + 'static,
+) -> impl Strategy<Value = BarrierCommand> {
+    let lease = || wild.clone().prop_map(LeaseId::new);
+    let name = || prop::sample::select(vec![0, 1, 257]).prop_map(|len| Name::new("x".repeat(len)));
+    let parties = prop::sample::select(vec![0, 1, 2, 4_096, 4_097, u32::MAX]);
+    prop_oneof![
+        3 => (name(), lease(), parties).prop_map(|(name, lease, parties)| {
+            BarrierCommand::Arrive { name, lease, parties }
+        }),
+        1 => (name(), lease()).prop_map(|(name, lease)| BarrierCommand::Leave { name, lease }),
+        1 => name().prop_map(|name| BarrierCommand::Remove { name }),
+    ]
+}
+
+fn wild_journal(
+    wild: impl Strategy<Value = u64> + Clone + 'static,
+) -> impl Strategy<Value = JournalCommand> {
+    let position = || wild.clone().prop_map(Position::new);
+    let name = || prop::sample::select(vec![0, 1, 257]).prop_map(|len| Name::new("x".repeat(len)));
+    let value = prop::sample::select(vec![0, 1, 1 << 20, (1 << 20) + 1]);
+    prop_oneof![
+        3 => (name(), value.prop_map(|length| Bytes::from(vec![7; length])))
+            .prop_map(|(name, value)| JournalCommand::Append { name, value }),
+        1 => (name(), position()).prop_map(|(name, upto)| JournalCommand::Trim { name, upto }),
+        2 => (name(), name(), position()).prop_map(|(name, group, position)| {
+            JournalCommand::Commit { name, group, position }
+        }),
+        1 => (name(), name()).prop_map(|(name, group)| JournalCommand::Forget { name, group }),
     ]
 }

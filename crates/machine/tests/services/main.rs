@@ -1,7 +1,9 @@
 //! Leases, locks and watches, held against models that remember everything and are slow.
 
+mod barriers;
 mod claims;
 mod counters;
+mod journals;
 mod model;
 mod naive;
 mod registers;

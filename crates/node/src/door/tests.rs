@@ -1,7 +1,8 @@
 use bytes::Bytes;
 use synod_machine::{
-    Batch, BranchIncarnation, CounterCommand, FenceGuard, LeaseId, Multi, RegisterCommand, Reign,
-    Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId, door::Freshness,
+    BarrierCommand, Batch, BranchIncarnation, CounterCommand, FenceGuard, JournalCommand, LeaseId,
+    Multi, Position, RegisterCommand, Reign, Request, RequestId, Revision, Seq, SessionId,
+    Timestamp, TxnId, door::Freshness,
 };
 use synod_net::Name;
 
@@ -151,6 +152,39 @@ fn registers_and_counters_are_for_writers() {
         Query::Registers { prefix: prefix.clone(), after: None, limit },
         Query::Counter { name: name() },
         Query::Counters { prefix, after, limit },
+    ];
+    for query in queries {
+        assert_eq!(may(read(query)), "rwa");
+    }
+}
+
+/// So are barriers and journals; that a party is a lease of the client that asks, the log judges.
+#[test]
+fn barriers_and_journals_are_for_writers() {
+    let (name, lease) = (|| synod_machine::Name::new("n"), LeaseId::new(1));
+    let meets = [
+        BarrierCommand::Arrive { name: name(), lease, parties: 2 },
+        BarrierCommand::Leave { name: name(), lease },
+        BarrierCommand::Remove { name: name() },
+    ];
+    let position = Position::new(1);
+    let writes = [
+        JournalCommand::Append { name: name(), value: key() },
+        JournalCommand::Trim { name: name(), upto: position },
+        JournalCommand::Commit { name: name(), group: name(), position },
+        JournalCommand::Forget { name: name(), group: name() },
+    ];
+    let meets = meets.map(Command::Barrier).into_iter();
+    for command in meets.chain(writes.map(Command::Journal)) {
+        assert_eq!(may(submit(command)), "wa");
+    }
+    let (prefix, after, limit) = (String::new(), None, 9);
+    let queries = [
+        Query::Barrier { name: name() },
+        Query::Barriers { prefix: prefix.clone(), after: None, limit },
+        Query::Journal { name: name(), after: position, limit },
+        Query::Journals { prefix, after, limit },
+        Query::Offsets { name: name() },
     ];
     for query in queries {
         assert_eq!(may(read(query)), "rwa");

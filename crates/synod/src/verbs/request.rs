@@ -4,8 +4,8 @@ use serde::Serialize;
 use synod_client::{
     Error, Refused, Settled,
     machine::{
-        ClaimReply, CounterReply, LockReply, RegisterReply, Rejection, Reply, RequestId, Seq,
-        SessionId,
+        BarrierReply, ClaimReply, CounterReply, JournalReply, LockReply, RegisterReply, Rejection,
+        Reply, RequestId, Seq, SessionId,
     },
 };
 
@@ -87,6 +87,8 @@ fn words(reply: &Reply) -> String {
             format!("{by} had chosen at revision {at}; {nothing}")
         }
         Reply::Counter(reply) => counted(reply),
+        Reply::Barrier(reply) => met(reply),
+        Reply::Journal(reply) => written(reply),
         Reply::Claim(ClaimReply::Taken { at }) => format!("claimed at revision {at}"),
         Reply::Claim(ClaimReply::TakenBy(claim)) => format!("{} has it; {nothing}", claim.owner),
         Reply::Claim(ClaimReply::Released { revision }) => {
@@ -108,6 +110,37 @@ fn counted(reply: &CounterReply) -> String {
         CounterReply::Mismatch { value: None } => format!("there was no such counter; {nothing}"),
         CounterReply::Deleted { revision, .. } => format!("removed at revision {revision}"),
         CounterReply::Absent => "there was nothing to remove".to_owned(),
+    }
+}
+
+fn met(reply: &BarrierReply) -> String {
+    match reply {
+        BarrierReply::Waiting { arrived, of, at } => {
+            format!("{arrived} of {of} had come at revision {at}")
+        }
+        BarrierReply::Open { at } => format!("open since revision {at}"),
+        BarrierReply::Left { here, revision } => {
+            format!("left at revision {revision}; {here} were still there")
+        }
+        BarrierReply::Removed { revision } => format!("removed at revision {revision}"),
+        BarrierReply::Absent => "there was nobody to leave and nothing to remove".to_owned(),
+    }
+}
+
+fn written(reply: &JournalReply) -> String {
+    let nothing = "nothing was changed";
+    match reply {
+        JournalReply::Appended { position, revision } => {
+            format!("appended at position {position}, revision {revision}")
+        }
+        JournalReply::Trimmed { upto, .. } => format!("trimmed up to position {upto}"),
+        JournalReply::Committed { position, .. } => format!("the offset is {position}"),
+        JournalReply::Behind { position } => format!("the offset was {position}; {nothing}"),
+        JournalReply::Beyond { last } => format!("the last position was {last}; {nothing}"),
+        JournalReply::Forgotten { position, .. } => {
+            format!("the offset, which was {position}, is forgotten")
+        }
+        JournalReply::Absent => "there was no such journal or group".to_owned(),
     }
 }
 
