@@ -6,4 +6,5 @@ mod leases;
 mod requests;
 mod routes;
 mod sessions;
+mod tables;
 mod transactions;
