@@ -4,6 +4,7 @@
 mod asking;
 mod checking;
 mod running;
+mod tables;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,6 +16,7 @@ pub(crate) use self::{
         CertRole, CertVerb, CheckConfigArgs, IssueArgs, RenewArgs, SignArgs, SimRunArgs, SimVerb,
     },
     running::{DemoArgs, DemoOwnerArgs, InitArgs, ShardArgs, StartArgs},
+    tables::{ClaimVerb, JournalVerb, NamesArgs, RegisterVerb, TailArgs},
 };
 
 /// Synod: a coordination service that commits across catalogs and does not mind being killed.
@@ -101,6 +103,15 @@ pub(crate) enum Verb {
     /// Atomic commit: what the log says
     #[command(subcommand)]
     Txn(TxnVerb),
+    /// Names that one owner may have at a time
+    #[command(subcommand)]
+    Claim(ClaimVerb),
+    /// Registers that are written once
+    #[command(subcommand)]
+    Register(RegisterVerb),
+    /// Entries in one order that all readers see alike
+    #[command(subcommand)]
+    Journal(JournalVerb),
     /// Requests whose answer was lost
     #[command(subcommand)]
     Request(RequestVerb),

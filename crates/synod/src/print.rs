@@ -38,6 +38,29 @@ pub(crate) fn escaped(bytes: &[u8]) -> String {
     }
 }
 
+/// A value in a JSON document.
+#[derive(Serialize)]
+pub(crate) struct Value {
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_base64: Option<String>,
+}
+
+impl Value {
+    /// In base 64 too when it is no text, or when that is wanted.
+    pub(crate) fn new(bytes: &[u8], base64: bool) -> Value {
+        let (value, value_base64) = both(bytes, base64);
+        Value { value, value_base64 }
+    }
+}
+
+/// Bytes as text when they are text, and in base 64 when they are none or when that is wanted.
+pub(crate) fn both(bytes: &[u8], base64: bool) -> (Option<String>, Option<String>) {
+    let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
+    let encoded = (base64 || text.is_none()).then(|| self::base64(bytes));
+    (text, encoded)
+}
+
 /// Bytes for anything.
 pub(crate) fn base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)

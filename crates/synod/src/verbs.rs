@@ -3,9 +3,12 @@
 pub(crate) mod ask;
 pub(crate) mod cert;
 pub(crate) mod check_config;
+pub(crate) mod claim;
 pub(crate) mod init;
+pub(crate) mod journal;
 pub(crate) mod kv;
 pub(crate) mod leader;
+pub(crate) mod register;
 pub(crate) mod request;
 pub(crate) mod shard;
 pub(crate) mod sim;

@@ -154,7 +154,8 @@ fn written(output: Output, at: Revision) -> Result<(), Failure> {
     }
 }
 
-fn value_or_input(value: &str) -> Result<Vec<u8>, Failure> {
+/// A value that was typed, or for `-` all of standard input.
+pub(super) fn value_or_input(value: &str) -> Result<Vec<u8>, Failure> {
     if value == "-" { input() } else { Ok(value.as_bytes().to_vec()) }
 }
 

@@ -23,17 +23,11 @@ pub(super) struct Shown {
 impl Shown {
     /// With the value in base 64 too when it is no text, or when `base64` is wanted.
     pub(super) fn new(key: &[u8], entry: &Entry, base64: bool) -> Shown {
-        let (key, key_base64) = both(key, false);
-        let (value, value_base64) = both(&entry.value, base64);
+        let (key, key_base64) = print::both(key, false);
+        let (value, value_base64) = print::both(&entry.value, base64);
         let (create, modified) = (entry.create.get(), entry.modified.get());
         Shown { key, key_base64, value, value_base64, create, modified, version: entry.version }
     }
-}
-
-fn both(bytes: &[u8], base64: bool) -> (Option<String>, Option<String>) {
-    let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
-    let encoded = (base64 || text.is_none()).then(|| print::base64(bytes));
-    (text, encoded)
 }
 
 #[cfg(test)]

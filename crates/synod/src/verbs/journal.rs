@@ -1,0 +1,220 @@
+//! `synod journal`: entries in one order that all readers see alike.
+
+use serde::Serialize;
+use synod_client::{
+    JournalPage,
+    machine::{JournalEntry, JournalView, Position},
+};
+
+use super::{
+    ask::{ask, failure},
+    kv::value_or_input,
+};
+use crate::{
+    cli::{Common, JournalVerb, Output, TailArgs},
+    exit::{Code, Failure},
+    print,
+};
+
+/// Runs the verb.
+pub(crate) fn run(common: &Common, verb: &JournalVerb) -> Result<(), Failure> {
+    match verb {
+        JournalVerb::Append { name, value } => append(common, name, value_or_input(value)?),
+        JournalVerb::Tail(args) => tail(common, args),
+        JournalVerb::Ls { prefix, limit } => list(common, prefix, *limit),
+        JournalVerb::Trim { name, upto } => trim(common, name, Position::new(*upto)),
+    }
+}
+
+fn append(common: &Common, name: &str, value: Vec<u8>) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Appended {
+        schema: &'static str,
+        position: u64,
+    }
+    let position =
+        ask(
+            common,
+            |client| async move { client.journal(name).append(value).await.map_err(failure) },
+        )?;
+    if common.output.is_json() {
+        let position = position.get();
+        return print::json(&Appended { schema: "synod.journal.appended/1", position });
+    }
+    print::lines(&format!("position {position}"))
+}
+
+#[derive(Serialize)]
+struct Entry {
+    schema: &'static str,
+    position: u64,
+    #[serde(flatten)]
+    value: print::Value,
+    revision: u64,
+    by: String,
+    appended_at_ms: u64,
+}
+
+impl Entry {
+    fn new(entry: &JournalEntry, base64: bool) -> Entry {
+        Entry {
+            schema: "synod.journal.entry/1",
+            position: entry.position.get(),
+            value: print::Value::new(&entry.value, base64),
+            revision: entry.at.get(),
+            by: entry.by.clone(),
+            appended_at_ms: entry.appended_at_ms,
+        }
+    }
+}
+
+fn tail(common: &Common, args: &TailArgs) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Read {
+        schema: &'static str,
+        exists: bool,
+        trimmed: u64,
+        entries: Vec<Entry>,
+        more: bool,
+    }
+    let JournalPage { journal, entries, more } = ask(common, |client| pages(client, args))?;
+    let trimmed = journal.as_ref().map_or(Position::ZERO, |journal| journal.trimmed);
+    let shown = entries.iter().map(|entry| Entry::new(entry, args.base64));
+    match (common.output, &journal) {
+        (Output::Json, journal) => {
+            let (schema, exists, entries) =
+                ("synod.journal.read/1", journal.is_some(), shown.collect());
+            print::json(&Read { schema, exists, trimmed: trimmed.get(), entries, more })?;
+        }
+        (Output::Jsonl, _) => shown.into_iter().try_for_each(|entry| print::json(&entry))?,
+        (Output::Text, Some(_)) => {
+            let lines = entries.iter().map(|entry| {
+                let value = if args.base64 { print::base64 } else { print::escaped };
+                format!("{}\t{}", entry.position, value(&entry.value))
+            });
+            print::lines(&lines.collect::<Vec<_>>().join("\n"))?;
+        }
+        (Output::Text, None) => return Err(absent(&args.name)),
+    }
+    if args.after < trimmed.get() {
+        anstream::eprintln!("entries up to position {trimmed} are gone");
+    }
+    if more {
+        anstream::eprintln!("there are more than {}: --limit shows more of them", args.limit);
+    }
+    if journal.is_some() { Ok(()) } else { Err(Failure::silent(Code::No)) }
+}
+
+/// Page after page, until the limit or the end.
+async fn pages(client: synod_client::Client, args: &TailArgs) -> Result<JournalPage, Failure> {
+    let journal = client.journal(args.name.clone());
+    let mut after = Position::new(args.after);
+    let mut all = journal.read(after, args.limit).await.map_err(failure)?;
+    while let Some(last) = all.entries.last().filter(|last| last.position > after && all.more) {
+        after = last.position;
+        let read = u32::try_from(all.entries.len()).unwrap_or(u32::MAX);
+        let left = args.limit.saturating_sub(read);
+        if left == 0 {
+            break;
+        }
+        let page = journal.read(after, left).await.map_err(failure)?;
+        all.entries.extend(page.entries);
+        all.more = page.more;
+    }
+    Ok(all)
+}
+
+fn absent(name: &str) -> Failure {
+    Failure::no(format!("nothing was ever appended to {name}"))
+}
+
+#[derive(Serialize)]
+struct Shown {
+    name: String,
+    last: u64,
+    trimmed: u64,
+    bytes: u64,
+    owner: String,
+}
+
+impl Shown {
+    fn new(journal: &JournalView) -> Shown {
+        Shown {
+            name: journal.name.to_string(),
+            last: journal.last.get(),
+            trimmed: journal.trimmed.get(),
+            bytes: journal.bytes,
+            owner: journal.owner.clone(),
+        }
+    }
+}
+
+fn list(common: &Common, prefix: &str, limit: u32) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Listed {
+        schema: &'static str,
+        journals: Vec<Shown>,
+        more: bool,
+    }
+    #[derive(Serialize)]
+    struct One {
+        schema: &'static str,
+        #[serde(flatten)]
+        journal: Shown,
+    }
+    let (journals, more) = ask(common, |client| async move {
+        let (mut all, mut left): (Vec<JournalView>, _) = (Vec::new(), limit);
+        loop {
+            let after = all.last().map(|journal| journal.name.clone());
+            let (page, more) = client.journals(prefix, after, left).await.map_err(failure)?;
+            left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+            let stuck = page.is_empty();
+            all.extend(page);
+            if !more || left == 0 || stuck {
+                return Ok((all, more));
+            }
+        }
+    })?;
+    let mut shown = journals.iter().map(Shown::new);
+    match common.output {
+        Output::Json => {
+            let (schema, journals) = ("synod.journal.list/1", shown.collect());
+            return print::json(&Listed { schema, journals, more });
+        }
+        Output::Jsonl => shown
+            .try_for_each(|journal| print::json(&One { schema: "synod.journal/1", journal }))?,
+        Output::Text => {
+            let lines = shown.map(|journal| {
+                let Shown { name, last, trimmed, bytes, .. } = journal;
+                format!("{name}\t{} to {last}, {bytes} bytes", trimmed.saturating_add(1))
+            });
+            print::lines(&lines.collect::<Vec<_>>().join("\n"))?;
+        }
+    }
+    if more {
+        anstream::eprintln!("there are more than {limit}: --limit shows more of them");
+    }
+    Ok(())
+}
+
+fn trim(common: &Common, name: &str, upto: Position) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Trimmed {
+        schema: &'static str,
+        trimmed: Option<u64>,
+    }
+    let trimmed =
+        ask(
+            common,
+            |client| async move { client.journal(name).trim(upto).await.map_err(failure) },
+        )?;
+    if common.output.is_json() {
+        let upto = trimmed.map(Position::get);
+        print::json(&Trimmed { schema: "synod.journal.trimmed/1", trimmed: upto })?;
+        return if trimmed.is_some() { Ok(()) } else { Err(Failure::silent(Code::No)) };
+    }
+    match trimmed {
+        Some(upto) => print::lines(&format!("gone up to position {upto}")),
+        None => Err(absent(name)),
+    }
+}

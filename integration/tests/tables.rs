@@ -1,0 +1,80 @@
+//! Claims, registers and journals on the command line, against a node with a log.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use synod_integration::{Cluster, Options};
+
+fn lone() -> Cluster {
+    Cluster::start(&Options { nodes: 1, ..Options::default() })
+}
+
+/// Exit 0: taken by us. Exit 1: taken by another, and by whom.
+#[test]
+fn a_name_is_taken_by_one_and_the_other_is_told_by_whom() {
+    let cluster = lone();
+    let take = |owner: &str| cluster.tool(&["claim", "take", "user/alice", "--owner", owner]);
+    assert_eq!(take("17").expect(0).stdout, "revision 1\n");
+    assert_eq!(take("17").expect(0).stdout, "revision 1\n");
+    let refused = take("18").expect(1);
+    assert_eq!(refused.stdout, "");
+    assert_eq!(refused.stderr, "17 has user/alice since revision 1; nothing was changed\n");
+    let shown = cluster.tool(&["claim", "show", "user/alice", "-o", "json"]).expect(0).json();
+    assert_eq!(
+        (&shown["schema"], &shown["claim"]["owner"]),
+        (&"synod.claim/1".into(), &"17".into())
+    );
+    let listed = cluster.tool(&["claim", "ls", "user/", "-o", "json"]).expect(0).json();
+    assert_eq!((&listed["claims"][0], &listed["more"]), (&shown["claim"], &false.into()));
+    let release = |owner: &str| cluster.tool(&["claim", "release", "user/alice", "--owner", owner]);
+    let _ = release("18").expect(1);
+    assert_eq!(release("17").expect(0).stderr, "");
+    assert_eq!(release("17").expect(1).stderr, "nobody had user/alice\n");
+    assert_eq!(
+        cluster.tool(&["claim", "show", "user/alice"]).expect(1).stderr,
+        "nobody has user/alice\n"
+    );
+}
+
+#[test]
+fn the_first_proposal_stands_and_the_other_is_told_it() {
+    let cluster = lone();
+    let get = || cluster.tool(&["register", "get", "schema"]);
+    assert_eq!(get().expect(1).stderr, "nothing was chosen in schema\n");
+    assert_eq!(cluster.tool(&["register", "propose", "schema", "a"]).expect(0).stdout, "a");
+    assert_eq!(cluster.tool(&["register", "propose", "schema", "b"]).expect(1).stdout, "a");
+    assert_eq!(get().expect(0).stdout, "a");
+    let again =
+        cluster.tool(&["register", "propose", "schema", "b", "-o", "json"]).expect(1).json();
+    assert_eq!(again["schema"], "synod.register/1");
+    assert_eq!((&again["ours"], &again["value"]), (&false.into(), &"a".into()));
+}
+
+#[test]
+fn a_journal_is_read_in_the_order_in_which_it_was_written() {
+    let cluster = lone();
+    let journal = |args: &[&str]| cluster.tool(&[&["journal"], args].concat());
+    assert_eq!(
+        journal(&["tail", "moves"]).expect(1).stderr,
+        "nothing was ever appended to moves\n"
+    );
+    for (place, value) in ["a", "b", "c"].into_iter().enumerate() {
+        let appended = journal(&["append", "moves", value]).expect(0);
+        assert_eq!(appended.stdout, format!("position {}\n", place + 1));
+    }
+    assert_eq!(journal(&["tail", "moves", "--after", "1"]).expect(0).stdout, "2\tb\n3\tc\n");
+    let first = journal(&["tail", "moves", "--limit", "1", "-o", "jsonl"]).expect(0);
+    assert_eq!(first.json()["value"], "a");
+    assert!(first.stderr.contains("more than 1"), "{first:?}");
+    assert_eq!(journal(&["trim", "moves", "2"]).expect(0).stdout, "gone up to position 2\n");
+    let rest = journal(&["tail", "moves"]).expect(0);
+    assert_eq!(
+        (&rest.stdout[..], &rest.stderr[..]),
+        ("3\tc\n", "entries up to position 2 are gone\n")
+    );
+    let listed = journal(&["ls", "-o", "json"]).expect(0).json();
+    assert_eq!(
+        (&listed["journals"][0]["last"], &listed["journals"][0]["trimmed"]),
+        (&3.into(), &2.into())
+    );
+    let _ = journal(&["trim", "none", "2"]).expect(1);
+}
