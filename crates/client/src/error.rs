@@ -1,11 +1,13 @@
 use std::fmt;
 
 use synod_machine::{
-    Rejection, RequestId, SessionId, TxnId,
+    Rejection, RequestId, Revision, SessionId, TxnId,
     door::{NotApplied, Refusal},
     limits::Misuse,
 };
 use synod_net::{AskError, CredentialsError, NetError};
+
+use crate::standing::Lost;
 
 /// Why a call has no answer. Only [`Error::Unknown`] and [`Error::TxnUnknown`] leave it open
 /// whether something happened that must not happen twice, and both can be asked about. After
@@ -59,6 +61,20 @@ pub enum Error {
     SessionEnded {
         /// The session that was.
         session: SessionId,
+    },
+    /// The lease on which it was to hang is held no more, so it is not held either.
+    #[error("not held: {why}")]
+    LeaseLost {
+        /// Why not.
+        why: Lost,
+    },
+    /// A watch was to go on after a revision that the cluster has not come to.
+    #[error("revision {asked} is not there yet: the cluster has come to {now}")]
+    NotYet {
+        /// After which it was to go on.
+        asked: Revision,
+        /// The latest there is.
+        now: Revision,
     },
     /// No node could be reached; nothing was sent.
     #[error(transparent)]

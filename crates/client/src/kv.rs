@@ -38,6 +38,10 @@ impl Kv {
         Kv { client }
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// A key as it is: sees every write that was answered before.
     pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Entry>, Error> {
         entry(self.client.read(Query::Get { key: key.into() }).await?)

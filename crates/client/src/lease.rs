@@ -20,6 +20,7 @@ use crate::{
     deadline::Deadline,
     error::{Error, Why},
     moment::Moment,
+    names::Names,
     phase2::Finishing,
     renewal,
     standing::{Lost, Standing},
@@ -27,9 +28,10 @@ use crate::{
 
 /// A lease that renews itself.
 ///
-/// What hangs on a lease stands until the lease ends: locks do. It is renewed in the background
-/// three times in its time to live, over failures of nodes and changes of the leader, for as long
-/// as this handle or a guard on the lease exists. A renewal costs no entry in the log.
+/// What hangs on a lease stands until the lease ends: [locks](crate::LockGuard) do. It is renewed
+/// in the background three times in its time to live, over failures of nodes and changes of the
+/// leader, for as long as this handle or a guard on the lease exists. A renewal costs no entry in
+/// the log.
 ///
 /// It is held until [`until`](Lease::until), which every acknowledged renewal moves on, counted
 /// from *before* that renewal was sent. Whoever acts on it has to stop by then:
@@ -65,6 +67,7 @@ pub(crate) struct Held {
     standing: Arc<Standing>,
     /// Whether it is left to itself when nobody here holds it any more.
     left: AtomicBool,
+    names: Names,
 }
 
 impl Client {
@@ -163,7 +166,23 @@ impl Held {
         // Never longer than the milliseconds that were asked for.
         let standing = Arc::new(Standing::granted(sent, Duration::from_millis(ttl_ms)));
         renewal::begin(&client.core, lease, &standing);
-        Ok(Held { client, lease, standing, left: AtomicBool::new(false) })
+        Ok(Held { client, lease, standing, left: AtomicBool::new(false), names: Names::default() })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn lease(&self) -> LeaseId {
+        self.lease
+    }
+
+    pub(crate) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
     }
 
     async fn revoke(&self) -> Result<(), Error> {

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use synod_machine::{
-    Batch, BranchIncarnation, Command, Machine, ParticipantName, Reply, Request, RequestId, Seq,
-    SessionId, Timestamp, TxnId, Verdict, door, participant_door,
+    Answer, Batch, BranchIncarnation, Command, Machine, ParticipantName, Reply, Request, RequestId,
+    Revision, Seq, SessionId, Timestamp, TxnId, Verdict, door, participant_door,
 };
 use synod_net::{AskError, Name, settings::TlsFiles};
 use tokio::{sync::watch, task::yield_now};
@@ -32,6 +32,8 @@ pub(crate) const SHARDS: [&str; 2] = ["east", "west"];
 pub(crate) const TTL: Duration = Duration::from_secs(9);
 /// How often a node on stage looks for news.
 const NEWS_EVERY: Duration = Duration::from_millis(50);
+/// And for changes, of which there are more who wait.
+const CHANGES_EVERY: Duration = Duration::from_millis(100);
 /// How long a call takes at most.
 pub(crate) const WITHIN: Duration = Duration::from_secs(5);
 
@@ -207,7 +209,12 @@ impl Stage {
         self.play().apply(request)
     }
 
-    pub(crate) fn query(&self, query: &synod_machine::Query) -> synod_machine::Answer {
+    /// The revision of the state.
+    pub(crate) fn revision(&self) -> Revision {
+        self.play().machine.revision()
+    }
+
+    pub(crate) fn query(&self, query: &synod_machine::Query) -> Answer {
         self.play().machine.query(query)
     }
 
@@ -263,20 +270,21 @@ impl Booth {
         }
     }
 
-    /// Who attends waits for news, as long as it said.
+    /// Who attends or watches waits for news, as long as it said.
     async fn heard(&self, kind: Kind, body: &Bytes) -> Bytes {
         let said = self.stage.play().hear(&self.address, kind, body);
-        if kind != Kind::Attend {
+        if kind != Kind::Attend && kind != Kind::Watch {
             return said;
         }
         let ask: door::Ask = decode(body).unwrap();
         let mut waited = Duration::ZERO;
         let mut said = said;
-        while decode(&said) == Some(door::Said::Verdicts(Vec::new()))
+        while decode(&said).is_some_and(|said| is_no_news(&said))
             && waited < Duration::from_millis(ask.within_ms.into())
         {
-            tokio::time::sleep(NEWS_EVERY).await;
-            waited += NEWS_EVERY;
+            let every = if kind == Kind::Watch { CHANGES_EVERY } else { NEWS_EVERY };
+            tokio::time::sleep(every).await;
+            waited += every;
             said = self.stage.play().hear(&self.address, kind, body);
         }
         said
@@ -305,6 +313,14 @@ impl Booth {
             Twist::DoneAndSilence => std::future::pending().await,
             _ => Some(said),
         }
+    }
+}
+
+fn is_no_news(said: &door::Said) -> bool {
+    match said {
+        door::Said::Verdicts(verdicts) => verdicts.is_empty(),
+        door::Said::Watched { news: Answer::Changes { changes, .. }, .. } => changes.is_empty(),
+        _ => false,
     }
 }
 

@@ -3,8 +3,10 @@
 mod dropping;
 mod honesty;
 mod leases;
+mod locks;
 mod requests;
 mod routes;
 mod sessions;
 mod tables;
 mod transactions;
+mod watches;
