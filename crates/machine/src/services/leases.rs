@@ -1,7 +1,6 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use super::shares::{Limits, Shares};
 use crate::limits::{Misuse, TTL_MS_MAX, TTL_MS_MIN, between, check_reason};
 use crate::table::{Digesting, Table};
 use crate::{
@@ -10,10 +9,13 @@ use crate::{
     owner_name,
 };
 
-/// Leases that have not ended, of all clients together.
-pub(crate) const LEASES_MAX: u64 = 100_000;
-/// And of one client: whoever takes more than it gives back takes its own room only.
-pub(crate) const LEASES_OF_OWNER_MAX: u64 = 16_384;
+/// Leases that have not ended, and of one client.
+const LIMITS: Limits = Limits {
+    what: Counted::Leases,
+    max: 100_000,
+    of_owner: Counted::LeasesOfOwner,
+    of_owner_max: 16_384,
+};
 
 /// What can be done with leases (Gray and Cheriton, *Leases: An Efficient Fault-Tolerant Mechanism
 /// for Distributed File Cache Consistency*, 1989).
@@ -98,8 +100,8 @@ pub struct LeaseView {
 pub(crate) struct Leases {
     last: LeaseId,
     rows: Table<LeaseId, Lease>,
-    /// How many each client has. Follows from `rows`.
-    owners: BTreeMap<String, u64>,
+    /// Follows from `rows`.
+    shares: Shares,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,7 +114,7 @@ struct Lease {
 
 impl Leases {
     pub(crate) fn new(seed: u64) -> Leases {
-        Leases { last: LeaseId::ZERO, rows: Table::new(seed), owners: BTreeMap::new() }
+        Leases { last: LeaseId::ZERO, rows: Table::new(seed), shares: Shares::new(&LIMITS) }
     }
 
     pub(crate) fn grant(
@@ -121,15 +123,8 @@ impl Leases {
         ttl_ms: u64,
         now: Timestamp,
     ) -> Result<LeaseId, Rejection> {
-        if self.rows.len() >= LEASES_MAX {
-            return Err(Rejection::TooMany { what: Counted::Leases, limit: LEASES_MAX });
-        }
-        let of_owner = self.owners.entry(owner_name(&owner).to_owned()).or_default();
-        if *of_owner >= LEASES_OF_OWNER_MAX {
-            let (what, limit) = (Counted::LeasesOfOwner, LEASES_OF_OWNER_MAX);
-            return Err(Rejection::TooMany { what, limit });
-        }
-        *of_owner = of_owner.saturating_add(1);
+        self.shares.have_room(&owner, 1)?;
+        self.shares.take(&owner, 1);
         self.last = self.last.next();
         self.rows.insert(self.last, Lease { owner, ttl_ms, renewals: 0, granted: now });
         Ok(self.last)
@@ -166,11 +161,7 @@ impl Leases {
     /// Whether it was there to be ended.
     pub(crate) fn end(&mut self, lease: LeaseId) -> bool {
         let Some(Lease { owner, .. }) = self.rows.remove(&lease) else { return false };
-        match self.owners.get_mut(owner_name(&owner)) {
-            Some(count) if *count > 1 => *count = count.saturating_sub(1),
-            Some(_) => drop(self.owners.remove(owner_name(&owner))),
-            None => {}
-        }
+        self.shares.give_back(&owner, 1);
         true
     }
 
@@ -198,7 +189,7 @@ impl Leases {
 
     /// The same without what follows from the rest.
     pub(crate) fn rows(&self) -> Leases {
-        Leases { last: self.last, rows: self.rows.clone(), owners: BTreeMap::new() }
+        Leases { last: self.last, rows: self.rows.clone(), shares: Shares::new(&LIMITS) }
     }
 
     pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
@@ -209,12 +200,9 @@ impl Leases {
     pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Leases, RestoreError> {
         let last = from.take()?;
         let rows: Table<LeaseId, Lease> = Table::restore(seed, from)?;
-        let mut owners = BTreeMap::new();
-        for (_, lease) in rows.iter() {
-            let count: &mut u64 = owners.entry(owner_name(&lease.owner).to_owned()).or_default();
-            *count = count.saturating_add(1);
-        }
-        Ok(Leases { last, rows, owners })
+        let mut shares = Shares::new(&LIMITS);
+        rows.iter().for_each(|(_, lease)| shares.take(&lease.owner, 1));
+        Ok(Leases { last, rows, shares })
     }
 }
 

@@ -1,20 +1,23 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::shares::{Limits, Shares};
 use crate::limits::{Misuse, check_name, check_reason};
 use crate::table::{Digesting, Table};
 use crate::{
     Change, Counted, LeaseId, Name, Rejection, RestoreError, Revision, Timestamp,
     coding::{Decoder, Encoder},
     history::History,
-    owner_name,
 };
 
-/// Who holds a lock and who waits for one, all of them together.
-pub(crate) const CONTENDERS_MAX: u64 = 200_000;
-/// And of one client.
-pub(crate) const CONTENDERS_OF_OWNER_MAX: u64 = 16_384;
+/// Who holds a lock and who waits for one, all of them together, and of one client.
+const LIMITS: Limits = Limits {
+    what: Counted::Contenders,
+    max: 200_000,
+    of_owner: Counted::ContendersOfOwner,
+    of_owner_max: 16_384,
+};
 /// Those who wait that are shown of one lock.
 pub(crate) const WAITERS_SHOWN_MAX: usize = 16;
 
@@ -143,8 +146,8 @@ pub(crate) struct Locks {
     rows: Table<(Name, Revision), Contender>,
     /// Follows from `rows`.
     by_lease: BTreeSet<(LeaseId, Name, Revision)>,
-    /// How many rows each client has. Follows from `rows`.
-    owners: BTreeMap<String, u64>,
+    /// Follows from `rows`.
+    shares: Shares,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -167,7 +170,7 @@ impl Contender {
 
 impl Locks {
     pub(crate) fn new(seed: u64) -> Locks {
-        Locks { rows: Table::new(seed), by_lease: BTreeSet::new(), owners: BTreeMap::new() }
+        Locks { rows: Table::new(seed), by_lease: BTreeSet::new(), shares: Shares::new(&LIMITS) }
     }
 
     /// Takes the lock if nobody has it, else a place in the queue if `wait`. `revision` moves if
@@ -194,7 +197,7 @@ impl Locks {
         {
             return Ok(LockReply::Taken { by: by.clone() });
         }
-        self.has_room(owner_name(&owner))?;
+        self.shares.have_room(&owner, 1)?;
         *revision = revision.next();
         let at = *revision;
         let token = holder.is_none().then_some(at);
@@ -293,7 +296,8 @@ impl Locks {
 
     /// The same without what follows from the rest.
     pub(crate) fn rows(&self) -> Locks {
-        Locks { rows: self.rows.clone(), by_lease: BTreeSet::new(), owners: BTreeMap::new() }
+        let shares = Shares::new(&LIMITS);
+        Locks { rows: self.rows.clone(), by_lease: BTreeSet::new(), shares }
     }
 
     pub(crate) fn encode<E>(&self, to: &mut Encoder<'_, E>) -> Result<(), E> {
@@ -341,21 +345,8 @@ impl Locks {
         all.take_while(move |(of, _, _)| *of == lease).map(|(_, name, at)| (name, *at))
     }
 
-    fn has_room(&self, owner: &str) -> Result<(), Rejection> {
-        let (what, limit) = (Counted::Contenders, CONTENDERS_MAX);
-        if self.rows.len() >= limit {
-            return Err(Rejection::TooMany { what, limit });
-        }
-        let (what, limit) = (Counted::ContendersOfOwner, CONTENDERS_OF_OWNER_MAX);
-        match self.owners.get(owner) {
-            Some(count) if *count >= limit => Err(Rejection::TooMany { what, limit }),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     fn insert(&mut self, name: Name, at: Revision, contender: Contender) {
-        let count = self.owners.entry(owner_name(&contender.owner).to_owned()).or_default();
-        *count = count.saturating_add(1);
+        self.shares.take(&contender.owner, 1);
         self.by_lease.insert((contender.lease, name.clone(), at));
         self.rows.insert((name, at), contender);
     }
@@ -363,11 +354,7 @@ impl Locks {
     fn remove(&mut self, name: &Name, at: Revision) -> Option<Contender> {
         let gone = self.rows.remove(&(name.clone(), at))?;
         self.by_lease.remove(&(gone.lease, name.clone(), at));
-        match self.owners.get_mut(owner_name(&gone.owner)) {
-            Some(count) if *count > 1 => *count = count.saturating_sub(1),
-            Some(_) => drop(self.owners.remove(owner_name(&gone.owner))),
-            None => {}
-        }
+        self.shares.give_back(&gone.owner, 1);
         Some(gone)
     }
 }

@@ -7,6 +7,7 @@ mod journals;
 mod model;
 mod naive;
 mod registers;
+mod shares;
 
 use bytes::Bytes;
 use proptest::prelude::*;
