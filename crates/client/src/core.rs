@@ -10,6 +10,7 @@ use synod_machine::{
 use tokio::{
     runtime::Handle,
     sync::watch,
+    task::yield_now,
     time::{Instant, MissedTickBehavior, interval_at, timeout_at},
 };
 
@@ -190,6 +191,8 @@ impl Core {
 
     /// Waits for what is being finished, ends the session, and then everything.
     pub(crate) async fn close(self: &Arc<Self>, deadline: Deadline) {
+        // What was dropped just now has its turn to begin.
+        yield_now().await;
         let mut finishing = self.finishing.subscribe();
         let _in_time = timeout_at(deadline.at(), finishing.wait_for(|count| *count == 0)).await;
         if let Some(session) = self.open_one() {

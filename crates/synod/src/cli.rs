@@ -3,6 +3,7 @@
 
 mod asking;
 mod checking;
+mod holding;
 mod running;
 mod tables;
 
@@ -11,10 +12,13 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
-    asking::{CasArgs, GetArgs, KvVerb, LeaderVerb, ListArgs, PutArgs, RequestVerb, TxnVerb},
+    asking::{
+        CasArgs, GetArgs, KvVerb, LeaderVerb, ListArgs, PutArgs, RequestVerb, TxnVerb, WatchArgs,
+    },
     checking::{
         CertRole, CertVerb, CheckConfigArgs, IssueArgs, RenewArgs, SignArgs, SimRunArgs, SimVerb,
     },
+    holding::{LeaseVerb, LockRunArgs, LockVerb},
     running::{DemoArgs, DemoOwnerArgs, InitArgs, ShardArgs, StartArgs},
     tables::{ClaimVerb, JournalVerb, NamesArgs, RegisterVerb, TailArgs},
 };
@@ -93,6 +97,12 @@ pub(crate) enum Verb {
     /// Linearizable keys
     #[command(subcommand)]
     Kv(KvVerb),
+    /// What ends unless it is renewed
+    #[command(subcommand)]
+    Lease(LeaseVerb),
+    /// One holder at a time
+    #[command(subcommand)]
+    Lock(LockVerb),
     /// How the cluster is, the verdict first; exit 1 when nobody leads
     #[command(after_help = "Examples:\n  synod status -c eu/client.toml\n  \
                             synod status -c eu/client.toml -o json | jq -r .leader.node")]

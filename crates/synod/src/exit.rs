@@ -20,6 +20,14 @@ pub(crate) enum Code {
     Bug,
     /// The machine failed us: its disk, its files.
     Machine,
+    /// `lock run`: the lock was lost while the command ran.
+    LockLost,
+    /// `lock run`: another held the lock for as long as was waited.
+    WaitTimedOut,
+    /// `lock run`: synod itself failed.
+    RunFailed,
+    /// `lock run`: as the command ended.
+    Child(u8),
     /// Somebody asked us to end. What a shell says of a process that SIGINT ended.
     Interrupted,
     /// Whoever read our output left. What a shell says of a process that SIGPIPE ended.
@@ -36,6 +44,10 @@ impl Code {
             Code::Refused => 5,
             Code::Bug => 70,
             Code::Machine => 74,
+            Code::LockLost => 123,
+            Code::WaitTimedOut => 124,
+            Code::RunFailed => 125,
+            Code::Child(code) => code,
             Code::Interrupted => 130,
             Code::ReaderLeft => 141,
         }
@@ -87,6 +99,21 @@ impl Failure {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Failure {
         self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// The same of `lock run`, whose codes leave those below 123 to the command.
+    pub(crate) fn of_run(mut self) -> Failure {
+        self.code = match self.code {
+            Code::No
+            | Code::Usage
+            | Code::NotApplied
+            | Code::Unknown
+            | Code::Refused
+            | Code::Bug
+            | Code::Machine => Code::RunFailed,
+            of_run => of_run,
+        };
         self
     }
 

@@ -23,7 +23,10 @@ use crate::{
 fn main() -> ExitCode {
     // For what the parser itself has to say.
     colour::decide(Colour::Auto);
-    let ended = if std::env::args_os().nth(1).is_some_and(|word| word == DemoOwner::WORD) {
+    let first = std::env::args_os().nth(1);
+    let ended = if first.as_ref().is_some_and(|word| word == verbs::lock::warden::WORD) {
+        verbs::lock::warden::run()
+    } else if first.is_some_and(|word| word == DemoOwner::WORD) {
         let owner = DemoOwner::parse_from(std::env::args_os().skip(1));
         log::listen("warn", false);
         demo::owner::run(&owner.common, &owner.args)
@@ -53,6 +56,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Start(args) => verbs::start::run(common, args),
         Verb::Shard(args) => verbs::shard::run(common, args),
         Verb::Kv(verb) => verbs::kv::run(common, verb),
+        Verb::Lease(verb) => verbs::lease::run(common, verb),
+        Verb::Lock(verb) => verbs::lock::run(common, verb),
         Verb::Status => verbs::status::run(common),
         Verb::Leader(verb) => verbs::leader::run(common, verb),
         Verb::Txn(verb) => verbs::txn::run(common, verb),

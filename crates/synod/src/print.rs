@@ -61,6 +61,12 @@ pub(crate) fn both(bytes: &[u8], base64: bool) -> (Option<String>, Option<String
     (text, encoded)
 }
 
+/// A moment as the log stamps it.
+pub(crate) fn moment(ms: u64) -> String {
+    let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(|| format!("{ms} ms"), |at| format!("{at:.3}"))
+}
+
 /// Bytes for anything.
 pub(crate) fn base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)

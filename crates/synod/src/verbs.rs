@@ -8,6 +8,8 @@ pub(crate) mod init;
 pub(crate) mod journal;
 pub(crate) mod kv;
 pub(crate) mod leader;
+pub(crate) mod lease;
+pub(crate) mod lock;
 pub(crate) mod register;
 pub(crate) mod request;
 pub(crate) mod shard;

@@ -19,6 +19,8 @@ pub(crate) enum KvVerb {
     },
     /// List keys in byte order
     Ls(ListArgs),
+    /// Tell what changes, as it changes, from the present on or from a revision
+    Watch(WatchArgs),
     /// Do what standard input says, all of it at one revision or none; exit 1 when refused
     ///
     /// One step a line:
@@ -92,6 +94,21 @@ pub(crate) struct ListArgs {
     /// Show values in base 64
     #[arg(long)]
     pub(crate) base64: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  synod kv watch config/\n  \
+                        synod kv watch config/ --from 118 --limit 20 -o jsonl")]
+pub(crate) struct WatchArgs {
+    /// Of keys that begin with this
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// All that changed after this revision
+    #[arg(long, value_name = "REV")]
+    pub(crate) from: Option<u64>,
+    /// Stop after so many changes, with the revision that they end in
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

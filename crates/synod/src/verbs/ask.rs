@@ -71,9 +71,11 @@ fn unusable(path: &Path, error: ConfigError) -> Failure {
 /// How a command ends that met this error.
 pub(crate) fn code(error: &Error) -> Code {
     match error {
-        Error::NotApplied { .. } | Error::SessionEnded { .. } => Code::NotApplied,
+        Error::NotApplied { .. } | Error::SessionEnded { .. } | Error::LeaseLost { .. } => {
+            Code::NotApplied
+        }
         Error::Unknown { .. } | Error::TxnUnknown { .. } | Error::NoAnswer { .. } => Code::Unknown,
-        Error::Misuse(_) => Code::Usage,
+        Error::Misuse(_) | Error::NotYet { .. } => Code::Usage,
         Error::Connect(why) if !why.is_identity() => Code::NotApplied,
         Error::Credentials(why) if why.is_about_files() => Code::Usage,
         Error::Socket(_) => Code::Machine,
@@ -88,6 +90,7 @@ pub(crate) fn failure(error: Error) -> Failure {
         (Error::Connect(_), Code::NotApplied) => "SYN-ASK-001",
         (Error::NotApplied { why: Why::DiskFull { .. } }, _) => "SYN-ASK-007",
         (_, Code::NotApplied) => "SYN-ASK-002",
+        (Error::NotYet { .. }, _) => "SYN-KV-004",
         (Error::NoAnswer { .. }, _) => "SYN-ASK-006",
         (_, Code::Unknown) => "SYN-ASK-003",
         (Error::Misuse(_), _) => "SYN-ASK-004",

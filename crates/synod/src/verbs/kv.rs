@@ -3,6 +3,7 @@
 mod entry;
 mod list;
 mod multi;
+mod watch;
 
 use std::io::Read;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(common: &Common, verb: &KvVerb) -> Result<(), Failure> {
         KvVerb::Del { key } => del(common, key),
         KvVerb::Ls(args) => list::run(common, args),
         KvVerb::Multi => multi::run(common),
+        KvVerb::Watch(args) => watch::run(common, args),
     }
 }
 
