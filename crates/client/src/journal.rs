@@ -1,13 +1,19 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use synod_machine::{
-    Answer, Command, JournalCommand, JournalEntry, JournalReply, JournalView, Name, Position,
-    Query, Reply,
+    Answer, Command, Interest, JournalCommand, JournalEntry, JournalReply, JournalView, Name,
+    Position, Query, Reply, Revision,
 };
 
 use crate::{
     client::{Client, nonsense},
+    cursor::{Cursor, Heard},
     error::Error,
 };
+
+/// One node is listened to for so long at a time.
+const LISTEN: Duration = Duration::from_secs(1);
 
 /// Entries in one order that all readers see alike. Positions are counted from 1, without gaps, and
 /// never given twice. It is held in memory on every node: it hands things on, and is no archive.
@@ -89,10 +95,31 @@ impl Journal {
 
     /// Up to `limit` entries after a position, and at most 1 MiB of them.
     pub async fn read(&self, after: Position, limit: u32) -> Result<JournalPage, Error> {
+        Ok(self.read_at(after, limit).await?.1)
+    }
+
+    /// As [`Journal::read`], but waits for an entry if there is none yet, no longer than a call of
+    /// this handle may take; a page without entries says that there was none. May be left at any
+    /// await.
+    pub async fn wait(&self, after: Position, limit: u32) -> Result<JournalPage, Error> {
+        let deadline = self.client.deadline();
+        let (revision, mut page) = self.read_at(after, limit).await?;
+        let interest = Interest::Journal { name: self.name.clone() };
+        let mut cursor = Cursor::new(&self.client.core, interest, revision);
+        while page.entries.is_empty() && !deadline.passed() {
+            match cursor.listen(deadline.left().min(LISTEN)).await? {
+                Heard::Changes(_) | Heard::Gap { .. } => page = self.read(after, limit).await?,
+                Heard::Nothing => {}
+            }
+        }
+        Ok(page)
+    }
+
+    async fn read_at(&self, after: Position, limit: u32) -> Result<(Revision, JournalPage), Error> {
         let query = Query::Journal { name: self.name.clone(), after, limit };
         match self.client.read(query).await? {
-            Answer::Journal { journal, entries, more, .. } => {
-                Ok(JournalPage { journal, entries, more })
+            Answer::Journal { revision, journal, entries, more } => {
+                Ok((revision, JournalPage { journal, entries, more }))
             }
             _ => Err(nonsense()),
         }

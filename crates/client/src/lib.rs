@@ -29,6 +29,7 @@
 
 mod ask;
 mod backoff;
+mod barrier;
 mod book;
 mod claim;
 mod client;
@@ -80,6 +81,7 @@ mod wire;
 pub use synod_machine as machine;
 pub use synod_net as net;
 
+pub use barrier::{Arrived, Barrier};
 pub use claim::{Claim, Claimed, Unclaimed};
 pub use client::Client;
 pub use config::{Config, ConfigError, Endpoint};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use synod_machine::{Name, Position};
 
 use crate::{
-    Chosen, Claimed, Committed, Counted, CounterSet, Unclaimed,
+    Arrived, Chosen, Claimed, Committed, Counted, CounterSet, Unclaimed,
     testing::{Kind, Stage, Twist},
 };
 
@@ -116,4 +116,68 @@ async fn a_long_journal_is_trimmed_to_where_it_was_asked() {
     assert_eq!(journal.trim(upto).await.unwrap(), Some(upto));
     assert_eq!(journal.read(Position::ZERO, 9).await.unwrap().entries.len(), 1);
     assert_eq!(client.journal("none").trim(upto).await.unwrap(), None);
+}
+
+/// Who waits is woken by the append, on whatever node it asked.
+#[tokio::test(start_paused = true)]
+async fn a_reader_waits_for_the_next_entry() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let journal = client.journal("moves");
+    journal.append("a").await.unwrap();
+    let waiting = tokio::spawn({
+        let journal = journal.clone();
+        async move { journal.wait(Position::new(1), 9).await }
+    });
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(!waiting.is_finished());
+    journal.append("b").await.unwrap();
+    let page = waiting.await.unwrap().unwrap();
+    assert_eq!(page.entries.len(), 1);
+    assert_eq!(page.entries[0].value, "b");
+    let nothing = journal.wait(Position::new(2), 9).await.unwrap();
+    assert!(nothing.entries.is_empty(), "there was none in all the time of a call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_enters_before_everybody_has_come() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let ttl = Duration::from_secs(60);
+    let (one, two) = (client.lease(ttl).await.unwrap(), client.lease(ttl).await.unwrap());
+    let barrier = client.barrier("load");
+    let entering = tokio::spawn({
+        let (barrier, one) = (barrier.clone(), one.id());
+        async move { barrier.enter(one, 2).await }
+    });
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(!entering.is_finished());
+    assert!(!barrier.remove().await.unwrap(), "somebody waits");
+    assert!(barrier.arrive(two.id(), 3).await.is_err(), "it is for two");
+    let Arrived::Open { at } = barrier.arrive(two.id(), 2).await.unwrap() else {
+        panic!("both are there")
+    };
+    assert_eq!(entering.await.unwrap().unwrap(), Arrived::Open { at });
+    let view = barrier.view().await.unwrap().unwrap();
+    assert_eq!((view.here, view.parties, view.opened), (2, 2, Some(at)));
+    assert_eq!(client.barriers("", None, 9).await.unwrap(), (vec![view], false));
+    one.revoke().await.unwrap();
+    assert_eq!(barrier.leave(two.id()).await.unwrap(), Some(0));
+    assert_eq!(barrier.leave(two.id()).await.unwrap(), None);
+    assert!(barrier.remove().await.unwrap());
+    assert_eq!(barrier.view().await.unwrap(), None);
+}
+
+/// A lease that ends before it opens takes its party with it, and whoever waited on goes on waiting.
+#[tokio::test(start_paused = true)]
+async fn a_party_whose_lease_ends_has_not_come() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let ttl = Duration::from_secs(60);
+    let (one, two) = (client.lease(ttl).await.unwrap(), client.lease(ttl).await.unwrap());
+    let barrier = client.barrier("load");
+    barrier.arrive(one.id(), 2).await.unwrap();
+    one.revoke().await.unwrap();
+    let waiting = barrier.enter(two.id(), 2).await.unwrap();
+    assert!(matches!(waiting, Arrived::Waiting { arrived: 1, of: 2, .. }), "{waiting:?}");
 }
