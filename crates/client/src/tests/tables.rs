@@ -168,7 +168,7 @@ async fn nobody_enters_before_everybody_has_come() {
     assert_eq!(barrier.view().await.unwrap(), None);
 }
 
-/// A lease that ends before it opens takes its party with it, and whoever waited on goes on waiting.
+/// A lease that ends before it opens takes its party with it, and whoever waited waits on.
 #[tokio::test(start_paused = true)]
 async fn a_party_whose_lease_ends_has_not_come() {
     let stage = Stage::new();
