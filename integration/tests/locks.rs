@@ -16,9 +16,9 @@ fn lone() -> Cluster {
 }
 
 /// `synod lock run a` of that command.
-fn hold(cluster: &Cluster, log: &str, command: &str) -> Process {
+fn hold(cluster: &Cluster, log: &str, ttl: &str, command: &str) -> Process {
     let config = cluster.config("client");
-    let head = ["lock", "run", "a", "--ttl", "3s", "-c", &config, "--", "sh", "-c", command];
+    let head = ["lock", "run", "a", "--ttl", ttl, "-c", &config, "--", "sh", "-c", command];
     Process::start(&head, &cluster.path(log))
 }
 
@@ -39,9 +39,9 @@ fn runs(id: u32) -> bool {
 #[test]
 fn the_work_of_a_killed_holder_is_dead_and_the_lock_passes_on_with_a_larger_token() {
     let cluster = lone();
-    let mut first = hold(&cluster, "first", WORK);
+    let mut first = hold(&cluster, "first", "3s", WORK);
     let (work, token) = working(&first);
-    let second = hold(&cluster, "second", WORK);
+    let second = hold(&cluster, "second", "3s", WORK);
     cluster.eventually("the second waits", || {
         let shown = cluster.tool(&["lock", "show", "a", "-o", "json"]).expect(0).json();
         shown["waiting"] == 1 && shown["holder"]["token"] == token
@@ -56,9 +56,9 @@ fn the_work_of_a_killed_holder_is_dead_and_the_lock_passes_on_with_a_larger_toke
 #[test]
 fn the_work_of_a_stopped_holder_is_dead_before_another_has_the_lock() {
     let cluster = lone();
-    let mut first = hold(&cluster, "first", WORK);
+    let mut first = hold(&cluster, "first", "3s", WORK);
     let (work, token) = working(&first);
-    let second = hold(&cluster, "second", WORK);
+    let second = hold(&cluster, "second", "3s", WORK);
     first.signal("STOP");
     let (_, next) = working(&second);
     assert!(!runs(work), "two at work at once");
@@ -72,7 +72,7 @@ fn the_work_of_a_stopped_holder_is_dead_before_another_has_the_lock() {
 #[test]
 fn a_lock_outlives_the_leader_and_is_let_go_of_when_its_command_ends() {
     let mut cluster = Cluster::start(&Options::default());
-    let mut run = hold(&cluster, "run", WORK);
+    let mut run = hold(&cluster, "run", "20s", WORK);
     let (work, token) = working(&run);
     let leader = cluster.await_leader();
     cluster.kill(&leader);
@@ -93,7 +93,7 @@ fn a_lock_outlives_the_leader_and_is_let_go_of_when_its_command_ends() {
 fn a_command_is_asked_to_end_before_its_lease_can_have_ended() {
     let mut cluster = lone();
     let trap = "trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
-    let mut run = hold(&cluster, "run", trap);
+    let mut run = hold(&cluster, "run", "3s", trap);
     assert_eq!(run.line().as_deref(), Some("ready"));
     cluster.kill("n1");
     assert_eq!(run.line().as_deref(), Some("asked"));
@@ -105,7 +105,7 @@ fn how_a_command_under_a_lock_ended_is_told_by_the_exit_code() {
     let cluster = lone();
     let config = cluster.config("client");
     let run = |wait: &str, command: &[&str]| {
-        let head = ["lock", "run", "a", "--ttl", "3s", "--wait", wait, "-c", &config, "--"];
+        let head = ["lock", "run", "a", "--ttl", "9s", "--wait", wait, "-c", &config, "--"];
         Run::of(&[&head, command].concat()).finish()
     };
     let env = run("9s", &["sh", "-c", "echo $SYNOD_LOCK $SYNOD_LEASE $SYNOD_FENCING_TOKEN"]);
@@ -117,7 +117,7 @@ fn how_a_command_under_a_lock_ended_is_told_by_the_exit_code() {
     // What it leaves behind in its group does not outlive the lock.
     let left = run("9s", &["sh", "-c", "sleep 1000 >&- 2>&- & echo $!"]).expect(0);
     assert!(!runs(left.stdout.trim().parse().unwrap()));
-    let mut holder = hold(&cluster, "holder", WORK);
+    let mut holder = hold(&cluster, "holder", "9s", WORK);
     let (work, token) = working(&holder);
     let taken = run("0s", &["true"]).expect(124);
     assert!(taken.stderr.contains(&format!("token {token}")), "{taken:?}");
@@ -128,6 +128,23 @@ fn how_a_command_under_a_lock_ended_is_told_by_the_exit_code() {
     assert_eq!(holder.ended(), Some(123));
     assert!(!runs(work));
     let _ = cluster.tool(&args).expect(1);
+}
+
+#[test]
+fn whoever_is_interrupted_while_it_waits_leaves_the_queue() {
+    let cluster = lone();
+    let holder = hold(&cluster, "holder", "20s", WORK);
+    let (_, token) = working(&holder);
+    let mut waiter = hold(&cluster, "waiter", "20s", WORK);
+    let waiting = |count: u64| {
+        let shown = cluster.tool(&["lock", "show", "a", "-o", "json"]).expect(0).json();
+        assert_eq!(shown["holder"]["token"], token);
+        shown["waiting"] == count
+    };
+    cluster.eventually("it waits", || waiting(1));
+    waiter.signal("INT");
+    assert_eq!(waiter.ended(), Some(130));
+    assert!(waiting(0), "it left its place to its lease");
 }
 
 #[test]

@@ -46,6 +46,17 @@ fn json_names_its_schema_and_tells_what_the_text_tells() {
     assert_eq!(json(&["kv", "ls"], 0, "synod.kv.list/1")["keys"][0]["key"], "a");
     assert_eq!(json(&["kv", "del", "a"], 0, "synod.kv.deleted/1")["existed"], true);
     assert_eq!(json(&["kv", "del", "a"], 1, "synod.kv.deleted/1")["existed"], false);
+    assert_eq!(json(&["lease", "grant"], 0, "synod.lease.granted/1")["lease"], 1);
+    assert_eq!(json(&["lease", "renew", "1"], 0, "synod.lease.renewed/1")["done"], true);
+    assert_eq!(json(&["lease", "show", "1"], 0, "synod.lease/1")["ttl_ms"], 10_000);
+    assert_eq!(json(&["lease", "ls"], 0, "synod.lease.list/1")["leases"][0]["lease"], 1);
+    assert_eq!(json(&["lease", "revoke", "1"], 0, "synod.lease.revoked/1")["done"], true);
+    assert!(json(&["lock", "show", "none"], 1, "synod.lock/1")["holder"].is_null());
+    assert_eq!(json(&["lock", "ls"], 0, "synod.lock.list/1")["more"], false);
+    let broken = json(&["lock", "break", "x", "--reason", "r", "--yes"], 1, "synod.lock.broken/1");
+    assert!(broken["token"].is_null());
+    let watched = ["kv", "watch", "--from", "0", "--limit", "1"];
+    assert_eq!(json(&watched, 0, "synod.kv.watched/1")["kind"], "put");
     assert_eq!(json(&["txn", "ls"], 0, "synod.txn.list/1")["more"], false);
     assert_eq!(json(&["txn", "show", "1.1"], 0, "synod.txn/1")["verdict"], "aborted");
     let (node, certs) = (cluster.config("n1"), cluster.path("c/certs").display().to_string());

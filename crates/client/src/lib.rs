@@ -24,6 +24,8 @@
 //!   name, so that it takes effect once.
 //! - **Any future may be dropped at any moment.** What was already sent goes on in the background
 //!   until its fate is known; nothing else is lost, blocked or half done.
+//! - **What is held for a while says when it is lost.** A [`Lease`] and a [`LockGuard`] are lost
+//!   here before the cluster can give them to another; a [`KvWatch`] is never silent.
 //!
 //! A client knows no ballots and no slots: it asks whoever says that it leads.
 
