@@ -77,4 +77,12 @@ fn a_journal_is_read_in_the_order_in_which_it_was_written() {
         (&3.into(), &2.into())
     );
     let _ = journal(&["trim", "none", "2"]).expect(1);
+    let followed =
+        journal(&["tail", "moves", "--after", "2", "--follow", "--limit", "1"]).expect(0);
+    assert_eq!(followed.stdout, "3\tc\n");
+    // It waits for more until its time is up, and that is no failure.
+    let waited =
+        journal(&["tail", "moves", "--follow", "--timeout", "5s", "-o", "jsonl"]).expect(0);
+    assert_eq!(waited.json()["position"], 3);
+    assert_eq!(waited.stderr, "entries up to position 2 are gone\n");
 }

@@ -119,17 +119,20 @@ pub(crate) enum JournalVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  synod journal tail moves\n  \
-                        synod journal tail moves --after 17 --limit 100 -o jsonl")]
+                        synod journal tail moves --after 17 --follow -o jsonl")]
 pub(crate) struct TailArgs {
     /// Of which
     pub(crate) name: String,
     /// Those behind this position
     #[arg(long, default_value_t = 0, value_name = "POSITION")]
     pub(crate) after: u64,
-    /// At most so many
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    /// At most so many: 1000, if it does not wait for more
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) limit: u32,
+    pub(crate) limit: Option<u32>,
+    /// Wait for more, and show each as it comes
+    #[arg(long)]
+    pub(crate) follow: bool,
     /// Show values in base 64
     #[arg(long)]
     pub(crate) base64: bool,

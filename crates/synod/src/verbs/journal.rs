@@ -1,10 +1,13 @@
 //! `synod journal`: entries in one order that all readers see alike.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use synod_client::{
-    JournalPage,
+    Client, JournalPage,
     machine::{JournalEntry, JournalView, Position},
 };
+use tokio::time::timeout;
 
 use super::{
     ask::{ask, failure},
@@ -16,10 +19,16 @@ use crate::{
     print,
 };
 
+/// Entries that are shown if nobody says how many.
+const LIMIT: u32 = 1_000;
+/// One wait for more.
+const LISTEN: Duration = Duration::from_secs(60);
+
 /// Runs the verb.
 pub(crate) fn run(common: &Common, verb: &JournalVerb) -> Result<(), Failure> {
     match verb {
         JournalVerb::Append { name, value } => append(common, name, value_or_input(value)?),
+        JournalVerb::Tail(args) if args.follow => follow(common, args),
         JournalVerb::Tail(args) => tail(common, args),
         JournalVerb::Ls { prefix, limit } => list(common, prefix, *limit),
         JournalVerb::Trim { name, upto } => trim(common, name, Position::new(*upto)),
@@ -88,32 +97,75 @@ fn tail(common: &Common, args: &TailArgs) -> Result<(), Failure> {
         }
         (Output::Jsonl, _) => shown.into_iter().try_for_each(|entry| print::json(&entry))?,
         (Output::Text, Some(_)) => {
-            let lines = entries.iter().map(|entry| {
-                let value = if args.base64 { print::base64 } else { print::escaped };
-                format!("{}\t{}", entry.position, value(&entry.value))
-            });
+            let lines = entries.iter().map(|entry| line(entry, args.base64));
             print::lines(&lines.collect::<Vec<_>>().join("\n"))?;
         }
         (Output::Text, None) => return Err(absent(&args.name)),
     }
     if args.after < trimmed.get() {
-        anstream::eprintln!("entries up to position {trimmed} are gone");
+        missed(trimmed);
     }
     if more {
-        anstream::eprintln!("there are more than {}: --limit shows more of them", args.limit);
+        let limit = args.limit.unwrap_or(LIMIT);
+        anstream::eprintln!("there are more than {limit}: --limit shows more of them");
     }
     if journal.is_some() { Ok(()) } else { Err(Failure::silent(Code::No)) }
 }
 
+fn line(entry: &JournalEntry, base64: bool) -> String {
+    let value = if base64 { print::base64 } else { print::escaped };
+    format!("{}\t{}", entry.position, value(&entry.value))
+}
+
+fn missed(trimmed: Position) {
+    anstream::eprintln!("entries up to position {trimmed} are gone");
+}
+
+/// Each entry as it comes, until the limit. A deadline is for the whole command: then it has
+/// followed for long enough.
+fn follow(common: &Common, args: &TailArgs) -> Result<(), Failure> {
+    let (output, within) = (common.output, common.timeout);
+    ask(common, |client| async move {
+        let following = show_each(client.within(LISTEN), output, args);
+        match within {
+            Some(within) => timeout(within, following).await.unwrap_or(Ok(())),
+            None => following.await,
+        }
+    })
+}
+
+async fn show_each(client: Client, output: Output, args: &TailArgs) -> Result<(), Failure> {
+    let journal = client.journal(args.name.clone());
+    let (mut after, mut shown) = (Position::new(args.after), 0u32);
+    while args.limit.is_none_or(|limit| shown < limit) {
+        let most = args.limit.map_or(LIMIT, |limit| limit.saturating_sub(shown));
+        let page = journal.wait(after, most).await.map_err(failure)?;
+        let trimmed = page.journal.map_or(Position::ZERO, |journal| journal.trimmed);
+        if after < trimmed {
+            missed(trimmed);
+            after = trimmed;
+        }
+        for entry in &page.entries {
+            match output {
+                Output::Text => print::lines(&line(entry, args.base64))?,
+                Output::Json | Output::Jsonl => print::json(&Entry::new(entry, args.base64))?,
+            }
+            (after, shown) = (entry.position, shown.saturating_add(1));
+        }
+    }
+    Ok(())
+}
+
 /// Page after page, until the limit or the end.
-async fn pages(client: synod_client::Client, args: &TailArgs) -> Result<JournalPage, Failure> {
+async fn pages(client: Client, args: &TailArgs) -> Result<JournalPage, Failure> {
     let journal = client.journal(args.name.clone());
     let mut after = Position::new(args.after);
-    let mut all = journal.read(after, args.limit).await.map_err(failure)?;
+    let limit = args.limit.unwrap_or(LIMIT);
+    let mut all = journal.read(after, limit).await.map_err(failure)?;
     while let Some(last) = all.entries.last().filter(|last| last.position > after && all.more) {
         after = last.position;
         let read = u32::try_from(all.entries.len()).unwrap_or(u32::MAX);
-        let left = args.limit.saturating_sub(read);
+        let left = limit.saturating_sub(read);
         if left == 0 {
             break;
         }
