@@ -10,7 +10,7 @@ use synod_machine::{
 };
 use tokio::{
     task::JoinHandle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -124,8 +124,9 @@ async fn a_lock_that_an_operator_took_away_is_lost() {
         sleep(Duration::from_secs(1)).await;
         other.break_lock("a", "stuck").await.unwrap()
     };
-    let (worked, broken) = tokio::join!(work, breaking);
-    assert_eq!((worked, broken), (Err(Lost::Broken), Some(guard.token())));
+    let soon = timeout(Duration::from_secs(10), work);
+    let (worked, broken) = tokio::join!(soon, breaking);
+    assert_eq!((worked, broken), (Ok(Err(Lost::Broken)), Some(guard.token())));
     assert_eq!((guard.is_lost(), guard.lost().await), (Some(Lost::Broken), Lost::Broken));
     assert!(!guard.release().await.unwrap(), "it was not held until then");
     assert_eq!(other.break_lock("a", "again").await.unwrap(), None);
@@ -144,7 +145,8 @@ async fn a_guard_that_missed_the_news_looks_whether_it_holds() {
     client.break_lock("broken", "stuck").await.unwrap();
     client.kv().put("other", "1").await.unwrap();
     stage.apply(Command::Compact { upto: stage.revision() });
-    assert_eq!(broken.lost().await, Lost::Broken);
+    let lost = timeout(Duration::from_secs(60), broken.lost()).await;
+    assert_eq!(lost, Ok(Lost::Broken));
     settle_down().await;
     assert_eq!(kept.is_lost(), None);
 }
