@@ -188,8 +188,9 @@ impl History {
     }
 
     /// The changes after a revision, all of them.
-    pub(crate) fn since(&self, after: Revision) -> impl Iterator<Item = &Change> {
-        self.rows.range((Excluded(after), Unbounded)).flat_map(|(_, changes)| changes)
+    pub(crate) fn since(&self, after: Revision) -> impl Iterator<Item = (Revision, &Change)> {
+        let rows = self.rows.range((Excluded(after), Unbounded));
+        rows.flat_map(|(at, changes)| changes.iter().map(|change| (*at, change)))
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -288,5 +289,101 @@ impl Change {
             | Change::Journal { name, .. } => name.as_str().len(),
         };
         CHANGE_BYTES.saturating_add(held as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Entry;
+
+    fn put(history: &mut History, at: u64, key: &'static str, bytes: usize) {
+        let (key, value) = (Bytes::from(key), Bytes::from(vec![0; bytes]));
+        let at = Revision::new(at);
+        let entry = Entry { value, create: at, modified: at, version: 1 };
+        history.note(Change::Put { key, entry });
+        history.close(at);
+    }
+
+    fn keys(prefix: &'static str) -> Interest {
+        Interest::Keys { prefix: prefix.into() }
+    }
+
+    /// Follows a watch to its end; the revisions that it was told of.
+    fn follow(history: &History, interest: &Interest, now: u64) -> (Vec<u64>, usize) {
+        let (mut told, mut after, mut answers) = (Vec::new(), Revision::ZERO, 0);
+        while after < Revision::new(now) {
+            answers += 1;
+            let Answer::Changes { changes, upto } =
+                history.after(interest, after, Revision::new(now))
+            else {
+                panic!("nothing is forgotten")
+            };
+            assert!(upto > after, "an answer gets on");
+            assert!(changes.iter().all(|(at, _)| *at > after && *at <= upto));
+            told.extend(changes.iter().map(|(at, _)| at.get()));
+            after = upto;
+        }
+        (told, answers)
+    }
+
+    /// However rare what is watched, one answer looks only so far, and the next goes on there.
+    #[test]
+    fn a_rare_change_is_found_in_several_answers() {
+        let mut history = History::new(1);
+        for at in 1..=10_000 {
+            put(&mut history, at, if at == 9_000 { "rare" } else { "common" }, 1);
+        }
+        let (told, answers) = follow(&history, &keys("rare"), 10_000);
+        assert_eq!((told, answers), (vec![9_000], 3));
+        let (told, _) = follow(&history, &keys("common"), 10_000);
+        assert_eq!(told.len(), 9_999);
+    }
+
+    /// An answer carries whole revisions, as many as fit, and one that fits none alone.
+    #[test]
+    fn an_answer_carries_whole_revisions_as_many_as_fit() {
+        let mut history = History::new(1);
+        for at in 1..=6 {
+            put(&mut history, at, "k", REPLY_BYTES_MAX / 2);
+        }
+        for part in 0..3 {
+            let value = Bytes::from(vec![part; REPLY_BYTES_MAX / 2]);
+            let at = Revision::new(7);
+            let entry = Entry { value, create: at, modified: at, version: 1 };
+            history.note(Change::Put { key: Bytes::from(vec![b'k', part]), entry });
+        }
+        history.close(Revision::new(7));
+        let (told, answers) = follow(&history, &keys("k"), 7);
+        assert_eq!((told, answers), ((1..=7).collect(), 7));
+    }
+
+    /// What is forgotten is a gap, to whoever had not been told of it and to nobody else.
+    #[test]
+    fn the_window_moves_on_and_tells() {
+        let mut history = History::new(1);
+        let many = REVISIONS_MAX + 10;
+        for at in 1..=many {
+            put(&mut history, at, "k", 1);
+            history.sweep();
+        }
+        assert_eq!(history.len(), REVISIONS_MAX);
+        let after = |at| history.after(&keys("k"), Revision::new(at), Revision::new(many));
+        assert_eq!(after(9), Answer::Gap { forgotten: Revision::new(10) });
+        assert!(matches!(after(10), Answer::Changes { changes, .. } if changes[0].0.get() == 11));
+    }
+
+    /// Large values move the window on as well as many do.
+    #[test]
+    fn the_window_is_bounded_in_bytes() {
+        let mut history = History::new(1);
+        for at in 1..=100 {
+            put(&mut history, at, "k", 1 << 20);
+            history.sweep();
+        }
+        assert_eq!(history.len(), 31);
+        assert!(history.bytes <= BYTES_MAX);
     }
 }

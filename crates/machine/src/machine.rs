@@ -172,8 +172,8 @@ impl Machine {
         self.services.leases.views_after(LeaseId::ZERO)
     }
 
-    /// What changed after a revision, as far as that is known.
-    pub fn changes_since(&self, after: Revision) -> impl Iterator<Item = &Change> {
+    /// What changed after a revision and at which, as far as that is known.
+    pub fn changes_since(&self, after: Revision) -> impl Iterator<Item = (Revision, &Change)> {
         self.history.since(after)
     }
 

@@ -64,7 +64,7 @@ impl Watchers {
         }
         let changes = machine.changes_since(since);
         let concerned: BTreeSet<ClientId> =
-            changes.flat_map(|change| self.concerned(change)).collect();
+            changes.flat_map(|(_, change)| self.concerned(change)).collect();
         concerned.into_iter().filter_map(|client| self.news(client, machine)).collect()
     }
 

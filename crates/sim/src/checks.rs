@@ -10,6 +10,7 @@ pub(crate) mod calm;
 pub(crate) mod clients;
 mod force;
 pub(crate) mod leadership;
+pub(crate) mod leases;
 pub(crate) mod linear;
 mod lives;
 pub(crate) mod order;
@@ -33,6 +34,7 @@ use self::{
     clients::Clients,
     force::Force,
     leadership::{Leadership, Times},
+    leases::Leases,
     order::Order,
     rare::Rare,
     succession::Succession,
@@ -45,6 +47,10 @@ use crate::{
     sights::{Sight, Sights},
     violation::Checked,
 };
+
+/// Nodes whose clocks are off by no more run so evenly, beside those of holders, that leases may be
+/// counted on.
+const CLOCKS_AGREE_PPM: i64 = 500;
 
 /// All checks of one universe, with the ghost state that they share.
 #[derive(Debug)]
@@ -59,6 +65,7 @@ pub(crate) struct Watch {
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
     force: Force,
+    pub(crate) leases: Leases,
     pub(crate) books: Books,
     pub(crate) rare: Rare,
     pub(crate) calm: Calm,
@@ -84,6 +91,7 @@ impl Watch {
             clients: Clients::default(),
             transactions: Transactions::default(),
             force: Force::default(),
+            leases: Leases::new(plan.drift_ppm <= CLOCKS_AGREE_PPM),
             books: Books::default(),
             rare: Rare::default(),
             calm: Calm::default(),
@@ -258,6 +266,7 @@ impl Watch {
             self.leadership.seen,
             self.transactions.seen,
             self.force.seen,
+            self.leases.seen,
             self.rare.seen,
         ] {
             seen += part;
@@ -273,6 +282,7 @@ impl Watch {
             }
             self.transactions.applied(&effect, self.order.machine())?;
             self.force.applied(&effect, self.order.machine())?;
+            self.leases.applied(&effect, self.order.machine(), self.now_us)?;
         }
         Ok(())
     }

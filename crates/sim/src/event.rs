@@ -15,6 +15,8 @@ pub(crate) enum Caller {
     Owner(usize),
     /// A participant of transactions.
     Participant(usize),
+    /// One that holds leases and locks.
+    Holder(usize),
 }
 
 /// What can happen in a universe.
@@ -94,6 +96,7 @@ impl Event {
             Caller::Client(place) => *place as u64,
             Caller::Owner(place) => 100 + *place as u64,
             Caller::Participant(place) => 200 + *place as u64,
+            Caller::Holder(place) => 300 + *place as u64,
         };
         let number = |node: &NodeId| u64::from(node.get());
         match self {

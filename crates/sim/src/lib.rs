@@ -21,6 +21,7 @@ mod event;
 mod facts;
 mod ghost;
 pub mod history;
+mod holder;
 mod network;
 mod node;
 mod plan;

@@ -74,7 +74,14 @@ pub(crate) struct Plan {
     pub(crate) participants: u16,
     /// Whether operators end transactions and sessions by force.
     pub(crate) operators: bool,
+    /// Holders of leases and locks, who watch what changes.
+    pub(crate) holders: u16,
 }
+
+/// Universes of these places among so many have holders.
+const HOLDERS_ONE_IN: u64 = 5;
+/// Which of them.
+const HOLDERS_AT: [u64; 2] = [2, 4];
 
 /// One universe in so many has operators who end what they take to be stuck.
 const OPERATORS_ONE_IN: u64 = 16;
@@ -131,12 +138,21 @@ impl Plan {
             owners: rng.u16(0..=3),
             participants: rng.u16(2..=4),
             operators: seed % OPERATORS_ONE_IN == OPERATORS_AT,
+            holders: holders(seed),
         }
     }
 
     /// Whether this universe knows this kind of trouble.
     pub(crate) fn knows(&self, trouble: Trouble) -> bool {
         self.gaps_us.iter().any(|(known, _)| *known == trouble)
+    }
+}
+
+/// Two to four, where there are any: one alone meets nobody.
+fn holders(seed: u64) -> u16 {
+    match HOLDERS_AT.contains(&(seed % HOLDERS_ONE_IN)) {
+        true => Rng::with_seed(seed ^ 0x1EA5E).u16(2..=4),
+        false => 0,
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Changes {
     pub(crate) clients: Option<u16>,
     pub(crate) owners: Option<u16>,
     pub(crate) participants: Option<u16>,
+    pub(crate) holders: Option<u16>,
     pub(crate) trouble_ms: Option<u64>,
     pub(crate) store: Option<Store>,
     pub(crate) without: BTreeSet<Trouble>,
@@ -60,6 +61,7 @@ impl Script {
         plan.clients = changes.clients.unwrap_or(plan.clients);
         plan.owners = changes.owners.unwrap_or(plan.owners);
         plan.participants = changes.participants.unwrap_or(plan.participants);
+        plan.holders = changes.holders.unwrap_or(plan.holders);
         plan.trouble_us = changes.trouble_ms.map_or(plan.trouble_us, |ms| ms * MS);
         plan.real_store = changes.store.map_or(plan.real_store, |store| store == Store::Redb);
         plan.gaps_us.retain(|(trouble, _)| !changes.without.contains(trouble));
@@ -83,6 +85,7 @@ impl fmt::Display for Script {
             ("clients", changes.clients.map(u64::from)),
             ("owners", changes.owners.map(u64::from)),
             ("participants", changes.participants.map(u64::from)),
+            ("holders", changes.holders.map(u64::from)),
             ("trouble_ms", changes.trouble_ms),
             ("chance", Some(changes.chance).filter(|chance| *chance > 0)),
         ];
@@ -150,6 +153,7 @@ impl Changes {
                 self.participants = value.parse().ok().filter(|count| *count >= 2);
                 self.participants?;
             }
+            Some(("holders", value)) => self.holders = Some(value.parse().ok()?),
             Some(("trouble_ms", value)) => self.trouble_ms = Some(value.parse().ok()?),
             Some(("store", value)) => self.store = Some(value.parse().ok()?),
             Some(("chance", value)) => self.chance = value.parse().ok()?,
@@ -175,6 +179,7 @@ mod tests {
             "7",
             "7:voters=3,trouble_ms=900,no=crash+cut,fair",
             "7:participants=2,chance=3",
+            "7:holders=0",
             "8:store=model",
         ] {
             let script: Script = text.parse().unwrap();

@@ -98,6 +98,15 @@ sights! {
     Death = "an owner or a participant dies",
     AbortedByForce = "an operator aborts a transaction that was open",
     EndedByForce = "an operator ends a session that lived",
+    Renewed = "a lease is renewed",
+    LeaseRanOut = "a lease runs out on its owner's clock",
+    LeaseExpired = "a lease ends for the silence of its owner",
+    ExpiryOverruled = "the end of a lease comes after it was used, or in another reign",
+    LockHeld = "a lock comes to a holder that counts on it",
+    Queued = "a lock is held, and another waits for it",
+    Woken = "whoever waits for a lock hears that it has come",
+    Watched = "a watch is told of something",
+    Gap = "a watch hears that what it missed is forgotten",
 }
 
 /// How often each was seen.

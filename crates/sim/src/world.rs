@@ -17,6 +17,7 @@ use crate::{
     client::Client,
     disk::Disk,
     event::{Caller, Event, Queue},
+    holder::Holder,
     network::Network,
     node::Node,
     plan::{MS, Plan, SECOND},
@@ -53,6 +54,7 @@ pub(crate) struct World {
     clients: Vec<Client>,
     owners: Vec<Owner>,
     participants: Vec<Participant>,
+    holders: Vec<Holder>,
     /// When each owner and participant is next woken.
     alarms: BTreeMap<Caller, u64>,
     /// Until when clients, owners and participants stand still.
@@ -110,6 +112,11 @@ impl World {
         let participants = (0..usize::from(plan.participants))
             .map(|place| Participant::new(place, &plan, plant, rng.fork()))
             .collect();
+        // Their chances are drawn apart: what else happens in a universe does not change with them.
+        let mut chance_of_holders = Rng::with_seed(seed ^ 0x1EA5_E5);
+        let holders = (0..usize::from(plan.holders))
+            .map(|place| Holder::new(place, &plan, chance_of_holders.fork()))
+            .collect();
         let mut world = World {
             now_us: 0,
             events: 0,
@@ -123,6 +130,7 @@ impl World {
             clients,
             owners,
             participants,
+            holders,
             alarms: BTreeMap::new(),
             dozing: BTreeMap::new(),
             rotten: BTreeSet::new(),
@@ -191,6 +199,10 @@ impl World {
             let at_us = self.rng.u64(200 * MS..500 * MS);
             self.queue.plan(at_us, Event::Alarm { caller: Caller::Owner(owner) });
         }
+        for holder in 0..self.holders.len() {
+            let at_us = 200 * MS + 37 * MS * holder as u64;
+            self.queue.plan(at_us, Event::Alarm { caller: Caller::Holder(holder) });
+        }
         for (trouble, gap_us) in self.plan.gaps_us.clone() {
             self.plan_trouble(trouble, gap_us);
         }
@@ -243,6 +255,9 @@ impl World {
         for owner in &mut self.owners {
             owner.wind_up(LAST_REQUESTS);
         }
+        for holder in &mut self.holders {
+            holder.wind_up(1);
+        }
         self.dozing.clear();
         for place in 0..self.participants.len() {
             self.participants[place].heal();
@@ -264,6 +279,7 @@ impl World {
         self.clients.iter().all(Client::rests)
             && self.owners.iter().all(Owner::rests)
             && self.participants.iter().all(Participant::rests)
+            && self.holders.iter().all(Holder::rests)
             && self
                 .nodes
                 .iter()
@@ -316,6 +332,8 @@ impl World {
         lines.extend(awake.map(Owner::doing));
         let awake = self.participants.iter().filter(|participant| !participant.rests());
         lines.extend(awake.map(Participant::doing));
+        let awake = self.holders.iter().filter(|holder| !holder.rests());
+        lines.extend(awake.map(Holder::doing));
         lines.join("\n    ")
     }
 

@@ -228,24 +228,20 @@ impl Locks {
         LockReply::Released { revision: *revision, token }
     }
 
-    /// Those who leave with a lease let go of everything before anything is passed on: what passes
-    /// from one lock's queue to its next must not go to a lease that is over.
+    /// Lets go of everything that hangs on a lease, at one revision. A lease stands in a queue once,
+    /// so nothing passes on to the lease that is over.
     pub(crate) fn leave_all(
         &mut self,
         lease: LeaseId,
         (at, now): (Revision, Timestamp),
         history: &mut History,
     ) {
-        let mut held = Vec::new();
         let places: Vec<_> =
             self.of_lease(lease).map(|(name, place)| (name.clone(), place)).collect();
         for (name, place) in places {
             if self.remove(&name, place).is_some_and(|gone| gone.token.is_some()) {
-                held.push(name);
+                self.pass_on(name, at, now, history);
             }
-        }
-        for name in held {
-            self.pass_on(name, at, now, history);
         }
     }
 

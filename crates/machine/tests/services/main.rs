@@ -150,7 +150,7 @@ proptest! {
             let batch = world.batch(&asked);
             world.machine.apply(batch);
             for change in world.machine.changes_since(since) {
-                let Change::Lock { name, holder: Some(holder) } = change else { continue };
+                let (_, Change::Lock { name, holder: Some(holder) }) = change else { continue };
                 let before = last.insert(name.clone(), holder.token);
                 prop_assert!(before.is_none_or(|before| before < holder.token));
             }

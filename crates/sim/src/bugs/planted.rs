@@ -3,6 +3,7 @@
 mod acceptor;
 mod beginning;
 mod campaign;
+mod leases;
 mod machine;
 mod reign;
 mod transactions;
@@ -18,6 +19,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
         reign::BUGS,
         machine::BUGS,
         transactions::BUGS,
+        leases::BUGS,
     ]
     .into_iter()
     .flatten()

@@ -63,6 +63,7 @@ impl Clients {
         );
         for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
             self.took_effect(request, result)?;
+            self.shelf.passes(&result.reply);
             self.lives.applied(request, &result.reply, now)?;
             if matches!(
                 (&request.command, &result.reply),

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use synod_machine::{Command, Entry, Expect, Multi, Mutation, Reply, Revision};
+use synod_machine::{Command, Entry, Expect, LockReply, Multi, Mutation, Reply, Revision};
 
 use crate::violation::{Checked, demand};
 
@@ -86,6 +86,19 @@ impl Shelf {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What is no key moves the revision that keys are written at, too, and its reply tells it.
+    pub(crate) fn passes(&mut self, reply: &Reply) {
+        if let Reply::Done(at)
+        | Reply::Lock(
+            LockReply::Held { token: at }
+            | LockReply::Queued { at, .. }
+            | LockReply::Released { revision: at, .. },
+        ) = reply
+        {
+            self.last = self.last.max(*at);
         }
     }
 

@@ -11,6 +11,7 @@ use super::World;
 use crate::{
     client::Wish,
     event::{Caller, Event},
+    holder::Wants,
     network::Place,
     txn::{Acts, Participant, Report, Sealed, Teller},
     violation::Checked,
@@ -49,6 +50,10 @@ impl World {
                 let acts = self.participants[place].hear(now, call, response, watch)?;
                 self.act(caller, acts);
             }
+            Caller::Holder(place) => {
+                let wants = self.holders[place].hear(now, call, response, watch)?;
+                self.serve(caller, wants);
+            }
         }
         Ok(())
     }
@@ -69,6 +74,10 @@ impl World {
             Caller::Participant(place) => {
                 let acts = self.participants[place].wake(now, watch)?;
                 self.act(caller, acts);
+            }
+            Caller::Holder(place) => {
+                let wants = self.holders[place].wake(now, watch)?;
+                self.serve(caller, wants);
             }
         }
         Ok(())
@@ -124,13 +133,23 @@ impl World {
         }
     }
 
+    /// Does what a holder wants.
+    fn serve(&mut self, caller: Caller, wants: Wants) {
+        for (node, call, ask) in wants.calls {
+            self.ask(NodeId::new(node), caller, call, &ask);
+        }
+        if let Some(at) = wants.wake_us {
+            self.plan_alarm(caller, at);
+        }
+    }
+
     /// Does what an owner or a participant wants.
     fn act(&mut self, caller: Caller, acts: Acts) {
         for (node, call, ask) in acts.calls {
             self.ask(NodeId::new(node), caller, call, &ask);
         }
         match caller {
-            Caller::Client(_) => {}
+            Caller::Client(_) | Caller::Holder(_) => {}
             Caller::Owner(place) => self.tell_participants(place, acts.errands),
             Caller::Participant(place) => self.tell_owners(place, acts.reports, acts.sync),
         }

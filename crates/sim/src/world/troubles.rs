@@ -319,7 +319,8 @@ impl World {
         let clients = (0..self.clients.len()).map(Caller::Client);
         let owners = (0..self.owners.len()).map(Caller::Owner);
         let participants = (0..self.participants.len()).map(Caller::Participant);
-        let all: Vec<Caller> = clients.chain(owners).chain(participants).collect();
+        let holders = (0..self.holders.len()).map(Caller::Holder);
+        let all: Vec<Caller> = clients.chain(owners).chain(participants).chain(holders).collect();
         self.chance(trouble).choice(all)
     }
 

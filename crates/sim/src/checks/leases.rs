@@ -1,0 +1,216 @@
+//! L: leases end in the log and not before their owners' clocks say so, at most one holds a lock,
+//! tokens grow, and whoever watches is told everything, once, in order, or that there is a gap.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use synod_machine::{
+    Answer, Change, Command, Interest, LeaseCommand, LeaseId, Machine, Name, Reply, Revision,
+    door::Said,
+};
+
+use super::order::Effect;
+use crate::{
+    sights::{Sight, Sights},
+    violation::{Checked, Violation, demand},
+};
+
+/// What holders count on, and what the log says of it.
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    /// Whether clocks run so alike that leases may be counted on.
+    clocks_agree: bool,
+    live: BTreeSet<LeaseId>,
+    /// Until which moment the owner of each lease counts on it.
+    counted_on: BTreeMap<LeaseId, u64>,
+    /// When each lease was ended for its owner's silence.
+    expired: BTreeMap<LeaseId, u64>,
+    /// Which lease each holder counts on, and which locks.
+    holders: BTreeMap<usize, (LeaseId, BTreeMap<Name, Revision>)>,
+    /// The last token of each lock.
+    tokens: BTreeMap<Name, Revision>,
+    /// Everything that ever changed, in order.
+    changes: Vec<(Revision, Change)>,
+    revision: Revision,
+    forgotten: Revision,
+    pub(crate) seen: Sights,
+}
+
+impl Leases {
+    /// The checks of a universe whose clocks are off by so much at most.
+    pub(crate) fn new(clocks_agree: bool) -> Leases {
+        Leases { clocks_agree, ..Leases::default() }
+    }
+
+    /// A slot has joined the chosen prefix; `machine` has applied it.
+    pub(crate) fn applied(&mut self, effect: &Effect, machine: &Machine, now: u64) -> Checked {
+        for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
+            match (&request.command, &result.reply) {
+                (Command::Lease(LeaseCommand::Grant { .. }), Reply::Lease(lease)) => {
+                    self.live.insert(*lease);
+                }
+                (Command::Lease(LeaseCommand::Revoke { lease }), Reply::Done(_)) => {
+                    self.live.remove(lease);
+                }
+                (Command::Lease(LeaseCommand::Expire { lease, .. }), Reply::Done(_)) => {
+                    if self.live.remove(lease) {
+                        self.expired.insert(*lease, now);
+                        self.seen.see(Sight::LeaseExpired);
+                        self.not_too_early(*lease)?;
+                    }
+                }
+                (Command::Lease(LeaseCommand::Expire { .. }), _) => {
+                    self.seen.see(Sight::ExpiryOverruled);
+                }
+                (Command::Compact { upto }, Reply::Done(_)) => {
+                    self.forgotten = self.forgotten.max(*upto);
+                }
+                _ => {}
+            }
+        }
+        for (at, change) in machine.changes_since(self.revision) {
+            self.changes.push((at, change.clone()));
+            if let Change::Lock { name, holder: Some(holder) } = change {
+                let last = self.tokens.insert(name.clone(), holder.token);
+                demand!(
+                    last.is_none_or(|last| last < holder.token),
+                    "L1",
+                    "{name} is granted with token {} after {last:?}",
+                    holder.token
+                );
+            }
+        }
+        self.revision = machine.revision();
+        Ok(())
+    }
+
+    /// A holder was granted a lease, and counts on it until then.
+    pub(crate) fn granted(&mut self, holder: usize, lease: LeaseId, until_us: u64) -> Checked {
+        self.holders.insert(holder, (lease, BTreeMap::new()));
+        self.extended(lease, until_us)
+    }
+
+    /// A holder has heard that its lease lives, and counts on it until then.
+    pub(crate) fn extended(&mut self, lease: LeaseId, until_us: u64) -> Checked {
+        let counted = self.counted_on.entry(lease).or_default();
+        *counted = (*counted).max(until_us);
+        self.not_too_early(lease)
+    }
+
+    /// A holder has the lock, and counts on it until then.
+    pub(crate) fn holds(
+        &mut self,
+        holder: usize,
+        lease: LeaseId,
+        name: &Name,
+        token: Revision,
+        (now, until_us): (u64, u64),
+    ) -> Checked {
+        if until_us <= now {
+            return Ok(());
+        }
+        if self.clocks_agree {
+            for (other, (their, locks)) in &self.holders {
+                let until = self.counted_on.get(their).copied().unwrap_or(0);
+                demand!(
+                    *other == holder || !locks.contains_key(name) || until <= now,
+                    "L2",
+                    "holders {holder} and {other} count on {name} at once: on lease {lease} until \
+                     {until_us} us, on lease {their} until {until} us"
+                );
+            }
+        }
+        if let Some((_, locks)) = self.holders.get_mut(&holder) {
+            locks.insert(name.clone(), token);
+        }
+        self.seen.see(Sight::LockHeld);
+        Ok(())
+    }
+
+    /// A holder counts on a lock no more.
+    pub(crate) fn lets_go(&mut self, holder: usize, name: &Name) {
+        if let Some((_, locks)) = self.holders.get_mut(&holder) {
+            locks.remove(name);
+        }
+    }
+
+    /// A holder counts on its lease no more.
+    pub(crate) fn gives_up(&mut self, holder: usize) {
+        self.holders.remove(&holder);
+    }
+
+    /// A holder that counts on its lease still hears that it is over.
+    pub(crate) fn is_over(&mut self, holder: usize, now: u64) -> Checked {
+        let Some((lease, _)) = self.holders.get(&holder) else { return Ok(()) };
+        let until = self.counted_on.get(lease).copied().unwrap_or(0);
+        demand!(
+            !self.clocks_agree || until <= now,
+            "L2",
+            "lease {lease} of holder {holder} is over at {now} us; it stands until {until} us"
+        );
+        Ok(())
+    }
+
+    /// A watch that had been told everything up to `after` hears this: up to where it has been told
+    /// everything since.
+    pub(crate) fn watched(
+        &mut self,
+        holder: usize,
+        interest: &Interest,
+        after: Revision,
+        said: &Said,
+    ) -> Result<Revision, Violation> {
+        let news = match said {
+            Said::Watched { news, .. } => Some(news),
+            _ => None,
+        };
+        match news {
+            Some(Answer::Changes { changes, upto }) => {
+                let told = changes.iter().flat_map(|(at, row)| row.iter().map(|one| (*at, one)));
+                let from = self.changes.partition_point(|(at, _)| *at <= after);
+                let later = self.changes[from..].iter().take_while(|(at, _)| *at <= *upto);
+                let expected = later.filter(|(_, change)| interest.is_of(change));
+                let told: Vec<_> = told.collect();
+                let expected: Vec<_> = expected.map(|(at, change)| (*at, change)).collect();
+                demand!(
+                    told == expected && *upto >= after,
+                    "L7",
+                    "holder {holder} watches {interest:?} after {after} and is told up to {upto}: \
+                     {told:?}; there were {expected:?}"
+                );
+                if !told.is_empty() {
+                    self.seen.see(Sight::Watched);
+                }
+                Ok(*upto)
+            }
+            Some(Answer::Gap { forgotten }) => {
+                demand!(
+                    after < *forgotten && *forgotten <= self.forgotten,
+                    "L7",
+                    "holder {holder} hears of a gap up to {forgotten}; it was told up to {after}, \
+                     and what came up to {} is forgotten",
+                    self.forgotten
+                );
+                self.seen.see(Sight::Gap);
+                Ok(*forgotten)
+            }
+            Some(_) | None => {
+                demand!(false, "L7", "holder {holder}: a watch is answered with {said:?}");
+                Ok(after)
+            }
+        }
+    }
+
+    /// A lease ends for its owner's silence only when the owner, too, counts on it no longer.
+    fn not_too_early(&self, lease: LeaseId) -> Checked {
+        let (Some(ended), Some(until)) = (self.expired.get(&lease), self.counted_on.get(&lease))
+        else {
+            return Ok(());
+        };
+        demand!(
+            !self.clocks_agree || until <= ended,
+            "L2",
+            "lease {lease} is ended at {ended} us; its owner counts on it until {until} us"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,477 @@
+use fastrand::Rng;
+use synod_machine::{
+    Answer, Change, Command, Interest, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
+    Rejection, Reply, Request, RequestId, Revision, Seq, SessionId,
+    door::{Ask, Call, Said},
+};
+use synod_paxos::Tick;
+use synod_replica::Response;
+
+use crate::{
+    checks::Watch,
+    clock::Clock,
+    errand::{Errand, Heard},
+    plan::{MS, Plan},
+    sights::Sight,
+    violation::{Checked, Violation, demand},
+};
+
+/// Locks that all holders share; few, so that they meet.
+const LOCKS: [&str; 2] = ["lock a", "lock b"];
+
+/// Sessions of holders do not end by silence: what ends is their leases.
+const SESSION_MS: u64 = 10 * 60 * 1_000;
+
+/// How long a lease may live without a renewal.
+const TTL_MS: (u64, u64) = (100, 1_500);
+
+/// How far the rate of a holder's clock may be off, in parts of a million: with a node's, which is
+/// off by 200 at most, that is just what leases allow for.
+pub(crate) const DRIFT_PPM: i64 = 15_000;
+
+/// One that holds leases, contends for locks and watches what changes. It does what a client's
+/// library does: it counts its lease on its own clock, from before the renewal was sent.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    place: usize,
+    rng: Rng,
+    clock: Clock,
+    voters: u16,
+    patience_us: u64,
+    session: Option<SessionId>,
+    seq: Seq,
+    lease: Option<Lease>,
+    lock: Option<Lock>,
+    doing: Doing,
+    /// What it is waiting to have done, and since when.
+    main: Option<(What, Errand, u64)>,
+    renewal: Option<Errand>,
+    waiting: Option<Errand>,
+    watch: Errand,
+    watched: (Interest, Revision),
+    think_until_us: u64,
+    /// Rounds still to go once trouble has ended; `None` before.
+    left: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Lease {
+    id: LeaseId,
+    ttl_us: u64,
+    /// Until when it stands, on the holder's clock.
+    until: Tick,
+    renew_at: Tick,
+}
+
+#[derive(Clone, Debug)]
+struct Lock {
+    name: Name,
+    /// Its place in the queue, while it waits.
+    queued: Option<Revision>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Living,
+    Leaving,
+    Resting,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Open,
+    Grant {
+        ttl_us: u64,
+    },
+    /// After a gap in what it was told, up to `floor`, it asks where it stands.
+    Acquire {
+        name: Name,
+        floor: Revision,
+    },
+    Release,
+    Revoke,
+    Compact,
+}
+
+/// What a holder wants of the world: calls to make, and when to be woken.
+#[derive(Debug, Default)]
+pub(crate) struct Wants {
+    pub(crate) calls: Vec<(u16, u64, Ask)>,
+    pub(crate) wake_us: Option<u64>,
+}
+
+impl Holder {
+    /// The holder of this place.
+    pub(crate) fn new(place: usize, plan: &Plan, mut rng: Rng) -> Holder {
+        let off = if plan.drift_ppm > 0 { DRIFT_PPM } else { 0 };
+        let clock = Clock::new(0, rng.i64(-off..=off));
+        let patience_us = plan.patience_us.1;
+        let interest = match rng.bool() {
+            true => Interest::Keys { prefix: "key ".into() },
+            false => Interest::Lock { name: Name::new(LOCKS[rng.usize(0..LOCKS.len())]) },
+        };
+        let watch = watch(place, &interest, Revision::ZERO, (plan.voters, patience_us), &mut rng);
+        Holder {
+            place,
+            rng,
+            clock,
+            voters: plan.voters,
+            patience_us,
+            session: None,
+            seq: Seq::ZERO,
+            lease: None,
+            lock: None,
+            doing: Doing::Living,
+            main: None,
+            renewal: None,
+            waiting: None,
+            watch,
+            watched: (interest, Revision::ZERO),
+            think_until_us: 0,
+            left: None,
+        }
+    }
+
+    /// Whether it has done all it wanted.
+    pub(crate) fn rests(&self) -> bool {
+        self.doing == Doing::Resting
+    }
+
+    /// Trouble has ended: a few more rounds, and then rest.
+    pub(crate) fn wind_up(&mut self, rounds: u32) {
+        self.left = Some(rounds);
+    }
+
+    /// What it is doing, for the story.
+    pub(crate) fn doing(&self) -> String {
+        format!(
+            "holder {} (session {:?}): {:?}, {:?}, {:?}, {:?}",
+            self.place, self.session, self.doing, self.lease, self.lock, self.main
+        )
+    }
+
+    /// Its moment to wake has come.
+    pub(crate) fn wake(&mut self, now: u64, watch: &mut Watch) -> Result<Wants, Violation> {
+        let mut wants = Wants::default();
+        if self.rests() {
+            return Ok(wants);
+        }
+        self.look_at_the_clock(now, watch);
+        self.begin(now, watch);
+        let Holder { rng, main, renewal, waiting, watch: news, .. } = self;
+        let main = main.as_mut().map(|(_, errand, _)| errand);
+        for errand in [main, renewal.as_mut(), waiting.as_mut(), Some(news)].into_iter().flatten() {
+            if now >= errand.wake_us() {
+                wants.calls.push(errand.again(now, rng));
+            }
+        }
+        wants.wake_us = self.wake_us(now);
+        Ok(wants)
+    }
+
+    /// An answer has come.
+    pub(crate) fn hear(
+        &mut self,
+        now: u64,
+        call: u64,
+        response: &Response,
+        watch: &mut Watch,
+    ) -> Result<Wants, Violation> {
+        self.look_at_the_clock(now, watch);
+        if let Some((what, mut errand, since)) = self.main.take() {
+            match errand.hear(now, call, response, &mut self.rng) {
+                Heard::Said(said) => self.done(now, &what, since, said, watch)?,
+                Heard::Nothing | Heard::Later => self.main = Some((what, errand, since)),
+            }
+        }
+        if let Some(mut errand) = self.renewal.take() {
+            match errand.hear(now, call, response, &mut self.rng) {
+                Heard::Said(said) => self.renewed(now, errand.sent_us(), said, watch)?,
+                Heard::Nothing | Heard::Later => self.renewal = Some(errand),
+            }
+        }
+        if let Some(mut errand) = self.waiting.take() {
+            match errand.hear(now, call, response, &mut self.rng) {
+                Heard::Said(said) => self.woken(now, said, watch)?,
+                Heard::Nothing | Heard::Later => self.waiting = Some(errand),
+            }
+        }
+        if let Heard::Said(said) = self.watch.hear(now, call, response, &mut self.rng) {
+            let (interest, after) = &mut self.watched;
+            *after = watch.leases.watched(self.place, interest, *after, said)?;
+            let habits = (self.voters, self.patience_us);
+            self.watch = self::watch(self.place, interest, *after, habits, &mut self.rng);
+        }
+        self.wake(now, watch)
+    }
+
+    /// A lease that its own clock says is over is over for its owner, whatever the log says.
+    fn look_at_the_clock(&mut self, now: u64, watch: &mut Watch) {
+        let tick = self.clock.tick(now);
+        if self.lease.as_ref().is_some_and(|lease| lease.until <= tick) {
+            watch.seen.see(Sight::LeaseRanOut);
+            self.lost(watch);
+        }
+    }
+
+    fn lost(&mut self, watch: &mut Watch) {
+        watch.leases.gives_up(self.place);
+        (self.lease, self.lock, self.renewal, self.waiting) = (None, None, None, None);
+    }
+
+    /// Takes up what is to be done next.
+    fn begin(&mut self, now: u64, watch: &mut Watch) {
+        let tick = self.clock.tick(now);
+        if let Some(lease) = self.lease.as_ref().filter(|lease| lease.renew_at <= tick)
+            && self.renewal.is_none()
+            && self.doing == Doing::Living
+        {
+            let call = Call::Renew { lease: lease.id };
+            self.renewal = Some(self.errand(call));
+        }
+        if self.main.is_some() || self.waiting.is_some() || now < self.think_until_us {
+            return;
+        }
+        let Some((what, command)) = self.next(watch) else { return };
+        let call = match (&what, self.session) {
+            (What::Open, _) | (_, None) => {
+                Call::Submit(Request { id: None, acked: Seq::ZERO, command })
+            }
+            (_, Some(session)) => {
+                self.seq = self.seq.next();
+                let id = RequestId { session, seq: self.seq };
+                let request = Request { id: Some(id), acked: id.seq, command };
+                watch.clients.asks(&request);
+                Call::Submit(request)
+            }
+        };
+        self.main = Some((what, self.errand(call), now));
+    }
+
+    fn next(&mut self, watch: &mut Watch) -> Option<(What, Command)> {
+        if self.doing == Doing::Resting {
+            return None;
+        }
+        if self.session.is_none() {
+            let owner = format!("holder {}", self.place);
+            return Some((What::Open, Command::OpenSession { owner, ttl_ms: SESSION_MS }));
+        }
+        if self.left == Some(0) {
+            self.doing = Doing::Leaving;
+        }
+        let lease = self.lease.as_ref().map(|lease| lease.id);
+        match (self.doing, lease, &self.lock) {
+            (Doing::Leaving, None, _) => {
+                self.doing = Doing::Resting;
+                None
+            }
+            (Doing::Leaving, Some(lease), _) => {
+                watch.leases.gives_up(self.place);
+                Some((What::Revoke, Command::Lease(LeaseCommand::Revoke { lease })))
+            }
+            (_, None, _) => {
+                let ttl_ms = self.rng.u64(TTL_MS.0..=TTL_MS.1);
+                let grant = Command::Lease(LeaseCommand::Grant { ttl_ms });
+                Some((What::Grant { ttl_us: ttl_ms * MS }, grant))
+            }
+            (_, Some(lease), Some(Lock { name, .. })) => {
+                // It has held the lock for a while: from here on it does not count on it.
+                watch.leases.lets_go(self.place, name);
+                let name = name.clone();
+                Some((What::Release, Command::Lock(LockCommand::Release { name, lease })))
+            }
+            (_, Some(_), None) if self.rng.u8(0..16) == 0 => {
+                let upto = self.watched.1.get().saturating_sub(self.rng.u64(5..40));
+                Some((What::Compact, Command::Compact { upto: Revision::new(upto) }))
+            }
+            (_, Some(lease), None) if self.rng.u8(0..12) == 0 => {
+                watch.leases.gives_up(self.place);
+                Some((What::Revoke, Command::Lease(LeaseCommand::Revoke { lease })))
+            }
+            (_, Some(lease), None) => {
+                self.left = self.left.map(|left| left.saturating_sub(1));
+                let name = Name::new(LOCKS[self.rng.usize(0..LOCKS.len())]);
+                let wait = self.rng.u8(0..4) > 0;
+                let acquire = LockCommand::Acquire { name: name.clone(), lease, wait };
+                let floor = Revision::ZERO;
+                Some((What::Acquire { name, floor }, Command::Lock(acquire)))
+            }
+        }
+    }
+
+    /// What it wanted is done.
+    fn done(
+        &mut self,
+        now: u64,
+        what: &What,
+        since: u64,
+        said: &Said,
+        watch: &mut Watch,
+    ) -> Checked {
+        let Said::Reply(reply) = said else {
+            demand!(false, "F2", "holder {}: {what:?} is answered with {said:?}", self.place);
+            return Ok(());
+        };
+        self.think(now);
+        match (what, reply) {
+            (What::Open, Reply::Session(session)) => self.session = Some(*session),
+            (What::Grant { ttl_us }, Reply::Lease(id)) => {
+                // It may have been granted to the first word of many: it counts from that.
+                let until = self.clock.tick(since).after(std::time::Duration::from_micros(*ttl_us));
+                let (id, ttl_us, renew_at) = (*id, *ttl_us, Tick::ZERO);
+                self.lease = Some(Lease { id, ttl_us, until, renew_at });
+                watch.leases.granted(self.place, id, self.clock.moment_us(until))?;
+                self.look_at_the_clock(now, watch);
+            }
+            (What::Acquire { name, .. }, Reply::Lock(LockReply::Held { token })) => {
+                self.holds(now, name.clone(), *token, watch)?;
+            }
+            (What::Acquire { name, floor }, Reply::Lock(LockReply::Queued { at, .. })) => {
+                if self.lease.is_some() {
+                    watch.seen.see(Sight::Queued);
+                    self.lock = Some(Lock { name: name.clone(), queued: Some(*at) });
+                    self.wait_after(*at.max(floor));
+                }
+            }
+            (What::Acquire { .. }, Reply::Lock(LockReply::Taken { .. })) => {}
+            (What::Release, Reply::Lock(LockReply::Released { .. } | LockReply::Absent)) => {
+                self.lock = None;
+            }
+            (What::Revoke, Reply::Done(_)) => self.lost(watch),
+            (What::Compact, Reply::Done(_)) => {}
+            (
+                What::Acquire { .. } | What::Release | What::Revoke,
+                Reply::Rejected(Rejection::LeaseEnded),
+            ) => {
+                // Its clock must have said so before, or it would have counted on it.
+                watch.leases.is_over(self.place, now)?;
+                self.lost(watch);
+            }
+            (what, reply) => {
+                demand!(false, "F2", "holder {}: {what:?} is answered with {reply:?}", self.place)
+            }
+        }
+        Ok(())
+    }
+
+    fn renewed(&mut self, now: u64, sent_us: u64, said: &Said, watch: &mut Watch) -> Checked {
+        let tick = self.clock.tick(sent_us);
+        let Some(lease) = &mut self.lease else { return Ok(()) };
+        match said {
+            Said::Kept => {
+                let ttl = std::time::Duration::from_micros(lease.ttl_us);
+                lease.until = lease.until.max(tick.after(ttl));
+                lease.renew_at = tick.after(ttl / 3);
+                let until_us = self.clock.moment_us(lease.until);
+                watch.leases.extended(lease.id, until_us)?;
+                watch.seen.see(Sight::Renewed);
+            }
+            Said::Reply(Reply::Rejected(Rejection::LeaseEnded)) => {
+                watch.leases.is_over(self.place, now)?;
+                self.lost(watch);
+            }
+            said => {
+                demand!(false, "F2", "holder {}: a renewal is answered with {said:?}", self.place);
+            }
+        }
+        Ok(())
+    }
+
+    /// The lock that it waits for has come to somebody.
+    fn woken(&mut self, now: u64, said: &Said, watch: &mut Watch) -> Checked {
+        let Some(Lock { name, queued: Some(at) }) = self.lock.clone() else { return Ok(()) };
+        let Some(lease) = self.lease.as_ref().map(|lease| lease.id) else { return Ok(()) };
+        let Said::Watched { news, .. } = said else {
+            demand!(false, "L7", "holder {}: a wait is answered with {said:?}", self.place);
+            return Ok(());
+        };
+        match news {
+            Answer::Changes { changes, upto } => {
+                let holders = changes.iter().flat_map(|(_, changes)| changes);
+                let ours = holders.filter_map(|change| match change {
+                    Change::Lock { holder: Some(holder), .. } if holder.lease == lease => {
+                        Some(holder.token)
+                    }
+                    _ => None,
+                });
+                match ours.last() {
+                    Some(token) => {
+                        watch.seen.see(Sight::Woken);
+                        self.holds(now, name, token, watch)?;
+                    }
+                    None => self.wait_after(at.max(*upto)),
+                }
+            }
+            // What was missed may have been its own turn: it asks again where it stands.
+            Answer::Gap { forgotten } => {
+                let acquire = LockCommand::Acquire { name: name.clone(), lease, wait: true };
+                self.lock = None;
+                let what = What::Acquire { name, floor: *forgotten };
+                self.ask_again(now, what, Command::Lock(acquire), watch);
+            }
+            answer => demand!(false, "L7", "holder {}: a wait hears {answer:?}", self.place),
+        }
+        Ok(())
+    }
+
+    fn ask_again(&mut self, now: u64, what: What, command: Command, watch: &mut Watch) {
+        let Some(session) = self.session.filter(|_| self.main.is_none()) else { return };
+        self.seq = self.seq.next();
+        let id = RequestId { session, seq: self.seq };
+        let request = Request { id: Some(id), acked: id.seq, command };
+        watch.clients.asks(&request);
+        self.main = Some((what, self.errand(Call::Submit(request)), now));
+    }
+
+    fn holds(&mut self, now: u64, name: Name, token: Revision, watch: &mut Watch) -> Checked {
+        let Some(lease) = &self.lease else { return Ok(()) };
+        let until_us = self.clock.moment_us(lease.until);
+        watch.leases.holds(self.place, lease.id, &name, token, (now, until_us))?;
+        self.lock = Some(Lock { name, queued: None });
+        self.think(now);
+        Ok(())
+    }
+
+    fn wait_after(&mut self, after: Revision) {
+        let Some(Lock { name, .. }) = &self.lock else { return };
+        let interest = Interest::Lock { name: name.clone() };
+        let habits = (self.voters, self.patience_us);
+        self.waiting = Some(watch(self.place, &interest, after, habits, &mut self.rng));
+    }
+
+    fn think(&mut self, now: u64) {
+        self.think_until_us = now + self.rng.u64(0..80 * MS);
+    }
+
+    fn errand(&mut self, call: Call) -> Errand {
+        let name = 300 + self.place as u64;
+        Errand::new(name, call, self.voters, self.patience_us, &mut self.rng)
+    }
+
+    fn wake_us(&self, now: u64) -> Option<u64> {
+        if self.doing == Doing::Resting {
+            return None;
+        }
+        let main = self.main.as_ref().map(|(_, errand, _)| errand);
+        let errands = [main, self.renewal.as_ref(), self.waiting.as_ref(), Some(&self.watch)];
+        let errands = errands.into_iter().flatten().map(Errand::wake_us);
+        let lease = self.lease.iter().flat_map(|lease| {
+            let renew = self.renewal.is_none().then_some(lease.renew_at);
+            renew.into_iter().chain([lease.until]).map(|tick| self.clock.moment_us(tick))
+        });
+        let idle = self.main.is_none() && self.waiting.is_none();
+        let think = idle.then_some(self.think_until_us);
+        errands.chain(lease).chain(think).min().map(|at_us| at_us.max(now + 1))
+    }
+}
+
+fn watch(
+    place: usize,
+    interest: &Interest,
+    after: Revision,
+    (voters, patience_us): (u16, u64),
+    rng: &mut Rng,
+) -> Errand {
+    let call = Call::Watch { interest: interest.clone(), after };
+    Errand::new(400 + place as u64, call, voters, patience_us, rng)
+}
