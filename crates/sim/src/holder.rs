@@ -25,6 +25,9 @@ const SESSION_MS: u64 = 10 * 60 * 1_000;
 /// How long a lease may live without a renewal.
 const TTL_MS: (u64, u64) = (100, 1_500);
 
+/// A watch waits for so many times as long as anything else.
+const WATCHES: u64 = 4;
+
 /// How far the rate of a holder's clock may be off, in parts of a million: with a node's, which is
 /// off by 200 at most, that is just what leases allow for.
 pub(crate) const DRIFT_PPM: i64 = 15_000;
@@ -50,6 +53,9 @@ pub(crate) struct Holder {
     watch: Errand,
     watched: (Interest, Revision),
     think_until_us: u64,
+    /// Whether it goes on asking for a lease that has run out on its own clock: the log may have
+    /// waited longer, and who is told that it lives may count on it again.
+    clings: bool,
     /// Rounds still to go once trouble has ended; `None` before.
     left: Option<u32>,
 }
@@ -110,6 +116,7 @@ impl Holder {
             true => Interest::Keys { prefix: "key ".into() },
             false => Interest::Lock { name: Name::new(LOCKS[rng.usize(0..LOCKS.len())]) },
         };
+        let clings = rng.bool();
         let watch = watch(place, &interest, Revision::ZERO, (plan.voters, patience_us), &mut rng);
         Holder {
             place,
@@ -128,6 +135,7 @@ impl Holder {
             watch,
             watched: (interest, Revision::ZERO),
             think_until_us: 0,
+            clings,
             left: None,
         }
     }
@@ -208,10 +216,16 @@ impl Holder {
     /// A lease that its own clock says is over is over for its owner, whatever the log says.
     fn look_at_the_clock(&mut self, now: u64, watch: &mut Watch) {
         let tick = self.clock.tick(now);
-        if self.lease.as_ref().is_some_and(|lease| lease.until <= tick) {
+        let Some(lease) = self.lease.as_mut().filter(|lease| lease.until <= tick) else { return };
+        if !self.clings {
             watch.seen.see(Sight::LeaseRanOut);
-            self.lost(watch);
+            return self.lost(watch);
         }
+        // It counts on nothing until it hears more, and asks at once.
+        if let Some(Lock { name, queued: None }) = &self.lock {
+            watch.leases.lets_go(self.place, name);
+        }
+        lease.renew_at = lease.renew_at.min(tick);
     }
 
     fn lost(&mut self, watch: &mut Watch) {
@@ -323,8 +337,8 @@ impl Holder {
                 watch.leases.granted(self.place, id, self.clock.moment_us(until))?;
                 self.look_at_the_clock(now, watch);
             }
-            (What::Acquire { name, .. }, Reply::Lock(LockReply::Held { token })) => {
-                self.holds(now, name.clone(), *token, watch)?;
+            (What::Acquire { name, .. }, Reply::Lock(LockReply::Held { .. })) => {
+                self.holds(now, name.clone(), watch)?;
             }
             (What::Acquire { name, floor }, Reply::Lock(LockReply::Queued { at, .. })) => {
                 if self.lease.is_some() {
@@ -365,6 +379,10 @@ impl Holder {
                 let until_us = self.clock.moment_us(lease.until);
                 watch.leases.extended(lease.id, until_us)?;
                 watch.seen.see(Sight::Renewed);
+                let lock = self.lock.clone();
+                if let Some(Lock { name, queued: None }) = lock.filter(|_| self.main.is_none()) {
+                    watch.leases.goes_on(self.place, &name, (now, until_us))?;
+                }
             }
             Said::Reply(Reply::Rejected(Rejection::LeaseEnded)) => {
                 watch.leases.is_over(self.place, now)?;
@@ -387,19 +405,15 @@ impl Holder {
         };
         match news {
             Answer::Changes { changes, upto } => {
-                let holders = changes.iter().flat_map(|(_, changes)| changes);
-                let ours = holders.filter_map(|change| match change {
-                    Change::Lock { holder: Some(holder), .. } if holder.lease == lease => {
-                        Some(holder.token)
-                    }
-                    _ => None,
-                });
-                match ours.last() {
-                    Some(token) => {
-                        watch.seen.see(Sight::Woken);
-                        self.holds(now, name, token, watch)?;
-                    }
-                    None => self.wait_after(at.max(*upto)),
+                let is_ours = |change: &Change| {
+                    matches!(change,
+                        Change::Lock { holder: Some(holder), .. } if holder.lease == lease)
+                };
+                if changes.iter().any(|(_, row)| row.iter().any(is_ours)) {
+                    watch.seen.see(Sight::Woken);
+                    self.holds(now, name, watch)?;
+                } else {
+                    self.wait_after(at.max(*upto));
                 }
             }
             // What was missed may have been its own turn: it asks again where it stands.
@@ -423,10 +437,10 @@ impl Holder {
         self.main = Some((what, self.errand(Call::Submit(request)), now));
     }
 
-    fn holds(&mut self, now: u64, name: Name, token: Revision, watch: &mut Watch) -> Checked {
+    fn holds(&mut self, now: u64, name: Name, watch: &mut Watch) -> Checked {
         let Some(lease) = &self.lease else { return Ok(()) };
         let until_us = self.clock.moment_us(lease.until);
-        watch.leases.holds(self.place, lease.id, &name, token, (now, until_us))?;
+        watch.leases.holds(self.place, lease.id, &name, (now, until_us))?;
         self.lock = Some(Lock { name, queued: None });
         self.think(now);
         Ok(())
@@ -457,7 +471,8 @@ impl Holder {
         let errands = errands.into_iter().flatten().map(Errand::wake_us);
         let lease = self.lease.iter().flat_map(|lease| {
             let renew = self.renewal.is_none().then_some(lease.renew_at);
-            renew.into_iter().chain([lease.until]).map(|tick| self.clock.moment_us(tick))
+            let ends = (!self.clings).then_some(lease.until);
+            renew.into_iter().chain(ends).map(|tick| self.clock.moment_us(tick))
         });
         let idle = self.main.is_none() && self.waiting.is_none();
         let think = idle.then_some(self.think_until_us);
@@ -473,5 +488,5 @@ fn watch(
     rng: &mut Rng,
 ) -> Errand {
     let call = Call::Watch { interest: interest.clone(), after };
-    Errand::new(400 + place as u64, call, voters, patience_us, rng)
+    Errand::new(400 + place as u64, call, voters, WATCHES * patience_us, rng)
 }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Answer, Change, Command, Interest, LeaseCommand, LeaseId, Machine, Name, Reply, Revision,
+    Answer, Batch, Change, Command, FenceGuard, Interest, LeaseCommand, LeaseId, LeaseView,
+    LockCommand, Machine, Name, Reign, Rejection, Reply, Request, Revision, Seq, Timestamp,
     door::Said,
 };
 
@@ -25,11 +26,12 @@ pub(crate) struct Leases {
     /// When each lease was ended for its owner's silence.
     expired: BTreeMap<LeaseId, u64>,
     /// Which lease each holder counts on, and which locks.
-    holders: BTreeMap<usize, (LeaseId, BTreeMap<Name, Revision>)>,
+    holders: BTreeMap<usize, (LeaseId, BTreeSet<Name>)>,
     /// The last token of each lock.
     tokens: BTreeMap<Name, Revision>,
     /// Everything that ever changed, in order.
     changes: Vec<(Revision, Change)>,
+    reign: Reign,
     revision: Revision,
     forgotten: Revision,
     pub(crate) seen: Sights,
@@ -61,6 +63,16 @@ impl Leases {
                 (Command::Lease(LeaseCommand::Expire { .. }), _) => {
                     self.seen.see(Sight::ExpiryOverruled);
                 }
+                (Command::LeaderStart { .. }, Reply::Done(_)) => {
+                    let earlier = std::mem::replace(&mut self.reign, machine.reign());
+                    stale_ends_nothing(machine, |view| guard(earlier, view.renewals))?;
+                }
+                (Command::Lock(LockCommand::Acquire { .. }), Reply::Lock(_)) => {
+                    let before = |view: &LeaseView| view.renewals.checked_sub(1);
+                    stale_ends_nothing(machine, |view| {
+                        before(view).and_then(|renewals| guard(machine.reign(), renewals))
+                    })?;
+                }
                 (Command::Compact { upto }, Reply::Done(_)) => {
                     self.forgotten = self.forgotten.max(*upto);
                 }
@@ -85,7 +97,7 @@ impl Leases {
 
     /// A holder was granted a lease, and counts on it until then.
     pub(crate) fn granted(&mut self, holder: usize, lease: LeaseId, until_us: u64) -> Checked {
-        self.holders.insert(holder, (lease, BTreeMap::new()));
+        self.holders.insert(holder, (lease, BTreeSet::new()));
         self.extended(lease, until_us)
     }
 
@@ -102,27 +114,55 @@ impl Leases {
         holder: usize,
         lease: LeaseId,
         name: &Name,
-        token: Revision,
         (now, until_us): (u64, u64),
     ) -> Checked {
         if until_us <= now {
             return Ok(());
         }
+        self.is_alone(holder, lease, name, (now, until_us))?;
+        if let Some((_, locks)) = self.holders.get_mut(&holder) {
+            locks.insert(name.clone());
+        }
+        self.seen.see(Sight::LockHeld);
+        Ok(())
+    }
+
+    /// A holder that had let its lease run out has heard that it lives, and its lock with it.
+    pub(crate) fn goes_on(
+        &mut self,
+        holder: usize,
+        name: &Name,
+        (now, until_us): (u64, u64),
+    ) -> Checked {
+        let Some((lease, _)) = self.holders.get(&holder).filter(|_| until_us > now) else {
+            return Ok(());
+        };
+        self.is_alone(holder, *lease, name, (now, until_us))?;
+        if let Some((_, locks)) = self.holders.get_mut(&holder) {
+            locks.insert(name.clone());
+        }
+        Ok(())
+    }
+
+    /// Nobody else counts on the lock.
+    fn is_alone(
+        &self,
+        holder: usize,
+        lease: LeaseId,
+        name: &Name,
+        (now, until_us): (u64, u64),
+    ) -> Checked {
         if self.clocks_agree {
             for (other, (their, locks)) in &self.holders {
                 let until = self.counted_on.get(their).copied().unwrap_or(0);
                 demand!(
-                    *other == holder || !locks.contains_key(name) || until <= now,
+                    *other == holder || !locks.contains(name) || until <= now,
                     "L2",
                     "holders {holder} and {other} count on {name} at once: on lease {lease} until \
                      {until_us} us, on lease {their} until {until} us"
                 );
             }
         }
-        if let Some((_, locks)) = self.holders.get_mut(&holder) {
-            locks.insert(name.clone(), token);
-        }
-        self.seen.see(Sight::LockHeld);
         Ok(())
     }
 
@@ -213,4 +253,32 @@ impl Leases {
         );
         Ok(())
     }
+}
+
+/// An end of a lease that was proposed in an earlier reign, or before the lease was used, changes
+/// nothing: what would a copy of the machine say of one?
+fn stale_ends_nothing(
+    machine: &Machine,
+    guard: impl Fn(&LeaseView) -> Option<FenceGuard>,
+) -> Checked {
+    let Some((lease, guard)) =
+        machine.live_leases().find_map(|view| Some((view.lease, guard(&view)?)))
+    else {
+        return Ok(());
+    };
+    let command = Command::Lease(LeaseCommand::Expire { lease, guard });
+    let request = Request { id: None, acked: Seq::ZERO, command };
+    let mut copy = machine.clone();
+    let said = copy.apply(Batch { stamp: Timestamp(0), requests: vec![request] });
+    let said = said.first().map(|applied| &applied.reply);
+    demand!(
+        said == Some(&Reply::Rejected(Rejection::ExpiryOverruled)),
+        "L4",
+        "the end of lease {lease} that {guard:?} guards comes to {said:?}"
+    );
+    Ok(())
+}
+
+fn guard(reign: Reign, renewals: u64) -> Option<FenceGuard> {
+    Some(FenceGuard { reign, renewals })
 }

@@ -53,7 +53,8 @@ impl Succession {
         Ok(())
     }
 
-    /// A linearizable read arrives at a node.
+    /// A linearizable read arrives at a node, or the renewal of a lease: of what is confirmed in a
+    /// reign that is over the next one, which counts from its own beginning, knows nothing.
     pub(crate) fn reads(&mut self, client: ClientId) {
         self.reads.insert(client, self.promised);
     }

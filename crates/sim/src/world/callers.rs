@@ -22,7 +22,7 @@ impl World {
     pub(super) fn respond(&mut self, id: NodeId, client: ClientId, response: Response) -> Checked {
         let Some(up) = &mut self.node(id).up else { return Ok(()) };
         let (status, asked) = (up.replica.status(), up.calls.remove(&client));
-        let is_told = matches!(response, Response::Said(Said::Answer(_)));
+        let is_told = matches!(response, Response::Said(Said::Answer(_) | Said::Kept));
         self.watch.succession.answers(client, &status, is_told)?;
         let Some((caller, call)) = asked else { return Ok(()) };
         self.story.tell(self.now_us, || format!("{id} answers {caller:?}: {response:?}"));

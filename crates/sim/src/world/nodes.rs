@@ -241,7 +241,11 @@ impl World {
         let Some(up) = &mut self.node(id).up else { return Ok(()) };
         up.calls.insert(client, (caller, call));
         let tick = up.tick(now);
-        if matches!(ask.call, door::Call::Read { freshness: door::Freshness::Linearizable, .. }) {
+        if matches!(
+            ask.call,
+            door::Call::Read { freshness: door::Freshness::Linearizable, .. }
+                | door::Call::Renew { .. }
+        ) {
             let peer =
                 self.nodes[usize::from(id.get()) - 1].up.as_ref().map(|up| up.replica.peer());
             self.watch.reads(client, peer, id, tick)?;

@@ -103,9 +103,9 @@ pub(super) const BUGS: &[Bug] = &[
         does: "a node that lags tells a watch to go on from where the node is",
         source: "etcd#20221: a watch resumed at a node that lags is told of the past",
         edits: &[edit(
-            "machine/src/history.rs",
-            "if all { upto.max(now) } else { upto }",
-            "if all { now } else { upto }",
+            "replica/src/replica/asks.rs",
+            "map_or(revision, «|after| after.max(revision)»)",
+            "|_| revision",
         )],
     },
     Bug {
@@ -124,8 +124,8 @@ pub(super) const BUGS: &[Bug] = &[
         source: "richlander/nightshift#197: a revision sampled after the events skips one",
         edits: &[edit(
             "replica/src/replica/asks.rs",
-            "|after| after.max(revision)",
-            "|after| after.max(revision.next())",
+            "|after| «after.max(revision)»",
+            "after.max(revision.next())",
         )],
     },
 ];
