@@ -48,6 +48,10 @@ pub struct Lengthened {
     pub catching_up_us: Quantiles,
     /// How long that took.
     pub caught_up_after_ms: u64,
+    /// The same where the node that catches up takes no processor from the others.
+    pub catching_up_aside_us: Quantiles,
+    /// How long that took.
+    pub caught_up_aside_after_ms: u64,
 }
 
 /// A node that has not caught up by then does not.
@@ -68,16 +72,11 @@ pub async fn lengthened(stage: &mut Stage) -> Result<Lengthened, BenchError> {
         if hit { &mut during } else { &mut calm }.add(put.1);
     }
     let sleeper = a_follower(&client).await?;
-    stage.kill(&sleeper);
-    tokio::time::sleep(AWAY).await;
     let mut away = Spans::new();
-    load.puts().iter().for_each(|put| away.add(put.1));
-    stage.start(&sleeper)?;
-    let back = Instant::now();
-    load::level(&client, &sleeper, PATIENCE).await?;
-    let caught_up_after = back.elapsed();
-    let mut catching_up = Spans::new();
-    load.puts().iter().filter(|put| put.0 >= back).for_each(|put| catching_up.add(put.1));
+    let (catching_up, after) =
+        return_of(&sleeper, false, &mut away, stage, &client, &mut load).await?;
+    let (aside, aside_after) =
+        return_of(&sleeper, true, &mut away, stage, &client, &mut load).await?;
     load.stop().await?;
     client.close().await;
     Ok(Lengthened {
@@ -87,8 +86,40 @@ pub async fn lengthened(stage: &mut Stage) -> Result<Lengthened, BenchError> {
         snapshots: writing.spans.len() as u64,
         away_us: away.quantiles(),
         catching_up_us: catching_up.quantiles(),
-        caught_up_after_ms: u64::try_from(caught_up_after.as_millis()).unwrap_or(u64::MAX),
+        caught_up_after_ms: millis(after),
+        catching_up_aside_us: aside.quantiles(),
+        caught_up_aside_after_ms: millis(aside_after),
     })
+}
+
+/// A node is away for a while and comes back: puts until it has caught up, and how long that took.
+async fn return_of(
+    sleeper: &str,
+    aside: bool,
+    away: &mut Spans,
+    stage: &mut Stage,
+    client: &Client,
+    load: &mut Load,
+) -> Result<(Spans, Duration), BenchError> {
+    load.puts();
+    stage.kill(sleeper);
+    tokio::time::sleep(AWAY).await;
+    load.puts().iter().for_each(|put| away.add(put.1));
+    if aside {
+        stage.start_aside(sleeper)?
+    } else {
+        stage.start(sleeper)?
+    }
+    let back = Instant::now();
+    load::level(client, sleeper, PATIENCE).await?;
+    let after = back.elapsed();
+    let mut catching_up = Spans::new();
+    load.puts().iter().filter(|put| put.0 >= back).for_each(|put| catching_up.add(put.1));
+    Ok((catching_up, after))
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn fill(client: &Client) -> Result<(), BenchError> {

@@ -104,8 +104,8 @@ pub(super) const BUGS: &[Bug] = &[
         source: "etcd#20221: a watch resumed at a node that lags is told of the past",
         edits: &[edit(
             "replica/src/replica/asks.rs",
-            "map_or(revision, «|after| after.max(revision)»)",
-            "|_| revision",
+            "|after| «after.max(revision)»",
+            "{ let _ = after; revision }",
         )],
     },
     Bug {
