@@ -4,8 +4,10 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 use synod_client::machine::{
-    Answer, BranchIncarnation, Command, Expect, Guard, Multi, Mutation, ParticipantName, Query,
-    Reply, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId, Verdict,
+    Answer, BarrierCommand, BranchIncarnation, Change, ClaimCommand, Command, CounterCommand,
+    Entry, Expect, Guard, Holder, Interest, JournalCommand, LeaseCommand, LeaseId, LockCommand,
+    LockReply, Multi, Mutation, Name, ParticipantName, Position, Query, RegisterCommand, Reply,
+    Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId, Verdict,
     door::{self, Ask, Call, Freshness, Said},
     participant_door,
 };
@@ -41,11 +43,36 @@ pub(crate) fn requests() -> Vec<Request> {
         Command::Retire { below: 3 },
         Command::CloseSession,
     ];
+    let named = named.into_iter().chain(services());
     let opened = Command::OpenSession { owner: "o".to_owned(), ttl_ms: 10_000 };
     let ack = Command::Ack { participant: ParticipantName::new("east"), txns: vec![TXN] };
     let unnamed = [opened, ack].map(|command| Request { id: None, acked: Seq::ZERO, command });
     let named = named.map(|command| Request { id, acked: Seq::new(1), command });
     unnamed.into_iter().chain(named).collect()
+}
+
+/// Requests of the services, two or so of each.
+fn services() -> Vec<Command> {
+    let (name, lease) = (|| Name::new("n"), LeaseId::new(1));
+    let (actor, reason) = (|| "o".to_owned(), || "r".to_owned());
+    vec![
+        Command::Lease(LeaseCommand::Grant { ttl_ms: 5_000 }),
+        Command::Lease(LeaseCommand::Revoke { lease }),
+        Command::Lease(LeaseCommand::Break { lease, actor: actor(), reason: reason() }),
+        Command::Lock(LockCommand::Acquire { name: name(), lease, wait: true }),
+        Command::Lock(LockCommand::Release { name: name(), lease }),
+        Command::Claim(ClaimCommand::Take { name: name(), owner: actor(), lease: Some(lease) }),
+        Command::Register(RegisterCommand::Propose { name: name(), value: "v".into() }),
+        Command::Counter(CounterCommand::Add { name: name(), by: -3 }),
+        Command::Barrier(BarrierCommand::Arrive { name: name(), lease, parties: 2 }),
+        Command::Journal(JournalCommand::Append { name: name(), value: "v".into() }),
+        Command::Journal(JournalCommand::Commit {
+            name: name(),
+            group: name(),
+            position: Position::new(1),
+        }),
+        Command::Compact { upto: Revision::new(1) },
+    ]
 }
 
 fn calls() -> Vec<Call> {
@@ -61,8 +88,16 @@ fn calls() -> Vec<Call> {
         Call::Read { query: query.clone(), freshness: Freshness::Stale },
         Call::Read { query, freshness: Freshness::Linearizable },
         attend,
+        Call::Renew { lease: LeaseId::new(1) },
+        watch(Interest::Keys { prefix: "k".into() }),
+        watch(Interest::Lock { name: Name::new("n") }),
+        watch(Interest::Journal { name: Name::new("n") }),
     ];
     submits.chain(others).collect()
+}
+
+fn watch(interest: Interest) -> Call {
+    Call::Watch { interest, after: Revision::new(3) }
 }
 
 /// Whatever a client asks, a node goes on, and answers each call at most once.
@@ -106,8 +141,34 @@ fn answers() {
         Said::NotApplied(door::NotApplied::Overloaded { retry_after_ms: 50 }),
         Said::Refused(door::Refusal::Misuse("why".to_owned())),
         Said::Unknown,
+        Said::Reply(Reply::Lease(LeaseId::new(3))),
+        Said::Reply(Reply::Lock(LockReply::Queued { at: Revision::new(4), holder: holder() })),
+        watched(Answer::Gap { forgotten: Revision::new(4) }),
+        watched(Answer::Changes {
+            changes: vec![(Revision::new(4), vec![changed(), put()])],
+            upto: Revision::new(5),
+        }),
     ];
     hunt("answers", 1, &said.map(|said| bytes_of(&said)), is_itself::<Said>);
+}
+
+fn watched(news: Answer) -> Said {
+    Said::Watched { news, silent_ms: 20 }
+}
+
+fn holder() -> Holder {
+    let (owner, token) = ("o/1".to_owned(), Revision::new(2));
+    Holder { lease: LeaseId::new(3), owner, token, since_ms: 1_000 }
+}
+
+fn changed() -> Change {
+    Change::Lock { name: Name::new("n"), holder: Some(holder()) }
+}
+
+fn put() -> Change {
+    let at = Revision::new(4);
+    let entry = Entry { value: "v".into(), create: at, modified: at, version: 1 };
+    Change::Put { key: "k".into(), entry }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Leases end when they were not renewed for longer than their owners count, in the log, and by
-//! nothing else; and whoever waits for a lock hears of it on any node.
+//! Leases end in the log, not before their owners have to know, and whoever waits for what hangs
+//! on them hears of it, at any node.
 
 use synod_machine::{
     Answer, Change, Command, Interest, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
@@ -9,136 +9,182 @@ use synod_machine::{
 };
 use synod_replica::Response;
 
-use crate::world::{World, id};
+use crate::world::{World, id, submit, written};
 
-const TTL_MS: u64 = 1_000;
-const GRACE_MS: u64 = 500;
-/// By how much the leader's clock may be the faster one.
-const SLOWER_MS: u64 = TTL_MS.div_ceil(CLOCK_RATES_DIFFER_BY);
-/// The session is to outlive the lease: nothing here is about its end.
+/// Of the sessions here, so that none ends.
 const SESSION_MS: u64 = 60_000;
+const TTL_MS: u64 = 1_280;
+const GRACE_MS: u64 = 500;
+/// How long the leader waits for the renewal of a lease.
+const WAIT_MS: u64 = TTL_MS + TTL_MS / CLOCK_RATES_DIFFER_BY + GRACE_MS;
 
-/// One client, asking in the order of its numbers.
-struct Client {
-    session: SessionId,
-    seq: Seq,
+fn ask(session: SessionId, seq: u64, command: Command) -> Call {
+    Call::Submit(Request { id: Some(id(session, seq)), acked: Seq::new(seq), command })
 }
 
-impl Client {
-    fn new(world: &mut World, node: usize) -> Client {
-        Client { session: world.open_session(node, SESSION_MS), seq: Seq::ZERO }
+/// The session's request `seq`: a lease.
+fn grant(world: &mut World, leader: usize, session: SessionId, seq: u64) -> LeaseId {
+    let grant = Command::Lease(LeaseCommand::Grant { ttl_ms: TTL_MS });
+    match world.answer(leader, ask(session, seq, grant)) {
+        Response::Said(Said::Reply(Reply::Lease(lease))) => lease,
+        other => panic!("no lease: {other:?}"),
     }
+}
 
-    fn says(&mut self, world: &mut World, node: usize, command: Command) -> Reply {
-        self.seq = self.seq.next();
-        let id = Some(id(self.session, self.seq.get()));
-        world.reply(node, Request { id, acked: self.seq, command })
-    }
-
-    fn grant(&mut self, world: &mut World, node: usize) -> LeaseId {
-        let grant = Command::Lease(LeaseCommand::Grant { ttl_ms: TTL_MS });
-        match self.says(world, node, grant) {
-            Reply::Lease(lease) => lease,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn acquire(&mut self, world: &mut World, node: usize, lease: LeaseId) -> LockReply {
-        let acquire = LockCommand::Acquire { name: Name::new("a"), lease, wait: true };
-        match self.says(world, node, Command::Lock(acquire)) {
-            Reply::Lock(reply) => reply,
-            other => panic!("{other:?}"),
-        }
-    }
+fn acquire(lease: LeaseId) -> Command {
+    Command::Lock(LockCommand::Acquire { name: Name::new("lock"), lease, wait: true })
 }
 
 fn lives(world: &World, node: usize, lease: LeaseId) -> bool {
     world.replica(node).machine().lease_owner(lease).is_some()
 }
 
-fn rejected(why: Rejection) -> Response {
-    Response::Said(Said::Reply(Reply::Rejected(why)))
+fn ended() -> Response {
+    Response::Said(Said::Reply(Reply::Rejected(Rejection::LeaseEnded)))
 }
 
-/// *Transactions* §9: the owner counts the time to live from before it asked, on a clock that may
-/// be slower than the leader's.
-#[test]
-fn a_lease_ends_later_than_its_owner_counts() {
-    let (mut world, leader) = World::serving(3);
-    let mut client = Client::new(&mut world, leader);
-    let asked_at_us = world.now_us;
-    let lease = client.grant(&mut world, leader);
-    world.run_until(5_000, |world| !lives(world, leader, lease));
-    let lived_ms = (world.now_us - asked_at_us) / 1_000;
-    assert!(lived_ms >= TTL_MS + SLOWER_MS + GRACE_MS, "ended after {lived_ms} ms");
-    world.run_until_level(1_000);
-    for node in 0..3 {
-        assert!(!lives(&world, node, lease));
-    }
-    let over = world.answer(leader, Call::Renew { lease });
-    assert_eq!(over, rejected(Rejection::LeaseEnded));
-    let lease = lease.next();
-    let never = world.answer(leader, Call::Renew { lease });
-    assert_eq!(never, rejected(Rejection::UnknownLease));
+fn kept() -> Response {
+    Response::Said(Said::Kept)
 }
 
-/// A renewal keeps it for its whole time, and is in no log.
+/// Not before its owner's clock, if it runs slower than the leader's by as much as it may.
 #[test]
-fn a_renewed_lease_lives_and_its_renewals_cost_no_slot() {
+fn a_lease_ends_by_silence_and_not_sooner() {
     let (mut world, leader) = World::serving(3);
-    let mut client = Client::new(&mut world, leader);
-    let lease = client.grant(&mut world, leader);
+    let session = world.open_session(leader, SESSION_MS);
+    let lease = grant(&mut world, leader, session, 1);
+    let granted_at_us = world.now_us;
+    world.run_until(WAIT_MS + 200, |world| !lives(world, leader, lease));
+    let silent_ms = (world.now_us - granted_at_us) / 1_000;
+    assert!(silent_ms >= WAIT_MS - 5, "ended after {silent_ms} ms");
+    assert_eq!(world.answer(leader, Call::Renew { lease }), ended());
+    let never = Call::Renew { lease: LeaseId::new(9) };
+    let unknown = Response::Said(Said::Reply(Reply::Rejected(Rejection::UnknownLease)));
+    assert_eq!(world.answer(leader, never), unknown);
+}
+
+/// Renewals keep a lease without an entry of the log; so does what its owner does with it.
+#[test]
+fn renewals_and_uses_keep_a_lease() {
+    let (mut world, leader) = World::serving(3);
+    let session = world.open_session(leader, SESSION_MS);
+    let leases = [1, 2, 3].map(|seq| grant(&mut world, leader, session, seq));
     let before = world.replica(leader).status().applied;
-    for _ in 0..10 {
-        world.run_ms(TTL_MS);
-        assert_eq!(world.answer(leader, Call::Renew { lease }), Response::Said(Said::Kept));
-    }
+    world.run_ms(TTL_MS);
+    assert_eq!(world.answer(leader, Call::Renew { lease: leases[0] }), kept());
     assert_eq!(world.replica(leader).status().applied, before);
-    let renewed_at_us = world.now_us;
-    world.run_until(5_000, |world| !lives(world, leader, lease));
-    assert!(world.now_us - renewed_at_us >= (TTL_MS + SLOWER_MS) * 1_000);
+    world.answer(leader, ask(session, 4, acquire(leases[1])));
+    world.run_ms(WAIT_MS - TTL_MS / 2);
+    assert!(lives(&world, leader, leases[0]) && lives(&world, leader, leases[1]));
+    assert!(!lives(&world, leader, leases[2]), "nothing was heard of it");
 }
 
-/// A new leader does not know what the last one heard: none is ever shorter than its owner was
-/// told.
+/// A new leader does not know what the last one confirmed: every lease has its full time again.
 #[test]
 fn a_new_leader_gives_every_lease_its_full_time() {
     let (mut world, first) = World::serving(3);
-    let mut client = Client::new(&mut world, first);
-    let lease = client.grant(&mut world, first);
-    world.run_ms(TTL_MS);
-    assert_eq!(world.answer(first, Call::Renew { lease }), Response::Said(Said::Kept));
+    let session = world.open_session(first, SESSION_MS);
+    let lease = grant(&mut world, first, session, 1);
+    world.run_ms(WAIT_MS - 100);
     world.crash(first);
     let second = world.run_until_served(5_000);
     let serves_at_us = world.now_us;
-    world.run_until(5_000, |world| !lives(world, second, lease));
-    let lived_ms = (world.now_us - serves_at_us) / 1_000;
-    assert!(lived_ms >= TTL_MS + SLOWER_MS + GRACE_MS, "ended {lived_ms} ms after the takeover");
+    world.run_until(WAIT_MS + 200, |world| !lives(world, second, lease));
+    assert!(world.now_us - serves_at_us >= (WAIT_MS - 5) * 1_000);
 }
 
-/// A node that follows tells as well: the lock of a lease that ended is the next one's.
+/// Once its end is in the log nobody is told that a lease lives, until it is known.
 #[test]
-fn whoever_waits_for_a_lock_hears_on_a_follower_that_its_turn_has_come() {
+fn a_lease_whose_end_is_in_the_log_is_not_confirmed() {
     let (mut world, leader) = World::serving(3);
-    let mut client = Client::new(&mut world, leader);
-    let (first, second) = (client.grant(&mut world, leader), client.grant(&mut world, leader));
-    let LockReply::Held { token } = client.acquire(&mut world, leader, first) else { panic!() };
-    let LockReply::Queued { at, .. } = client.acquire(&mut world, leader, second) else { panic!() };
-    let (follower, interest) = ((leader + 1) % 3, Interest::Lock { name: Name::new("a") });
-    let watch = world.ask_within(follower, 10_000, Call::Watch { interest, after: at });
-    while lives(&world, leader, first) {
-        assert!(!world.responses.contains_key(&watch), "nothing has changed");
-        world.run_ms(TTL_MS / 4);
-        assert_eq!(world.answer(leader, Call::Renew { lease: second }), Response::Said(Said::Kept));
-    }
-    world.run_until(1_000, |world| world.responses.contains_key(&watch));
-    let Response::Said(Said::Watched { news: Answer::Changes { changes, .. }, .. }) =
-        &world.responses[&watch]
-    else {
-        panic!("{:?}", world.responses[&watch])
+    let session = world.open_session(leader, SESSION_MS);
+    let lease = grant(&mut world, leader, session, 1);
+    world.run_until(WAIT_MS + 200, |world| world.replica(leader).status().requests_proposed > 0);
+    let late = world.ask(leader, Call::Renew { lease });
+    world.run_until(1_000, |world| world.responses.contains_key(&late));
+    assert_eq!(world.responses[&late], ended());
+}
+
+/// Only a leader says that a lease is over, and of its own accord.
+#[test]
+fn nobody_asks_for_the_end_of_a_lease_as_a_leader_would() {
+    let (mut world, leader) = World::serving(1);
+    let session = world.open_session(leader, SESSION_MS);
+    let lease = grant(&mut world, leader, session, 1);
+    let reign = world.replica(leader).machine().reign();
+    let guard = synod_machine::FenceGuard { reign, renewals: 0 };
+    let expire = Command::Lease(LeaseCommand::Expire { lease, guard });
+    let answer = world.answer(leader, ask(session, 2, expire));
+    assert!(matches!(answer, Response::Said(Said::Refused(_))), "{answer:?}");
+    assert!(lives(&world, leader, lease));
+}
+
+/// The lock of a lease that ends comes to whoever waits, who hears of it from any node.
+#[test]
+fn whoever_waits_for_a_lock_hears_of_it_from_any_node() {
+    let (mut world, leader) = World::serving(3);
+    let session = world.open_session(leader, SESSION_MS);
+    let (first, second) =
+        (grant(&mut world, leader, session, 1), grant(&mut world, leader, session, 2));
+    world.answer(leader, ask(session, 3, acquire(first)));
+    let queued = world.answer(leader, ask(session, 4, acquire(second)));
+    let Response::Said(Said::Reply(Reply::Lock(LockReply::Queued { at, holder }))) = queued else {
+        panic!("not queued: {queued:?}")
     };
-    let [(revision, row)] = &changes[..] else { panic!("{changes:?}") };
-    let [Change::Lock { holder: Some(holder), .. }] = &row[..] else { panic!("{row:?}") };
-    assert_eq!((holder.lease, holder.token), (second, *revision));
-    assert!(holder.token > token && token > Revision::ZERO);
+    assert_eq!(holder.lease, first);
+    world.run_until_level(1_000);
+    let watch = || Call::Watch { interest: Interest::Lock { name: Name::new("lock") }, after: at };
+    let waits = [0, 1, 2].map(|node| world.ask_within(node, 60_000, watch()));
+    for _ in 0..4 {
+        world.run_ms(TTL_MS / 2);
+        assert_eq!(world.answer(leader, Call::Renew { lease: second }), kept());
+    }
+    world.run_until(1_000, |world| waits.iter().all(|wait| world.responses.contains_key(wait)));
+    for wait in waits {
+        let Response::Said(Said::Watched { news: Answer::Changes { changes, .. }, silent_ms }) =
+            &world.responses[&wait]
+        else {
+            panic!("not told: {:?}", world.responses[&wait])
+        };
+        assert!(*silent_ms < GRACE_MS as u32, "a quorum is there");
+        let [(token, row)] = &changes[..] else { panic!("one change: {changes:?}") };
+        let [Change::Lock { holder: Some(holder), .. }] = &row[..] else { panic!("{row:?}") };
+        assert_eq!((holder.lease, holder.token), (second, *token));
+    }
+}
+
+/// A watch that waits in vain is told how far its node has come, and goes on there.
+#[test]
+fn a_watch_that_waits_in_vain_is_told_how_far_it_has_come() {
+    let (mut world, leader) = World::serving(3);
+    let session = world.open_session(leader, SESSION_MS);
+    let at = written(&world.answer(leader, submit(session, 1))).expect("a put is written");
+    let interest = Interest::Keys { prefix: "elsewhere".into() };
+    let watch = Call::Watch { interest, after: Revision::ZERO };
+    let vain = world.ask_within(leader, 100, watch);
+    world.run_until(1_000, |world| world.responses.contains_key(&vain));
+    let Response::Said(Said::Watched { news, .. }) = &world.responses[&vain] else {
+        panic!("not told")
+    };
+    assert_eq!(*news, Answer::Changes { changes: Vec::new(), upto: at });
+}
+
+/// A node that is alone says for how long it has known no quorum.
+#[test]
+fn a_node_that_is_alone_says_for_how_long() {
+    let (mut world, leader) = World::serving(3);
+    let alone = (leader + 1) % 3;
+    world.run_until_level(1_000);
+    for node in [leader, (leader + 2) % 3] {
+        world.crash(node);
+    }
+    world.run_ms(3_000);
+    let interest = Interest::Keys { prefix: "k".into() };
+    let after = world.replica(alone).machine().revision();
+    let vain = world.ask_within(alone, 100, Call::Watch { interest, after });
+    world.run_until(1_000, |world| world.responses.contains_key(&vain));
+    let Response::Said(Said::Watched { silent_ms, .. }) = &world.responses[&vain] else {
+        panic!("not told")
+    };
+    assert!((3_000..3_500).contains(silent_ms), "{silent_ms} ms");
 }
