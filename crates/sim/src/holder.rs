@@ -4,7 +4,7 @@ use synod_machine::{
     Rejection, Reply, Request, RequestId, Revision, Seq, SessionId,
     door::{Ask, Call, Said},
 };
-use synod_paxos::Tick;
+use synod_paxos::{NodeId, Tick};
 use synod_replica::Response;
 
 use crate::{
@@ -175,6 +175,19 @@ impl Holder {
         }
         wants.wake_us = self.wake_us(now);
         Ok(wants)
+    }
+
+    /// Its lease is about to be ended: it may ask for it now, at the node that does.
+    pub(crate) fn asks_now(&mut self, ended: LeaseId, node: NodeId) -> bool {
+        let asks = self.lease.as_ref().is_some_and(|lease| lease.id == ended)
+            && self.renewal.is_none()
+            && self.doing == Doing::Living
+            && self.rng.bool();
+        if asks {
+            let errand = self.errand(Call::Renew { lease: ended });
+            self.renewal = Some(errand.beginning_at(node.get()));
+        }
+        asks
     }
 
     /// An answer has come.

@@ -8,8 +8,9 @@ use synod_machine::{
     LockCommand, Machine, Name, Reign, Rejection, Reply, Request, Revision, Seq, Timestamp,
     door::Said,
 };
+use synod_paxos::Decree;
 
-use super::order::Effect;
+use super::order::{Effect, decode};
 use crate::{
     sights::{Sight, Sights},
     violation::{Checked, Violation, demand},
@@ -253,6 +254,17 @@ impl Leases {
         );
         Ok(())
     }
+}
+
+/// Leases that somebody holds to be over who proposes this.
+pub(crate) fn ended_by(decree: &Decree) -> Vec<LeaseId> {
+    let Decree::Value(bytes) = decree else { return Vec::new() };
+    let requests = decode(bytes).into_iter().flat_map(|batch| batch.requests);
+    let ended = requests.filter_map(|request| match request.command {
+        Command::Lease(LeaseCommand::Expire { lease, .. }) => Some(lease),
+        _ => None,
+    });
+    ended.collect()
 }
 
 /// An end of a lease that was proposed in an earlier reign, or before the lease was used, changes

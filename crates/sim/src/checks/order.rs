@@ -185,7 +185,7 @@ pub(super) fn batch_of(decree: &Decree) -> Option<Batch> {
 }
 
 /// The batch that a value carries, as `docs/format.md` has it: a version byte, then postcard.
-fn decode(value: &[u8]) -> Option<Batch> {
+pub(super) fn decode(value: &[u8]) -> Option<Batch> {
     match value.split_first() {
         Some((1, body)) => postcard::from_bytes(body).ok(),
         Some(_) | None => None,

@@ -4,11 +4,12 @@ use synod_machine::{
     door::{Ask, Said},
     participant_door as door,
 };
-use synod_paxos::NodeId;
+use synod_paxos::{Envelope, Message, NodeId};
 use synod_replica::{ClientId, Response};
 
 use super::World;
 use crate::{
+    checks::leases,
     client::Wish,
     event::{Caller, Event},
     holder::Wants,
@@ -130,6 +131,22 @@ impl World {
         }
         if let Some(at) = wish.wake_us {
             self.plan_alarm(caller, at);
+        }
+    }
+
+    /// An owner whose lease somebody is about to end may ask for it in that very moment, where it
+    /// is about to be ended: an answer that is not known yet is the hardest to give.
+    pub(super) fn nudge(&mut self, envelope: &Envelope) {
+        let Message::Accept { decree, .. } = &envelope.message else { return };
+        if self.holders.is_empty() {
+            return;
+        }
+        for lease in leases::ended_by(decree) {
+            for place in 0..self.holders.len() {
+                if self.holders[place].asks_now(lease, envelope.from.node) {
+                    self.plan_alarm(Caller::Holder(place), self.now_us);
+                }
+            }
         }
     }
 

@@ -321,6 +321,7 @@ impl World {
         }
         for envelope in words {
             self.watch.spoken(&envelope)?;
+            self.nudge(&envelope);
             if envelope.to == id { to_self.push_back(envelope) } else { self.send(&envelope) }
         }
         if cut_short {
