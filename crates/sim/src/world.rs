@@ -113,7 +113,7 @@ impl World {
             .map(|place| Participant::new(place, &plan, plant, rng.fork()))
             .collect();
         // Their chances are drawn apart: what else happens in a universe does not change with them.
-        let mut chance_of_holders = Rng::with_seed(seed ^ 0x1EA5_E5);
+        let mut chance_of_holders = Rng::with_seed(seed ^ 0x001E_A5E5);
         let holders = (0..usize::from(plan.holders))
             .map(|place| Holder::new(place, &plan, chance_of_holders.fork()))
             .collect();

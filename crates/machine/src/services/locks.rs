@@ -228,8 +228,8 @@ impl Locks {
         LockReply::Released { revision: *revision, token }
     }
 
-    /// Lets go of everything that hangs on a lease, at one revision. A lease stands in a queue once,
-    /// so nothing passes on to the lease that is over.
+    /// Lets go of everything that hangs on a lease, at one revision. A lease stands once in a
+    /// queue, so nothing passes on to the lease that is over.
     pub(crate) fn leave_all(
         &mut self,
         lease: LeaseId,

@@ -55,11 +55,7 @@ impl Leases {
                     self.live.remove(lease);
                 }
                 (Command::Lease(LeaseCommand::Expire { lease, .. }), Reply::Done(_)) => {
-                    if self.live.remove(lease) {
-                        self.expired.insert(*lease, now);
-                        self.seen.see(Sight::LeaseExpired);
-                        self.not_too_early(*lease)?;
-                    }
+                    self.expires(*lease, now)?;
                 }
                 (Command::Lease(LeaseCommand::Expire { .. }), _) => {
                     self.seen.see(Sight::ExpiryOverruled);
@@ -94,6 +90,16 @@ impl Leases {
         }
         self.revision = machine.revision();
         Ok(())
+    }
+
+    /// The end of a lease is applied; it may have ended before.
+    fn expires(&mut self, lease: LeaseId, now: u64) -> Checked {
+        if !self.live.remove(&lease) {
+            return Ok(());
+        }
+        self.expired.insert(lease, now);
+        self.seen.see(Sight::LeaseExpired);
+        self.not_too_early(lease)
     }
 
     /// A holder was granted a lease, and counts on it until then.
