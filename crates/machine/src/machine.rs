@@ -18,8 +18,8 @@ use crate::sessions::{Admission, Sessions, Standing};
 use crate::table::{self, Digesting};
 use crate::transactions::{Room, Transactions};
 use crate::{
-    Batch, Change, Command, FenceCause, LeaseId, LeaseView, ParticipantName, Reign, Rejection,
-    Reply, Request, RequestId, Revision, SessionId, TxnId, Verdict,
+    Batch, Change, Command, FenceCause, LeaseId, ParticipantName, Reign, Rejection, Reply, Request,
+    RequestId, Revision, SessionId, TxnId, Verdict,
 };
 
 // The seeds of the tables' digests.
@@ -167,9 +167,9 @@ impl Machine {
         self.services.leases.was_granted(lease)
     }
 
-    /// Leases that have not ended.
-    pub fn live_leases(&self) -> impl Iterator<Item = LeaseView> + '_ {
-        self.services.leases.views_after(LeaseId::ZERO)
+    /// Leases that have not ended: (lease, ttl in ms, uses).
+    pub fn live_leases(&self) -> impl Iterator<Item = (LeaseId, u64, u64)> + '_ {
+        self.services.leases.live()
     }
 
     /// What changed after a revision and at which, as far as that is known.
@@ -261,8 +261,8 @@ impl Machine {
             Command::ForgetParticipant { txn, participant, actor, reason } => {
                 self.forget_participant(txn, participant, actor, reason)
             }
-            Command::Lease(command) => self.lease(own, command),
-            Command::Lock(command) => self.lock(own, command),
+            Command::Lease(command) => self.lease(own, command).unwrap_or_else(Reply::Rejected),
+            Command::Lock(command) => self.lock(own, command).unwrap_or_else(Reply::Rejected),
             Command::Claim(command) => self.claim(own, command).unwrap_or_else(Reply::Rejected),
             Command::Register(command) => {
                 self.propose(own, command).unwrap_or_else(Reply::Rejected)

@@ -3,34 +3,33 @@
 use super::Machine;
 use crate::{
     Act, BarrierCommand, ClaimCommand, ClaimReply, CounterCommand, JournalCommand, LeaseCommand,
-    LeaseId, LockCommand, RegisterCommand, Rejection, Reply, SessionId,
+    LeaseId, LockCommand, LockReply, RegisterCommand, Rejection, Reply, SessionId,
 };
 
 impl Machine {
-    pub(super) fn lease(&mut self, own: SessionId, command: LeaseCommand) -> Reply {
+    pub(super) fn lease(
+        &mut self,
+        own: SessionId,
+        command: LeaseCommand,
+    ) -> Result<Reply, Rejection> {
         match command {
             LeaseCommand::Grant { ttl_ms } => {
-                let Some(owner) = self.sessions.owner(own).map(str::to_owned) else {
-                    return Reply::Rejected(Rejection::UnknownSession);
-                };
-                match self.services.leases.grant(owner, ttl_ms, self.clock.now) {
-                    Ok(lease) => Reply::Lease(lease),
-                    Err(rejection) => Reply::Rejected(rejection),
-                }
+                let owner = self.client(own)?;
+                self.services.leases.grant(owner, ttl_ms, self.clock.now).map(Reply::Lease)
             }
             LeaseCommand::Revoke { lease } => match self.uses(own, lease) {
-                Ok(_) => self.end_lease(lease),
-                Err(Rejection::LeaseEnded) => self.done(),
-                Err(rejection) => Reply::Rejected(rejection),
+                Ok(_) => Ok(self.end_lease(lease)),
+                Err(Rejection::LeaseEnded) => Ok(self.done()),
+                Err(rejection) => Err(rejection),
             },
             LeaseCommand::Expire { lease, guard } => {
                 let Some(renewals) = self.services.leases.signs_of_life(lease) else {
                     return self.lease_is_over(lease);
                 };
                 if guard.reign != self.reign || guard.renewals != renewals {
-                    return Reply::Rejected(Rejection::ExpiryOverruled);
+                    return Err(Rejection::ExpiryOverruled);
                 }
-                self.end_lease(lease)
+                Ok(self.end_lease(lease))
             }
             LeaseCommand::Break { lease, actor, reason } => {
                 let Some(owner) = self.services.leases.owner(lease).map(str::to_owned) else {
@@ -38,46 +37,41 @@ impl Machine {
                 };
                 // On record before its effect.
                 self.audit.note(self.clock.now, Act::LeaseBroken { lease, owner, actor, reason });
-                self.end_lease(lease)
+                Ok(self.end_lease(lease))
             }
         }
     }
 
-    pub(super) fn lock(&mut self, own: SessionId, command: LockCommand) -> Reply {
-        match command {
+    pub(super) fn lock(
+        &mut self,
+        own: SessionId,
+        command: LockCommand,
+    ) -> Result<Reply, Rejection> {
+        let (name, lease) = match command {
             LockCommand::Acquire { name, lease, wait } => {
-                let owner = match self.uses(own, lease) {
-                    Ok(owner) => owner,
-                    Err(rejection) => return Reply::Rejected(rejection),
-                };
+                let contender = (lease, self.uses(own, lease)?);
                 let moment = (&mut self.revision, self.clock.now);
-                let contender = (lease, owner);
                 let locks = &mut self.services.locks;
-                match locks.acquire(name, contender, wait, moment, &mut self.history) {
-                    Ok(reply) => Reply::Lock(reply),
-                    Err(rejection) => Reply::Rejected(rejection),
-                }
+                let reply = locks.acquire(name, contender, wait, moment, &mut self.history)?;
+                return Ok(Reply::Lock(reply));
             }
-            LockCommand::Release { name, lease } => match self.uses(own, lease) {
-                Ok(_) => {
-                    let moment = (&mut self.revision, self.clock.now);
-                    let locks = &mut self.services.locks;
-                    Reply::Lock(locks.release(name, lease, moment, &mut self.history))
-                }
-                Err(rejection) => Reply::Rejected(rejection),
-            },
+            LockCommand::Release { name, lease } => {
+                self.uses(own, lease)?;
+                (name, lease)
+            }
             LockCommand::Break { name, actor, reason } => {
                 let Some(holder) = self.services.locks.holder(&name) else {
-                    return Reply::Lock(crate::LockReply::Absent);
+                    return Ok(Reply::Lock(LockReply::Absent));
                 };
                 let (lease, broken) = (holder.lease, name.clone());
                 let act = Act::LockBroken { name: broken, holder, actor, reason };
                 self.audit.note(self.clock.now, act);
-                let moment = (&mut self.revision, self.clock.now);
-                let locks = &mut self.services.locks;
-                Reply::Lock(locks.release(name, lease, moment, &mut self.history))
+                (name, lease)
             }
-        }
+        };
+        let moment = (&mut self.revision, self.clock.now);
+        let locks = &mut self.services.locks;
+        Ok(Reply::Lock(locks.release(name, lease, moment, &mut self.history)))
     }
 
     pub(super) fn claim(
@@ -205,10 +199,10 @@ impl Machine {
         self.done()
     }
 
-    fn lease_is_over(&self, lease: LeaseId) -> Reply {
+    fn lease_is_over(&self, lease: LeaseId) -> Result<Reply, Rejection> {
         match self.services.leases.absent(lease) {
-            Rejection::LeaseEnded => self.done(),
-            rejection => Reply::Rejected(rejection),
+            Rejection::LeaseEnded => Ok(self.done()),
+            rejection => Err(rejection),
         }
     }
 }

@@ -174,6 +174,11 @@ impl Leases {
         self.rows.get(&lease).map(|row| view(lease, row))
     }
 
+    /// Those that have not ended: their times to live and their uses.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (LeaseId, u64, u64)> + '_ {
+        self.rows.iter().map(|(lease, row)| (*lease, row.ttl_ms, row.renewals))
+    }
+
     pub(crate) fn views_after(&self, after: LeaseId) -> impl Iterator<Item = LeaseView> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.rows.range((Excluded(after), Unbounded)).map(|(lease, row)| view(*lease, row))

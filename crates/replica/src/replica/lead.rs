@@ -75,8 +75,8 @@ impl Replica {
         for (session, ttl_ms, _) in self.state.machine.live_sessions() {
             self.sessions.opened(session, Duration::from_millis(ttl_ms), self.now);
         }
-        for lease in self.state.machine.live_leases() {
-            self.leases.opened(lease.lease, wait_for(lease.ttl_ms), self.now);
+        for (lease, ttl_ms, _) in self.state.machine.live_leases() {
+            self.leases.opened(lease, wait_for(ttl_ms), self.now);
         }
         self.ask_barriers(out);
     }

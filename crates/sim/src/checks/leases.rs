@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Answer, Batch, Change, Command, FenceGuard, Interest, LeaseCommand, LeaseId, LeaseView,
-    LockCommand, Machine, Name, Reign, Rejection, Reply, Request, Revision, Seq, Timestamp,
-    door::Said,
+    Answer, Batch, Change, Command, FenceGuard, Interest, LeaseCommand, LeaseId, LockCommand,
+    Machine, Name, Reign, Rejection, Reply, Request, Revision, Seq, Timestamp, door::Said,
 };
 use synod_paxos::Decree;
 
@@ -62,12 +61,11 @@ impl Leases {
                 }
                 (Command::LeaderStart { .. }, Reply::Done(_)) => {
                     let earlier = std::mem::replace(&mut self.reign, machine.reign());
-                    stale_ends_nothing(machine, |view| guard(earlier, view.renewals))?;
+                    stale_ends_nothing(machine, |uses| guard(earlier, uses))?;
                 }
                 (Command::Lock(LockCommand::Acquire { .. }), Reply::Lock(_)) => {
-                    let before = |view: &LeaseView| view.renewals.checked_sub(1);
-                    stale_ends_nothing(machine, |view| {
-                        before(view).and_then(|renewals| guard(machine.reign(), renewals))
+                    stale_ends_nothing(machine, |uses| {
+                        guard(machine.reign(), uses.checked_sub(1)?)
                     })?;
                 }
                 (Command::Compact { upto }, Reply::Done(_)) => {
@@ -275,12 +273,9 @@ pub(crate) fn ended_by(decree: &Decree) -> Vec<LeaseId> {
 
 /// An end of a lease that was proposed in an earlier reign, or before the lease was used, changes
 /// nothing: what would a copy of the machine say of one?
-fn stale_ends_nothing(
-    machine: &Machine,
-    guard: impl Fn(&LeaseView) -> Option<FenceGuard>,
-) -> Checked {
+fn stale_ends_nothing(machine: &Machine, guard: impl Fn(u64) -> Option<FenceGuard>) -> Checked {
     let Some((lease, guard)) =
-        machine.live_leases().find_map(|view| Some((view.lease, guard(&view)?)))
+        machine.live_leases().find_map(|(lease, _, uses)| Some((lease, guard(uses)?)))
     else {
         return Ok(());
     };
