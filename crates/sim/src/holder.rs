@@ -177,10 +177,10 @@ impl Holder {
         Ok(wants)
     }
 
-    /// Its lease is about to be ended: it may ask for it now, at the node that does.
+    /// Its lease is about to be ended: it may ask for it now, at the node that does. Whatever it
+    /// asked before, it waits for that no more.
     pub(crate) fn asks_now(&mut self, ended: LeaseId, node: NodeId) -> bool {
         let asks = self.lease.as_ref().is_some_and(|lease| lease.id == ended)
-            && self.renewal.is_none()
             && self.doing == Doing::Living
             && self.rng.bool();
         if asks {
