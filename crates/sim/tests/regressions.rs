@@ -66,6 +66,12 @@ const REGRESSIONS: &[Regression] = &[
         mended: "the commit that brought this row",
         told_by: None,
     },
+    Regression {
+        script: "101749",
+        found: "L4, wrongly: a new leader carried on a start of a reign before the last, after it",
+        mended: "the commit that brought this row",
+        told_by: None,
+    },
 ];
 
 /// None of them comes back.

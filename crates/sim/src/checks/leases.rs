@@ -60,8 +60,11 @@ impl Leases {
                     self.seen.see(Sight::ExpiryOverruled);
                 }
                 (Command::LeaderStart { .. }, Reply::Done(_)) => {
+                    // One that comes late, of a reign before the last, begins nothing.
                     let earlier = std::mem::replace(&mut self.reign, machine.reign());
-                    stale_ends_nothing(machine, |uses| guard(earlier, uses))?;
+                    if earlier < self.reign {
+                        stale_ends_nothing(machine, |uses| guard(earlier, uses))?;
+                    }
                 }
                 (Command::Lock(LockCommand::Acquire { .. }), Reply::Lock(_)) => {
                     stale_ends_nothing(machine, |uses| {
