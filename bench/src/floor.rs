@@ -7,6 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::Serialize;
+use synod_client::{Client, machine::door::NodeStatus};
+
 use crate::{BenchError, Quantiles, quantiles::Spans};
 
 /// Bytes of one synced record: a put of 128 bytes and its headers.
@@ -57,4 +60,67 @@ impl SyncFloor {
     pub fn quantiles(&self) -> Quantiles {
         self.spans.quantiles()
     }
+}
+
+/// The three parts of the floor, each measured as often as what is compared with them.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    sync: SyncFloor,
+    rtts: Spans,
+    quorum: Spans,
+}
+
+/// What a command cannot be faster than, and what it is made of.
+#[derive(Clone, Debug, Serialize)]
+pub struct FloorUs {
+    /// Syncs of a zero-filled file in the nodes' directory.
+    pub sync_us: Quantiles,
+    /// Asking the leader something that it answers at once.
+    pub client_rtt_us: Quantiles,
+    /// The leader's round trip to the nearest that make a quorum with it.
+    pub quorum_rtt_us: Quantiles,
+    /// Client's round trip, quorum's round trip and sync, of their medians.
+    pub floor_us: u64,
+}
+
+impl Floor {
+    /// With syncs in `dir`, which should be where the nodes keep their stores.
+    pub(crate) fn new(dir: &Path) -> Result<Floor, BenchError> {
+        Ok(Floor { sync: SyncFloor::new(dir)?, rtts: Spans::new(), quorum: Spans::new() })
+    }
+
+    /// One more measurement of each part.
+    pub(crate) async fn measure(&mut self, client: &Client) -> Result<(), BenchError> {
+        let leader = client.leader().await?;
+        let asked = Instant::now();
+        let status = client.status(&leader).await?;
+        self.rtts.add(asked.elapsed());
+        self.quorum.add(quorum_rtt(&status));
+        self.sync.sync()?;
+        Ok(())
+    }
+
+    pub(crate) fn us(&self) -> FloorUs {
+        let (sync_us, client_rtt_us) = (self.sync.quantiles(), self.rtts.quantiles());
+        let quorum_rtt_us = self.quorum.quantiles();
+        let floor_us = client_rtt_us.p50 + quorum_rtt_us.p50 + sync_us.p50;
+        FloorUs { sync_us, client_rtt_us, quorum_rtt_us, floor_us }
+    }
+}
+
+impl FloorUs {
+    /// As a multiple of the floor.
+    pub(crate) fn ratio(&self, us: u64) -> f64 {
+        us as f64 / self.floor_us.max(1) as f64
+    }
+}
+
+/// QUIC's own, smoothed.
+fn quorum_rtt(status: &NodeStatus) -> Duration {
+    let mut peers: Vec<_> = status.peers.iter().filter_map(|peer| peer.rtt_us).collect();
+    peers.sort_unstable();
+    // The leader is one of the quorum, so it waits for half of the others, the nearest ones.
+    let waits_for = status.peers.len().div_ceil(2);
+    let slowest = waits_for.checked_sub(1).and_then(|place| peers.get(place));
+    Duration::from_micros(slowest.copied().unwrap_or_default())
 }

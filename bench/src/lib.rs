@@ -7,6 +7,7 @@
 pub mod floor;
 pub mod load;
 mod quantiles;
+pub mod services;
 pub mod snapshots;
 pub mod stage;
 pub mod takeover;

@@ -7,10 +7,14 @@ use std::{
 };
 
 use serde::Serialize;
-use synod_client::{Client, Config, machine::door::NodeStatus};
+use synod_client::{Client, Config};
 use tokio::{sync::Barrier, task::JoinSet};
 
-use crate::{BenchError, Quantiles, floor::SyncFloor, quantiles::Spans};
+use crate::{
+    BenchError, Quantiles,
+    floor::{Floor, FloorUs},
+    quantiles::Spans,
+};
 
 /// Bytes of a value.
 const VALUE_BYTES: usize = 128;
@@ -22,14 +26,9 @@ const KEYS: u64 = 1_000;
 pub struct Lone {
     /// Puts, one after the other.
     pub put_us: Quantiles,
-    /// Syncs of a zero-filled file in the nodes' directory, taken between the puts.
-    pub sync_us: Quantiles,
-    /// Asking the leader something that it answers at once.
-    pub client_rtt_us: Quantiles,
-    /// The leader's round trip to the nearest that make a quorum with it, looked at as often.
-    pub quorum_rtt_us: Quantiles,
-    /// Client's round trip, quorum's round trip and sync, of their medians.
-    pub floor_us: u64,
+    /// Measured between the puts.
+    #[serde(flatten)]
+    pub floor: FloorUs,
     /// Median put over floor.
     pub ratio: f64,
 }
@@ -37,8 +36,7 @@ pub struct Lone {
 /// One client, put by put, the floor measured between puts.
 pub async fn lone(config: &Path, floor_dir: &Path, span: Duration) -> Result<Lone, BenchError> {
     let client = connect(config).await?;
-    let mut floor = SyncFloor::new(floor_dir)?;
-    let (mut puts, mut rtts, mut quorum) = (Spans::new(), Spans::new(), Spans::new());
+    let (mut floor, mut puts) = (Floor::new(floor_dir)?, Spans::new());
     let begun = Instant::now();
     let mut number = 0;
     while begun.elapsed() < span {
@@ -46,29 +44,12 @@ pub async fn lone(config: &Path, floor_dir: &Path, span: Duration) -> Result<Lon
         let put = Instant::now();
         client.kv().put(key(number), vec![7; VALUE_BYTES]).await?;
         puts.add(put.elapsed());
-        let leader = client.leader().await?;
-        let asked = Instant::now();
-        let status = client.status(&leader).await?;
-        rtts.add(asked.elapsed());
-        quorum.add(quorum_rtt(&status));
-        floor.sync()?;
+        floor.measure(&client).await?;
     }
     client.close().await;
-    let (put_us, sync_us, client_rtt_us) = (puts.quantiles(), floor.quantiles(), rtts.quantiles());
-    let quorum_rtt_us = quorum.quantiles();
-    let floor_us = client_rtt_us.p50 + quorum_rtt_us.p50 + sync_us.p50;
-    let ratio = put_us.p50 as f64 / floor_us.max(1) as f64;
-    Ok(Lone { put_us, sync_us, client_rtt_us, quorum_rtt_us, floor_us, ratio })
-}
-
-/// QUIC's own, smoothed.
-fn quorum_rtt(status: &NodeStatus) -> Duration {
-    let mut peers: Vec<_> = status.peers.iter().filter_map(|peer| peer.rtt_us).collect();
-    peers.sort_unstable();
-    // The leader is one of the quorum, so it waits for half of the others, the nearest ones.
-    let waits_for = status.peers.len().div_ceil(2);
-    let slowest = waits_for.checked_sub(1).and_then(|place| peers.get(place));
-    Duration::from_micros(slowest.copied().unwrap_or_default())
+    let (put_us, floor) = (puts.quantiles(), floor.us());
+    let ratio = floor.ratio(put_us.p50);
+    Ok(Lone { put_us, floor, ratio })
 }
 
 /// What many clients got done.

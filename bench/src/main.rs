@@ -1,12 +1,13 @@
 //! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real
 //! processes; with the argument `takeover`, the deaths of leaders alone, with `snapshots` what
-//! snapshots and a peer that catches up do to the puts of others.
+//! snapshots and a peer that catches up do to the puts of others, with `services` what leases, locks
+//! and watches take.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use synod_bench::{BenchError, load, snapshots, stage::Stage, takeover};
+use synod_bench::{BenchError, load, services, snapshots, stage::Stage, takeover};
 
 /// Nodes of the cluster that is measured.
 const NODES: u16 = 3;
@@ -23,8 +24,10 @@ async fn main() -> ExitCode {
         None => measure().await,
         Some("takeover") => takeovers_alone().await,
         Some("snapshots") => lengthened().await,
+        Some("services") => services_alone().await,
         Some(other) => {
-            let why = format!("no such part: {other}; `takeover` and `snapshots` are parts");
+            let why =
+                format!("no such part: {other}; `takeover`, `snapshots` and `services` are parts");
             Err(BenchError::Cluster(why))
         }
     };
@@ -92,6 +95,17 @@ async fn lengthened() -> Result<serde_json::Value, BenchError> {
         "nodes": NODES,
         "every_bytes": snapshots::EVERY_BYTES,
         "lengthened": snapshots::lengthened(&mut stage).await?,
+    }))
+}
+
+async fn services_alone() -> Result<serde_json::Value, BenchError> {
+    let stage = Stage::open(&synod()?, NODES, "")?;
+    tokio::time::sleep(SETTLE).await;
+    let (config, dir) = (stage.client(), stage.dir().to_path_buf());
+    Ok(serde_json::json!({
+        "schema": "synod.bench.services/1",
+        "nodes": NODES,
+        "services": services::services(&config, &dir, SPAN).await?,
     }))
 }
 

@@ -1,7 +1,12 @@
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+
+use crate::BenchError;
 
 /// Latency of many requests, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -32,6 +37,17 @@ impl Spans {
     pub(crate) fn add(&mut self, span: Duration) {
         // It fails only beyond a histogram's range, and no span is that long.
         let _ = self.0.record(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds how long this work takes, unless it fails.
+    pub(crate) async fn time<T, E: Into<BenchError>>(
+        &mut self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, BenchError> {
+        let begun = Instant::now();
+        let done = work.await.map_err(Into::into)?;
+        self.add(begun.elapsed());
+        Ok(done)
     }
 
     pub(crate) fn merge(&mut self, other: &Spans) {
