@@ -2,8 +2,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BarrierCommand, BranchIncarnation, ClaimCommand, CounterCommand, JournalCommand, LeaseCommand,
-    LockCommand, ParticipantName, RegisterCommand, RequestId, Revision, Seq, SessionId, TxnId,
+    BarrierCommand, BranchIncarnation, ClaimCommand, CounterCommand, ElectionCommand,
+    JournalCommand, LeaseCommand, LockCommand, ParticipantName, RegisterCommand, RequestId,
+    Revision, Seq, SessionId, TxnId,
 };
 
 /// Wall-clock milliseconds since 1970, stamped by the leader onto a batch. The machine takes the
@@ -156,6 +157,8 @@ pub enum Command {
     Barrier(BarrierCommand),
     /// Of journals.
     Journal(JournalCommand),
+    /// Of elections.
+    Election(ElectionCommand),
 }
 
 /// The client's name in the owner of a session. What is behind the first `/` is for people to read.

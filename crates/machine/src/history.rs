@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::REPLY_BYTES_MAX;
 use crate::table::{Digesting, Table};
 use crate::{
-    Answer, BarrierNews, ClaimView, Entry, Holder, Name, Position, RestoreError, Revision,
+    Answer, BarrierNews, ClaimView, Entry, Holder, Name, Office, Position, RestoreError, Revision,
     coding::{Decoder, Encoder},
 };
 
@@ -54,6 +54,11 @@ pub enum Interest {
     },
     /// What is appended to one journal.
     Journal {
+        /// Which.
+        name: Name,
+    },
+    /// How one election stands.
+    Election {
         /// Which.
         name: Name,
     },
@@ -115,6 +120,13 @@ pub enum Change {
         name: Name,
         /// Where it stands.
         position: Position,
+    },
+    /// Somebody was granted, has left or proclaims something; or a person ordered something.
+    Election {
+        /// In which.
+        name: Name,
+        /// As it stands since.
+        office: Office,
     },
 }
 
@@ -236,7 +248,8 @@ impl Interest {
             | (Interest::Register { name }, Change::Register { name: changed, .. })
             | (Interest::Counter { name }, Change::Counter { name: changed, .. })
             | (Interest::Barrier { name }, Change::Barrier { name: changed, .. })
-            | (Interest::Journal { name }, Change::Journal { name: changed, .. }) => {
+            | (Interest::Journal { name }, Change::Journal { name: changed, .. })
+            | (Interest::Election { name }, Change::Election { name: changed, .. }) => {
                 name == changed
             }
             (
@@ -246,7 +259,8 @@ impl Interest {
                 | Interest::Register { .. }
                 | Interest::Counter { .. }
                 | Interest::Barrier { .. }
-                | Interest::Journal { .. },
+                | Interest::Journal { .. }
+                | Interest::Election { .. },
                 _,
             ) => false,
         }
@@ -264,6 +278,7 @@ impl Change {
             Change::Counter { name, .. } => Interest::Counter { name: name.clone() },
             Change::Barrier { name, .. } => Interest::Barrier { name: name.clone() },
             Change::Journal { name, .. } => Interest::Journal { name: name.clone() },
+            Change::Election { name, .. } => Interest::Election { name: name.clone() },
         })
     }
 
@@ -282,6 +297,9 @@ impl Change {
                 // The view names it again.
                 let name = name.as_str().len().saturating_mul(2);
                 name.saturating_add(claim.as_ref().map_or(0, texts))
+            }
+            Change::Election { name, office } => {
+                name.as_str().len().saturating_add(office.weight())
             }
             Change::Register { name, value } => name.as_str().len().saturating_add(value.len()),
             Change::Counter { name, .. }

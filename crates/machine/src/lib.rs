@@ -52,6 +52,10 @@ pub use services::{
     barriers::{BarrierCommand, BarrierNews, BarrierReply, BarrierView, PARTIES_MAX},
     claims::{ClaimCommand, ClaimReply, ClaimView},
     counters::{CounterCommand, CounterReply, CounterView},
+    elections::{
+        Bar, CANDIDATES_MAX, CandidateView, ElectionCommand, ElectionReply, ElectionView,
+        Incumbent, Office, Order, PROCLAIMED_BYTES_MAX, Pause, Report, Rules, Successor,
+    },
     journals::{GROUPS_MAX, JournalCommand, JournalEntry, JournalReply, JournalView, TRIM_MAX},
     leases::{LeaseCommand, LeaseView},
     locks::{Holder, LockCommand, LockReply, LockView},

@@ -137,7 +137,8 @@ impl Command {
             | Command::Register(_)
             | Command::Counter(_)
             | Command::Barrier(_)
-            | Command::Journal(_) => true,
+            | Command::Journal(_)
+            | Command::Election(_) => true,
             Command::Lease(command) => command.must_be_named(),
             Command::OpenSession { .. }
             | Command::Settle { .. }
@@ -170,6 +171,7 @@ impl Command {
             Command::Counter(command) => command.check(),
             Command::Barrier(command) => command.check(),
             Command::Journal(command) => command.check(),
+            Command::Election(command) => command.check(),
             Command::Put { key, value } => key_and_value(key, value),
             Command::Delete { key } => check_key(key),
             Command::Cas { key, expect, value } => {
@@ -214,6 +216,7 @@ impl Command {
             Command::Counter(command) => command.weight(),
             Command::Barrier(command) => command.weight(),
             Command::Journal(command) => command.weight(),
+            Command::Election(command) => command.weight(),
             Command::Put { key, value } => key.len().saturating_add(value.len()),
             Command::Delete { key } => key.len(),
             Command::Cas { key, expect, value } => {
@@ -360,7 +363,8 @@ impl Interest {
             | Interest::Register { name }
             | Interest::Counter { name }
             | Interest::Barrier { name }
-            | Interest::Journal { name } => check_name(name),
+            | Interest::Journal { name }
+            | Interest::Election { name } => check_name(name),
         }
     }
 }
@@ -394,13 +398,15 @@ impl Query {
             | Query::Counter { name }
             | Query::Barrier { name }
             | Query::Journal { name, .. }
-            | Query::Offsets { name } => check_name(name),
+            | Query::Offsets { name }
+            | Query::Election { name } => check_name(name),
             Query::Locks { prefix, after, .. }
             | Query::Claims { prefix, after, .. }
             | Query::Registers { prefix, after, .. }
             | Query::Counters { prefix, after, .. }
             | Query::Barriers { prefix, after, .. }
-            | Query::Journals { prefix, after, .. } => {
+            | Query::Journals { prefix, after, .. }
+            | Query::Elections { prefix, after, .. } => {
                 at_most("bytes of a prefix", prefix.len(), NAME_BYTES_MAX)?;
                 after.as_ref().map_or(Ok(()), check_name)
             }

@@ -270,6 +270,7 @@ impl Machine {
             Command::Counter(command) => self.count(own, command).unwrap_or_else(Reply::Rejected),
             Command::Barrier(command) => self.meet(own, command).unwrap_or_else(Reply::Rejected),
             Command::Journal(command) => self.journal(own, command).unwrap_or_else(Reply::Rejected),
+            Command::Election(command) => self.elect(own, command).unwrap_or_else(Reply::Rejected),
             Command::Compact { upto } => {
                 self.history.compact(upto.min(self.revision));
                 self.done()

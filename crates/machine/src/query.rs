@@ -2,9 +2,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BarrierView, BranchIncarnation, Change, ClaimView, CounterView, Holder, Interest, JournalEntry,
-    JournalView, LeaseId, LeaseView, LockView, Name, ParticipantName, Position, RegisterView,
-    RequestId, Revision, SessionId, TxnId, Verdict,
+    BarrierView, BranchIncarnation, Change, ClaimView, CounterView, ElectionView, Holder, Interest,
+    JournalEntry, JournalView, LeaseId, LeaseView, LockView, Name, Office, Order, ParticipantName,
+    Position, RegisterView, RequestId, Revision, SessionId, TxnId, Verdict,
 };
 
 /// A key as it stands.
@@ -184,6 +184,20 @@ pub enum Query {
         /// Of which.
         name: Name,
     },
+    /// One election.
+    Election {
+        /// Which.
+        name: Name,
+    },
+    /// Elections, in the order of names.
+    Elections {
+        /// That begin with this.
+        prefix: String,
+        /// And come after this one.
+        after: Option<Name>,
+        /// At most so many (and at most 1 MiB).
+        limit: u32,
+    },
 }
 
 /// What a [`Query`] finds. `revision` is the state's.
@@ -361,6 +375,22 @@ pub enum Answer {
         /// In the order of names.
         offsets: Vec<(Name, Position)>,
     },
+    /// `Election`.
+    Election {
+        /// The state's revision.
+        revision: Revision,
+        /// The election, if anything is to be remembered of it.
+        election: Option<Box<ElectionView>>,
+    },
+    /// `Elections`.
+    Elections {
+        /// The state's revision.
+        revision: Revision,
+        /// In the order of names.
+        elections: Vec<ElectionView>,
+        /// Whether the limit cut the list.
+        more: bool,
+    },
 }
 
 /// Something done by force, or that a person should know of.
@@ -445,6 +475,19 @@ pub enum Act {
         /// And why.
         reason: String,
     },
+    /// A person ordered something in an election.
+    ElectionOrdered {
+        /// In which.
+        name: Name,
+        /// What.
+        order: Order,
+        /// As it stood before.
+        office: Office,
+        /// Who said so.
+        actor: String,
+        /// And why.
+        reason: String,
+    },
 }
 
 /// How much the machine holds, and how much it has forgotten.
@@ -490,6 +533,10 @@ pub struct Census {
     pub journals: u64,
     /// Entries of journals.
     pub journal_entries: u64,
+    /// Elections in which somebody stands, or that have rules or are paused.
+    pub elections: u64,
+    /// Who stands, each as often as it does.
+    pub candidates: u64,
 }
 
 /// A transaction for people to read.

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BarrierReply, ClaimReply, CounterReply, Entry, JournalReply, LeaseId, LockReply, RegisterReply,
-    Revision, SessionId, Verdict,
+    BarrierReply, ClaimReply, CounterReply, ElectionReply, Entry, JournalReply, LeaseId, LockReply,
+    RegisterReply, Revision, SessionId, Verdict,
 };
 
 /// What a command did. A "no" is a reply, not an error.
@@ -63,6 +63,8 @@ pub enum Reply<Earlier = Box<FirstReply>> {
     Barrier(BarrierReply),
     /// `Journal`.
     Journal(JournalReply),
+    /// `Election`.
+    Election(ElectionReply),
 }
 
 /// The reply to anything but a settle that found one.
@@ -119,6 +121,7 @@ impl<Earlier> Reply<Earlier> {
             Reply::Counter(counter) => Reply::Counter(counter),
             Reply::Barrier(barrier) => Reply::Barrier(barrier),
             Reply::Journal(journal) => Reply::Journal(journal),
+            Reply::Election(election) => Reply::Election(election),
         })
     }
 
@@ -143,7 +146,8 @@ impl<Earlier> Reply<Earlier> {
             | Reply::Claim(_)
             | Reply::Counter(_)
             | Reply::Barrier(_)
-            | Reply::Journal(_) => 0,
+            | Reply::Journal(_)
+            | Reply::Election(_) => 0,
         }
     }
 }
@@ -206,6 +210,16 @@ pub enum Counted {
     JournalBytesOfOwner,
     /// Groups of one journal that have an offset.
     GroupsOfJournal,
+    /// Elections in which somebody stands, or that have rules or are paused.
+    Elections,
+    /// And of one owner.
+    ElectionsOfOwner,
+    /// Who stands for election, each as often as it does.
+    Candidates,
+    /// And of one owner.
+    CandidatesOfOwner,
+    /// And in one election.
+    CandidatesOfElection,
 }
 
 impl std::fmt::Display for Counted {
@@ -238,6 +252,11 @@ impl std::fmt::Display for Counted {
             Counted::JournalBytes => "bytes of journals",
             Counted::JournalBytesOfOwner => "bytes of this owner in journals",
             Counted::GroupsOfJournal => "groups of this journal",
+            Counted::Elections => "elections",
+            Counted::ElectionsOfOwner => "elections of this owner",
+            Counted::Candidates => "candidates",
+            Counted::CandidatesOfOwner => "candidates of this owner",
+            Counted::CandidatesOfElection => "candidates in this election",
         })
     }
 }

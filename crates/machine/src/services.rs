@@ -5,6 +5,7 @@
 pub(crate) mod barriers;
 pub(crate) mod claims;
 pub(crate) mod counters;
+pub(crate) mod elections;
 pub(crate) mod journals;
 pub(crate) mod leases;
 pub(crate) mod locks;
@@ -14,6 +15,7 @@ mod shares;
 use barriers::Barriers;
 use claims::Claims;
 use counters::Counters;
+use elections::Elections;
 use journals::Journals;
 use leases::Leases;
 use locks::Locks;
@@ -35,6 +37,7 @@ const REGISTERS: u64 = 0xa0;
 const COUNTERS: u64 = 0xb0;
 const BARRIERS: [u64; 2] = [0xc0, 0xc1];
 const JOURNALS: [u64; 3] = [0xd0, 0xd1, 0xd2];
+const ELECTIONS: [u64; 2] = [0xe0, 0xe1];
 
 /// All of them.
 #[derive(Clone, Debug)]
@@ -46,6 +49,7 @@ pub(crate) struct Services {
     pub(crate) counters: Counters,
     pub(crate) barriers: Barriers,
     pub(crate) journals: Journals,
+    pub(crate) elections: Elections,
 }
 
 impl Services {
@@ -58,6 +62,7 @@ impl Services {
             counters: Counters::new(COUNTERS),
             barriers: Barriers::new(BARRIERS),
             journals: Journals::new(JOURNALS),
+            elections: Elections::new(ELECTIONS),
         }
     }
 
@@ -72,6 +77,7 @@ impl Services {
             self.locks.hangs_on(lease),
             self.claims.hangs_on(lease),
             self.barriers.hangs_on(lease),
+            self.elections.hangs_on(lease),
         ];
         if !hang_on_it.contains(&true) {
             return;
@@ -80,12 +86,14 @@ impl Services {
         self.locks.leave_all(lease, (*revision, now), history);
         self.claims.end_all(lease, history);
         self.barriers.leave_all(lease, history);
+        self.elections.leave_all(lease, (*revision, now), history);
     }
 
     pub(crate) fn digest(&self, how: Digesting) -> impl Serialize + use<> {
         let hanging = (self.leases.digest(how), self.locks.digest(how), self.claims.digest(how));
         let standing = (self.registers.digest(how), self.counters.digest(how));
-        (hanging, standing, self.barriers.digest(how), self.journals.digest(how))
+        let meeting = (self.barriers.digest(how), self.elections.digest(how));
+        (hanging, standing, meeting, self.journals.digest(how))
     }
 
     /// The same without what follows from the rest: cheap, and enough to encode.
@@ -98,6 +106,7 @@ impl Services {
             counters: self.counters.rows(),
             barriers: self.barriers.rows(),
             journals: self.journals.rows(),
+            elections: self.elections.rows(),
         }
     }
 
@@ -108,7 +117,8 @@ impl Services {
         self.registers.encode(to)?;
         self.counters.encode(to)?;
         self.barriers.encode(to)?;
-        self.journals.encode(to)
+        self.journals.encode(to)?;
+        self.elections.encode(to)
     }
 
     pub(crate) fn restore(from: &mut Decoder<'_>) -> Result<Services, RestoreError> {
@@ -120,6 +130,7 @@ impl Services {
             counters: Counters::restore(COUNTERS, from)?,
             barriers: Barriers::restore(BARRIERS, from)?,
             journals: Journals::restore(JOURNALS, from)?,
+            elections: Elections::restore(ELECTIONS, from)?,
         })
     }
 }

@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use synod_machine::{
     AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
-    Expect, FenceCause, FenceGuard, Guard, JournalCommand, LeaseCommand, LeaseId, LockCommand,
-    Multi, Mutation, Name, Part, ParticipantName, Position, Proposal, RegisterCommand, Reign,
-    Reply, Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
+    ElectionCommand, Expect, FenceCause, FenceGuard, Guard, JournalCommand, LeaseCommand, LeaseId,
+    LockCommand, Multi, Mutation, Name, Order, Part, ParticipantName, Position, Proposal,
+    RegisterCommand, Reign, Reply, Report, Request, RequestId, Revision, Rules, Seq, SessionId,
+    Timestamp, TxnId,
     door::{Ask, Said},
     participant_door,
 };
@@ -125,6 +126,7 @@ fn commands() -> Vec<(Command, &'static str)> {
     commands.extend(of_claims());
     commands.extend(of_registers_and_counters());
     commands.extend(of_barriers_and_journals());
+    commands.extend(of_elections());
     commands
 }
 
@@ -169,6 +171,36 @@ fn of_barriers_and_journals() -> Vec<(Command, &'static str)> {
         ),
         (journal(JournalCommand::Forget { name: name(), group: group() }), "1503016e0167"),
     ]
+}
+
+fn of_elections() -> Vec<(Command, &'static str)> {
+    let (name, lease, token) = (|| Name::new("n"), LeaseId::new(5), Revision::new(300));
+    let stand = |priority, report| {
+        let candidate = Name::new("c");
+        ElectionCommand::Stand { name: name(), lease, candidate, priority, report }
+    };
+    let order = |order| {
+        let (actor, reason) = ("a".to_owned(), "b".to_owned());
+        ElectionCommand::Order { name: name(), order, actor, reason }
+    };
+    let rules = Rules { lag_max: Some(300), position_min: None, fresh_ms: Some(5) };
+    let commands = [
+        (stand(-1, None), "1600016e0501630100"),
+        (stand(1, Some(Report::At(300))), "1600016e050163020100ac02"),
+        (ElectionCommand::Report { name: name(), lease, report: Report::NotNow }, "1601016e0501"),
+        (
+            ElectionCommand::Proclaim { name: name(), lease, token, value: "v".to_owned() },
+            "1602016e05ac020176",
+        ),
+        (ElectionCommand::Leave { name: name(), lease }, "1603016e05"),
+        (order(Order::Pause), "1604016e0001610162"),
+        (order(Order::Resume), "1604016e0101610162"),
+        (order(Order::Rules(rules)), "1604016e0201ac0200010501610162"),
+        (order(Order::Switchover { to: None }), "1604016e030001610162"),
+        (order(Order::Switchover { to: Some(Name::new("c")) }), "1604016e0301016301610162"),
+        (order(Order::Cancel), "1604016e0401610162"),
+    ];
+    commands.map(|(command, bytes)| (Command::Election(command), bytes)).to_vec()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,9 +5,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
     AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
-    FenceCause, JournalCommand, LeaseCommand, LeaseId, LockCommand, Machine, Multi, Mutation, Name,
-    Part, ParticipantName, Position, Proposal, RegisterCommand, Reign, Request, RequestId,
-    RestoreError, Revision, Seq, SessionId, StateHash, Timestamp, TxnId,
+    ElectionCommand, FenceCause, JournalCommand, LeaseCommand, LeaseId, LockCommand, Machine,
+    Multi, Mutation, Name, Order, Part, ParticipantName, Position, Proposal, RegisterCommand,
+    Reign, Report, Request, RequestId, RestoreError, Revision, Rules, Seq, SessionId, StateHash,
+    Timestamp, TxnId,
 };
 
 fn name(text: &str) -> ParticipantName {
@@ -113,7 +114,40 @@ fn full() -> Machine {
         own(1, 25, Command::Journal(commit)),
     ];
     machine.apply(Batch { stamp: Timestamp(1_003), requests: tables });
+    let token = machine.revision().next();
+    let elections = elections(token).into_iter().zip(26..);
+    let elections = elections.map(|(command, seq)| own(1, seq, Command::Election(command)));
+    machine.apply(Batch { stamp: Timestamp(1_004), requests: elections.collect() });
     machine
+}
+
+/// An incumbent that proclaims something and is to leave, one who waits, one who may not be
+/// granted; and an election that is paused.
+fn elections(token: Revision) -> Vec<ElectionCommand> {
+    let name = || Name::new("election");
+    let stand = |election: &str, lease, candidate: &str, report| ElectionCommand::Stand {
+        name: Name::new(election),
+        lease: LeaseId::new(lease),
+        candidate: Name::new(candidate),
+        priority: -1,
+        report,
+    };
+    let order = |election: &str, order| {
+        let (name, actor, reason) = (Name::new(election), "a".into(), "b".into());
+        ElectionCommand::Order { name, order, actor, reason }
+    };
+    let (lease, value) = (LeaseId::new(1), "h:1".to_owned());
+    let rules = Rules { lag_max: Some(9), position_min: Some(1), fresh_ms: Some(5_000) };
+    vec![
+        stand("election", 1, "one", Some(Report::At(7))),
+        stand("election", 2, "two", Some(Report::At(7))),
+        order("election", Order::Rules(rules)),
+        ElectionCommand::Proclaim { name: name(), lease, token, value },
+        order("election", Order::Switchover { to: None }),
+        stand("paused", 1, "one", None),
+        stand("paused", 2, "two", Some(Report::NotNow)),
+        order("paused", Order::Pause),
+    ]
 }
 
 fn hex(bytes: &[u8]) -> String {

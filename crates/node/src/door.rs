@@ -3,8 +3,8 @@
 //! The table is exhaustive over calls and commands: a new command without a row does not compile.
 
 use synod_machine::{
-    AbortCause, ClaimCommand, Command, FenceCause, LeaseCommand, LockCommand, Machine,
-    ParticipantName, Proposal, Query,
+    AbortCause, ClaimCommand, Command, ElectionCommand, FenceCause, LeaseCommand, LockCommand,
+    Machine, ParticipantName, Proposal, Query,
     door::{Ask, Call, Refusal},
     owner_name,
 };
@@ -150,6 +150,13 @@ fn command_needs(command: &Command) -> Needs<'_> {
         Command::Register(_) | Command::Counter(_) | Command::Barrier(_) | Command::Journal(_) => {
             Needs::Write
         }
+        Command::Election(command) => match command {
+            ElectionCommand::Order { actor, .. } => Needs::Admin(Some(actor)),
+            ElectionCommand::Stand { .. }
+            | ElectionCommand::Report { .. }
+            | ElectionCommand::Proclaim { .. }
+            | ElectionCommand::Leave { .. } => Needs::Write,
+        },
         // It takes from all who watch.
         Command::Compact { .. } => Needs::Admin(None),
     }
@@ -190,7 +197,9 @@ fn query_needs(query: &Query) -> Needs<'_> {
         | Query::Barriers { .. }
         | Query::Journal { .. }
         | Query::Journals { .. }
-        | Query::Offsets { .. } => Needs::Read,
+        | Query::Offsets { .. }
+        | Query::Election { .. }
+        | Query::Elections { .. } => Needs::Read,
     }
 }
 

@@ -140,7 +140,8 @@ impl Touched {
                 | Command::Register(_)
                 | Command::Counter(_)
                 | Command::Barrier(_)
-                | Command::Journal(_) => {}
+                | Command::Journal(_)
+                | Command::Election(_) => {}
             }
         }
         touched
@@ -182,6 +183,7 @@ fn used(command: &Command) -> Option<LeaseId> {
         Command::Barrier(
             BarrierCommand::Arrive { lease, .. } | BarrierCommand::Leave { lease, .. },
         ) => Some(*lease),
+        Command::Election(command) => command.lease(),
         _ => None,
     }
 }

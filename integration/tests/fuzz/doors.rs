@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 use synod_client::machine::{
     Answer, BarrierCommand, BranchIncarnation, Change, ClaimCommand, Command, CounterCommand,
-    Entry, Expect, Guard, Holder, Interest, JournalCommand, LeaseCommand, LeaseId, LockCommand,
-    LockReply, Multi, Mutation, Name, ParticipantName, Position, Query, RegisterCommand, Reply,
-    Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId, Verdict,
+    ElectionCommand, Entry, Expect, Guard, Holder, Incumbent, Interest, JournalCommand,
+    LeaseCommand, LeaseId, LockCommand, LockReply, Multi, Mutation, Name, Office, Order,
+    ParticipantName, Position, Query, RegisterCommand, Reply, Report, Request, RequestId, Revision,
+    Rules, Seq, SessionId, Successor, Timestamp, TxnId, Verdict,
     door::{self, Ask, Call, Freshness, Said},
     participant_door,
 };
@@ -73,6 +74,21 @@ fn services() -> Vec<Command> {
         }),
         Command::Compact { upto: Revision::new(1) },
     ]
+    .into_iter()
+    .chain(elections().map(Command::Election))
+    .collect()
+}
+
+fn elections() -> [ElectionCommand; 3] {
+    let (name, lease, token) = (|| Name::new("n"), LeaseId::new(1), Revision::new(2));
+    let (candidate, priority, report) = (Name::new("c"), -1, Some(Report::At(300)));
+    let rules = Rules { lag_max: Some(1), position_min: Some(2), fresh_ms: None };
+    let (order, actor, reason) = (Order::Rules(rules), "o".to_owned(), "r".to_owned());
+    [
+        ElectionCommand::Stand { name: name(), lease, candidate, priority, report },
+        ElectionCommand::Proclaim { name: name(), lease, token, value: "v".to_owned() },
+        ElectionCommand::Order { name: name(), order, actor, reason },
+    ]
 }
 
 fn calls() -> Vec<Call> {
@@ -92,6 +108,7 @@ fn calls() -> Vec<Call> {
         watch(Interest::Keys { prefix: "k".into() }),
         watch(Interest::Lock { name: Name::new("n") }),
         watch(Interest::Journal { name: Name::new("n") }),
+        watch(Interest::Election { name: Name::new("n") }),
     ];
     submits.chain(others).collect()
 }
@@ -145,7 +162,7 @@ fn answers() {
         Said::Reply(Reply::Lock(LockReply::Queued { at: Revision::new(4), holder: holder() })),
         watched(Answer::Gap { forgotten: Revision::new(4) }),
         watched(Answer::Changes {
-            changes: vec![(Revision::new(4), vec![changed(), put()])],
+            changes: vec![(Revision::new(4), vec![changed(), put(), elected()])],
             upto: Revision::new(5),
         }),
     ];
@@ -163,6 +180,15 @@ fn holder() -> Holder {
 
 fn changed() -> Change {
     Change::Lock { name: Name::new("n"), holder: Some(holder()) }
+}
+
+fn elected() -> Change {
+    let (candidate, owner, token) = (Name::new("c"), "o/1".to_owned(), Revision::new(4));
+    let (lease, since_ms, proclaimed) = (LeaseId::new(3), 1_000, Some("v".to_owned()));
+    let incumbent = Incumbent { candidate, lease, owner, token, since_ms, proclaimed };
+    let successor = Some(Successor { candidate: Name::new("d"), lease: LeaseId::new(4) });
+    let office = Office { incumbent: Some(incumbent), successor, paused: true };
+    Change::Election { name: Name::new("n"), office }
 }
 
 fn put() -> Change {

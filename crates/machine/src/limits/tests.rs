@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    AbortCause, BranchIncarnation, Guard, Machine, ParticipantName, Reply, RequestId, Seq,
-    SessionId, Timestamp, Verdict, door::Freshness, participant_door,
+    AbortCause, BranchIncarnation, ElectionCommand, Guard, Machine, ParticipantName, Reply,
+    RequestId, Seq, SessionId, Timestamp, Verdict, door::Freshness, participant_door,
 };
 
 fn bytes(length: usize) -> Bytes {
@@ -81,6 +81,23 @@ fn commit_offset(name: usize, group: usize) -> Command {
     let (name, group) = (Name::new(text(name)), Name::new(text(group)));
     let position = crate::Position::ZERO;
     Command::Journal(crate::JournalCommand::Commit { name, group, position })
+}
+
+fn stand(name: usize, candidate: usize) -> Command {
+    let (name, candidate) = (Name::new(text(name)), Name::new(text(candidate)));
+    let (lease, priority, report) = (crate::LeaseId::new(1), 0, None);
+    Command::Election(ElectionCommand::Stand { name, lease, candidate, priority, report })
+}
+
+fn proclaim(length: usize) -> Command {
+    let (name, lease, token) = (Name::new("n"), crate::LeaseId::new(1), crate::Revision::new(1));
+    Command::Election(ElectionCommand::Proclaim { name, lease, token, value: text(length) })
+}
+
+fn switchover(to: usize, reason: usize) -> Command {
+    let order = crate::Order::Switchover { to: Some(Name::new(text(to))) };
+    let (name, actor, reason) = (Name::new("n"), "ops".to_owned(), text(reason));
+    Command::Election(ElectionCommand::Order { name, order, actor, reason })
 }
 
 /// So many guards, writes of keys of their own, and reads.
@@ -166,6 +183,14 @@ fn commands() -> Vec<(Command, Command)> {
         (commit_offset(256, 256), commit_offset(257, 256)),
         (commit_offset(1, 256), commit_offset(1, 257)),
         (commit_offset(1, 1), commit_offset(1, 0)),
+        (stand(256, 256), stand(257, 256)),
+        (stand(256, 256), stand(256, 257)),
+        (stand(1, 1), stand(0, 1)),
+        (stand(1, 1), stand(1, 0)),
+        (proclaim(1_024), proclaim(1_025)),
+        (switchover(256, 1_024), switchover(257, 1_024)),
+        (switchover(1, 1_024), switchover(1, 1_025)),
+        (switchover(1, 0), switchover(0, 0)),
     ]
 }
 

@@ -2,7 +2,9 @@
 
 use super::Machine;
 use crate::limits::{NAME_BYTES_MAX, REPLY_BYTES_MAX};
-use crate::services::{locks::WAITERS_SHOWN_MAX, registers::REGISTER_BYTES_MAX};
+use crate::services::{
+    elections::CANDIDATES_MAX, locks::WAITERS_SHOWN_MAX, registers::REGISTER_BYTES_MAX,
+};
 use crate::transactions::{Decision, Record};
 use crate::{
     Answer, Census, LeaseId, ParticipantView, Query, SessionId, SessionView, Timestamp, TxnId,
@@ -13,6 +15,8 @@ use crate::{
 const ROWS_MAX: usize = REPLY_BYTES_MAX / (4 * NAME_BYTES_MAX);
 /// Locks in one answer: each may show as many who wait as are shown at all.
 const LOCKS_MAX: usize = REPLY_BYTES_MAX / (WAITERS_SHOWN_MAX * NAME_BYTES_MAX);
+/// Elections in one answer: each shows all who stand, by two names and some numbers.
+const ELECTIONS_MAX: usize = REPLY_BYTES_MAX / (CANDIDATES_MAX as usize * 3 * NAME_BYTES_MAX);
 /// Registers in one answer, whatever stands in them.
 const REGISTERS_MAX: usize = REPLY_BYTES_MAX / REGISTER_BYTES_MAX;
 /// Transactions in one answer: each may name [`PARTS_MAX`](crate::limits::PARTS_MAX) participants.
@@ -106,6 +110,16 @@ impl Machine {
                 let offsets = self.services.journals.offsets(name).collect();
                 Answer::Offsets { revision: self.revision, offsets }
             }
+            Query::Election { name } => {
+                let election = self.services.elections.view(name, self.clock.now).map(Box::new);
+                Answer::Election { revision: self.revision, election }
+            }
+            Query::Elections { prefix, after, limit } => {
+                let elections = &self.services.elections;
+                let all = elections.views(prefix, after.as_ref(), self.clock.now);
+                let (elections, more) = cut(all, *limit, ELECTIONS_MAX);
+                Answer::Elections { revision: self.revision, elections, more }
+            }
         }
     }
 
@@ -115,6 +129,7 @@ impl Machine {
         let (runs_forgotten, sessions_retired) = self.transactions.forgotten();
         let (barriers, arrivals) = self.services.barriers.count();
         let (journals, journal_entries) = self.services.journals.count();
+        let (elections, candidates) = self.services.elections.count();
         Census {
             keys: self.keys.len(),
             sessions: self.sessions.live_count(),
@@ -136,6 +151,8 @@ impl Machine {
             arrivals,
             journals,
             journal_entries,
+            elections,
+            candidates,
         }
     }
 

@@ -2,8 +2,9 @@
 
 use super::Machine;
 use crate::{
-    Act, BarrierCommand, ClaimCommand, ClaimReply, CounterCommand, JournalCommand, LeaseCommand,
-    LeaseId, LockCommand, LockReply, RegisterCommand, Rejection, Reply, SessionId,
+    Act, BarrierCommand, ClaimCommand, ClaimReply, CounterCommand, ElectionCommand, ElectionReply,
+    JournalCommand, LeaseCommand, LeaseId, LockCommand, LockReply, Name, Order, RegisterCommand,
+    Rejection, Reply, SessionId,
 };
 
 impl Machine {
@@ -177,6 +178,57 @@ impl Machine {
                 journals.forget(name, group, &mut self.revision)
             }
         }))
+    }
+
+    pub(super) fn elect(
+        &mut self,
+        own: SessionId,
+        command: ElectionCommand,
+    ) -> Result<Reply, Rejection> {
+        let owner = match command.lease() {
+            Some(lease) => self.uses(own, lease)?,
+            None => self.client(own)?,
+        };
+        let moment = (&mut self.revision, self.clock.now);
+        let (elections, history) = (&mut self.services.elections, &mut self.history);
+        Ok(Reply::Election(match command {
+            ElectionCommand::Stand { name, lease, candidate, priority, report } => {
+                let who = (candidate, priority, report);
+                elections.stand(name, (lease, owner), who, moment, history)?
+            }
+            ElectionCommand::Report { name, lease, report } => {
+                elections.report(&name, lease, report, moment, history)
+            }
+            ElectionCommand::Proclaim { name, lease, token, value } => {
+                elections.proclaim(&name, (lease, token), value, moment, history)
+            }
+            ElectionCommand::Leave { name, lease } => {
+                elections.leave(&name, lease, moment, history)
+            }
+            ElectionCommand::Order { name, order, actor, reason } => {
+                self.order(name, order, (actor, reason), &owner)?
+            }
+        }))
+    }
+
+    fn order(
+        &mut self,
+        name: Name,
+        order: Order,
+        (actor, reason): (String, String),
+        owner: &str,
+    ) -> Result<ElectionReply, Rejection> {
+        let (elections, moment) =
+            (&mut self.services.elections, (&mut self.revision, self.clock.now));
+        let office = elections.office(&name);
+        let by = (actor.clone(), reason.clone(), owner);
+        let (reply, changed) =
+            elections.order(&name, order.clone(), by, moment, &mut self.history)?;
+        if changed {
+            let act = Act::ElectionOrdered { name, order, office, actor, reason };
+            self.audit.note(self.clock.now, act);
+        }
+        Ok(reply)
     }
 
     fn client(&self, own: SessionId) -> Result<String, Rejection> {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The first byte of an encoded state. It goes up when the meaning of the rest changes.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
 /// Everything that a machine holds at one moment.
 ///

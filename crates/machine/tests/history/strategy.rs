@@ -2,9 +2,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
     AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
-    Expect, FenceCause, FenceGuard, Guard, JournalCommand, LeaseCommand, LeaseId, LockCommand,
-    Multi, Mutation, Name, Part, ParticipantName, Position, Proposal, RegisterCommand, Reign,
-    Request, RequestId, Revision, Seq, SessionId, Timestamp, TxnId,
+    ElectionCommand, Expect, FenceCause, FenceGuard, Guard, JournalCommand, LeaseCommand, LeaseId,
+    LockCommand, Multi, Mutation, Name, Order, Part, ParticipantName, Position, Proposal,
+    RegisterCommand, Reign, Report, Request, RequestId, Revision, Rules, Seq, SessionId, Timestamp,
+    TxnId,
 };
 
 /// Few names, so that everything meets everything.
@@ -247,7 +248,8 @@ fn wild_table(
         }),
         1 => name().prop_map(|name| Command::Counter(CounterCommand::Delete { name })),
         3 => wild_meeting(wild.clone()).prop_map(Command::Barrier),
-        3 => wild_journal(wild).prop_map(Command::Journal),
+        3 => wild_journal(wild.clone()).prop_map(Command::Journal),
+        3 => wild_election(wild).prop_map(Command::Election),
     ]
 }
 
@@ -263,6 +265,44 @@ fn wild_meeting(
         }),
         1 => (name(), lease()).prop_map(|(name, lease)| BarrierCommand::Leave { name, lease }),
         1 => name().prop_map(|name| BarrierCommand::Remove { name }),
+    ]
+}
+
+fn wild_election(
+    wild: impl Strategy<Value = u64> + Clone + 'static,
+) -> impl Strategy<Value = ElectionCommand> {
+    let lease = || wild.clone().prop_map(LeaseId::new);
+    let text = |longest: usize| {
+        prop::sample::select(vec![0, 1, longest, longest + 1]).prop_map(|len| "x".repeat(len))
+    };
+    let name = || text(256).prop_map(Name::new);
+    let report = || prop_oneof![wild.clone().prop_map(Report::At), Just(Report::NotNow)];
+    let rule = || prop::option::of(wild.clone());
+    let order = prop_oneof![
+        Just(Order::Pause),
+        Just(Order::Resume),
+        Just(Order::Cancel),
+        prop::option::of(name()).prop_map(|to| Order::Switchover { to }),
+        (rule(), rule(), rule()).prop_map(|(lag_max, position_min, fresh_ms)| {
+            Order::Rules(Rules { lag_max, position_min, fresh_ms })
+        }),
+    ];
+    let token = wild.clone().prop_map(Revision::new);
+    prop_oneof![
+        4 => (name(), lease(), name(), any::<i32>(), prop::option::of(report())).prop_map(
+            |(name, lease, candidate, priority, report)| {
+                ElectionCommand::Stand { name, lease, candidate, priority, report }
+            },
+        ),
+        2 => (name(), lease(), report())
+            .prop_map(|(name, lease, report)| ElectionCommand::Report { name, lease, report }),
+        1 => (name(), lease(), token, text(1_024)).prop_map(|(name, lease, token, value)| {
+            ElectionCommand::Proclaim { name, lease, token, value }
+        }),
+        1 => (name(), lease()).prop_map(|(name, lease)| ElectionCommand::Leave { name, lease }),
+        3 => (name(), order, text(256), text(1_024)).prop_map(|(name, order, actor, reason)| {
+            ElectionCommand::Order { name, order, actor, reason }
+        }),
     ]
 }
 

@@ -146,14 +146,14 @@ impl Model for Barriers {
         }
     }
 
-    fn lease_ends(&mut self, lease: LeaseId) -> bool {
+    fn lease_ends(&mut self, lease: LeaseId, _: Timestamp) -> bool {
         let all = names().into_iter().filter(|name| self.is_here(name, lease));
         let gone: Vec<Name> = all.collect();
         gone.iter().for_each(|name| self.go(name, lease));
         !gone.is_empty()
     }
 
-    fn agrees(&self, machine: &Machine) -> Result<(), TestCaseError> {
+    fn agrees(&self, machine: &Machine, _: Timestamp) -> Result<(), TestCaseError> {
         let revision = self.ledger.now();
         for name in names() {
             let barrier = self.view(&name);

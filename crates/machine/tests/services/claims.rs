@@ -101,14 +101,14 @@ impl Model for Claims {
         }
     }
 
-    fn lease_ends(&mut self, lease: LeaseId) -> bool {
+    fn lease_ends(&mut self, lease: LeaseId, _: Timestamp) -> bool {
         let all = names().into_iter().filter_map(|name| self.standing(&name));
         let gone: Vec<_> = all.filter(|claim| claim.lease == Some(lease)).collect();
         gone.iter().for_each(|claim| self.end(&claim.name));
         !gone.is_empty()
     }
 
-    fn agrees(&self, machine: &Machine) -> Result<(), TestCaseError> {
+    fn agrees(&self, machine: &Machine, _: Timestamp) -> Result<(), TestCaseError> {
         let revision = self.ledger.now();
         for name in names() {
             let claim = self.standing(&name);

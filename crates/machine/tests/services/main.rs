@@ -3,6 +3,7 @@
 mod barriers;
 mod claims;
 mod counters;
+mod elections;
 mod journals;
 mod model;
 mod naive;

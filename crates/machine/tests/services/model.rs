@@ -26,10 +26,10 @@ pub(crate) trait Model: Default {
     fn serve(&mut self, by: u64, command: &Command, now: Timestamp) -> Reply;
 
     /// Nothing stands on this lease any more. Whether anything did.
-    fn lease_ends(&mut self, lease: LeaseId) -> bool;
+    fn lease_ends(&mut self, lease: LeaseId, now: Timestamp) -> bool;
 
     /// Whether a machine says the same.
-    fn agrees(&self, machine: &Machine) -> Result<(), TestCaseError>;
+    fn agrees(&self, machine: &Machine, now: Timestamp) -> Result<(), TestCaseError>;
 
     fn apply(&mut self, by: u64, command: &Command, now: Timestamp) -> Reply {
         let (lease, foreign_is_fine) = match command {
@@ -50,7 +50,7 @@ pub(crate) trait Model: Default {
         let was_over = std::mem::replace(&mut self.ledger().leases[place(lease.get())].1, true);
         // What ends with it is told of at the next revision.
         self.ledger().revision += 1;
-        if was_over || !self.lease_ends(lease) {
+        if was_over || !self.lease_ends(lease, now) {
             self.ledger().revision -= 1;
         }
         Reply::Done(self.ledger().now())
@@ -130,14 +130,15 @@ pub(crate) fn is_its_history<M: Model>(history: Vec<Vec<Asked>>) -> Result<(), T
     let (mut world, mut model) = (World::new(), M::default());
     for asked in history {
         let batch = world.batch(&asked);
+        let now = batch.stamp;
         let expected: Vec<_> =
-            asked.iter().map(|(by, command)| model.apply(*by, command, batch.stamp)).collect();
+            asked.iter().map(|(by, command)| model.apply(*by, command, now)).collect();
         let replies: Vec<_> =
             world.machine.apply(batch).into_iter().map(|applied| applied.reply).collect();
         prop_assert_eq!(replies, expected, "{:?}", asked);
         prop_assert_eq!(world.machine.revision(), model.ledger().now());
         prop_assert_eq!(world.machine.hash(), world.machine.hash_anew());
-        model.agrees(&world.machine)?;
+        model.agrees(&world.machine, now)?;
     }
     Ok(())
 }

@@ -51,11 +51,11 @@ impl Model for Registers {
         Reply::Register(RegisterReply::Chosen { value, at, by, ours })
     }
 
-    fn lease_ends(&mut self, _: LeaseId) -> bool {
+    fn lease_ends(&mut self, _: LeaseId, _: Timestamp) -> bool {
         false
     }
 
-    fn agrees(&self, machine: &Machine) -> Result<(), TestCaseError> {
+    fn agrees(&self, machine: &Machine, _: Timestamp) -> Result<(), TestCaseError> {
         let revision = self.ledger.now();
         for name in names() {
             let register = self.first(&name).cloned();

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 use synod_machine::{
-    BarrierCommand, Batch, BranchIncarnation, CounterCommand, FenceGuard, JournalCommand, LeaseId,
-    Multi, Position, RegisterCommand, Reign, Request, RequestId, Revision, Seq, SessionId,
-    Timestamp, TxnId, door::Freshness,
+    BarrierCommand, Batch, BranchIncarnation, CounterCommand, ElectionCommand, FenceGuard,
+    JournalCommand, LeaseId, Multi, Order, Position, RegisterCommand, Reign, Report, Request,
+    RequestId, Revision, Rules, Seq, SessionId, Timestamp, TxnId, door::Freshness,
 };
 use synod_net::Name;
 
@@ -189,6 +189,37 @@ fn barriers_and_journals_are_for_writers() {
     for query in queries {
         assert_eq!(may(read(query)), "rwa");
     }
+}
+
+/// Elections are for whoever writes, and what a person orders in one is for admins.
+#[test]
+fn elections_are_for_writers_and_orders_are_for_admins() {
+    let elect = |command| may(submit(Command::Election(command)));
+    let (name, lease) = (|| synod_machine::Name::new("n"), LeaseId::new(1));
+    let (report, token, priority) = (Report::At(1), Revision::new(1), 0);
+    let (candidate, value) = (name(), "h:1".to_owned());
+    let asked = [
+        ElectionCommand::Stand { name: name(), lease, candidate, priority, report: Some(report) },
+        ElectionCommand::Report { name: name(), lease, report },
+        ElectionCommand::Proclaim { name: name(), lease, token, value },
+        ElectionCommand::Leave { name: name(), lease },
+    ];
+    for command in asked {
+        assert_eq!(elect(command), "wa");
+    }
+    let to = Order::Switchover { to: None };
+    for order in [Order::Pause, Order::Resume, Order::Rules(Rules::default()), to, Order::Cancel] {
+        let ordered = |who: &str| {
+            let (order, actor, reason) = (order.clone(), who.to_owned(), String::new());
+            elect(ElectionCommand::Order { name: name(), order, actor, reason })
+        };
+        assert_eq!((ordered("ops"), ordered("writer")), ("a".to_owned(), String::new()));
+    }
+    assert_eq!(may(read(Query::Election { name: name() })), "rwa");
+    let all = Query::Elections { prefix: String::new(), after: None, limit: 9 };
+    assert_eq!(may(read(all)), "rwa");
+    let interest = synod_machine::Interest::Election { name: name() };
+    assert_eq!(may(Call::Watch { interest, after: Revision::ZERO }), "rwa");
 }
 
 /// Whoever opens a session says truly who it is; what it adds is for people to read.

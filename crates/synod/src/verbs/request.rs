@@ -4,8 +4,8 @@ use serde::Serialize;
 use synod_client::{
     Error, Refused, Settled,
     machine::{
-        BarrierReply, ClaimReply, CounterReply, JournalReply, LockReply, RegisterReply, Rejection,
-        Reply, RequestId, Seq, SessionId,
+        BarrierReply, ClaimReply, CounterReply, ElectionReply, JournalReply, LockReply,
+        RegisterReply, Rejection, Reply, RequestId, Seq, SessionId,
     },
 };
 
@@ -89,6 +89,7 @@ fn words(reply: &Reply) -> String {
         Reply::Counter(reply) => counted(reply),
         Reply::Barrier(reply) => met(reply),
         Reply::Journal(reply) => written(reply),
+        Reply::Election(reply) => elected(reply),
         Reply::Claim(ClaimReply::Taken { at }) => format!("claimed at revision {at}"),
         Reply::Claim(ClaimReply::TakenBy(claim)) => format!("{} has it; {nothing}", claim.owner),
         Reply::Claim(ClaimReply::Released { revision }) => {
@@ -141,6 +142,22 @@ fn written(reply: &JournalReply) -> String {
             format!("the offset, which was {position}, is forgotten")
         }
         JournalReply::Absent => "there was no such journal or group".to_owned(),
+    }
+}
+
+fn elected(reply: &ElectionReply) -> String {
+    let nothing = "nothing was changed";
+    match reply {
+        ElectionReply::Incumbent { token } => format!("the incumbent, with token {token}"),
+        ElectionReply::Waiting { at, .. } => format!("a candidate that waited at revision {at}"),
+        ElectionReply::Done { revision } => format!("done at revision {revision}"),
+        ElectionReply::Left { revision, .. } => format!("left at revision {revision}"),
+        ElectionReply::HandingOver { to, .. } => {
+            format!("the incumbent was told to leave for {}", to.candidate)
+        }
+        ElectionReply::NotIncumbent { .. } => format!("not the incumbent; {nothing}"),
+        ElectionReply::Barred { bar } => format!("{bar}; {nothing}"),
+        ElectionReply::Absent => format!("there was no such candidate; {nothing}"),
     }
 }
 
