@@ -1,7 +1,7 @@
 //! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real
 //! processes; with the argument `takeover`, the deaths of leaders alone, with `snapshots` what
-//! snapshots and a peer that catches up do to the puts of others, with `services` what leases, locks
-//! and watches take.
+//! snapshots and a peer that catches up do to the puts of others, with `services` what leases,
+//! locks and watches take.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 

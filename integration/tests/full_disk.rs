@@ -77,7 +77,8 @@ impl Writer {
     fn check(&self) {
         let kv = self.client.within(PATIENCE).kv();
         for (number, heard) in self.puts.iter().enumerate() {
-            let found = self.runtime.block_on(kv.get(format!("k{number}"))).unwrap();
+            let found = async { kv.get(format!("k{number}")).await };
+            let found = self.runtime.block_on(found).unwrap();
             assert!(found.as_ref().is_none_or(|entry| entry.value == VALUE), "half of {number}");
             match heard {
                 Heard::Done => assert!(found.is_some(), "put {number} is lost"),

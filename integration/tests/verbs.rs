@@ -106,6 +106,27 @@ fn a_guarded_batch_is_done_as_a_whole_or_not_at_all() {
     let _ = cluster.tool(&["kv", "get", "a"]).expect(0);
 }
 
+/// How fresh a read is to be is said with it, and how old a stale one may be is said beside it.
+#[test]
+fn a_read_says_how_fresh_it_has_to_be() {
+    let cluster = Cluster::start(&lone());
+    let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
+    assert_eq!(cluster.tool(&["kv", "get", "a", "--nearby"]).expect(0).stdout, "1");
+    let own = cluster.tool(&["kv", "get", "a", "--at-least", "1"]).expect(0);
+    assert_eq!(own.stdout, "1");
+    let never = ["kv", "get", "a", "--at-least", "2", "--timeout", "1s"];
+    let early = cluster.tool(&never).expect(3);
+    assert!(early.stderr.contains("revision 1 only"), "{early:#?}");
+    let stale = cluster.tool(&["kv", "get", "a", "--stale"]).expect(0);
+    assert_eq!(stale.stdout, "1");
+    assert!(stale.stderr.contains(" ms ago"), "{stale:#?}");
+    let listed = cluster.tool(&["kv", "ls", "--stale", "-o", "json"]).expect(0).json();
+    assert!(listed["age_ms"].is_u64() && listed["keys"][0]["value"] == "1", "{listed}");
+    let listed = cluster.tool(&["kv", "ls", "--nearby", "-o", "json"]).expect(0).json();
+    assert!(listed["age_ms"].is_null() && listed["keys"][0]["value"] == "1", "{listed}");
+    let _ = cluster.tool(&["kv", "get", "a", "--stale", "--nearby"]).expect(2);
+}
+
 /// Interfaces §2.2: a program reads a list item by item, each as the verb for one of them shows it.
 #[test]
 fn a_list_in_json_lines_is_a_document_an_item() {

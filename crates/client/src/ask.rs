@@ -138,7 +138,10 @@ impl Route {
                 Attempt::Unsent | Attempt::Lost | Attempt::Moved => {}
                 Attempt::Late => {
                     tries.perhaps = true;
-                    tries.why = Why::NoAnswer;
+                    // What a node said says more than that somebody said nothing.
+                    if !matches!(tries.why, Why::Node(_)) {
+                        tries.why = Why::NoAnswer;
+                    }
                 }
             }
             self.try_another(place);

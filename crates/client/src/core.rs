@@ -157,17 +157,35 @@ impl Core {
         }
     }
 
-    /// Reads what some node has applied.
-    pub(crate) async fn read_stale(
+    /// Reads from some node's own state, once it is as fresh as that.
+    pub(crate) async fn read_nearby(
         &self,
         query: Query,
+        freshness: Freshness,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
         self.check_open()?;
         query.check()?;
-        let call = || Call::Read { query: query.clone(), freshness: Freshness::Stale };
+        let call = || Call::Read { query: query.clone(), freshness };
         match self.route.ask_any(call, deadline).await {
             Ended::Said(Said::Answer(answer)) => Ok(answer),
+            ended => Err(self.no_answer(ended)),
+        }
+    }
+
+    /// Reads what some node has applied, and how old that may be.
+    pub(crate) async fn read_stale(
+        &self,
+        query: Query,
+        deadline: Deadline,
+    ) -> Result<(Answer, Option<Duration>), Error> {
+        self.check_open()?;
+        query.check()?;
+        let call = || Call::Read { query: query.clone(), freshness: Freshness::Stale };
+        match self.route.ask_any(call, deadline).await {
+            Ended::Said(Said::Stale { answer, age_ms }) => {
+                Ok((answer, age_ms.map(|ms| Duration::from_millis(ms.into()))))
+            }
             ended => Err(self.no_answer(ended)),
         }
     }

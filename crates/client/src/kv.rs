@@ -2,9 +2,10 @@ use bytes::Bytes;
 use synod_machine::{Answer, Command, Entry, Expect, Query, Reply, Revision};
 
 use crate::{
-    client::{Client, nonsense},
+    client::Client,
     error::Error,
     multi::{Multi, MultiBuilder},
+    read::ReadBuilder,
 };
 
 /// Linearizable keys.
@@ -42,15 +43,14 @@ impl Kv {
         &self.client
     }
 
-    /// A key as it is: sees every write that was answered before.
-    pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Entry>, Error> {
-        entry(self.client.read(Query::Get { key: key.into() }).await?)
-    }
-
-    /// A key as some node knows it: may lag behind, and needs no leader.
-    pub async fn get_stale(&self, key: impl Into<Bytes>) -> Result<Option<Entry>, Error> {
-        let query = Query::Get { key: key.into() };
-        entry(self.client.core.read_stale(query, self.client.deadline()).await?)
+    /// A key as it is: sees every write that was answered before, unless the builder is told
+    /// otherwise.
+    pub fn get(&self, key: impl Into<Bytes>) -> ReadBuilder<Option<Entry>> {
+        let entry = |answer| match answer {
+            Answer::Key { entry, .. } => Some(entry),
+            _ => None,
+        };
+        ReadBuilder::new(self.client.clone(), Query::Get { key: key.into() }, entry)
     }
 
     /// Sets a key; the revision of the write.
@@ -94,17 +94,18 @@ impl Kv {
 
     /// Up to `limit` keys that begin with `prefix` and come after `after`, as they are at one
     /// moment.
-    pub async fn page(
+    pub fn page(
         &self,
         prefix: impl Into<Bytes>,
         after: Option<Bytes>,
         limit: u32,
-    ) -> Result<Page, Error> {
+    ) -> ReadBuilder<Page> {
+        let page = |answer| match answer {
+            Answer::Keys { revision, entries, more } => Some(Page { revision, entries, more }),
+            _ => None,
+        };
         let query = Query::List { prefix: prefix.into(), after, limit };
-        match self.client.read(query).await? {
-            Answer::Keys { revision, entries, more } => Ok(Page { revision, entries, more }),
-            _ => Err(nonsense()),
-        }
+        ReadBuilder::new(self.client.clone(), query, page)
     }
 
     /// Every key that begins with `prefix`, page by page: each page is of one moment, the whole is
@@ -149,10 +150,3 @@ impl Kv {
 
 /// Keys asked for at once when all are wanted; the node stops at 1 MiB anyway.
 const PAGE_KEYS: u32 = 1_000;
-
-fn entry(answer: Answer) -> Result<Option<Entry>, Error> {
-    match answer {
-        Answer::Key { entry, .. } => Ok(entry),
-        _ => Err(nonsense()),
-    }
-}

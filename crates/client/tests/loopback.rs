@@ -9,7 +9,7 @@ use synod_client::{
     machine::{
         self, Batch, BranchIncarnation, Expect, Guard, Machine, TxnId, Verdict,
         branch::Work,
-        door::{Ask, Call, NodeStatus, Said},
+        door::{Ask, Call, Freshness, NodeStatus, Said},
         participant_door::NoReason,
     },
     net::{
@@ -129,6 +129,9 @@ async fn answer(machine: watch::Sender<Machine>, asked: Asked) {
 fn read(machine: &Machine, call: &Call) -> Said {
     match call {
         Call::Submit(_) | Call::KeepAlive { .. } | Call::Renew { .. } => Said::Kept,
+        Call::Read { query, freshness: Freshness::Stale } => {
+            Said::Stale { answer: machine.query(query), age_ms: None }
+        }
         Call::Read { query, .. } => Said::Answer(machine.query(query)),
         Call::Attend { participant, in_doubt, finished } => {
             Said::Verdicts(machine.news_for(participant, in_doubt, finished))

@@ -71,6 +71,11 @@ pub enum Freshness {
     Linearizable,
     /// Whatever the node asked has applied. Decided verdicts are right even so.
     Stale,
+    /// A state of this revision or a later one: the node waits until it has come so far. Any node.
+    AtLeast(Revision),
+    /// As `Linearizable`, and any node: one that does not lead asks the leader how far it has to
+    /// have come.
+    Nearby,
 }
 
 /// What a node says to a call.
@@ -107,6 +112,14 @@ pub enum Said {
         /// may not have reached it.
         silent_ms: u32,
     },
+    /// `Read` of whatever a node has applied.
+    Stale {
+        /// What it found.
+        answer: Answer,
+        /// It lacks nothing that anybody was told of so many milliseconds before it was answered.
+        /// `None`: the node has not found out since it started.
+        age_ms: Option<u32>,
+    },
 }
 
 /// Why nothing was done; safe to repeat.
@@ -136,6 +149,12 @@ pub enum NotApplied {
     Locked {
         /// Which transaction.
         by: TxnId,
+    },
+    /// The time was up before the node came to the revision that was asked for.
+    #[error("the node has come to revision {revision} only")]
+    Behind {
+        /// Where it is.
+        revision: Revision,
     },
 }
 

@@ -275,6 +275,7 @@ fn result_of(said: &Said) -> (&'static str, Option<&'static str>) {
         Said::Reply(_)
         | Said::Kept
         | Said::Answer(_)
+        | Said::Stale { .. }
         | Said::Verdicts(_)
         | Said::Status(_)
         | Said::Watched { .. } => ("done", None),
@@ -292,6 +293,7 @@ fn why_not(why: NotApplied) -> &'static str {
         NotApplied::Deadline => "deadline",
         NotApplied::Stopping => "stopping",
         NotApplied::DiskFull => "disk_full",
+        NotApplied::Behind { .. } => "behind",
         _ => "other",
     }
 }

@@ -31,6 +31,7 @@ fn names_are_right(envelope: &Envelope, me: Life) -> bool {
             from != me && standing.reign.is_none_or(|reign| reign.owner() == from)
         }
         Message::Ask { .. } | Message::Learned { .. } | Message::Trimmed { .. } => from != me,
+        Message::Fathom { .. } | Message::Fathomed { .. } => true,
         Message::Synced { .. } => from == me,
     }
 }
@@ -62,7 +63,8 @@ fn numbers_are_sane(message: &Message) -> bool {
         }
         Message::Trimmed { upto } => slot(*upto),
         Message::Confirm { ballot, .. } | Message::Confirmed { ballot, .. } => round(ballot),
-        Message::Synced { .. } => true,
+        Message::Synced { .. } | Message::Fathom { .. } => true,
+        Message::Fathomed { upto, .. } => mark(*upto),
     }
 }
 

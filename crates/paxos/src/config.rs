@@ -97,6 +97,8 @@ pub struct Config {
     /// Slots below what snapshots cover that are kept all the same: whoever was away for a moment
     /// catches up from the log.
     pub tail_slots: u64,
+    /// So long after it last asked how current it is, a node asks again, also when nobody reads.
+    pub look_every: Duration,
 }
 
 impl Config {
@@ -114,6 +116,7 @@ impl Config {
             window_bytes: 16 << 20,
             page_slots: PAGE_SLOTS_MAX,
             tail_slots: 1_024,
+            look_every: Duration::from_millis(100),
         })
     }
 }

@@ -18,6 +18,7 @@
 //! | [`Ask`], [`Learned`] | learner → any, and back | nothing: chosen is chosen | PMS §2.3 |
 //! | [`Trimmed`] | any → learner | nothing: what is trimmed is chosen | |
 //! | [`Confirm`], [`Confirmed`] | leader → all, and back | nothing | Ongaro §6.4 |
+//! | [`Fathom`], [`Fathomed`] | each → the leader, and back | nothing | Ongaro §6.4 |
 //! | [`Synced`] | a node → itself | what was written with it | |
 //!
 //! PMS is Lamport, *Paxos Made Simple*; PMMC van Renesse and Altinbuken, *Paxos Made Moderately
@@ -47,6 +48,8 @@
 //! [`Confirm`]: Message::Confirm
 //! [`Confirmed`]: Message::Confirmed
 //! [`Synced`]: Message::Synced
+//! [`Fathom`]: Message::Fathom
+//! [`Fathomed`]: Message::Fathomed
 
 mod acceptor;
 mod admit;
@@ -66,6 +69,7 @@ mod learner;
 mod limits;
 mod links;
 mod message;
+mod nearby;
 mod peer;
 mod proposer;
 mod reads;
@@ -80,5 +84,7 @@ pub use durable::{Durable, Durably, Record, Write};
 pub use ids::{Epoch, Incarnation, Life, NodeId, Process, Slot};
 pub use links::Heard;
 pub use message::{Envelope, Held, Lane, Message, Page, Report, Span, Standing};
-pub use peer::{Barrier, BarrierId, Behind, Chosen, Fetch, Fetched, Input, Output, Peer, Role};
+pub use peer::{
+    Barrier, BarrierId, Behind, Chosen, Fathomed, Fetch, Fetched, Input, Output, Peer, Role,
+};
 pub use time::Tick;

@@ -123,6 +123,23 @@ pub enum Message {
         /// Which of the marks.
         sequence: u64,
     },
+    /// Reads wait at the speaker, who does not lead: how far must a state have come to answer them?
+    Fathom {
+        /// The process that speaks: questions of an earlier one are not its own.
+        process: Process,
+        /// Its count of such questions.
+        round: u64,
+    },
+    /// A state that has applied `upto` lacks nothing that anybody was told of before the question
+    /// was asked.
+    Fathomed {
+        /// Of the question.
+        process: Process,
+        /// Of the question.
+        round: u64,
+        /// What must be applied.
+        upto: Slot,
+    },
 }
 
 /// Slots from `first` to `last`, both included.
@@ -229,7 +246,9 @@ impl Envelope {
             | Message::Trimmed { .. }
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
-            | Message::Synced { .. } => Lane::Control,
+            | Message::Synced { .. }
+            | Message::Fathom { .. }
+            | Message::Fathomed { .. } => Lane::Control,
         }
     }
 }

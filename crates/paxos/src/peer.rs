@@ -1,4 +1,5 @@
 mod learning;
+mod nearby;
 mod phase1;
 mod phase2;
 mod trimming;
@@ -23,6 +24,7 @@ use crate::{
     learner::Learner,
     limits::AHEAD_SLOTS_MAX,
     links::Links,
+    nearby::Nearby,
     proposer::Proposer,
     voice::Voice,
 };
@@ -37,6 +39,17 @@ pub struct Barrier {
     /// Which.
     pub id: BarrierId,
     /// What must be applied before the read is served.
+    pub upto: Slot,
+}
+
+/// How far a state must have come for reads that waited here, whoever leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fathomed {
+    /// The round that they were given.
+    pub round: u64,
+    /// When it was asked: later than each of them came.
+    pub at: Tick,
+    /// A state that has applied this lacks nothing that anybody was told of before `at`.
     pub upto: Slot,
 }
 
@@ -88,6 +101,8 @@ pub enum Input {
     Propose(Decree),
     /// A linearizable read waits; allowed only while leading.
     ReadBarrier(BarrierId),
+    /// A linearizable read waits, whoever leads: [`Output::joined`] tells for what.
+    ReadNearby,
     /// The store has read what a [`Fetch`] asked for.
     Fetched(Fetched),
     /// Durable snapshots of this node cover everything up to this slot, even if the newest of them
@@ -117,6 +132,10 @@ pub struct Output {
     pub proposed: Vec<Slot>,
     /// Finished read barriers.
     pub barriers: Vec<Barrier>,
+    /// The rounds that `ReadNearby` inputs wait for, in their order.
+    pub joined: Vec<u64>,
+    /// Such rounds that are answered. There are some that nobody waits for.
+    pub fathomed: Vec<Fathomed>,
     /// Decrees to read from the store.
     pub fetch: Vec<Fetch>,
     /// Peers from whom a snapshot is wanted.
@@ -158,6 +177,7 @@ pub struct Peer {
     links: Links,
     election: Election,
     catch_up: CatchUp,
+    nearby: Nearby,
     /// The highest round heard of: the next campaign goes above it.
     round_heard: u64,
     /// The highest reign that told its watermark, and that watermark: it may come before the
@@ -224,6 +244,7 @@ impl Peer {
             links: Links::new(&config),
             election: Election::new(timing, chance),
             catch_up: CatchUp::new(&timing),
+            nearby: Nearby::default(),
             watermark: (Ballot::ZERO, Slot::ZERO),
             upto_written: durable.chosen_upto,
             trimmed: durable.trimmed,
@@ -244,6 +265,7 @@ impl Peer {
             Input::Deliver(envelope) => self.deliver(now, envelope, out),
             Input::Propose(decree) => self.propose(now, decree, out),
             Input::ReadBarrier(id) => self.read_barrier(now, id, out),
+            Input::ReadNearby => self.read_nearby(now, out),
             Input::Fetched(fetched) => self.fetched(fetched, out),
             Input::Covered(upto) => self.cover.told(self.voice.life(), upto),
             Input::Installed(upto) => self.installed(now, upto, out),
@@ -375,6 +397,10 @@ impl Peer {
                 self.on_confirmed(now, from, ballot, round, out)
             }
             Message::Synced { sequence } => self.disk.synced(sequence),
+            Message::Fathom { process, round } => self.on_fathom(now, from, process, round, out),
+            Message::Fathomed { process, round, upto } => {
+                self.on_fathomed(now, process, round, upto, out);
+            }
         }
     }
 
@@ -403,11 +429,12 @@ impl Peer {
 /// What safety rests on: what is promised, voted for and known to be chosen, and the campaign or
 /// reign. Moments are left out, and with them the links, the election and all that says *when*
 /// something is done: peers with equal hashes answer one word alike, but may campaign at other
-/// times.
+/// times. So is what reads wait for here while another leads: on that no word of the log rests.
 impl Hash for Peer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Peer { config: _, disk: _, links: _, election: _, catch_up: _, serving: _, .. } = self;
-        let Peer { leader: _, turned_away: _, voice, acceptor, learner, reign, .. } = self;
+        let Peer { leader: _, turned_away: _, nearby: _, .. } = self;
+        let Peer { voice, acceptor, learner, reign, .. } = self;
         let Peer { round_heard, watermark, upto_written, .. } = self;
         (voice.life(), acceptor, learner, reign).hash(state);
         (round_heard, watermark, upto_written).hash(state);

@@ -4,32 +4,48 @@ use std::{
     time::Duration,
 };
 
-use crate::{Barrier, BarrierId, NodeId, Slot, Tick};
+use crate::{BarrierId, NodeId, Process, Slot, Tick};
 
 /// Linearizable reads without a log entry: all reads that wait share one question to the members,
 /// "have you promised anything above my ballot?" (Ongaro §6.4). An answer counts only for a
 /// question asked after the read arrived.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Reads {
-    /// Reads that the next question will serve, each with the watermark at its arrival.
-    waiting: Vec<Barrier>,
+    /// Reads that the next question will serve.
+    waiting: Vec<Read>,
     asked: Option<Question>,
     rounds: u64,
+}
+
+/// A read, with the watermark at its arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Read {
+    pub(crate) reader: Reader,
+    pub(crate) upto: Slot,
+}
+
+/// Who waits to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Reader {
+    /// A caller of this node.
+    Caller(BarrierId),
+    /// A member, whose question of this round waits for the answer.
+    Member { node: NodeId, process: Process, round: u64 },
 }
 
 /// A question under way.
 #[derive(Clone, Debug)]
 struct Question {
     round: u64,
-    reads: Vec<Barrier>,
+    reads: Vec<Read>,
     answered: BTreeSet<NodeId>,
     asked_at: Tick,
 }
 
 impl Reads {
     /// A read arrived while `upto` was the highest slot that anyone may have heard of.
-    pub(crate) fn arrive(&mut self, id: BarrierId, upto: Slot) {
-        self.waiting.push(Barrier { id, upto });
+    pub(crate) fn arrive(&mut self, reader: Reader, upto: Slot) {
+        self.waiting.push(Read { reader, upto });
     }
 
     /// The round to ask now on behalf of all that wait; `None` while one is under way or none
@@ -53,7 +69,7 @@ impl Reads {
     }
 
     /// The reads whose question a quorum has answered.
-    pub(crate) fn finished(&mut self, quorum: usize) -> Vec<Barrier> {
+    pub(crate) fn finished(&mut self, quorum: usize) -> Vec<Read> {
         match self.asked.take_if(|question| question.answered.len() >= quorum) {
             Some(question) => question.reads,
             None => Vec::new(),
@@ -87,21 +103,25 @@ mod tests {
     const ME: NodeId = NodeId::new(1);
     const QUORUM: usize = 2;
 
-    fn ids(barriers: &[Barrier]) -> Vec<u64> {
-        barriers.iter().map(|barrier| barrier.id.0).collect()
+    fn caller(id: u64) -> Reader {
+        Reader::Caller(BarrierId(id))
+    }
+
+    fn readers(reads: &[Read]) -> Vec<Reader> {
+        reads.iter().map(|read| read.reader).collect()
     }
 
     /// All reads that wait share one question.
     #[test]
     fn one_question_serves_all_that_waited_for_it() {
         let mut reads = Reads::default();
-        reads.arrive(BarrierId(1), Slot::new(4));
-        reads.arrive(BarrierId(2), Slot::new(5));
+        reads.arrive(caller(1), Slot::new(4));
+        reads.arrive(caller(2), Slot::new(5));
         let round = reads.ask(ME, Tick::ZERO).unwrap();
         assert!(reads.finished(QUORUM).is_empty());
         reads.answer(NodeId::new(2), round);
         let served = reads.finished(QUORUM);
-        assert_eq!(ids(&served), [1, 2]);
+        assert_eq!(readers(&served), [caller(1), caller(2)]);
         assert_eq!(served[0].upto, Slot::new(4));
         assert!(reads.finished(QUORUM).is_empty(), "served once");
     }
@@ -111,17 +131,17 @@ mod tests {
     #[test]
     fn a_read_is_not_served_by_a_question_asked_before_it() {
         let mut reads = Reads::default();
-        reads.arrive(BarrierId(1), Slot::ZERO);
+        reads.arrive(caller(1), Slot::ZERO);
         let first = reads.ask(ME, Tick::ZERO).unwrap();
-        reads.arrive(BarrierId(2), Slot::ZERO);
+        reads.arrive(caller(2), Slot::ZERO);
         assert_eq!(reads.ask(ME, Tick::ZERO), None, "one question at a time");
         reads.answer(NodeId::new(2), first);
-        assert_eq!(ids(&reads.finished(QUORUM)), [1]);
+        assert_eq!(readers(&reads.finished(QUORUM)), [caller(1)]);
         let second = reads.ask(ME, Tick::ZERO).unwrap();
         reads.answer(NodeId::new(3), first);
         assert!(reads.finished(QUORUM).is_empty(), "a late answer to the first question");
         reads.answer(NodeId::new(3), second);
-        assert_eq!(ids(&reads.finished(QUORUM)), [2]);
+        assert_eq!(readers(&reads.finished(QUORUM)), [caller(2)]);
     }
 
     /// A lost question is asked again under its own number, of those who have not answered.
@@ -129,7 +149,7 @@ mod tests {
     fn an_unanswered_question_is_asked_again() {
         let mut reads = Reads::default();
         let patience = Duration::from_millis(10);
-        reads.arrive(BarrierId(1), Slot::ZERO);
+        reads.arrive(caller(1), Slot::ZERO);
         let round = reads.ask(ME, Tick::ZERO).unwrap();
         assert!(reads.overdue(Tick::from_micros(9_999), patience).is_none());
         let (again, answered) = reads.overdue(Tick::from_micros(10_000), patience).unwrap();

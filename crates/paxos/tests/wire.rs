@@ -122,6 +122,13 @@ fn a_message() -> impl Strategy<Value = Message> {
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Confirm { ballot, round }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Confirmed { ballot, round }),
         number().prop_map(|sequence| Message::Synced { sequence }),
+        (number(), number())
+            .prop_map(|(process, round)| Message::Fathom { process: Process::new(process), round }),
+        (number(), number(), a_slot()).prop_map(|(process, round, upto)| Message::Fathomed {
+            process: Process::new(process),
+            round,
+            upto
+        }),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use synod_paxos::Tick;
 
-use crate::{ClientId, queue::Ticket};
+use crate::{ClientId, nearby::Until, queue::Ticket};
 
 /// Every call is in here from its arrival until its one answer; whoever answers closes it first, so
 /// that nobody is answered twice.
@@ -27,6 +27,8 @@ pub(crate) enum Place {
     Attendants,
     /// For something to change.
     Watchers,
+    /// For this node's own state to have come far enough.
+    Nearby(Until),
 }
 
 impl Calls {

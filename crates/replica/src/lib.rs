@@ -14,6 +14,7 @@ mod batch;
 mod calls;
 mod checkpoints;
 mod config;
+mod nearby;
 mod proposed;
 mod queue;
 mod reads;

@@ -14,6 +14,7 @@ use crate::{
     Checkpoint, ClientId, Config, Input, Output, Response, Shelved,
     attendants::Attendants,
     calls::Calls,
+    nearby::Nearby,
     proposed::Proposed,
     queue::Queue,
     reads::Reads,
@@ -86,6 +87,7 @@ pub struct Replica {
     queue: Queue,
     proposed: Proposed,
     reads: Reads,
+    nearby: Nearby,
     sessions: Silences<SessionId>,
     leases: Silences<LeaseId>,
     attendants: Attendants,
@@ -138,6 +140,7 @@ impl Replica {
             queue: Queue::new(config.queue_bytes_max),
             proposed: Proposed::default(),
             reads: Reads::default(),
+            nearby: Nearby::default(),
             sessions: Silences::new(config.session_grace),
             leases: Silences::new(config.session_grace),
             attendants: Attendants::default(),
@@ -250,10 +253,14 @@ impl Replica {
         for barrier in told.barriers {
             self.reads.confirm(barrier);
         }
+        for fathomed in told.fathomed {
+            self.fathomed(fathomed);
+        }
         for behind in told.behind {
             self.is_behind(behind);
         }
         self.answer_reads(out);
+        self.answer_nearby(out);
         self.follow_role(out);
     }
 

@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) operators: bool,
     /// Holders of leases and locks, who watch what changes.
     pub(crate) holders: u16,
+    /// How often a node asks how current it is.
+    pub(crate) look_every: Duration,
 }
 
 /// Universes of these places among so many have holders.
@@ -139,6 +141,7 @@ impl Plan {
             participants: rng.u16(2..=4),
             operators: seed % OPERATORS_ONE_IN == OPERATORS_AT,
             holders: holders(seed),
+            look_every: Duration::MAX,
         }
     }
 

@@ -13,7 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     asking::{
-        CasArgs, GetArgs, KvVerb, LeaderVerb, ListArgs, PutArgs, RequestVerb, TxnVerb, WatchArgs,
+        CasArgs, FreshArgs, GetArgs, KvVerb, LeaderVerb, ListArgs, PutArgs, RequestVerb, TxnVerb,
+        WatchArgs,
     },
     checking::{
         CertRole, CertVerb, CheckConfigArgs, IssueArgs, RenewArgs, SignArgs, SimRunArgs, SimVerb,

@@ -102,7 +102,9 @@ fn calls() -> Vec<Call> {
     let others = [
         Call::KeepAlive { session: SessionId::new(1) },
         Call::Read { query: query.clone(), freshness: Freshness::Stale },
-        Call::Read { query, freshness: Freshness::Linearizable },
+        Call::Read { query: query.clone(), freshness: Freshness::Linearizable },
+        Call::Read { query: query.clone(), freshness: Freshness::AtLeast(Revision::new(3)) },
+        Call::Read { query, freshness: Freshness::Nearby },
         attend,
         Call::Renew { lease: LeaseId::new(1) },
         watch(Interest::Keys { prefix: "k".into() }),
@@ -158,6 +160,11 @@ fn answers() {
         Said::NotApplied(door::NotApplied::Overloaded { retry_after_ms: 50 }),
         Said::Refused(door::Refusal::Misuse("why".to_owned())),
         Said::Unknown,
+        Said::Stale {
+            answer: Answer::Key { revision: Revision::new(3), entry: None },
+            age_ms: Some(7),
+        },
+        Said::NotApplied(door::NotApplied::Behind { revision: Revision::new(3) }),
         Said::Reply(Reply::Lease(LeaseId::new(3))),
         Said::Reply(Reply::Lock(LockReply::Queued { at: Revision::new(4), holder: holder() })),
         watched(Answer::Gap { forgotten: Revision::new(4) }),

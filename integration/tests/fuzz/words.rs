@@ -67,6 +67,8 @@ fn every_message() -> Vec<Message> {
         Message::Learned { decrees: vec![(slot(1), decree)], chosen_upto: slot(1) },
         Message::Confirm { ballot: theirs, round: 4 },
         Message::Confirmed { ballot: ours, round: 4 },
+        Message::Fathom { process: Process::new(7), round: 4 },
+        Message::Fathomed { process: Process::new(7), round: 4, upto: Slot::new(3) },
         Message::Synced { sequence: 1 },
     ]
 }

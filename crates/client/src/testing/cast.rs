@@ -112,8 +112,19 @@ impl Play {
         let leads = self.leader == name;
         match call {
             Call::Read { query, freshness: door::Freshness::Stale } => {
-                Said::Answer(self.machine.query(&query))
+                Said::Stale { answer: self.machine.query(&query), age_ms: Some(3) }
             }
+            Call::Read { query, freshness: door::Freshness::AtLeast(least) } => {
+                let revision = self.machine.revision();
+                match revision >= least {
+                    true => Said::Answer(self.machine.query(&query)),
+                    false => Said::NotApplied(door::NotApplied::Behind { revision }),
+                }
+            }
+            Call::Read { query, freshness: door::Freshness::Nearby } => match self.leader {
+                Some(_) => Said::Answer(self.machine.query(&query)),
+                None => Said::NotApplied(door::NotApplied::NoQuorum),
+            },
             Call::Attend { participant, in_doubt, finished } => {
                 Said::Verdicts(self.machine.news_for(&participant, &in_doubt, &finished))
             }

@@ -155,7 +155,8 @@ async fn reads_and_status_may_be_left_at_every_await() {
         let client = stage.client().await;
         let reading = async {
             client.kv().get("a").await.unwrap();
-            client.kv().get_stale("a").await.unwrap();
+            client.kv().get("a").stale().await.unwrap();
+            client.kv().get("a").nearby().await.unwrap();
             client.status_all().await;
             client.leader().await.unwrap();
         };

@@ -51,10 +51,15 @@ fn repeatable() -> [Call; 3] {
 }
 
 /// Every call that changes nothing.
-fn looks() -> [Call; 4] {
+fn looks() -> [Call; 5] {
     [
         ("get", |client| Box::pin(async move { client.kv().get("a").await.map(drop) })),
-        ("stale get", |client| Box::pin(async move { client.kv().get_stale("a").await.map(drop) })),
+        ("stale get", |client| {
+            Box::pin(async move { client.kv().get("a").stale().await.map(drop) })
+        }),
+        ("nearby get", |client| {
+            Box::pin(async move { client.kv().get("a").nearby().await.map(drop) })
+        }),
         ("status", |client| Box::pin(async move { client.status("n1").await.map(drop) })),
         ("leader", |client| Box::pin(async move { client.leader().await.map(drop) })),
     ]

@@ -24,7 +24,7 @@ async fn what_was_put_is_there() {
     let at = kv.put("a", "1").await.unwrap();
     let entry = kv.get("a").await.unwrap().unwrap();
     assert_eq!((&entry.value[..], entry.modified), (&b"1"[..], at));
-    assert_eq!(kv.get_stale("a").await.unwrap(), Some(entry.clone()));
+    assert_eq!(kv.get("a").stale().await.unwrap().value, Some(entry.clone()));
     assert_eq!(kv.cas("a", Expect::Absent, "2").await.unwrap(), Cas::Mismatch(Some(entry)));
     assert!(matches!(kv.cas("a", Expect::Revision(at), "2").await.unwrap(), Cas::Done(_)));
     assert!(kv.delete("a").await.unwrap());

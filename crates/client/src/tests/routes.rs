@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use synod_machine::door::NotApplied;
+
 use crate::{
-    Error,
+    Error, Why,
     testing::{Kind, NODES, Stage, Twist, WITHIN},
 };
 
@@ -149,7 +151,29 @@ async fn a_stale_read_is_answered_by_any_node() {
     stage.lead(None);
     stage.next(Kind::Read, Twist::Silence);
     stage.kill("n2");
-    assert!(client.kv().get_stale("a").await.unwrap().is_some());
+    let stale = client.kv().get("a").stale().await.unwrap();
+    assert!(stale.value.is_some());
+    assert_eq!(stale.age, Some(Duration::from_millis(3)));
+}
+
+/// A read nearby and one of at least a revision go to a node that need not lead; one that says no
+/// is passed over, and what it said is the reason in the end.
+#[tokio::test(start_paused = true)]
+async fn a_read_of_at_least_a_revision_is_answered_by_any_node() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let at = client.kv().put("a", "1").await.unwrap();
+    stage.next(Kind::Read, Twist::Lost);
+    assert!(client.kv().get("a").nearby().await.unwrap().is_some());
+    stage.lead(None);
+    assert!(client.kv().get("a").at_least(at).await.unwrap().is_some());
+    let page = client.kv().page("", None, 9).at_least(at).await.unwrap();
+    assert_eq!(page.entries.len(), 1);
+    let error = client.kv().get("a").at_least(at.next()).await.unwrap_err();
+    let behind = NotApplied::Behind { revision: at };
+    assert!(matches!(error, Error::NotApplied { why: Why::Node(why) } if why == behind));
+    let error = client.kv().get("a").nearby().await.unwrap_err();
+    assert!(matches!(error, Error::NotApplied { .. }), "{error}");
 }
 
 /// Changes only, the present state first; that nobody leads is a change too.

@@ -1,8 +1,11 @@
 //! Phase 2 at the peer: proposing, voting, counting, and the reads that rest on a reign.
 
-use super::{BarrierId, Peer, Reign};
+use super::{Barrier, BarrierId, Peer, Reign};
 use crate::{
-    Ballot, Decree, Message, NodeId, Output, Slot, Span, Tick, acceptor::Vote, voice::Voice,
+    Ballot, Decree, Message, NodeId, Output, Slot, Span, Tick,
+    acceptor::Vote,
+    reads::{Read, Reader},
+    voice::Voice,
 };
 
 impl Peer {
@@ -141,15 +144,20 @@ impl Peer {
         }
     }
 
+    /// A linearizable read waits for this node, which leads.
+    pub(super) fn read_barrier(&mut self, now: Tick, id: BarrierId, out: &mut Output) {
+        let leads = matches!(self.reign, Reign::Leading(_));
+        assert!(leads, "a read barrier {id:?} at a node that does not lead");
+        self.read(now, Reader::Caller(id), out);
+    }
+
     /// A linearizable read waits. It is served once a quorum has confirmed this reign after now,
     /// from a state that holds all this reign inherited and all it knows to be chosen now: whatever
     /// was acknowledged to anyone before the read began is among it.
-    pub(super) fn read_barrier(&mut self, now: Tick, id: BarrierId, out: &mut Output) {
+    pub(super) fn read(&mut self, now: Tick, reader: Reader, out: &mut Output) {
         let chosen_upto = self.learner.upto();
-        let Reign::Leading(proposer) = &mut self.reign else {
-            panic!("a read barrier {id:?} at a node that does not lead");
-        };
-        proposer.reads.arrive(id, proposer.inherited.max(chosen_upto));
+        let Reign::Leading(proposer) = &mut self.reign else { return };
+        proposer.reads.arrive(reader, proposer.inherited.max(chosen_upto));
         self.ask_for_confirmation(now, out);
     }
 
@@ -168,8 +176,17 @@ impl Peer {
         let Reign::Leading(proposer) = &mut self.reign else { return };
         let finished = proposer.reads.finished(quorum);
         if !finished.is_empty() {
-            out.barriers.extend(finished);
+            finished.into_iter().for_each(|read| self.serve(read, out));
             self.ask_for_confirmation(now, out);
+        }
+    }
+
+    fn serve(&self, Read { reader, upto }: Read, out: &mut Output) {
+        match reader {
+            Reader::Caller(id) => out.barriers.push(Barrier { id, upto }),
+            Reader::Member { node, process, round } => {
+                self.voice.say(out, node, Message::Fathomed { process, round, upto });
+            }
         }
     }
 

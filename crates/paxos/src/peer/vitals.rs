@@ -20,6 +20,7 @@ impl Peer {
                 self.tend_campaign(now, out);
                 self.beat(now, out);
                 self.ask_for_missing(now, false, out);
+                self.tend_nearby(now, out);
                 self.trim(now, out);
             }
         }

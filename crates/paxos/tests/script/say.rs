@@ -50,7 +50,10 @@ fn write(write: &Write) -> String {
 /// A word as scripts spell it; `None` for heartbeats and their answers.
 pub(crate) fn told(message: &Message) -> Option<String> {
     Some(match message {
-        Message::Heartbeat { .. } | Message::Alive { .. } => return None,
+        Message::Heartbeat { .. }
+        | Message::Alive { .. }
+        | Message::Fathom { .. }
+        | Message::Fathomed { .. } => return None,
         Message::Prepare { ballot, first, holds } => {
             let held = |held: &Held| {
                 format!(" holding {}-{}={}", held.slots.first, held.slots.last, held.ballot)

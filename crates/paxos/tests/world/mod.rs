@@ -99,6 +99,7 @@ impl World {
 
     pub(crate) fn with(count: Node, seed: u64, tune: impl FnOnce(&mut Config)) -> World {
         let mut config = Config::new(life(1), members(count)).unwrap();
+        config.look_every = Duration::MAX;
         tune(&mut config);
         let mut world = World {
             now: Tick::ZERO,
@@ -483,6 +484,8 @@ pub(crate) fn kind(message: &Message) -> &'static str {
         Message::Trimmed { .. } => "trimmed",
         Message::Confirm { .. } => "confirm",
         Message::Confirmed { .. } => "confirmed",
+        Message::Fathom { .. } => "fathom",
+        Message::Fathomed { .. } => "fathomed",
         Message::Synced { .. } => "synced",
     }
 }

@@ -7,13 +7,14 @@ use synod_machine::{
     door::{Ask, Call, Freshness, NotApplied, Refusal, Said},
     limits::{Misuse, TXNS_MAX},
 };
-use synod_paxos::Tick;
+use synod_paxos::{self as paxos, Tick};
 
 use super::Replica;
 use crate::{
     ClientId, Output, Response,
     attendants::Attendant,
     calls::Place,
+    nearby::Until,
     reads::{Question, Waiting},
     watchers,
 };
@@ -58,6 +59,7 @@ impl Replica {
             Some(Place::Queue(ticket)) => self.queue.leave(client, ticket),
             Some(Place::Attendants) => self.attendants.leave(client),
             Some(Place::Watchers) => drop(self.watchers.leave(client)),
+            Some(Place::Nearby(until)) => self.nearby.leave(until, client),
             Some(Place::Log | Place::Reads) | None => {}
         }
     }
@@ -77,6 +79,10 @@ impl Replica {
                     Said::Verdicts(Vec::new())
                 }
                 Place::Watchers => self.unchanged(client),
+                Place::Nearby(until) => {
+                    self.nearby.leave(until, client);
+                    Said::NotApplied(self.why_not_far_enough(until))
+                }
             };
             out.responses.push((client, Response::Said(said)));
         }
@@ -86,6 +92,14 @@ impl Replica {
         match self.reign.is_serving() && self.peer.has_quorum() {
             true => NotApplied::Deadline,
             false => NotApplied::NoQuorum,
+        }
+    }
+
+    fn why_not_far_enough(&self, until: Until) -> NotApplied {
+        match until {
+            Until::Revision(_) => NotApplied::Behind { revision: self.state.machine.revision() },
+            Until::Fathomed(_) if self.peer.leader().is_none() => NotApplied::NoQuorum,
+            Until::Fathomed(_) | Until::Applied(_) => NotApplied::Deadline,
         }
     }
 
@@ -149,10 +163,38 @@ impl Replica {
         }
         match freshness {
             Freshness::Stale => {
-                Some(Response::Said(Said::Answer(self.state.machine.query(&query))))
+                let answer = self.state.machine.query(&query);
+                Some(Response::Said(Said::Stale { answer, age_ms: self.age_ms() }))
             }
             Freshness::Linearizable => self.ask_reign(client, deadline, Question::Read(query), out),
+            Freshness::AtLeast(least) if self.state.machine.revision() >= least => {
+                Some(Response::Said(Said::Answer(self.state.machine.query(&query))))
+            }
+            Freshness::AtLeast(least) => {
+                self.wait_nearby(client, deadline, Until::Revision(least), query);
+                None
+            }
+            Freshness::Nearby => {
+                let told = self.step_peer(paxos::Input::ReadNearby, out);
+                let [round] = told.joined[..] else {
+                    panic!("one read waits for the rounds {:?}", told.joined);
+                };
+                self.wait_nearby(client, deadline, Until::Fathomed(round), query);
+                self.take_in(told, out);
+                None
+            }
         }
+    }
+
+    /// How long ago this state lacked nothing for sure, rounded up.
+    fn age_ms(&self) -> Option<u32> {
+        let age = self.now.since(self.nearby.current_at()?).as_micros().div_ceil(1_000);
+        Some(u32::try_from(age).unwrap_or(u32::MAX))
+    }
+
+    fn wait_nearby(&mut self, client: ClientId, deadline: Tick, until: Until, query: Query) {
+        self.calls.open(client, deadline, Place::Nearby(until));
+        self.nearby.wait(until, client, query);
     }
 
     /// A question that only a real reign may answer.

@@ -6,12 +6,14 @@ use synod_machine::{
     Applied, LeaseId, Rejection, Reply, SessionId, TxnId, Verdict,
     door::{NotApplied, Said},
 };
-use synod_paxos::Chosen;
+use synod_paxos::{Chosen, Fathomed};
 
 use super::{Replica, asks::RETRY_AFTER_MS, lead::wait_for};
 use crate::{
     ClientId, Output, Response,
     attendants::Touched,
+    calls::Place,
+    nearby::Until,
     proposed::Owner,
     reads::{Question, Waiting},
 };
@@ -130,6 +132,23 @@ impl Replica {
                     self.answer(client, unheard(opened), out);
                 }
             }
+        }
+    }
+
+    /// It is known how far the state must have come for reads that wait here.
+    pub(super) fn fathomed(&mut self, fathomed: Fathomed) {
+        let until = Until::Applied(fathomed.upto);
+        for client in self.nearby.fathomed(fathomed) {
+            self.calls.moves_to(client, Place::Nearby(until));
+        }
+    }
+
+    /// Answers reads for which this node's own state has come far enough.
+    pub(super) fn answer_nearby(&mut self, out: &mut Output) {
+        let (applied, revision) = (self.state.applied, self.state.machine.revision());
+        for (client, query) in self.nearby.answerable(applied, revision) {
+            let answer = self.state.machine.query(&query);
+            self.answer(client, Response::Said(Said::Answer(answer)), out);
         }
     }
 

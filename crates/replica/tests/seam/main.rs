@@ -2,6 +2,7 @@
 
 mod chaos;
 mod leases;
+mod nearby;
 mod serving;
 mod sessions;
 mod world;

@@ -151,7 +151,7 @@ fn a_follower_points_to_the_leader() {
     assert_eq!(world.answer(follower, Call::KeepAlive { session }), hint);
     let query = Query::Get { key: "k".into() };
     let stale = Call::Read { query, freshness: Freshness::Stale };
-    assert!(matches!(world.answer(follower, stale), Response::Said(Said::Answer(_))));
+    assert!(matches!(world.answer(follower, stale), Response::Said(Said::Stale { .. })));
 }
 
 /// Item 16: what was proposed when the lead was lost is unknown, for another may choose it.

@@ -48,16 +48,33 @@ pub(crate) struct PutArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  synod kv get epoch\n  synod kv get epoch --stale -o json")]
+#[command(after_help = "Examples:\n  synod kv get epoch\n  \
+                        synod kv get epoch --at-least 118\n  \
+                        synod kv get epoch --stale -o json")]
 pub(crate) struct GetArgs {
     /// Which
     pub(crate) key: String,
-    /// From whatever node answers first, however old
-    #[arg(long)]
-    pub(crate) stale: bool,
+    #[command(flatten)]
+    pub(crate) fresh: FreshArgs,
     /// Show the value in base 64
     #[arg(long)]
     pub(crate) base64: bool,
+}
+
+/// How fresh a read is to be. Without any of these: it sees every write that was answered before,
+/// and the leader answers it.
+#[derive(Clone, Copy, Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct FreshArgs {
+    /// As fresh, from whatever node: it asks the leader how far it has to have come
+    #[arg(long)]
+    pub(crate) nearby: bool,
+    /// The state of this revision or a later one, from whatever node
+    #[arg(long, value_name = "REV")]
+    pub(crate) at_least: Option<u64>,
+    /// Whatever some node knows, with how old that may be
+    #[arg(long)]
+    pub(crate) stale: bool,
 }
 
 #[derive(Debug, Args)]
@@ -91,6 +108,8 @@ pub(crate) struct ListArgs {
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) fresh: FreshArgs,
     /// Show values in base 64
     #[arg(long)]
     pub(crate) base64: bool,

@@ -1,6 +1,7 @@
 //! `synod kv`: linearizable keys.
 
 mod entry;
+mod fresh;
 mod list;
 mod multi;
 mod watch;
@@ -41,12 +42,15 @@ struct Found {
     found: bool,
     #[serde(flatten)]
     entry: Option<Shown>,
+    /// How old that may be, in milliseconds, where a stale read was asked for and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_ms: Option<u64>,
 }
 
 impl Found {
     fn here(key: &[u8], entry: &Entry, base64: bool) -> Found {
         let entry = Some(Shown::new(key, entry, base64));
-        Found { schema: FOUND, found: true, entry }
+        Found { schema: FOUND, found: true, entry, age_ms: None }
     }
 }
 
@@ -61,17 +65,16 @@ fn put(common: &Common, args: &PutArgs) -> Result<(), Failure> {
 }
 
 fn get(common: &Common, args: &GetArgs) -> Result<(), Failure> {
-    let found = ask(common, |client| async move {
-        let (kv, key) = (client.kv(), args.key.clone());
-        let found = if args.stale { kv.get_stale(key).await } else { kv.get(key).await };
-        found.map_err(failure)
+    let (found, age) = ask(common, |client| async move {
+        fresh::read(client.kv().get(args.key.clone()), args.fresh).await.map_err(failure)
     })?;
     if common.output.is_json() {
         let shown = found.as_ref().map(|e| Shown::new(args.key.as_bytes(), e, args.base64));
         let found = shown.is_some();
-        print::json(&Found { schema: FOUND, found, entry: shown })?;
+        print::json(&Found { schema: FOUND, found, entry: shown, age_ms: age.ms() })?;
         return if found { Ok(()) } else { Err(Failure::silent(Code::No)) };
     }
+    age.tell();
     match found {
         Some(entry) if args.base64 => print::lines(&print::base64(&entry.value)),
         Some(entry) => print::value(&entry.value),
@@ -108,7 +111,8 @@ fn mismatch(output: Output, key: &str, found: Option<&Entry>) -> Result<(), Fail
     if output.is_json() {
         let entry = found.map(|entry| Shown::new(key.as_bytes(), entry, false));
         let found = entry.is_some();
-        print::json(&Found { schema: "synod.kv.mismatch/1", found, entry })?;
+        let schema = "synod.kv.mismatch/1";
+        print::json(&Found { schema, found, entry, age_ms: None })?;
         return Err(Failure::silent(Code::No));
     }
     Err(Failure::no(match found {

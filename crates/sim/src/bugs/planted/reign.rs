@@ -53,10 +53,10 @@ pub(super) const BUGS: &[Bug] = &[
         source: "deventlab/d-engine#236: later reads join the verification that is under way",
         edits: &[edit(
             "paxos/src/reads.rs",
-            "self.waiting.push(Barrier { id, upto });",
+            "self.waiting.push(Read { reader, upto });",
             "match &mut self.asked {\n\
-             Some(question) => question.reads.push(Barrier { id, upto }),\n\
-             None => self.waiting.push(Barrier { id, upto }),\n\
+             Some(question) => question.reads.push(Read { reader, upto }),\n\
+             None => self.waiting.push(Read { reader, upto }),\n\
              };",
         )],
     },

@@ -41,10 +41,10 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "paxos/src/reads.rs":
         "each question has its round": "self.rounds += 1;" => "self.rounds = 1;",
         "a read waits for the next question":
-            "self.waiting.push(Barrier { id, upto });" =>
+            "self.waiting.push(Read { reader, upto });" =>
             "match &mut self.asked {\n\
-             Some(question) => question.reads.push(Barrier { id, upto }),\n\
-             None => self.waiting.push(Barrier { id, upto }),\n\
+             Some(question) => question.reads.push(Read { reader, upto }),\n\
+             None => self.waiting.push(Read { reader, upto }),\n\
              };",
         "an answer is for its round": "question.round == round" => "true",
     },

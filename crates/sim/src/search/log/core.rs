@@ -74,6 +74,7 @@ impl Core {
             detector: Policy::Fixed { timeout: PATIENCE },
             page_slots: bounds.page_slots,
             tail_slots: 0,
+            look_every: Duration::MAX,
             ..config
         };
         let disk = Facts::default();
@@ -237,6 +238,8 @@ impl Core {
             | Message::Ask { .. }
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
+            | Message::Fathom { .. }
+            | Message::Fathomed { .. }
             | Message::Synced { .. } => return Ok(()),
         }
         effects.words.push((place(envelope.to), Word::Said(envelope)));

@@ -119,6 +119,8 @@ pub(super) fn spoken(life: Life, disk: &Facts, envelope: &Envelope) -> Checked {
         | Message::Learned { .. }
         | Message::Confirm { .. }
         | Message::Confirmed { .. }
+        | Message::Fathom { .. }
+        | Message::Fathomed { .. }
         | Message::Synced { .. } => {}
     }
     Ok(())

@@ -8,9 +8,10 @@ use super::{
     super::ask::{ask, failure},
     Found,
     entry::Shown,
+    fresh::{self, Age},
 };
 use crate::{
-    cli::{Common, ListArgs, Output},
+    cli::{Common, FreshArgs, ListArgs, Output},
     exit::Failure,
     print,
 };
@@ -19,18 +20,18 @@ type Entries = Vec<(Bytes, Entry)>;
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, args: &ListArgs) -> Result<(), Failure> {
-    let (output, prefix, limit, base64) =
-        (common.output, args.prefix.clone(), args.limit, args.base64);
+    let (output, wanted, base64) = (common.output, Wanted::of(args), args.base64);
     if output == Output::Json {
         return one_document(common, args);
     }
-    let more = ask(common, |client| async move {
-        pages(&client, prefix, limit, |page| match output {
+    let (more, age) = ask(common, |client| async move {
+        pages(&client, wanted, |page| match output {
             Output::Text => lines(&page, base64),
             Output::Json | Output::Jsonl => documents(&page, base64),
         })
         .await
     })?;
+    age.tell();
     if more {
         anstream::eprintln!("there are more than {}: --limit shows more of them", args.limit);
     }
@@ -43,16 +44,18 @@ fn one_document(common: &Common, args: &ListArgs) -> Result<(), Failure> {
         schema: &'static str,
         keys: Vec<Shown>,
         more: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        age_ms: Option<u64>,
     }
-    let (prefix, limit, base64) = (args.prefix.clone(), args.limit, args.base64);
+    let (wanted, base64) = (Wanted::of(args), args.base64);
     let listed = ask(common, |client| async move {
         let mut keys = Vec::new();
-        let more = pages(&client, prefix, limit, |page| {
+        let (more, age) = pages(&client, wanted, |page| {
             keys.extend(page.iter().map(|(key, entry)| Shown::new(key, entry, base64)));
             Ok(())
         })
         .await?;
-        Ok(Listed { schema: "synod.kv.list/1", keys, more })
+        Ok(Listed { schema: "synod.kv.list/1", keys, more, age_ms: age.ms() })
     })?;
     print::json(&listed)
 }
@@ -70,24 +73,40 @@ fn documents(page: &Entries, base64: bool) -> Result<(), Failure> {
     page.iter().try_for_each(|(key, entry)| print::json(&Found::here(key, entry, base64)))
 }
 
-/// Hands over page after page, until `limit` or the end; whether there is more.
-async fn pages(
-    client: &Client,
+/// What to list.
+struct Wanted {
     prefix: String,
     limit: u32,
+    fresh: FreshArgs,
+}
+
+impl Wanted {
+    fn of(args: &ListArgs) -> Wanted {
+        Wanted { prefix: args.prefix.clone(), limit: args.limit, fresh: args.fresh }
+    }
+}
+
+/// Hands over page after page, until the limit or the end; whether there is more, and how old the
+/// oldest page may be.
+async fn pages(
+    client: &Client,
+    wanted: Wanted,
     mut each: impl FnMut(Entries) -> Result<(), Failure>,
-) -> Result<bool, Failure> {
+) -> Result<(bool, Age), Failure> {
+    let Wanted { prefix, limit, fresh } = wanted;
     let kv = client.kv();
-    let (mut after, mut left) = (None, limit);
+    let (mut after, mut left, mut age) = (None, limit, Age::default());
     loop {
-        let page = kv.page(prefix.clone(), after.take(), left).await.map_err(failure)?;
+        let page = kv.page(prefix.clone(), after.take(), left);
+        let (page, of_page) = fresh::read(page, fresh).await.map_err(failure)?;
+        age = age.or_older(of_page);
         let count = u32::try_from(page.entries.len()).unwrap_or(u32::MAX);
         left = left.saturating_sub(count);
         after = page.entries.last().map(|(key, _)| key.clone());
         let stuck = page.entries.is_empty();
         each(page.entries)?;
         if !page.more || left == 0 || stuck {
-            return Ok(page.more);
+            return Ok((page.more, age));
         }
     }
 }
