@@ -1,22 +1,16 @@
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use synod_machine::{Change, Interest, LeaseId, Name, Revision};
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     core::Core,
     cursor::{Cursor, Heard},
     error::Error,
+    fate::Fate,
     lock::look,
     place::Place,
-    standing::{Lost, Standing},
+    standing::Lost,
 };
 
 /// One node is listened to for so long at a time: nobody waits for it.
@@ -34,17 +28,9 @@ pub struct LockGuard {
     fate: Arc<Fate>,
 }
 
-/// Whether it is held still.
-struct Fate {
-    standing: Arc<Standing>,
-    /// Why the lock is gone though the lease may stand.
-    gone: watch::Sender<Option<Lost>>,
-}
-
 impl LockGuard {
     pub(crate) fn new(place: Place, token: Revision) -> LockGuard {
-        let standing = Arc::clone(place.held().standing());
-        let fate = Arc::new(Fate { standing, gone: watch::Sender::new(None) });
+        let fate = Fate::new(place.held().standing());
         let (core, name) = (Arc::clone(place.core()), place.name().clone());
         core.runtime.clone().spawn(look_out(core, name.clone(), token, Arc::clone(&fate)));
         LockGuard { lease: place.lease(), place: Some(place), name, token, fate }
@@ -69,7 +55,7 @@ impl LockGuard {
     /// Until when it is held for certain, if nobody takes it away. As
     /// [`Lease::until`](crate::Lease::until).
     pub fn until(&self) -> Instant {
-        self.fate.standing.until()
+        self.fate.standing().until()
     }
 
     /// Why it is not held any more; `None` while it is, as far as is known here.
@@ -87,18 +73,7 @@ impl LockGuard {
     /// Does `work` while the lock is held: it is dropped, at whatever await it has come to, when
     /// the lock is lost, and is not polled after that. What it did by then is done.
     pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        let (mut work, mut lost) = (pin!(work), pin!(self.lost()));
-        poll_fn(|context| {
-            if let Poll::Ready(why) = lost.as_mut().poll(context) {
-                return Poll::Ready(Err(why));
-            }
-            // A timer may not have run out yet, after a sleep of the machine.
-            match self.is_lost() {
-                Some(why) => Poll::Ready(Err(why)),
-                None => work.as_mut().poll(context).map(Ok),
-            }
-        })
-        .await
+        self.fate.run(work).await
     }
 
     /// Lets go of it; whether it was held until then. After an error that goes on in the
@@ -122,32 +97,6 @@ impl fmt::Debug for LockGuard {
         let mut shown = f.debug_struct("LockGuard");
         shown.field("name", &self.name).field("token", &self.token);
         shown.field("lost", &self.is_lost()).finish_non_exhaustive()
-    }
-}
-
-impl Fate {
-    fn is_lost(&self) -> Option<Lost> {
-        let gone = *self.gone.borrow();
-        gone.or_else(|| self.standing.is_lost())
-    }
-
-    fn end(&self, why: Lost) {
-        self.gone.send_if_modified(|gone| {
-            let held = gone.is_none();
-            *gone = gone.or_else(|| self.standing.is_lost()).or(Some(why));
-            held
-        });
-    }
-
-    async fn lost(self: Arc<Fate>) -> Lost {
-        let mut gone = self.gone.subscribe();
-        tokio::select! {
-            biased;
-            // The sender is `self`'s own; it cannot be gone.
-            _ = gone.wait_for(Option::is_some) => {}
-            _ = Arc::clone(&self.standing).lost() => {}
-        }
-        self.is_lost().unwrap_or(Lost::Ended)
     }
 }
 

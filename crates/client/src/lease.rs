@@ -185,7 +185,7 @@ impl Held {
         &self.names
     }
 
-    async fn revoke(&self) -> Result<(), Error> {
+    pub(crate) async fn revoke(&self) -> Result<(), Error> {
         // Whoever relies on it hears of the end before others can.
         self.standing.end(Lost::GivenBack);
         let command = Command::Lease(LeaseCommand::Revoke { lease: self.lease });

@@ -24,8 +24,9 @@
 //!   name, so that it takes effect once.
 //! - **Any future may be dropped at any moment.** What was already sent goes on in the background
 //!   until its fate is known; nothing else is lost, blocked or half done.
-//! - **What is held for a while says when it is lost.** A [`Lease`] and a [`LockGuard`] are lost
-//!   here before the cluster can give them to another; a [`KvWatch`] is never silent.
+//! - **What is held for a while says when it is lost.** A [`Lease`], a [`LockGuard`] and an
+//!   [`Incumbency`] are lost here before the cluster can give them to another; a [`KvWatch`] and
+//!   [`Standings`] are never silent.
 //!
 //! A client knows no ballots and no slots: it asks whoever says that it leads.
 
@@ -33,6 +34,7 @@ mod ask;
 mod backoff;
 mod barrier;
 mod book;
+mod candidacy;
 mod claim;
 mod client;
 mod config;
@@ -41,9 +43,13 @@ mod counter;
 mod cursor;
 mod deadline;
 mod directory;
+mod election;
 mod error;
+mod fate;
 mod fates;
+mod feed;
 mod guard;
+mod incumbency;
 mod insist;
 mod journal;
 mod kv;
@@ -55,6 +61,7 @@ mod locks;
 mod moment;
 mod multi;
 mod names;
+mod observe;
 mod participant;
 mod party;
 mod phase2;
@@ -85,19 +92,23 @@ pub use synod_machine as machine;
 pub use synod_net as net;
 
 pub use barrier::{Arrived, Barrier};
+pub use candidacy::{Campaign, Candidacy};
 pub use claim::{Claim, Claimed, Unclaimed};
 pub use client::Client;
 pub use config::{Config, ConfigError, Endpoint};
 pub use counter::{Counted, Counter, CounterSet};
+pub use election::{Election, HandingOver};
 pub use error::{ConnectError, Error, Reached, Refused, Unreached, Why};
 pub use fates::Settled;
 pub use guard::LockGuard;
+pub use incumbency::Incumbency;
 pub use journal::{Committed, Journal, JournalPage};
 pub use kv::{Cas, Kv, Page};
 pub use leader::{LeaderWatch, Leading, leader_among};
 pub use lease::Lease;
 pub use lock::{LockBuilder, Locked};
 pub use multi::{Multi, MultiBuilder};
+pub use observe::{Standing, Standings};
 pub use participant::Participant;
 pub use read::{ReadBuilder, Stale, StaleRead};
 pub use register::{Chosen, Register};

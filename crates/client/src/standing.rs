@@ -16,8 +16,8 @@ pub enum Lost {
     /// The log says that the lease has ended: it expired, or somebody ended it.
     #[error("the lease has ended")]
     Ended,
-    /// The log says that another has the lock, or nobody: a person took it away.
-    #[error("the lock was taken away by an operator")]
+    /// The log says that another has the lock or the office, or nobody: a person took it away.
+    #[error("it was taken away by an operator")]
     Broken,
     /// It was given back here.
     #[error("it was given back")]

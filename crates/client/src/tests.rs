@@ -1,6 +1,7 @@
 //! The client against a scripted cluster whose nodes share the real machine.
 
 mod dropping;
+mod elections;
 mod honesty;
 mod leases;
 mod locks;

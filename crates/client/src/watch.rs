@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use synod_machine::{Answer, Change, Interest, Query, Revision};
@@ -10,13 +10,14 @@ use crate::{
     cursor::{Cursor, Heard},
     deadline::Deadline,
     error::{Error, Why},
+    feed::Feed,
     kv::Kv,
 };
 
 /// There is an item at least so often.
-const EVERY: Duration = Duration::from_secs(1);
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
 /// When no quorum was known to be there for so long, what was told last may be old.
-const STALE_AFTER: Duration = Duration::from_secs(2);
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(2);
 
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,19 +52,14 @@ pub enum Watched {
 pub struct KvWatch {
     client: Client,
     prefix: Bytes,
-    ready: VecDeque<Watched>,
-    /// Kept between calls, so that whoever leaves one loses nothing by it.
-    step: Option<Step>,
-    /// `None` while a step has it, and when the watch has ended.
-    stand: Option<Stand>,
+    feed: Feed<Stand, Watched>,
 }
-
-type Step = Pin<Box<dyn Future<Output = Result<(Stand, Vec<Watched>), Error>> + Send>>;
 
 /// How far it has come.
 enum Stand {
     /// Not begun: after which revision it is to, or after the present one.
     Before {
+        prefix: Bytes,
         from: Option<Revision>,
         since: Instant,
     },
@@ -92,14 +88,7 @@ impl Kv {
     /// # }
     /// ```
     pub fn watch(&self, prefix: impl Into<Bytes>) -> KvWatch {
-        let stand = Stand::Before { from: None, since: Instant::now() };
-        KvWatch {
-            client: self.client().clone(),
-            prefix: prefix.into(),
-            ready: VecDeque::new(),
-            step: None,
-            stand: Some(stand),
-        }
+        KvWatch::new(self.client().clone(), prefix.into(), None)
     }
 }
 
@@ -107,10 +96,14 @@ impl KvWatch {
     /// Exactly what changed after this revision. One that the cluster has not come to yet is
     /// [`Error::NotYet`]: it is of another cluster, or of a backup's future.
     #[must_use]
-    pub fn from(mut self, revision: Revision) -> KvWatch {
-        self.step = None;
-        self.stand = Some(Stand::Before { from: Some(revision), since: Instant::now() });
-        self
+    pub fn from(self, revision: Revision) -> KvWatch {
+        KvWatch::new(self.client, self.prefix, Some(revision))
+    }
+
+    fn new(client: Client, prefix: Bytes, from: Option<Revision>) -> KvWatch {
+        let stand = Stand::Before { prefix: prefix.clone(), from, since: Instant::now() };
+        let feed = Feed::new(&client, stand, |core, stand| Box::pin(stand.step(core)));
+        KvWatch { client, prefix, feed }
     }
 
     /// The next item; there is one at least about every second, whatever happens. Nodes may fail
@@ -119,33 +112,7 @@ impl KvWatch {
     ///
     /// May be left at any await: no item is lost.
     pub async fn next(&mut self) -> Option<Result<Watched, Error>> {
-        let core = Arc::clone(&self.client.core);
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(Ok(item));
-            }
-            let step = match &mut self.step {
-                Some(step) => step,
-                None => {
-                    let stand = self.stand.take()?;
-                    let (core, prefix) = (Arc::clone(&core), self.prefix.clone());
-                    self.step.insert(Box::pin(stand.step(core, prefix)))
-                }
-            };
-            let heard = tokio::select! {
-                biased;
-                () = core.closed() => None,
-                heard = step => Some(heard),
-            };
-            self.step = None;
-            match heard? {
-                Ok((stand, items)) => {
-                    self.stand = Some(stand);
-                    self.ready.extend(items);
-                }
-                Err(error) => return Some(Err(error)),
-            }
-        }
+        self.feed.next().await
     }
 }
 
@@ -156,9 +123,9 @@ impl fmt::Debug for KvWatch {
 }
 
 impl Stand {
-    async fn step(self, core: Arc<Core>, prefix: Bytes) -> Result<(Stand, Vec<Watched>), Error> {
+    async fn step(self, core: Arc<Core>) -> Result<(Stand, Vec<Watched>), Error> {
         match self {
-            Stand::Before { from, since } => begin(core, prefix, from, since).await,
+            Stand::Before { prefix, from, since } => begin(core, prefix, from, since).await,
             Stand::Following(mut cursor) => {
                 let items = told(cursor.listen(EVERY).await?, &cursor);
                 Ok((Stand::Following(cursor), items))
@@ -175,14 +142,14 @@ async fn begin(
     since: Instant,
 ) -> Result<(Stand, Vec<Watched>), Error> {
     let interest = Interest::Keys { prefix: prefix.clone() };
-    let query = Query::List { prefix, after: None, limit: 0 };
+    let query = Query::List { prefix: prefix.clone(), after: None, limit: 0 };
     let now = match core.read(query, Deadline::after(EVERY)).await {
         Ok(Answer::Keys { revision, .. }) => revision,
         Ok(_) => return Err(nonsense()),
         Err(error) if is_final(&error) => return Err(error),
         Err(_) => {
             let stale = Watched::Stale { silent: since.elapsed() };
-            return Ok((Stand::Before { from, since }, vec![stale]));
+            return Ok((Stand::Before { prefix, from, since }, vec![stale]));
         }
     };
     match from {
@@ -210,7 +177,7 @@ fn told(heard: Heard, cursor: &Cursor) -> Vec<Watched> {
 }
 
 /// Whether asking again is of no use.
-fn is_final(error: &Error) -> bool {
+pub(crate) fn is_final(error: &Error) -> bool {
     match error {
         Error::NotApplied { why } => *why == Why::Closed,
         Error::Connect(why) => why.is_identity(),

@@ -1,0 +1,292 @@
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use synod_machine::{
+    Answer, Change, Command, ElectionCommand, ElectionReply, LeaseId, Name, Office, Query,
+    Rejection, Reply, Report, Revision,
+};
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    core::Core,
+    cursor::{Cursor, Heard},
+    deadline::Deadline,
+    election::Election,
+    error::{Error, Refused, Why},
+    incumbency::Incumbency,
+    lease::Held,
+    standing::Lost,
+};
+
+/// How long an office outlives its incumbent, if not told otherwise.
+const TTL: Duration = Duration::from_secs(10);
+/// One node is listened to for so long at a time.
+const LISTEN: Duration = Duration::from_secs(1);
+/// How long one look at the whole election takes at most.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Stands for election; `.await` waits for the grant. See [`Election::campaign`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is asked for before it is awaited"]
+pub struct Campaign {
+    election: Election,
+    candidate: Name,
+    priority: i32,
+    ttl: Duration,
+    report: Option<Report>,
+}
+
+impl Election {
+    /// Stands in it as `candidate`, which is a name for people: `.await` waits for the grant, as
+    /// long as it takes, and [`Campaign::stand`] only until it stands. It stands on a lease of its
+    /// own, which ends with what is made of it.
+    pub fn campaign(&self, candidate: impl Into<String>) -> Campaign {
+        let (election, candidate) = (self.clone(), Name::new(candidate));
+        Campaign { election, candidate, priority: 0, ttl: TTL, report: None }
+    }
+}
+
+impl Campaign {
+    /// Of those who may, the one with the highest is granted, and the first of those alike. Nobody
+    /// is pushed out for it.
+    pub fn priority(mut self, priority: i32) -> Campaign {
+        self.priority = priority;
+        self
+    }
+
+    /// So long after its death another is granted. As for [`Client::lease`](crate::Client::lease).
+    pub fn ttl(mut self, ttl: Duration) -> Campaign {
+        self.ttl = ttl;
+        self
+    }
+
+    /// How it is with it: for elections with rules.
+    pub fn report(mut self, report: Report) -> Campaign {
+        self.report = Some(report);
+        self
+    }
+
+    /// Stands, and does not wait for the grant.
+    pub async fn stand(self) -> Result<Candidacy, Error> {
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            // If nobody waits any more it leaves at once.
+            let _left = tell.send(self.begin().await);
+        });
+        // The task is gone without a word only when the whole runtime is shutting down.
+        told.await.unwrap_or(Err(Error::not_applied(Why::Closed)))
+    }
+
+    async fn begin(self) -> Result<Candidacy, Error> {
+        let Campaign { election, candidate, priority, ttl, report } = self;
+        let name = election.name().clone();
+        let stand = |lease| ElectionCommand::Stand { name, lease, candidate, priority, report };
+        Command::Election(stand.clone()(LeaseId::ZERO)).check()?;
+        let (client, deadline) = (election.client().clone(), election.client().deadline());
+        let held = match Held::grant(client, ttl, deadline).await {
+            // Nobody renews what was granted to nobody.
+            Err(Error::Unknown { .. }) => return Err(Error::no_answer(Why::NoAnswer)),
+            granted => granted?,
+        };
+        let stands = Stands { election, held };
+        let reply = stands.tell(stand(stands.held.lease()), deadline).await?;
+        let (token, at, office) = match reply {
+            ElectionReply::Incumbent { token } => (Some(token), token, Office::default()),
+            ElectionReply::Waiting { at, office, .. } => (None, at, office),
+            _ => return Err(Error::no_answer(Why::Nonsense)),
+        };
+        let interest = stands.election.interest();
+        let cursor = Cursor::new(stands.core(), interest, at);
+        Ok(Candidacy { stands: Arc::new(stands), cursor, token, office })
+    }
+}
+
+impl IntoFuture for Campaign {
+    type Output = Result<Incumbency, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.stand().await?.granted().await })
+    }
+}
+
+/// One who stands for election. Dropped, it leaves in the background, as well as that goes.
+pub struct Candidacy {
+    stands: Arc<Stands>,
+    cursor: Cursor,
+    token: Option<Revision>,
+    office: Office,
+}
+
+/// A candidate and the lease on which it stands: when nobody here holds it, it leaves.
+pub(crate) struct Stands {
+    election: Election,
+    held: Held,
+}
+
+impl Candidacy {
+    /// On which lease.
+    pub fn lease(&self) -> LeaseId {
+        self.stands.held.lease()
+    }
+
+    /// How the election stood when it was last heard of.
+    pub fn office(&self) -> &Office {
+        &self.office
+    }
+
+    /// Until when it stands for certain. As [`Lease::until`](crate::Lease::until).
+    pub fn until(&self) -> Instant {
+        self.stands.held.standing().until()
+    }
+
+    /// Resolves when it stands no longer, and why: the next one has to be begun anew.
+    pub fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
+        Arc::clone(self.stands.held.standing()).lost()
+    }
+
+    /// How it is with it: for elections with rules. After [`Error::NoAnswer`] it may or may not
+    /// have been heard.
+    pub async fn report(&self, report: Report) -> Result<(), Error> {
+        self.stands.report(report).await
+    }
+
+    /// Resolves with the token when it is granted. May be left at any await.
+    pub async fn turn(&mut self) -> Result<Revision, Error> {
+        let lost = self.lost();
+        tokio::select! {
+            biased;
+            why = lost => Err(Error::LeaseLost { why }),
+            token = self.wait() => token,
+        }
+    }
+
+    /// Waits for the grant, as long as it takes.
+    pub async fn granted(mut self) -> Result<Incumbency, Error> {
+        let token = self.turn().await?;
+        Ok(Incumbency::new(self.stands, token, self.office))
+    }
+
+    async fn wait(&mut self) -> Result<Revision, Error> {
+        loop {
+            if let Some(token) = self.token {
+                return Ok(token);
+            }
+            match self.cursor.listen(LISTEN).await? {
+                Heard::Changes(changes) => {
+                    let offices = changes.into_iter().flat_map(|(_, row)| row).filter_map(office);
+                    offices.for_each(|office| self.hear(office));
+                }
+                Heard::Gap { .. } => {
+                    let office = self.stands.look(&mut self.cursor).await?;
+                    self.hear(office);
+                }
+                Heard::Nothing => {}
+            }
+        }
+    }
+
+    fn hear(&mut self, office: Office) {
+        let lease = self.lease();
+        let granted = office.incumbent.as_ref().filter(|one| one.lease == lease);
+        self.token = granted.map(|one| one.token).or(self.token);
+        self.office = office;
+    }
+}
+
+impl fmt::Debug for Candidacy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Candidacy");
+        shown.field("name", self.stands.election.name()).field("lease", &self.lease());
+        shown.field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+impl Stands {
+    pub(crate) fn election(&self) -> &Election {
+        &self.election
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.election.client().core
+    }
+
+    pub(crate) async fn report(&self, report: Report) -> Result<(), Error> {
+        let (name, lease) = (self.election.name().clone(), self.held.lease());
+        let command = ElectionCommand::Report { name, lease, report };
+        match self.tell(command, self.election.client().deadline()).await? {
+            ElectionReply::Done { .. } => Ok(()),
+            ElectionReply::Absent => Err(Error::LeaseLost { why: Lost::Broken }),
+            _ => Err(Error::no_answer(Why::Nonsense)),
+        }
+    }
+
+    pub(crate) async fn proclaim(&self, token: Revision, value: String) -> Result<(), Error> {
+        let (name, lease) = (self.election.name().clone(), self.held.lease());
+        let command = ElectionCommand::Proclaim { name, lease, token, value };
+        match self.tell(command, self.election.client().deadline()).await? {
+            ElectionReply::Done { .. } => Ok(()),
+            ElectionReply::NotIncumbent { .. } => Err(Error::LeaseLost { why: Lost::Broken }),
+            _ => Err(Error::no_answer(Why::Nonsense)),
+        }
+    }
+
+    /// What changed is forgotten: how it stands now, however often that has to be asked.
+    pub(crate) async fn look(&self, cursor: &mut Cursor) -> Result<Office, Error> {
+        let (revision, office) = look(self.core(), self.election.name()).await?;
+        cursor.skip_to(revision);
+        Ok(office)
+    }
+
+    /// Says one word to the log. No copy of it has any effect once the lease is over.
+    async fn tell(
+        &self,
+        command: ElectionCommand,
+        deadline: Deadline,
+    ) -> Result<ElectionReply, Error> {
+        let elected = |reply| match reply {
+            Reply::Election(reply) => Some(reply),
+            _ => None,
+        };
+        let core = self.core();
+        let session = core.session(deadline).await?;
+        match core.submit_in(&session, Command::Election(command), elected, deadline).await {
+            Err(Error::Unknown { .. }) => Err(Error::no_answer(Why::NoAnswer)),
+            Err(Error::Refused { why: Refused::Log(Rejection::LeaseEnded) }) => {
+                self.held.standing().end(Lost::Ended);
+                Err(Error::LeaseLost { why: Lost::Ended })
+            }
+            ended => ended,
+        }
+    }
+}
+
+/// How an election stands, however often that has to be asked.
+async fn look(core: &Core, name: &Name) -> Result<(Revision, Office), Error> {
+    loop {
+        let query = Query::Election { name: name.clone() };
+        match core.read(query, Deadline::after(LOOK)).await {
+            Ok(Answer::Election { revision, election }) => {
+                return Ok((revision, election.map(|view| view.office).unwrap_or_default()));
+            }
+            Err(error @ (Error::Refused { .. } | Error::NotApplied { why: Why::Closed })) => {
+                return Err(error);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// How an election stands since a change.
+pub(crate) fn office(change: Change) -> Option<Office> {
+    if let Change::Election { office, .. } = change { Some(office) } else { None }
+}
