@@ -151,8 +151,7 @@ impl Barrier {
         command: BarrierCommand,
         read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let deadline = self.client.deadline();
-        self.client.core.submit(Command::Barrier(command), read, deadline).await
+        self.client.submit(Command::Barrier(command), read).await
     }
 }
 

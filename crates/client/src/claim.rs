@@ -116,8 +116,7 @@ impl Claim {
             Reply::Claim(ClaimReply::TakenBy(claim)) => Some(Claimed::TakenBy(claim)),
             _ => None,
         };
-        let deadline = self.client.deadline();
-        self.client.core.submit(Command::Claim(command), taken, deadline).await
+        self.client.submit(Command::Claim(command), taken).await
     }
 
     async fn end(&self, command: ClaimCommand) -> Result<Unclaimed, Error> {
@@ -127,7 +126,6 @@ impl Claim {
             Reply::Claim(ClaimReply::TakenBy(claim)) => Some(Unclaimed::TakenBy(claim)),
             _ => None,
         };
-        let deadline = self.client.deadline();
-        self.client.core.submit(Command::Claim(command), ended, deadline).await
+        self.client.submit(Command::Claim(command), ended).await
     }
 }

@@ -40,12 +40,16 @@ pub struct Client {
     _lifeline: Arc<Lifeline>,
 }
 
-/// Dropped with the last handle.
-struct Lifeline(Arc<Core>);
+/// Dropped with the last handle. A client that asks for another keeps that of the one whose
+/// connections it uses.
+struct Lifeline {
+    core: Arc<Core>,
+    _of: Option<Arc<Lifeline>>,
+}
 
 impl Drop for Lifeline {
     fn drop(&mut self) {
-        self.0.closed.send_replace(true);
+        self.core.closed.send_replace(true);
     }
 }
 
@@ -85,7 +89,7 @@ impl Client {
         let client = Client {
             core: Arc::clone(&core),
             within: config.timeout,
-            _lifeline: Arc::new(Lifeline(Arc::clone(&core))),
+            _lifeline: Arc::new(Lifeline { core: Arc::clone(&core), _of: None }),
         };
         tokio::spawn(scout::run(Arc::clone(&route), core.closed.subscribe()));
         route.reach_any(Deadline::after(config.timeout)).await.map_err(Error::Connect)?;
@@ -96,6 +100,27 @@ impl Client {
     #[must_use]
     pub fn within(&self, within: Duration) -> Client {
         Client { within, ..self.clone() }
+    }
+
+    /// A client that asks for somebody else, over the connections of this one: its sessions are of
+    /// the same name, and behind a `/` of whom they are for. For a door, which is one client to the
+    /// cluster and keeps its callers apart by itself.
+    ///
+    /// It has sessions of its own, and is closed by itself.
+    #[must_use]
+    pub fn on_behalf_of(&self, whom: &str) -> Client {
+        let core = &self.core;
+        let owner = format!("{}/{whom}", owner_name(core.owner()));
+        let core = Arc::new(Core::new(Arc::clone(&core.route), owner, core.session_ttl()));
+        let of = Some(Arc::clone(&self._lifeline));
+        let lifeline = Lifeline { core: Arc::clone(&core), _of: of };
+        Client { core, within: self.within, _lifeline: Arc::new(lifeline) }
+    }
+
+    /// Under which name this client opens its sessions: that of its certificate, and behind a `/`
+    /// what tells its processes apart, or for whom it asks.
+    pub fn owner(&self) -> &str {
+        self.core.owner()
     }
 
     /// Linearizable keys.
@@ -181,7 +206,7 @@ impl Client {
             actor: owner_name(self.core.owner()).to_owned(),
             reason: reason.into(),
         };
-        self.core.submit(command, done, self.deadline()).await
+        self.submit(command, done).await
     }
 
     /// Every registered participant.
@@ -273,6 +298,15 @@ impl Client {
 
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::after(self.within)
+    }
+
+    /// Does a command once, however often it has to be sent.
+    pub(crate) async fn submit<T: Send + 'static>(
+        &self,
+        command: Command,
+        read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.core.submit(command, read, self.deadline()).await
     }
 
     pub(crate) async fn read(&self, query: Query) -> Result<Answer, Error> {

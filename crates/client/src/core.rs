@@ -109,6 +109,10 @@ impl Core {
         &self.owner
     }
 
+    pub(crate) fn session_ttl(&self) -> Duration {
+        self.session_ttl
+    }
+
     /// The session, if one is open.
     fn open_one(&self) -> Option<Arc<Session>> {
         self.held().as_ref().filter(|session| !session.has_ended()).cloned()

@@ -119,7 +119,6 @@ impl Counter {
         command: CounterCommand,
         read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let deadline = self.client.deadline();
-        self.client.core.submit(Command::Counter(command), read, deadline).await
+        self.client.submit(Command::Counter(command), read).await
     }
 }

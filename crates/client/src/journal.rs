@@ -193,7 +193,6 @@ impl Journal {
         command: JournalCommand,
         read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let deadline = self.client.deadline();
-        self.client.core.submit(Command::Journal(command), read, deadline).await
+        self.client.submit(Command::Journal(command), read).await
     }
 }

@@ -53,6 +53,15 @@ impl Kv {
         ReadBuilder::new(self.client.clone(), Query::Get { key: key.into() }, entry)
     }
 
+    /// As [`Kv::get`], with the revision of the state that was read.
+    pub fn look(&self, key: impl Into<Bytes>) -> ReadBuilder<(Revision, Option<Entry>)> {
+        let entry = |answer| match answer {
+            Answer::Key { revision, entry } => Some((revision, entry)),
+            _ => None,
+        };
+        ReadBuilder::new(self.client.clone(), Query::Get { key: key.into() }, entry)
+    }
+
     /// Sets a key; the revision of the write.
     pub async fn put(
         &self,
@@ -69,11 +78,16 @@ impl Kv {
 
     /// Removes a key; whether it was there.
     pub async fn delete(&self, key: impl Into<Bytes>) -> Result<bool, Error> {
-        let deleted = |reply| match reply {
-            Reply::Deleted { existed, .. } => Some(existed),
+        Ok(self.remove(key).await?.0)
+    }
+
+    /// Removes a key; whether it was there, and the revision after it.
+    pub async fn remove(&self, key: impl Into<Bytes>) -> Result<(bool, Revision), Error> {
+        let removed = |reply| match reply {
+            Reply::Deleted { existed, revision } => Some((existed, revision)),
             _ => None,
         };
-        self.submit(Command::Delete { key: key.into() }, deleted).await
+        self.submit(Command::Delete { key: key.into() }, removed).await
     }
 
     /// Sets a key if it is as expected.
@@ -144,7 +158,7 @@ impl Kv {
         command: Command,
         read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
     ) -> Result<T, Error> {
-        self.client.core.submit(command, read, self.client.deadline()).await
+        self.client.submit(command, read).await
     }
 }
 

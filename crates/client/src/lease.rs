@@ -189,7 +189,7 @@ impl Held {
         // Whoever relies on it hears of the end before others can.
         self.standing.end(Lost::GivenBack);
         let command = Command::Lease(LeaseCommand::Revoke { lease: self.lease });
-        let revoked = self.client.core.submit(command, done, self.client.deadline()).await;
+        let revoked = self.client.submit(command, done).await;
         self.left.store(revoked.is_ok(), Ordering::Relaxed);
         revoked
     }

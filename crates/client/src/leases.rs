@@ -66,7 +66,7 @@ impl Client {
 
     async fn end_lease(&self, command: LeaseCommand) -> Result<bool, Error> {
         let command = Command::Lease(command);
-        match self.core.submit(command, done, self.deadline()).await {
+        match self.submit(command, done).await {
             Ok(()) => Ok(true),
             Err(Error::Refused { why: crate::Refused::Log(Rejection::UnknownLease) }) => Ok(false),
             Err(error) => Err(error),

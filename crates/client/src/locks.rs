@@ -50,6 +50,6 @@ impl Client {
             Reply::Lock(LockReply::Absent) => Some(None),
             _ => None,
         };
-        self.core.submit(command, broken, self.deadline()).await
+        self.submit(command, broken).await
     }
 }

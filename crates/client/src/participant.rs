@@ -43,7 +43,7 @@ impl Participant {
     ) -> Result<(), Error> {
         let (name, address) = (self.name.clone(), address.into());
         let command = Command::RegisterParticipant { name, incarnation, address };
-        self.client.core.submit(command, done, self.client.deadline()).await
+        self.client.submit(command, done).await
     }
 
     /// Waits for news: verdicts of branches in doubt, and commits that it has to finish and are not

@@ -69,7 +69,7 @@ impl Register {
             }
             _ => None,
         };
-        self.client.core.submit(command, chosen, self.client.deadline()).await
+        self.client.submit(command, chosen).await
     }
 
     /// What stands in it, if anything was chosen.

@@ -1,0 +1,183 @@
+//! Leases and locks by hand, for whoever keeps no handle between two calls: a door that serves
+//! callers of another language, each call of which may come in at another node. Who was granted a
+//! lease so renews it, and nothing is given back when a value is dropped.
+
+use std::time::Duration;
+
+use synod_machine::{
+    Change, Command, Holder, Interest, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
+    Rejection, Reply, Revision,
+};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    client::{Client, nonsense},
+    cursor::{Cursor, Heard},
+    deadline::Deadline,
+    error::{Error, Refused},
+    lock::look,
+    standing::Lost,
+};
+
+/// One node is listened to for so long at a time.
+const LISTEN: Duration = Duration::from_secs(1);
+/// Renewals in one time to live while a lock is waited for: two may be lost.
+const RENEWALS_PER_TTL: u32 = 3;
+
+/// What came of asking for a lock on a lease that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    /// It is held, as long as the lease is.
+    Held {
+        /// What the resource is to be shown.
+        token: Revision,
+    },
+    /// Another holds it, and went on holding it for as long as was waited. Nothing is left in the
+    /// queue.
+    Taken(Holder),
+    /// There is no such lease any more.
+    LeaseEnded,
+}
+
+impl Client {
+    /// A new lease of this client that nobody renews: [`Client::renew_lease`] does, each time from
+    /// when it is called. See [`Client::lease`].
+    pub async fn grant_lease(&self, ttl: Duration) -> Result<LeaseId, Error> {
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let granted = |reply| match reply {
+            Reply::Lease(lease) => Some(lease),
+            _ => None,
+        };
+        self.submit(Command::Lease(LeaseCommand::Grant { ttl_ms }), granted).await
+    }
+
+    /// Takes a lock on a lease of this client, and waits for it as long as it is told to; the lease
+    /// is renewed meanwhile, and not afterwards.
+    ///
+    /// To the log all places of one lease in one queue are the same place. So asking again is told
+    /// where it stands, and what is asked for on one lease is to be asked for once at a time.
+    /// Dropped while it waits, it leaves the place to the lease.
+    pub async fn acquire_lock(
+        &self,
+        name: &str,
+        lease: LeaseId,
+        wait: Option<Duration>,
+    ) -> Result<Acquired, Error> {
+        let until = Deadline::after(wait.unwrap_or_default()).at();
+        let name = Name::new(name);
+        let asked = LockCommand::Acquire { name: name.clone(), lease, wait: wait.is_some() };
+        match self.lock_command(asked).await {
+            Ok(LockReply::Held { token }) => Ok(Acquired::Held { token }),
+            Ok(LockReply::Taken { by }) => Ok(Acquired::Taken(by)),
+            Ok(LockReply::Queued { at, holder }) => {
+                let place = Place { client: self, name, lease };
+                place.wait(at, holder, until).await
+            }
+            Ok(LockReply::Released { .. } | LockReply::Absent) => Err(nonsense()),
+            Err(error) if is_over(&error) => Ok(Acquired::LeaseEnded),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets go of a lock, or of the place in its queue: the token under which it was held, `None`
+    /// of a place; and `None` when there was neither.
+    pub async fn release_lock(
+        &self,
+        name: &str,
+        lease: LeaseId,
+    ) -> Result<Option<Option<Revision>>, Error> {
+        let released = LockCommand::Release { name: Name::new(name), lease };
+        match self.lock_command(released).await {
+            Ok(LockReply::Released { token, .. }) => Ok(Some(token)),
+            Ok(LockReply::Absent) => Ok(None),
+            Ok(_) => Err(nonsense()),
+            Err(error) if is_over(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn lock_command(&self, command: LockCommand) -> Result<LockReply, Error> {
+        let lock = |reply| match reply {
+            Reply::Lock(reply) => Some(reply),
+            _ => None,
+        };
+        self.submit(Command::Lock(command), lock).await
+    }
+}
+
+/// A place in the queue of a lock.
+struct Place<'a> {
+    client: &'a Client,
+    name: Name,
+    lease: LeaseId,
+}
+
+impl Place<'_> {
+    async fn wait(&self, at: Revision, holder: Holder, until: Instant) -> Result<Acquired, Error> {
+        let mut holder = holder;
+        let waited = tokio::select! {
+            biased;
+            granted = self.granted(at, &mut holder) => Some(granted?),
+            ended = self.keep_alive() => { ended?; return Ok(Acquired::LeaseEnded) }
+            () = sleep_until(until) => None,
+        };
+        if let Some(token) = waited {
+            return Ok(Acquired::Held { token });
+        }
+        // Its turn may come at this very moment: then what is let go of is the lock.
+        self.client.release_lock(self.name.as_str(), self.lease).await?;
+        Ok(Acquired::Taken(holder))
+    }
+
+    async fn granted(&self, at: Revision, holder: &mut Holder) -> Result<Revision, Error> {
+        let core = &self.client.core;
+        let mut cursor = Cursor::new(core, Interest::Lock { name: self.name.clone() }, at);
+        loop {
+            let seen: Vec<Holder> = match cursor.listen(LISTEN).await? {
+                Heard::Changes(changes) => {
+                    changes.into_iter().flat_map(|(_, row)| row).filter_map(holder_in).collect()
+                }
+                Heard::Gap { .. } => {
+                    let (revision, now) = look(core, &self.name).await?;
+                    cursor.skip_to(revision);
+                    now.into_iter().collect()
+                }
+                Heard::Nothing => Vec::new(),
+            };
+            for now in seen {
+                if now.lease == self.lease {
+                    return Ok(now.token);
+                }
+                *holder = now;
+            }
+        }
+    }
+
+    /// Renews the lease until it has ended.
+    async fn keep_alive(&self) -> Result<(), Error> {
+        let Some(view) = self.client.lease_view(self.lease).await? else { return Ok(()) };
+        let every = Duration::from_millis(view.ttl_ms) / RENEWALS_PER_TTL;
+        let renewing = self.client.within(every);
+        loop {
+            let next = Deadline::after(every).at();
+            // Not heard in time: the next one may be.
+            if let Ok(false) = renewing.renew_lease(self.lease).await {
+                return Ok(());
+            }
+            sleep_until(next).await;
+        }
+    }
+}
+
+/// Whether the lease on which it was to hang has ended, or never was.
+fn is_over(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Refused { why: Refused::Log(Rejection::LeaseEnded | Rejection::UnknownLease) }
+            | Error::LeaseLost { why: Lost::Ended }
+    )
+}
+
+fn holder_in(change: Change) -> Option<Holder> {
+    if let Change::Lock { holder, .. } = change { holder } else { None }
+}
