@@ -30,13 +30,16 @@ pub struct Cluster {
     dir: TempDir,
     nodes: u16,
     running: BTreeMap<String, Process>,
+    /// Where the door of each node is that was started.
+    doors: BTreeMap<String, String>,
 }
 
 impl Cluster {
     /// Makes a cluster on free ports; nothing runs yet.
     pub fn init(options: &Options) -> Cluster {
         let dir = TempDir::new().expect("the system has a place for temporary files");
-        let cluster = Cluster { dir, nodes: options.nodes, running: BTreeMap::new() };
+        let cluster =
+            Cluster { dir, nodes: options.nodes, running: BTreeMap::new(), doors: BTreeMap::new() };
         let place = cluster.path("c");
         let nodes = options.nodes.to_string();
         let mut args = vec!["init", place.to_str().expect("temporary paths are text")];
@@ -72,6 +75,10 @@ impl Cluster {
             let path = entry.expect("a directory can be listed").path();
             if path.extension().is_some_and(|end| end == "toml") {
                 let mut text = std::fs::read_to_string(&path).expect("init wrote it");
+                for i in 0..addresses.len() {
+                    let door = format!("[door]\nlisten = \"127.0.0.1:{}\"", 7410 + i);
+                    text = text.replace(&door, &format!("[door]\nlisten = \"{host}:0\""));
+                }
                 for (i, address) in addresses.iter().enumerate() {
                     let written = format!("\"127.0.0.1:{}\"", 7411 + i);
                     text = text.replace(&written, &format!("{address:?}"));
@@ -119,6 +126,9 @@ impl Cluster {
         let line = process.line();
         let line = line.unwrap_or_else(|| panic!("{name} did not start:\n{}", self.said(name)));
         self.running.insert(name.to_owned(), process);
+        if let Some((_, door)) = line.split_once("door on ") {
+            self.doors.insert(name.to_owned(), door.to_owned());
+        }
         line
     }
 
@@ -129,6 +139,11 @@ impl Cluster {
     /// What `name` has said on standard error so far.
     pub fn said(&self, name: &str) -> String {
         std::fs::read_to_string(self.log(name)).unwrap_or_default()
+    }
+
+    /// Where the door of a node is that was started: its address, `host:port`.
+    pub fn door(&self, name: &str) -> &str {
+        self.doors.get(name).unwrap_or_else(|| panic!("{name} has no door:\n{}", self.said(name)))
     }
 
     /// A running process.

@@ -5,10 +5,12 @@
 
 mod binary;
 mod cluster;
+mod http;
 mod process;
 
 pub use binary::synod;
 pub use cluster::{Cluster, Options};
+pub use http::{Answered, Http};
 #[cfg(target_os = "linux")]
 pub use process::limit_files;
 pub use process::{Finished, Process, Run, run};

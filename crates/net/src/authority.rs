@@ -158,6 +158,19 @@ impl Authority {
         self.issue_leaf(&Leaf::of(identity, days), cert, key)
     }
 
+    /// As [`Authority::issue`], for a client that also answers calls over TCP at these hosts.
+    pub fn issue_door(
+        &self,
+        identity: &Identity,
+        hosts: &[&str],
+        cert: &Path,
+        key: &Path,
+    ) -> Result<(), AuthorityError> {
+        let hosts = hosts.iter().map(|host| (*host).to_owned());
+        let leaf = Leaf::of(identity, Authority::LEAF_DAYS).answering_at(hosts);
+        self.issue_leaf(&leaf, cert, key)
+    }
+
     /// Issues another certificate for whom the one at `cert` names and for the key at `key`, which
     /// stays, and puts it in the place of the old one: whoever opens the file finds the one or the
     /// other whole. An expired one is renewed too, but none that this authority did not issue.
@@ -174,7 +187,7 @@ impl Authority {
         })?;
         let (key_pem, _checked_above) = read(key)?;
         let pair = KeyPair::from_pem(&key_pem).map_err(signing)?;
-        let leaf = Leaf::of(old.identity(), days);
+        let leaf = Leaf::of(old.identity(), days).answering_at(old.hosts());
         let cert_pem = leaf.sign_for(&self.issuer, &pair)?;
         files::replace(cert, 0o644, &cert_pem)
             .map_err(|source| AuthorityError::Io { path: cert.to_path_buf(), source })?;

@@ -132,6 +132,11 @@ impl Credentials {
         identity::of_certificate(leaf).map_err(|source| named(cert, source))
     }
 
+    /// The host names and addresses that the certificate names besides.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        self.certified.cert.first().map(|leaf| identity::hosts_of(leaf)).unwrap_or_default()
+    }
+
     /// Seconds since 1970 at which the certificate ends.
     pub fn ends_at(&self) -> i64 {
         self.ends_at

@@ -205,6 +205,25 @@ pub(crate) fn of_certificate(der: &[u8]) -> Result<Identity, IdentityError> {
     }
 }
 
+/// The host names and addresses that a certificate names besides; none of one that names nobody.
+pub(crate) fn hosts_of(der: &[u8]) -> Vec<String> {
+    use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let host = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => address(bytes),
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(host).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    let four = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
+    let address = four.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from));
+    address.ok().map(|address| address.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

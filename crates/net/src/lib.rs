@@ -30,6 +30,7 @@ mod strikes;
 mod tests;
 mod tls;
 mod transport;
+mod web;
 
 pub use authority::{Authority, AuthorityError, Leaf};
 pub use channel::{AskError, Channel, Dialer};
@@ -40,3 +41,4 @@ pub use mesh::{Event, Lane, Mesh, MeshConfig, PeerAddress};
 pub use relay::{Conditions, Relay};
 pub use reply::Reply;
 pub use server::{Asked, NetError, Server};
+pub use web::{WebDoor, WebError, WebStream};

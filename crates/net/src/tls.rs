@@ -51,21 +51,27 @@ pub(crate) fn check_chain(
     verifier.verify_client_cert(leaf, intermediates, at).map(|_verified| ())
 }
 
-/// What a listener shows and demands.
-pub(crate) fn server(
-    credentials: &Credentials,
-    alpns: &[&[u8]],
-) -> Result<quinn::ServerConfig, Error> {
+/// What any listener shows and demands.
+pub(crate) fn listener(credentials: &Credentials) -> Result<rustls::ServerConfig, Error> {
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(caller_verifier(credentials.roots())?)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(credentials.certified())));
-    tls.alpn_protocols = alpns.iter().map(|alpn| alpn.to_vec()).collect();
     // A peer whose certificate was refused meanwhile must not come back on an old ticket, and what
     // can be replayed (0-RTT, RFC 9001 §9.2) must not be heard.
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
     tls.max_early_data_size = 0;
+    Ok(tls)
+}
+
+/// What a listener of the mesh shows and demands.
+pub(crate) fn server(
+    credentials: &Credentials,
+    alpns: &[&[u8]],
+) -> Result<quinn::ServerConfig, Error> {
+    let mut tls = listener(credentials)?;
+    tls.alpn_protocols = alpns.iter().map(|alpn| alpn.to_vec()).collect();
     let quic = QuicServerConfig::try_from(tls).map_err(|e| Error::General(e.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(quic));
     config.transport_config(Arc::new(transport::listener()));

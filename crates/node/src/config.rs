@@ -20,7 +20,7 @@ use synod_paxos::{Incarnation, Life, Members, NodeId, Timing};
 
 pub use check::check_many;
 pub use error::ConfigError;
-pub use keys::{HttpKeys, LogFormat, LogLevel};
+pub use keys::{DoorKeys, DoorRole, HttpKeys, LogFormat, LogLevel};
 
 use keys::Keys;
 
@@ -107,6 +107,18 @@ impl Config {
     /// Where health and metrics are served.
     pub fn http_listen(&self) -> SocketAddr {
         self.keys.http.listen
+    }
+
+    /// Where programs without a client of ours are served, if anywhere.
+    pub fn door(&self) -> Option<&DoorKeys> {
+        self.keys.door.as_ref()
+    }
+
+    /// The files with which the door asks the cluster.
+    pub fn door_files(&self) -> Option<TlsFiles> {
+        let DoorKeys { cert, key, .. } = self.door()?;
+        let files = TlsFiles { ca: self.keys.tls.ca.clone(), cert: cert.clone(), key: key.clone() };
+        Some(files.below(self.dir()))
     }
 
     /// How much to log.

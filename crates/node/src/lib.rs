@@ -23,6 +23,7 @@ mod shaky;
 mod shelf;
 mod syncs;
 
-pub use config::{Config, ConfigError, LogFormat, LogLevel, Voter, check_many};
+pub use config::{Config, ConfigError, DoorKeys, DoorRole, LogFormat, LogLevel, Voter, check_many};
 pub use error::{Fault, NodeError};
+pub use metrics::DoorMetrics;
 pub use node::{Node, format};

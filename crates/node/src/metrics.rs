@@ -1,5 +1,7 @@
 //! What a node counts and measures. The names are in `docs/metrics.md`; a test compares.
 
+mod door;
+
 use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{encoding::EncodeLabelSet, metrics::family::Family};
@@ -9,6 +11,7 @@ use synod_machine::{
 };
 use synod_net::Counters;
 
+pub use self::door::DoorMetrics;
 use crate::page::{Book, Counter, Histogram, Seconds, Shown, Whole, Words};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,6 +61,7 @@ struct Inner {
     handshakes_refused: Shown,
     connections_refused: Shown,
     http_refused: Words<Counter>,
+    door: DoorMetrics,
 }
 
 /// What the driver reads off the replica, the mesh and the disk when somebody looks.
@@ -171,6 +175,7 @@ impl Metrics {
                 "http_refused",
                 "HTTP connections refused or cut off, by reason",
             ),
+            door: DoorMetrics::new(&mut book),
             book,
         };
         Metrics(Arc::new(inner))
@@ -221,6 +226,10 @@ impl Metrics {
         if *said == Said::Unknown {
             self.0.requests_unknown.inc();
         }
+    }
+
+    pub(crate) fn door(&self) -> DoorMetrics {
+        self.0.door.clone()
     }
 
     /// Brings the gauges up to date.
@@ -319,6 +328,8 @@ mod tests {
         let metrics = Metrics::new(1_800_000_000);
         metrics.frame_foreign("sender");
         metrics.http_refused("slow");
+        metrics.door().refused("slow");
+        metrics.door().answered(200);
         metrics.request("submit", &Said::Unknown, Some(Duration::from_millis(1)));
         metrics.request("submit", &Said::NotApplied(NotApplied::NoQuorum), None);
         metrics.stage("queue", Duration::from_micros(70));

@@ -19,7 +19,7 @@ use crate::{
     clock::Clock,
     disk::Disk,
     driver::{Driver, Ears, QUESTIONS_MAX, Question, State},
-    metrics::Metrics,
+    metrics::{DoorMetrics, Metrics},
     page,
     pages::Pages,
     reign::ReignWatch,
@@ -42,6 +42,7 @@ pub struct Node {
     address: SocketAddr,
     http_address: SocketAddr,
     questions: mpsc::Sender<Question>,
+    door_metrics: DoorMetrics,
     driver: JoinHandle<Result<(), NodeError>>,
     pages: JoinHandle<()>,
     /// Resolves when the store is closed and its directory can be opened again.
@@ -108,12 +109,14 @@ impl Node {
             gone: gone_callers,
         };
         let limits = page::Limits::new(config.http_connections_max());
+        let door_metrics = metrics.door();
         let pages = Pages { questions: questions.clone(), metrics, data: config.data() };
         info!(node = config.name(), %address, %http_address, "started");
         Ok(Node {
             address,
             http_address,
             questions,
+            door_metrics,
             driver: tokio::spawn(driver.run(ears)),
             pages: tokio::spawn(page::serve(listener, pages, limits)),
             store_closed,
@@ -128,6 +131,11 @@ impl Node {
     /// Where health and metrics are served.
     pub fn http_address(&self) -> SocketAddr {
         self.http_address
+    }
+
+    /// Where the door for programs without a client of ours counts.
+    pub fn door_metrics(&self) -> DoorMetrics {
+        self.door_metrics.clone()
     }
 
     /// Runs until `shutdown` resolves, then stops in order; or until the node has to end by itself,

@@ -16,8 +16,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("synod-net", &[]),
     ("synod-node", &["synod-replica", "synod-paxos", "synod-machine", "synod-store", "synod-net"]),
     ("synod-client", &["synod-machine", "synod-net"]),
+    ("synod-door", &["synod-client"]),
     ("synod-sim", &["synod-replica", "synod-paxos", "synod-machine", "synod-store"]),
-    ("synod", &["synod-node", "synod-client", "synod-store", "synod-sim", "synod-bench"]),
+    (
+        "synod",
+        &["synod-node", "synod-client", "synod-door", "synod-store", "synod-sim", "synod-bench"],
+    ),
     ("synod-integration", &["synod-node", "synod-client"]),
     ("synod-bench", &["synod-node", "synod-client"]),
 ];

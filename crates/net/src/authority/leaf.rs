@@ -24,6 +24,9 @@ pub struct Leaf {
     pub server: bool,
     /// Whether it may call.
     pub client: bool,
+    /// Host names and addresses at which it answers, for programs that look at those. They carry no
+    /// authority.
+    pub hosts: Vec<String>,
 }
 
 impl Leaf {
@@ -42,7 +45,16 @@ impl Leaf {
             ends_at: now + i64::from(days) * 86_400,
             server,
             client: true,
+            hosts: Vec::new(),
         }
+    }
+
+    /// The same, for one that also answers calls over TCP, at these hosts.
+    #[must_use]
+    pub fn answering_at(mut self, hosts: impl IntoIterator<Item = String>) -> Leaf {
+        self.hosts.extend(hosts);
+        self.server |= !self.hosts.is_empty();
+        self
     }
 
     /// The certificate and a new key, both as PEM.
@@ -74,6 +86,12 @@ impl Leaf {
             usages.into_iter().filter(|(may, _)| *may).map(|(_, usage)| usage).collect();
         for uri in &self.uris {
             params.subject_alt_names.push(SanType::URI(uri.as_str().try_into().map_err(signing)?));
+        }
+        for host in &self.hosts {
+            params.subject_alt_names.push(match host.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName(host.as_str().try_into().map_err(signing)?),
+            });
         }
         Ok(params.signed_by(key, issuer).map_err(signing)?.pem())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use synod_net::{Name, settings};
 use synod_paxos::{Members, NodeId};
 
-use super::{Config, ConfigError, HttpKeys, Keys, Voter};
+use super::{Config, ConfigError, DoorKeys, HttpKeys, Keys, Voter};
 
 /// Frames on the log lane end at 2 MiB: a batch and its envelope must fit one.
 const BATCH_BYTES_LIMIT: u64 = 3 << 19;
@@ -37,6 +37,7 @@ pub(super) fn whole(path: &Path, keys: Keys, written: toml::Table) -> Result<Con
         .map_err(|_| ConfigError::VotersCount { path: path.to_owned(), found: voters.len() })?;
     let life = own_entry(path, &keys, &own, &voters)?.life;
     keys.http.check(path)?;
+    keys.door.as_ref().map_or(Ok(()), |door| door.check(path))?;
     ranges(path, &keys)?;
     let path = path.to_owned();
     Ok(Config { path, keys, written, cluster, cluster_id, name: own, members, voters, life })
@@ -121,6 +122,28 @@ impl HttpKeys {
         }
         let connections = u64::try_from(self.connections_max).unwrap_or(u64::MAX);
         range(path, ("http.connections_max", connections, 1, 65_536))
+    }
+}
+
+impl DoorKeys {
+    /// Who may come is said in so many words, and what has no meaning is not said.
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let wrong = |what| Err(ConfigError::Door { path: path.to_owned(), what });
+        match (self.tls, self.plain_role) {
+            (false, _) if !self.listen.ip().is_loopback() => wrong(
+                "listen: without certificates it may only be loopback; tls = true serves others",
+            ),
+            (false, None) => {
+                wrong("plain_role: says what callers without a certificate may do, and is missing")
+            }
+            (true, Some(_)) => {
+                wrong("plain_role: with tls = true every caller's certificate says what it may do")
+            }
+            (false, Some(_)) | (true, None) => {
+                let connections = u64::try_from(self.connections_max).unwrap_or(u64::MAX);
+                range(path, ("door.connections_max", connections, 1, 65_536))
+            }
+        }
     }
 }
 

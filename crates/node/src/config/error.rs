@@ -108,6 +108,14 @@ pub enum ConfigError {
         /// What stands there.
         found: SocketAddr,
     },
+    /// The door's keys contradict each other.
+    #[error("{}: door.{what}", .path.display())]
+    Door {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A number is outside of what makes sense.
     #[error("{}: {key} = {found}; {min} to {max} are allowed", .path.display())]
     Range {

@@ -15,6 +15,8 @@ pub(super) struct Keys {
     pub(super) tls: TlsFiles,
     #[serde(default)]
     pub(super) http: HttpKeys,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) door: Option<DoorKeys>,
     #[serde(default)]
     pub(super) timing: TimingKeys,
     #[serde(default)]
@@ -69,6 +71,44 @@ impl Default for HttpKeys {
             connections_max: 1_000,
         }
     }
+}
+
+/// Where programs without a client of ours are served, and as whom the cluster is asked for them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DoorKeys {
+    /// Address and port; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Whether callers show certificates of the cluster, and may come from anywhere; else they need
+    /// none, and come over loopback.
+    #[serde(default)]
+    pub tls: bool,
+    /// What callers without a certificate may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_role: Option<DoorRole>,
+    /// The client's certificate with which the cluster is asked.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Connections at once.
+    #[serde(default = "door_connections_max")]
+    pub connections_max: usize,
+}
+
+fn door_connections_max() -> usize {
+    1_000
+}
+
+/// What callers without a certificate may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DoorRole {
+    /// Read.
+    Read,
+    /// And write.
+    Write,
+    /// And force.
+    Admin,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

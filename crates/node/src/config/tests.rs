@@ -47,9 +47,10 @@ fn the_example_shows_the_defaults() {
             }
             Some((*table, line))
         })
-        .filter(|(table, line)| {
-            !matches!(*table, "[http]" | "[timing]" | "[limits]" | "[snapshots]" | "[log]")
-                && !line.starts_with("incarnation")
+        .filter(|(table, line)| match *table {
+            "[http]" | "[timing]" | "[limits]" | "[snapshots]" | "[log]" => false,
+            "[door]" => !line.starts_with("tls") && !line.starts_with("connections_max"),
+            _ => !line.starts_with("incarnation"),
         })
         .map(|(_, line)| format!("{line}\n"))
         .collect();
@@ -143,6 +144,35 @@ fn a_health_page_beyond_loopback_needs_to_be_meant() {
 }
 
 /// Numbers that make no sense are refused with what would.
+/// Who may come without a certificate comes over loopback, and what he may do is written down.
+#[test]
+fn a_door_says_who_may_come() {
+    let door = example().door().cloned().unwrap();
+    assert_eq!((door.tls, door.plain_role), (false, Some(DoorRole::Write)));
+    let role = "plain_role = \"write\"\n";
+    let table = "listen = \"127.0.0.1:7410\"";
+    let everywhere = table.replace("127.0.0.1", "0.0.0.0");
+    for (from, to, what) in [
+        (role, "", "plain_role: says what"),
+        (role, "plain_role = \"king\"\n", "unknown variant `king`"),
+        ("tls = false", "tls = true", "plain_role: with tls = true"),
+        (table, &everywhere, "it may only be loopback"),
+        ("tls = false", "tsl = false", "unknown key `tsl`"),
+    ] {
+        let said = said(from, to);
+        assert!(said.contains(what), "{said}");
+    }
+    let certified =
+        EXAMPLE.replace(role, "").replace("tls = false", "tls = true").replace(table, &everywhere);
+    let certified = Config::parse(&certified, Path::new("/etc/synod/n1.toml")).unwrap();
+    let files = certified.door_files().unwrap();
+    assert_eq!(files.cert, Path::new("/etc/synod/certs/n1-door.crt"));
+    let (before, door) = EXAMPLE.split_once("[door]").unwrap();
+    let (_, after) = door.split_once("[timing]").unwrap();
+    let without = format!("{before}[timing]{after}");
+    assert!(Config::parse(&without, Path::new("n1.toml")).unwrap().door().is_none());
+}
+
 #[test]
 fn numbers_out_of_range_or_out_of_order_are_refused() {
     let none = said("window_slots = 1024", "window_slots = 0");

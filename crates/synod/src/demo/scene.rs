@@ -140,7 +140,8 @@ async fn build(
     let mut voters = Vec::new();
     for (i, socket) in (1..=nodes).zip(&held) {
         let listen = socket.local_addr().map_err(port_failure)?.to_string();
-        voters.push(Voter { id: i, name: format!("n{i}"), listen, http: "127.0.0.1:0".to_owned() });
+        let (name, http) = (format!("n{i}"), "127.0.0.1:0".to_owned());
+        voters.push(Voter { id: i, name, listen, http, door: None });
     }
     let plan = Plan {
         cluster: "demo".to_owned(),

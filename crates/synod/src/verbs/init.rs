@@ -26,6 +26,8 @@ use crate::{
 const CLIENT: &str = "client";
 /// Where the authority's key is written, below the cluster's directory.
 const AUTHORITY_KEY: &str = "authority/ca.key";
+/// The client as which the doors of all nodes ask.
+const DOOR: &str = "door";
 /// The health page of node i listens this far above its mesh port.
 const HTTP_PORT_OFFSET: u16 = 100;
 
@@ -38,6 +40,8 @@ pub(crate) struct Voter {
     pub(crate) listen: String,
     /// Where its health page listens.
     pub(crate) http: String,
+    /// Where its door for programs without a client of ours listens, if it has one.
+    pub(crate) door: Option<String>,
 }
 
 /// A cluster to be made.
@@ -126,11 +130,13 @@ fn plan(args: &InitArgs) -> Result<Plan, Failure> {
         name: format!("n{}", i + 1),
         listen: format!("127.0.0.1:{}", args.port + i),
         http: format!("127.0.0.1:{}", args.port + HTTP_PORT_OFFSET + i),
+        // The mesh is UDP: the first door is one below, and the next where another's mesh is.
+        door: Some(format!("127.0.0.1:{}", args.port - 1 + i)),
     });
     let voters: Vec<Voter> = voters.collect();
     name(&args.name)?;
     let mut taken: Vec<&str> = voters.iter().map(|voter| voter.name.as_str()).collect();
-    taken.extend([CLIENT, "ca", "certs", "authority"]);
+    taken.extend([CLIENT, DOOR, "ca", "certs", "authority"]);
     for participant in &args.participants {
         name(participant)?;
         if taken.contains(&participant.as_str()) {

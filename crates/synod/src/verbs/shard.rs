@@ -21,7 +21,8 @@ pub(crate) fn run(common: &Common, args: &ShardArgs) -> Result<(), Failure> {
     let ended = runtime.block_on(shard::run(
         config,
         |address, http_address| {
-            Started { name: &args.name, address, http_address }.tell(common.output);
+            let (name, door_address) = (&args.name, None);
+            Started { name, address, http_address, door_address }.tell(common.output);
         },
         start::stopped(args.until_stdin_closes),
     ));

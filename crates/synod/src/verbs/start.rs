@@ -1,4 +1,7 @@
-//! `synod start`: a node, until it is told to stop.
+//! `synod start`: a node, until it is told to stop; and beside it the door for programs without a
+//! client of ours, where its file asks for one.
+
+mod door;
 
 use std::{net::SocketAddr, path::Path};
 
@@ -33,9 +36,14 @@ pub(crate) fn run(common: &Common, args: &StartArgs) -> Result<(), Failure> {
 
 async fn serve(config: Config, output: Output, until_stdin_closes: bool) -> Result<(), NodeError> {
     let name = config.name().to_owned();
-    let node = Node::start(config).await?;
-    let started =
-        Started { name: &name, address: node.address(), http_address: node.http_address() };
+    let node = Node::start(config.clone()).await?;
+    let door_address = door::open(&config, node.door_metrics()).await;
+    let started = Started {
+        name: &name,
+        address: node.address(),
+        http_address: node.http_address(),
+        door_address,
+    };
     started.tell(output);
     node.run(stopped(until_stdin_closes)).await
 }
@@ -47,6 +55,9 @@ pub(crate) struct Started<'a> {
     pub(crate) address: SocketAddr,
     /// Where its health and metrics are.
     pub(crate) http_address: SocketAddr,
+    /// Where its door is, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) door_address: Option<SocketAddr>,
 }
 
 impl Started<'_> {
@@ -58,13 +69,14 @@ impl Started<'_> {
             #[serde(flatten)]
             started: &'a Started<'a>,
         }
-        let Started { name, address, http_address } = self;
+        let Started { name, address, http_address, door_address } = self;
+        let door = door_address.map(|address| format!(", door on {address}")).unwrap_or_default();
         let _ = match output {
             Output::Json | Output::Jsonl => {
                 print::json(&Document { schema: "synod.started/1", started: self })
             }
             Output::Text => print::lines(&format!(
-                "{name} listens on {address}, health on http://{http_address}"
+                "{name} listens on {address}, health on http://{http_address}{door}"
             )),
         };
     }

@@ -6,10 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use synod_client::net::{Authority, AuthorityError, Identity, Role, Who};
+use synod_client::net::{Authority, AuthorityError, Identity, Name, Role, Who};
 
-use super::{AUTHORITY_KEY, CLIENT, Plan, client_toml, name, node_toml, toml};
+use super::{AUTHORITY_KEY, CLIENT, DOOR, Plan, Voter, client_toml, name, node_toml, toml};
 use crate::exit::{Code, Failure};
+
+/// How programs on this machine call it.
+const DOOR_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Makes the cluster's directory. All is built in a workshop and moved to its place when it is
 /// whole; an empty directory that is there already keeps its own owner and mode.
@@ -74,6 +77,7 @@ fn fill(dir: &Path, plan: &Plan) -> Result<(), Failure> {
     for voter in &plan.voters {
         issue(&voter.name, Who::Node(name(&voter.name)?))?;
         write(&toml(dir, &voter.name), &node_toml(plan, voter))?;
+        issue_door(&authority, &certs, &cluster, voter)?;
     }
     issue(CLIENT, Who::Client { name: name(CLIENT)?, role: Role::Admin })?;
     write(&toml(dir, CLIENT), &client_toml(plan, CLIENT))?;
@@ -88,6 +92,23 @@ fn fill(dir: &Path, plan: &Plan) -> Result<(), Failure> {
             .map_err(|error| Failure::new(Code::Machine, "SYN-INIT-003", error))?;
     }
     Ok(())
+}
+
+/// One name for the doors of all nodes, and a key for each. It may do what any caller may; what a
+/// caller may is decided at the door.
+fn issue_door(
+    authority: &Authority,
+    certs: &Path,
+    cluster: &Name,
+    voter: &Voter,
+) -> Result<(), Failure> {
+    if voter.door.is_none() {
+        return Ok(());
+    }
+    let who = Who::Client { name: name(DOOR)?, role: Role::Admin };
+    let identity = Identity { cluster: cluster.clone(), who };
+    let file = |end: &str| certs.join(format!("{}-door.{end}", voter.name));
+    authority.issue_door(&identity, &DOOR_HOSTS, &file("crt"), &file("key")).map_err(cert_failure)
 }
 
 fn private_dir(path: &Path) -> io::Result<()> {

@@ -22,6 +22,17 @@ pub(crate) fn node_toml(plan: &Plan, voter: &Voter) -> String {
         voter.name,
         voter.name,
     );
+    if let Some(door) = &voter.door {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n# Programs in any language. Whoever can log in to this machine may write;\n\
+             # with tls = true instead of plain_role everybody shows a certificate.\n\
+             [door]\nlisten = {door:?}\nplain_role = \"write\"\n\
+             cert = \"certs/{name}-door.crt\"\nkey = \"certs/{name}-door.key\"\n",
+            name = voter.name
+        );
+    }
     for peer in &plan.voters {
         // Writing to a String cannot fail.
         let _ = write!(

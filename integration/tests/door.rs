@@ -1,0 +1,184 @@
+//! The HTTP door of real nodes: what it serves, and that no failure of it is one of the node.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::json;
+use synod_integration::{Cluster, Http, Options};
+
+fn lone() -> Cluster {
+    Cluster::start(&Options { nodes: 1, ..Options::default() })
+}
+
+fn door(cluster: &Cluster, node: &str) -> Http {
+    let mut http = Http::open(cluster.door(node));
+    // The door reaches the cluster as any client does, which takes a moment.
+    cluster.eventually("the door reaches the cluster", || {
+        http.ask("GET /v1/kv", &[], b"").status == 200
+    });
+    http
+}
+
+const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
+
+#[test]
+fn keys_are_set_read_compared_and_removed() {
+    let cluster = lone();
+    let mut http = door(&cluster, "n1");
+    let set = http.ask("PUT /v1/kv/catalog/25544", &[OCTETS], b"east\0\xff").expect(200);
+    assert_eq!((&set.json()["revision"], &*set.headers["synod-revision"]), (&json!(1), "1"));
+    let got = http.ask("GET /v1/kv/catalog%2f25544", &[], b"").expect(200);
+    assert_eq!(got.body, b"east\0\xff");
+    assert_eq!(&*got.headers["etag"], "\"1\"");
+    assert_eq!(&*got.headers["content-type"], "application/octet-stream");
+    let known = [("If-None-Match", "\"1\"")];
+    let _ = http.ask("GET /v1/kv/catalog/25544", &known, b"").expect(304);
+
+    let put = |http: &mut Http, header: (&str, &str)| {
+        http.ask("PUT /v1/kv/catalog/25544", &[OCTETS, header], b"west")
+    };
+    let refused = put(&mut http, ("If-None-Match", "*")).expect(412).json();
+    assert_eq!(refused["error"]["code"], "mismatch");
+    assert_eq!(refused["present"]["value_base64"], "ZWFzdAD/");
+    assert_eq!(refused["present"]["modified"], 1);
+    let _ = put(&mut http, ("If-Match", "\"7\"")).expect(412);
+    assert_eq!(put(&mut http, ("If-Match", "\"1\"")).expect(200).json()["revision"], 2);
+
+    let listed = http.ask("GET /v1/kv?prefix=catalog/&limit=1", &[], b"").expect(200).json();
+    assert_eq!((&listed["entries"][0]["value"], &listed["next"]), (&json!("west"), &json!(null)));
+    let _ = http.ask("DELETE /v1/kv/catalog/25544", &[("If-Match", "\"1\"")], b"").expect(412);
+    let removed = http.ask("DELETE /v1/kv/catalog/25544", &[("If-Match", "*")], b"").expect(200);
+    assert_eq!(removed.json(), json!({ "existed": true, "revision": 3 }));
+    let removed = http.ask("DELETE /v1/kv/catalog/25544", &[], b"").expect(200);
+    assert_eq!(removed.json()["existed"], false);
+    let absent = http.ask("GET /v1/kv/catalog/25544", &[], b"").expect(404).json();
+    assert_eq!(absent["error"]["code"], "absent");
+}
+
+#[test]
+fn a_list_goes_on_where_it_ended() {
+    let cluster = lone();
+    let mut http = door(&cluster, "n1");
+    for key in ["a/1", "a/%ff", "a/2", "b"] {
+        let _ = http.ask(&format!("PUT /v1/kv/{key}"), &[], b"v").expect(200);
+    }
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = http.ask(&format!("GET /v1/kv?prefix=a/&limit=1{cursor}"), &[], b"");
+        let page = page.expect(200).json();
+        let row = page["entries"][0].clone();
+        found.push(row["key"].as_str().or(row["key_base64"].as_str()).unwrap().to_owned());
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(found, ["a/1", "a/2", "YS//"]);
+}
+
+#[test]
+fn a_multi_does_all_or_nothing() {
+    let cluster = lone();
+    let mut http = door(&cluster, "n1");
+    let request = json!({
+        "guards": [{ "key": "a", "absent": true }],
+        "writes": [{ "key": "a", "value": "1" }, { "key_base64": "/w==", "value_base64": "AA==" }],
+        "reads": [{ "key": "a" }, { "key": "nothing" }],
+    });
+    let done = http.json("POST /v1/kv:multi", &request).expect(200).json();
+    assert_eq!((&done["revision"], &done["reads"][0]["value"]), (&json!(1), &json!("1")));
+    assert_eq!(done["reads"].as_array().unwrap().len(), 1);
+    let refused = http.json("POST /v1/kv:multi", &request).expect(412).json();
+    assert_eq!(
+        (&refused["error"]["code"], &refused["present"]["failed"]),
+        (&"mismatch".into(), &0.into())
+    );
+    let unclear = json!({ "guards": [{ "key": "a", "absent": true, "revision": 1 }] });
+    let _ = http.json("POST /v1/kv:multi", &unclear).expect(400);
+}
+
+#[test]
+fn what_is_not_known_is_refused_by_its_name() {
+    let cluster = lone();
+    let mut http = door(&cluster, "n1");
+    for (ask, body, word) in [
+        ("GET /v1/kv?form=1", json!(null), "unknown parameter \"form\""),
+        ("POST /v1/leases", json!({ "ttl_ms": 1_000, "tll": 1 }), "unknown field `tll`"),
+        ("POST /v1/leases", json!({ "ttl_ms": "soon" }), "invalid value"),
+        ("POST /v1/leases", json!({}), "missing field `ttl_ms`"),
+        ("POST /v1/leases", json!({ "ttl_ms": 1 }), "at least 100"),
+        ("GET /v1/leases/seven", json!(null), "no whole number"),
+        ("POST /v1/requests/7:settle", json!(null), "names no request"),
+    ] {
+        let answer = match body.is_null() {
+            true => http.ask(ask, &[], b""),
+            false => http.json(ask, &body),
+        };
+        let error = answer.expect(400).json();
+        let said = error["error"]["message"].as_str().unwrap();
+        assert!(said.contains(word), "{ask}: {said}");
+    }
+    let nothing = http.ask("GET /v1/nothing", &[], b"").expect(404).json();
+    assert_eq!(nothing["error"]["code"], "absent");
+    let method = http.ask("PATCH /v1/status", &[], b"").expect(405);
+    assert_eq!(
+        (&*method.headers["allow"], &method.json()["error"]["code"]),
+        ("GET", &"method".into())
+    );
+    for deadline in ["0", "soon", "-1", "60001"] {
+        let _ = http.ask("GET /v1/status", &[("Synod-Deadline-Ms", deadline)], b"").expect(400);
+    }
+    let answer = http.ask("GET /v1/status", &[("Synod-Deadline-Ms", "2000")], b"").expect(200);
+    assert_eq!(answer.json()["leader"], "n1");
+}
+
+/// Two answers say what became of a write: 503 that it was not applied, 504 that nobody knows, and
+/// what to ask about. No door says the one for the other while its cluster loses its quorum.
+#[test]
+fn without_a_quorum_a_door_says_that_nothing_was_applied() {
+    let mut cluster = Cluster::start(&Options::default());
+    let mut http = door(&cluster, "n1");
+    cluster.kill("n2");
+    cluster.kill("n3");
+    let mut unknown = Vec::new();
+    cluster.eventually("the node knows that it is alone", || {
+        let deadline = ("Synod-Deadline-Ms", "700");
+        let answer = http.ask("PUT /v1/kv/a", &[deadline], b"1");
+        match answer.status {
+            504 => unknown.push(answer.json()["request"].as_str().unwrap().to_owned()),
+            503 => {
+                assert_eq!(answer.json()["error"]["code"], "not_applied");
+                assert_eq!(&*answer.headers["retry-after"], "1");
+                return true;
+            }
+            other => panic!("{other}: {:?}", answer.json()),
+        }
+        false
+    });
+    cluster.start_node("n2");
+    cluster.await_leader();
+    for request in unknown {
+        cluster.eventually("the request is settled", || {
+            let settled = http.ask(&format!("POST /v1/requests/{request}:settle"), &[], b"");
+            settled.status == 200 && settled.json()["applied"].is_boolean()
+        });
+    }
+    cluster
+        .eventually("the door writes again", || http.ask("PUT /v1/kv/a", &[], b"2").status == 200);
+}
+
+/// A port that is taken, a certificate that is gone: the door stays shut, and the node serves.
+#[test]
+fn a_door_that_cannot_open_does_not_hurt_its_node() {
+    let mut cluster = Cluster::init(&Options { nodes: 1, ..Options::default() });
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let path = cluster.config("n1");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, after) = text.split_once("[door]\nlisten = \"").unwrap();
+    let (_, after) = after.split_once('"').unwrap();
+    let changed = format!("{before}[door]\nlisten = \"{address}\"{after}");
+    std::fs::write(&path, &changed).unwrap();
+    let line = cluster.start_node("n1");
+    assert!(!line.contains("door"), "{line}");
+    assert!(cluster.said("n1").contains("the door stays shut"), "{}", cluster.said("n1"));
+    cluster.await_leader();
+    let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
+}
