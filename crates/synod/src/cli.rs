@@ -3,6 +3,7 @@
 
 mod asking;
 mod checking;
+mod electing;
 mod holding;
 mod running;
 mod tables;
@@ -18,6 +19,10 @@ pub(crate) use self::{
     },
     checking::{
         CertRole, CertVerb, CheckConfigArgs, IssueArgs, RenewArgs, SignArgs, SimRunArgs, SimVerb,
+    },
+    electing::{
+        CampaignArgs, ElectionRunArgs, ElectionVerb, ElectionWatchArgs, OrderArgs, RulesArgs,
+        SwitchoverArgs,
     },
     holding::{LeaseVerb, LockRunArgs, LockVerb},
     running::{DemoArgs, DemoOwnerArgs, InitArgs, ShardArgs, StartArgs},
@@ -104,6 +109,9 @@ pub(crate) enum Verb {
     /// One holder at a time
     #[command(subcommand)]
     Lock(LockVerb),
+    /// Who is the primary now
+    #[command(subcommand)]
+    Election(ElectionVerb),
     /// How the cluster is, the verdict first; exit 1 when nobody leads
     #[command(after_help = "Examples:\n  synod status -c eu/client.toml\n  \
                             synod status -c eu/client.toml -o json | jq -r .leader.node")]

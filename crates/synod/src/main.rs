@@ -10,6 +10,7 @@ mod shard;
 mod signs;
 mod units;
 mod verbs;
+mod ward;
 
 use std::process::ExitCode;
 
@@ -24,8 +25,8 @@ fn main() -> ExitCode {
     // For what the parser itself has to say.
     colour::decide(Colour::Auto);
     let first = std::env::args_os().nth(1);
-    let ended = if first.as_ref().is_some_and(|word| word == verbs::lock::warden::WORD) {
-        verbs::lock::warden::run()
+    let ended = if first.as_ref().is_some_and(|word| word == ward::warden::WORD) {
+        ward::warden::run()
     } else if first.is_some_and(|word| word == DemoOwner::WORD) {
         let owner = DemoOwner::parse_from(std::env::args_os().skip(1));
         log::listen("warn", false);
@@ -58,6 +59,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Kv(verb) => verbs::kv::run(common, verb),
         Verb::Lease(verb) => verbs::lease::run(common, verb),
         Verb::Lock(verb) => verbs::lock::run(common, verb),
+        Verb::Election(verb) => verbs::election::run(common, verb),
         Verb::Status => verbs::status::run(common),
         Verb::Leader(verb) => verbs::leader::run(common, verb),
         Verb::Txn(verb) => verbs::txn::run(common, verb),

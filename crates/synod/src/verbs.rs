@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod cert;
 pub(crate) mod check_config;
 pub(crate) mod claim;
+pub(crate) mod election;
 pub(crate) mod init;
 pub(crate) mod journal;
 pub(crate) mod kv;

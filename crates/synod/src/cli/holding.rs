@@ -114,7 +114,7 @@ pub(crate) struct LockRunArgs {
     pub(crate) command: Vec<OsString>,
 }
 
-fn run_ttl(text: &str) -> Result<Duration, String> {
+pub(super) fn run_ttl(text: &str) -> Result<Duration, String> {
     let ttl = span(text)?;
     if ttl < RUN_TTL_MIN {
         return Err(format!("{text} is too short for a command; at least 1s is needed"));

@@ -1,8 +1,6 @@
 //! `synod lock`: one holder at a time.
 
-mod group;
 mod run;
-pub(crate) mod warden;
 
 use std::io::{BufRead, IsTerminal};
 

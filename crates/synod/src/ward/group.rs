@@ -22,9 +22,22 @@ use crate::exit::{Code, Failure};
 /// What was killed is gone in no time, unless the system is stuck.
 const GONE_PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Nothing is held for it that could end.
+pub(crate) const FOR_EVER: Duration = Duration::from_nanos(u64::MAX);
+
+/// Where whatever belongs to the command is started, to end with it.
+#[derive(Clone, Copy)]
+pub(crate) struct Inside(Pid);
+
+impl Inside {
+    /// Lets a command be started in the same process group.
+    pub(crate) fn place(self, command: &mut Command) {
+        command.process_group(self.0.as_raw_nonzero().get());
+    }
+}
 
 /// A running command.
-pub(super) struct Group {
+pub(crate) struct Group {
     warden: Child,
     orders: ChildStdin,
     command: Child,
@@ -34,9 +47,9 @@ pub(super) struct Group {
 impl Group {
     /// Starts the warden, who has its orders before there is anything to guard, and then the
     /// command in the warden's group.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         command: &[OsString],
-        environment: [(&str, String); 3],
+        environment: &[(&str, String)],
         until: Duration,
     ) -> Result<Group, Failure> {
         adopt_orphans();
@@ -47,7 +60,7 @@ impl Group {
             .ok_or_else(|| Failure::new(Code::Usage, "SYN-LOCK-002", "no command was given"))?;
         let started = Command::new(program)
             .args(args)
-            .envs(environment)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .process_group(id.as_raw_nonzero().get())
             .kill_on_drop(true)
             .spawn();
@@ -61,26 +74,30 @@ impl Group {
         }
     }
 
+    pub(crate) fn inside(&self) -> Inside {
+        Inside(self.id)
+    }
+
     /// It may live until then. A warden that is gone hears nothing, and its end ends nobody.
-    pub(super) async fn may_live(&mut self, until: Duration) {
+    pub(crate) async fn may_live(&mut self, until: Duration) {
         if let Err(error) = order(&mut self.orders, until).await {
             tracing::debug!(%error, "the warden is gone");
         }
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Err(error) = kill_process_group(self.id, signal) {
             tracing::debug!(%error, ?signal, "nobody is there to hear it");
         }
     }
 
     /// Waits until the command has ended; others of its group may not have.
-    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.command.wait().await
     }
 
     /// Ends what is left of the group; whether nothing is.
-    pub(super) async fn clear(mut self) -> bool {
+    pub(crate) async fn clear(mut self) -> bool {
         self.signal(Signal::KILL);
         // Each is gone already, or was killed just now.
         let _ended = (self.command.wait().await, self.warden.wait().await);

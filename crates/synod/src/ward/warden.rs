@@ -1,6 +1,6 @@
-//! A process that leads the process group of a command under a lock, and ends the group, itself
-//! included, when nobody else is there to do so in time: when the process that holds the lock has
-//! died, or is stopped while its lease runs out.
+//! A process that leads the process group of a command under a lock or in an office, and ends the
+//! group, itself included, when nobody else is there to do so in time: when the process that holds
+//! it has died, or is stopped while its lease runs out.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The first argument of such a process. It is no verb for anybody to type.
-pub(crate) const WORD: &str = "lock-warden";
+pub(crate) const WORD: &str = "warden";
 /// What it says when signals to its group are for the command alone.
 pub(super) const READY: &str = "ready";
 /// How late it may notice that the machine has slept.
