@@ -48,8 +48,7 @@ pub(crate) struct PutArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  synod kv get epoch\n  \
-                        synod kv get epoch --at-least 118\n  \
+#[command(after_help = "Examples:\n  synod kv get epoch --at-least 118\n  \
                         synod kv get epoch --stale -o json")]
 pub(crate) struct GetArgs {
     /// Which
