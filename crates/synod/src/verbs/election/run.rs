@@ -96,7 +96,7 @@ impl Candidate<'_> {
         // Whom to follow from the start, if that is known.
         if let Ok(view) = self.election.view().await {
             let office = view.map(|view| view.office).unwrap_or_default();
-            environment.extend(of_incumbent(office.incumbent.as_ref()));
+            environment.extend(self.whom(&office).into_iter().flatten());
         }
         Group::start(&self.args.command, &environment, FOR_EVER).await
     }
