@@ -1,8 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use synod_machine::{
-    Answer, AuditEntry, Census, Command, ParticipantName, ParticipantView, Query, Reply, RequestId,
-    SessionId, SessionView, TxnId, TxnView, Verdict, door::NodeStatus, owner_name,
+    Answer, AuditEntry, Census, Command, Once, ParticipantName, ParticipantView, Query, Reply,
+    RequestId, SessionId, SessionView, TxnId, TxnView, Verdict, door::NodeStatus, owner_name,
 };
 use synod_net::{Credentials, Who};
 
@@ -37,6 +37,8 @@ const LEADER_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Client {
     pub(crate) core: Arc<Core>,
     pub(crate) within: Duration,
+    /// Under which its next write is done once.
+    key: Option<synod_machine::Name>,
     _lifeline: Arc<Lifeline>,
 }
 
@@ -89,6 +91,7 @@ impl Client {
         let client = Client {
             core: Arc::clone(&core),
             within: config.timeout,
+            key: None,
             _lifeline: Arc::new(Lifeline { core: Arc::clone(&core), _of: None }),
         };
         tokio::spawn(scout::run(Arc::clone(&route), core.closed.subscribe()));
@@ -100,6 +103,26 @@ impl Client {
     #[must_use]
     pub fn within(&self, within: Duration) -> Client {
         Client { within, ..self.clone() }
+    }
+
+    /// A handle for one write that takes effect once, whichever process of this client (by the name
+    /// in its certificate) asks for it, and in whichever session: whoever asks again under the same
+    /// key is told what the first was told. For callers that may die before they have heard.
+    ///
+    /// It holds for keys and batches of them, for the grant of a lease, for registers, counters and
+    /// journals. What is held (a lock, a claim) is asked for again as it is: how it stands is the
+    /// answer. The cluster knows a key for a day, and the latest 100 000 of all; another write
+    /// under the same key is refused.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synod_client::Client) -> Result<(), synod_client::Error> {
+    /// let position = client.keyed("move-25544").journal("moves").append("east to west").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn keyed(&self, key: impl Into<String>) -> Client {
+        Client { key: Some(synod_machine::Name::new(key)), ..self.clone() }
     }
 
     /// A client that asks for somebody else, over the connections of this one: its sessions are of
@@ -114,7 +137,7 @@ impl Client {
         let core = Arc::new(Core::new(Arc::clone(&core.route), owner, core.session_ttl()));
         let of = Some(Arc::clone(&self._lifeline));
         let lifeline = Lifeline { core: Arc::clone(&core), _of: of };
-        Client { core, within: self.within, _lifeline: Arc::new(lifeline) }
+        Client { core, within: self.within, key: None, _lifeline: Arc::new(lifeline) }
     }
 
     /// Under which name this client opens its sessions: that of its certificate, and behind a `/`
@@ -306,6 +329,10 @@ impl Client {
         command: Command,
         read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
     ) -> Result<T, Error> {
+        let command = match &self.key {
+            Some(key) => Once::new(key.clone(), command).map_or_else(|it| it, Command::Once),
+            None => command,
+        };
         self.core.submit(command, read, self.deadline()).await
     }
 

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BarrierCommand, BranchIncarnation, ClaimCommand, CounterCommand, ElectionCommand,
-    JournalCommand, LeaseCommand, LockCommand, ParticipantName, RegisterCommand, RequestId,
+    JournalCommand, LeaseCommand, LockCommand, Once, ParticipantName, RegisterCommand, RequestId,
     Revision, Seq, SessionId, TxnId,
 };
 
@@ -159,6 +159,8 @@ pub enum Command {
     Journal(JournalCommand),
     /// Of elections.
     Election(ElectionCommand),
+    /// Takes effect once under its key.
+    Once(Once),
 }
 
 /// The client's name in the owner of a session. What is behind the first `/` is for people to read.

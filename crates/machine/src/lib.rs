@@ -21,6 +21,7 @@ mod keys;
 mod leaves;
 pub mod limits;
 mod machine;
+mod once;
 pub mod owner;
 pub mod participant_door;
 mod participants;
@@ -44,6 +45,7 @@ pub use ids::{
     SessionId, TxnId,
 };
 pub use machine::{Applied, Machine, Snapshot, StateHash};
+pub use once::{Keyed, Once};
 pub use query::{
     Act, Answer, AuditEntry, Census, Entry, ParticipantView, Query, SessionView, TxnView,
 };

@@ -138,7 +138,8 @@ impl Command {
             | Command::Counter(_)
             | Command::Barrier(_)
             | Command::Journal(_)
-            | Command::Election(_) => true,
+            | Command::Election(_)
+            | Command::Once(_) => true,
             Command::Lease(command) => command.must_be_named(),
             Command::OpenSession { .. }
             | Command::Settle { .. }
@@ -172,6 +173,7 @@ impl Command {
             Command::Barrier(command) => command.check(),
             Command::Journal(command) => command.check(),
             Command::Election(command) => command.check(),
+            Command::Once(once) => once.check(),
             Command::Put { key, value } => key_and_value(key, value),
             Command::Delete { key } => check_key(key),
             Command::Cas { key, expect, value } => {
@@ -217,6 +219,7 @@ impl Command {
             Command::Barrier(command) => command.weight(),
             Command::Journal(command) => command.weight(),
             Command::Election(command) => command.weight(),
+            Command::Once(once) => once.weight(),
             Command::Put { key, value } => key.len().saturating_add(value.len()),
             Command::Delete { key } => key.len(),
             Command::Cas { key, expect, value } => {

@@ -1,5 +1,6 @@
 mod answer;
 mod decide;
+mod once;
 mod serve;
 mod snapshot;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::history::History;
 use crate::keys::Keys;
+use crate::once::Onces;
 use crate::participants::Participants;
 use crate::services::Services;
 use crate::sessions::{Admission, Sessions, Standing};
@@ -29,6 +31,7 @@ const PARTICIPANTS: u64 = 0x30;
 const TRANSACTIONS: u64 = 0x40;
 const AUDIT: u64 = 0x50;
 const HISTORY: u64 = 0x80;
+const ONCES: u64 = 0xf0;
 
 /// A digest of everything the machine holds; equal states have equal digests on every machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,6 +62,7 @@ pub struct Machine {
     transactions: Transactions,
     audit: Audit,
     services: Services,
+    onces: Onces,
     history: History,
 }
 
@@ -81,6 +85,7 @@ impl Machine {
             transactions: Transactions::new(TRANSACTIONS),
             audit: Audit::new(AUDIT),
             services: Services::new(),
+            onces: Onces::new(ONCES),
             history: History::new(HISTORY),
         }
     }
@@ -98,6 +103,7 @@ impl Machine {
         let applied = batch.requests.into_iter().map(|request| self.apply_one(request)).collect();
         self.sessions.sweep(self.clock.age);
         self.transactions.sweep(self.clock.age, self.sessions.lowest_live());
+        self.onces.sweep(self.clock.age);
         self.history.sweep();
         applied
     }
@@ -271,6 +277,7 @@ impl Machine {
             Command::Barrier(command) => self.meet(own, command).unwrap_or_else(Reply::Rejected),
             Command::Journal(command) => self.journal(own, command).unwrap_or_else(Reply::Rejected),
             Command::Election(command) => self.elect(own, command).unwrap_or_else(Reply::Rejected),
+            Command::Once(once) => self.once(id, once).unwrap_or_else(Reply::Rejected),
             Command::Compact { upto } => {
                 self.history.compact(upto.min(self.revision));
                 self.done()
@@ -283,7 +290,8 @@ impl Machine {
         let tables = [self.keys.digest(how), self.participants.digest(how), self.audit.digest(how)];
         let (sessions, txns) = (self.sessions.digest(how), self.transactions.digest(how));
         let (services, history) = (self.services.digest(how), self.history.digest(how));
-        StateHash(table::digest(0, &(counters, tables, sessions, txns, services, history)))
+        let onces = self.onces.digest(how);
+        StateHash(table::digest(0, &(counters, tables, sessions, txns, services, onces, history)))
     }
 
     /// It is so, as of this revision.

@@ -331,4 +331,7 @@ pub enum Rejection {
         /// For how many.
         of: u32,
     },
+    /// Another command was given under this key.
+    #[error("the key was used for another command")]
+    KeyReused,
 }

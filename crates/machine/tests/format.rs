@@ -5,7 +5,7 @@ use bytes::Bytes;
 use synod_machine::{
     AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
     ElectionCommand, Expect, FenceCause, FenceGuard, Guard, JournalCommand, LeaseCommand, LeaseId,
-    LockCommand, Multi, Mutation, Name, Order, Part, ParticipantName, Position, Proposal,
+    LockCommand, Multi, Mutation, Name, Once, Order, Part, ParticipantName, Position, Proposal,
     RegisterCommand, Reign, Reply, Report, Request, RequestId, Revision, Rules, Seq, SessionId,
     Timestamp, TxnId,
     door::{Ask, Said},
@@ -127,7 +127,30 @@ fn commands() -> Vec<(Command, &'static str)> {
     commands.extend(of_registers_and_counters());
     commands.extend(of_barriers_and_journals());
     commands.extend(of_elections());
+    commands.extend(under_keys());
     commands
+}
+
+fn under_keys() -> Vec<(Command, &'static str)> {
+    let (name, lease) = (|| Name::new("n"), Command::Lease);
+    let multi = Multi { guards: vec![], mutations: vec![], reads: vec![bytes("k")] };
+    let commands = [
+        (Command::Put { key: bytes("k"), value: bytes("v") }, "17016f00016b0176"),
+        (Command::Delete { key: bytes("k") }, "17016f01016b"),
+        (Command::Multi(multi), "17016f02000001016b"),
+        (lease(LeaseCommand::Grant { ttl_ms: 300 }), "17016f03ac02"),
+        (
+            Command::Register(RegisterCommand::Propose { name: name(), value: bytes("v") }),
+            "17016f0400016e0176",
+        ),
+        (Command::Counter(CounterCommand::Add { name: name(), by: -2 }), "17016f0500016e03"),
+        (
+            Command::Journal(JournalCommand::Append { name: name(), value: bytes("v") }),
+            "17016f0600016e0176",
+        ),
+    ];
+    let once = |command| Command::Once(Once::new(Name::new("o"), command).unwrap());
+    commands.map(|(command, bytes)| (once(command), bytes)).to_vec()
 }
 
 fn of_claims() -> Vec<(Command, &'static str)> {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use synod_machine::{
     AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
     ElectionCommand, FenceCause, JournalCommand, LeaseCommand, LeaseId, LockCommand, Machine,
-    Multi, Mutation, Name, Order, Part, ParticipantName, Position, Proposal, RegisterCommand,
+    Multi, Mutation, Name, Once, Order, Part, ParticipantName, Position, Proposal, RegisterCommand,
     Reign, Report, Request, RequestId, RestoreError, Revision, Rules, Seq, SessionId, StateHash,
     Timestamp, TxnId,
 };
@@ -118,6 +118,10 @@ fn full() -> Machine {
     let elections = elections(token).into_iter().zip(26..);
     let elections = elections.map(|(command, seq)| own(1, seq, Command::Election(command)));
     machine.apply(Batch { stamp: Timestamp(1_004), requests: elections.collect() });
+    let add = Command::Counter(CounterCommand::Add { name: Name::new("keyed"), by: 2 });
+    let once = Once::new(Name::new("key"), add).expect("counting can be done once");
+    let requests = vec![own(1, 90, Command::Once(once))];
+    machine.apply(Batch { stamp: Timestamp(1_005), requests });
     machine
 }
 

@@ -150,6 +150,8 @@ fn command_needs(command: &Command) -> Needs<'_> {
         Command::Register(_) | Command::Counter(_) | Command::Barrier(_) | Command::Journal(_) => {
             Needs::Write
         }
+        // What is done by force has no key.
+        Command::Once(_) => Needs::Write,
         Command::Election(command) => match command {
             ElectionCommand::Order { actor, .. } => Needs::Admin(Some(actor)),
             ElectionCommand::Stand { .. }

@@ -141,7 +141,8 @@ impl Touched {
                 | Command::Counter(_)
                 | Command::Barrier(_)
                 | Command::Journal(_)
-                | Command::Election(_) => {}
+                | Command::Election(_)
+                | Command::Once(_) => {}
             }
         }
         touched

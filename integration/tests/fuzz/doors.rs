@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use synod_client::machine::{
     Answer, BarrierCommand, BranchIncarnation, Change, ClaimCommand, Command, CounterCommand,
     ElectionCommand, Entry, Expect, Guard, Holder, Incumbent, Interest, JournalCommand,
-    LeaseCommand, LeaseId, LockCommand, LockReply, Multi, Mutation, Name, Office, Order,
+    LeaseCommand, LeaseId, LockCommand, LockReply, Multi, Mutation, Name, Office, Once, Order,
     ParticipantName, Position, Query, RegisterCommand, Reply, Report, Request, RequestId, Revision,
     Rules, Seq, SessionId, Successor, Timestamp, TxnId, Verdict,
     door::{self, Ask, Call, Freshness, Said},
@@ -76,7 +76,13 @@ fn services() -> Vec<Command> {
     ]
     .into_iter()
     .chain(elections().map(Command::Election))
+    .chain(once())
     .collect()
+}
+
+fn once() -> Option<Command> {
+    let append = JournalCommand::Append { name: Name::new("n"), value: "v".into() };
+    Once::new(Name::new("key"), Command::Journal(append)).ok().map(Command::Once)
 }
 
 fn elections() -> [ElectionCommand; 3] {

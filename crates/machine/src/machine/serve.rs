@@ -236,7 +236,7 @@ impl Machine {
     }
 
     /// The client of this session uses a lease, which only its owner may; who that is.
-    fn uses(&mut self, own: SessionId, lease: LeaseId) -> Result<String, Rejection> {
+    pub(super) fn uses(&mut self, own: SessionId, lease: LeaseId) -> Result<String, Rejection> {
         let client = self.sessions.owner(own).ok_or(Rejection::UnknownSession)?;
         self.services.leases.used_by(lease, client)?;
         Ok(client.to_owned())

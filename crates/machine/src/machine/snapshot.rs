@@ -1,12 +1,13 @@
 //! The machine at one moment, and back out of bytes.
 
-use super::{AUDIT, HISTORY, KEYS, Machine, PARTICIPANTS, SESSIONS, TRANSACTIONS};
+use super::{AUDIT, HISTORY, KEYS, Machine, ONCES, PARTICIPANTS, SESSIONS, TRANSACTIONS};
 use crate::{
     RestoreError, StateHash,
     audit::Audit,
     coding::{Decoder, Encoder},
     history::History,
     keys::Keys,
+    once::Onces,
     participants::Participants,
     services::Services,
     sessions::Sessions,
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// The first byte of an encoded state. It goes up when the meaning of the rest changes.
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
 /// Everything that a machine holds at one moment.
 ///
@@ -39,6 +40,7 @@ impl Machine {
             transactions: self.transactions.rows(),
             audit: self.audit.clone(),
             services: self.services.rows(),
+            onces: self.onces.rows(),
             history: self.history.clone(),
         };
         Snapshot { machine }
@@ -63,6 +65,7 @@ impl Machine {
             transactions: Transactions::restore(TRANSACTIONS, &mut from)?,
             audit: Audit::restore(AUDIT, &mut from)?,
             services: Services::restore(&mut from)?,
+            onces: Onces::restore(ONCES, &mut from)?,
             history: History::restore(HISTORY, &mut from)?,
         };
         let (found, written) = (machine.hash(), from.take()?);
@@ -92,6 +95,7 @@ impl Snapshot {
         machine.transactions.encode(&mut to)?;
         machine.audit.encode(&mut to)?;
         machine.services.encode(&mut to)?;
+        machine.onces.encode(&mut to)?;
         machine.history.encode(&mut to)?;
         to.put(&machine.hash())?;
         to.flush()

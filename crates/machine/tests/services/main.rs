@@ -7,6 +7,7 @@ mod elections;
 mod journals;
 mod model;
 mod naive;
+mod once;
 mod registers;
 mod shares;
 
