@@ -52,6 +52,11 @@ impl Http {
         Http { host: address.to_owned(), stream: BufReader::new(stream) }
     }
 
+    /// Where it is connected to.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Sends a request, with a host and a length, and reads the answer.
     pub fn ask(&mut self, ask: &str, headers: &[(&str, &str)], body: &[u8]) -> Answered {
         let mut head = format!("{ask} HTTP/1.1\r\nHost: {}\r\n", self.host);

@@ -6,11 +6,13 @@
 mod binary;
 mod cluster;
 mod http;
+mod lacking;
 mod process;
 
 pub use binary::synod;
 pub use cluster::{Cluster, Options};
 pub use http::{Answered, Http};
+pub use lacking::lacking;
 #[cfg(target_os = "linux")]
 pub use process::limit_files;
 pub use process::{Finished, Process, Run, run};

@@ -182,3 +182,118 @@ fn a_door_that_cannot_open_does_not_hurt_its_node() {
     cluster.await_leader();
     let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
 }
+
+/// A caller whose door died before it answered repeats at another, with the same key.
+#[test]
+fn a_request_with_a_key_takes_effect_once_whichever_door_it_comes_through() {
+    let mut cluster = Cluster::start(&Options::default());
+    let count = |cluster: &Cluster, node: &str, body: &str| {
+        let key = ("Idempotency-Key", "move-25544");
+        let json = ("Content-Type", "application/json");
+        let mut http = door(cluster, node);
+        http.ask("POST /v1/counters/moves:add", &[key, json], body.as_bytes())
+    };
+    let first = count(&cluster, "n1", "{}").expect(200).json();
+    assert_eq!(first["value"], "1");
+    assert_eq!(count(&cluster, "n2", "{}").expect(200).json(), first);
+    let other = count(&cluster, "n2", "{\"by\": 2}").expect(422).json();
+    assert_eq!(other["error"]["code"], "key_reused");
+    cluster.kill("n1");
+    assert_eq!(count(&cluster, "n3", "{}").expect(200).json(), first);
+    cluster.start_node("n1");
+    assert_eq!(count(&cluster, "n1", "{}").expect(200).json(), first);
+    let value = door(&cluster, "n2").ask("GET /v1/counters/moves", &[], b"").expect(200).json();
+    assert_eq!(value["value"], "1");
+}
+
+/// What one door granted, another renews and gives back; who waits gets it in turn.
+#[test]
+fn a_lock_is_taken_renewed_and_let_go_of_at_any_door() {
+    let cluster = Cluster::start(&Options::default());
+    let (mut one, mut two) = (door(&cluster, "n1"), door(&cluster, "n2"));
+    let held = one.json("POST /v1/locks/nightly", &json!({ "ttl_ms": 60_000 })).expect(200).json();
+    let (lease, token) = (held["lease"].as_u64().unwrap(), held["token"].as_u64().unwrap());
+    let _ = two.ask(&format!("POST /v1/leases/{lease}:renew"), &[], b"").expect(200);
+    let taken = two.json("POST /v1/locks/nightly", &json!({})).expect(409).json();
+    assert_eq!(
+        (&taken["error"]["code"], &taken["present"]["token"]),
+        (&json!("taken"), &json!(token))
+    );
+    let address = cluster.door("n3").to_owned();
+    let waiting = std::thread::spawn(move || {
+        Http::open(&address).json("POST /v1/locks/nightly", &json!({ "wait_ms": 60_000 }))
+    });
+    cluster.eventually("somebody waits", || {
+        two.ask("GET /v1/locks/nightly", &[], b"").expect(200).json()["waiting"] == 1
+    });
+    let released = two.ask(&format!("DELETE /v1/locks/nightly?lease={lease}"), &[], b"");
+    assert_eq!(released.expect(200).json(), json!({ "existed": true, "token": token }));
+    let next = waiting.join().unwrap().expect(200).json();
+    assert!(next["token"].as_u64().unwrap() > token, "{next}");
+    let _ = one.ask(&format!("DELETE /v1/leases/{}", next["lease"]), &[], b"").expect(200);
+    let _ = one.ask("GET /v1/locks/nightly", &[], b"").expect(404);
+    let _ = one.ask(&format!("DELETE /v1/leases/{lease}"), &[], b"").expect(200);
+    let _ = one.ask(&format!("POST /v1/leases/{lease}:renew"), &[], b"").expect(410);
+}
+
+/// Who goes while it waits on a lease that was made for that leaves nothing behind.
+#[test]
+fn a_caller_that_goes_while_it_waits_leaves_the_queue() {
+    let cluster = lone();
+    let mut http = door(&cluster, "n1");
+    let _ = http.json("POST /v1/locks/nightly", &json!({ "ttl_ms": 60_000 })).expect(200);
+    let mut gone = Http::open(cluster.door("n1"));
+    let body = "{\"ttl_ms\": 60000, \"wait_ms\": 60000}";
+    let head = format!(
+        "POST /v1/locks/nightly HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        cluster.door("n1"),
+        body.len()
+    );
+    gone.send(head.as_bytes());
+    let mut waiting = |count: u64| {
+        http.ask("GET /v1/locks/nightly", &[], b"").expect(200).json()["waiting"] == count
+    };
+    cluster.eventually("it waits", || waiting(1));
+    drop(gone);
+    cluster.eventually("it waits no more", || waiting(0));
+}
+
+/// A watch goes on over the death of the node whose door tells it, at another door.
+#[test]
+fn a_watch_goes_on_at_another_door_where_it_was() {
+    let mut cluster = Cluster::start(&Options::default());
+    let mut writer = door(&cluster, "n2");
+    let _ = writer.ask("PUT /v1/kv/a/1", &[], b"1").expect(200);
+    let watch = |http: &Http, rest: &str| {
+        format!("GET /v1/watch?prefix=a/{rest} HTTP/1.1\r\nHost: {}\r\n", http.host())
+    };
+    let mut http = door(&cluster, "n1");
+    let head = watch(&http, "&from=0");
+    http.send(format!("{head}\r\n").as_bytes());
+    let event = |http: &mut Http| loop {
+        let event = http.event().unwrap();
+        if event.0 != "caught-up" {
+            return event;
+        }
+    };
+    let (name, id, data) = event(&mut http);
+    assert_eq!((&*name, id, &data["changes"][0]["key"]), ("change", Some(1), &json!("a/1")));
+    let _ = writer.ask("PUT /v1/kv/b", &[], b"no").expect(200);
+    let _ = writer.ask("DELETE /v1/kv/a/1", &[], b"").expect(200);
+    let (name, id, data) = event(&mut http);
+    assert_eq!((&*name, id), ("change", Some(3)));
+    assert_eq!(data["changes"][0], json!({ "type": "delete", "key": "a/1" }));
+    cluster.kill("n1");
+    let mut other = door(&cluster, "n3");
+    cluster.eventually("somebody leads and writes", || {
+        writer.ask("PUT /v1/kv/a/2", &[("Idempotency-Key", "once")], b"2").status == 200
+    });
+    let head = watch(&other, "");
+    other.send(format!("{head}Last-Event-ID: 3\r\n\r\n").as_bytes());
+    let (_, id, data) = event(&mut other);
+    assert_eq!((id, &data["changes"][0]["value"]), (Some(4), &json!("2")));
+    let mut early = door(&cluster, "n2");
+    let error = early.ask("GET /v1/watch?from=1000", &[], b"").expect(400).json();
+    assert_eq!((&error["error"]["code"], &error["now"]), (&json!("not_yet"), &json!(4)));
+}

@@ -1,9 +1,12 @@
-//! Leases and locks by hand, for whoever keeps no handle between two calls: a door that serves
-//! callers of another language, each call of which may come in at another node. Who was granted a
-//! lease so renews it, and nothing is given back when a value is dropped.
+//! Leases, locks and elections by hand, for whoever keeps no handle between two calls: a door that
+//! serves callers of another language, each call of which may come in at another node. Who was
+//! granted a lease so renews it, and nothing is given back when a value is dropped.
+
+mod election;
 
 use std::time::Duration;
 
+pub use election::Stood;
 use synod_machine::{
     Change, Command, Holder, Interest, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
     Rejection, Reply, Revision,
@@ -118,7 +121,9 @@ impl Place<'_> {
         let waited = tokio::select! {
             biased;
             granted = self.granted(at, &mut holder) => Some(granted?),
-            ended = self.keep_alive() => { ended?; return Ok(Acquired::LeaseEnded) }
+            ended = keep_alive(self.client, self.lease) => {
+                return ended.map(|()| Acquired::LeaseEnded);
+            }
             () = sleep_until(until) => None,
         };
         if let Some(token) = waited {
@@ -152,20 +157,20 @@ impl Place<'_> {
             }
         }
     }
+}
 
-    /// Renews the lease until it has ended.
-    async fn keep_alive(&self) -> Result<(), Error> {
-        let Some(view) = self.client.lease_view(self.lease).await? else { return Ok(()) };
-        let every = Duration::from_millis(view.ttl_ms) / RENEWALS_PER_TTL;
-        let renewing = self.client.within(every);
-        loop {
-            let next = Deadline::after(every).at();
-            // Not heard in time: the next one may be.
-            if let Ok(false) = renewing.renew_lease(self.lease).await {
-                return Ok(());
-            }
-            sleep_until(next).await;
+/// Renews a lease until it has ended.
+async fn keep_alive(client: &Client, lease: LeaseId) -> Result<(), Error> {
+    let Some(view) = client.lease_view(lease).await? else { return Ok(()) };
+    let every = Duration::from_millis(view.ttl_ms) / RENEWALS_PER_TTL;
+    let renewing = client.within(every);
+    loop {
+        let next = Deadline::after(every).at();
+        // Not heard in time: the next one may be.
+        if let Ok(false) = renewing.renew_lease(lease).await {
+            return Ok(());
         }
+        sleep_until(next).await;
     }
 }
 

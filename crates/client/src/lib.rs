@@ -102,7 +102,7 @@ pub use election::{Election, HandingOver};
 pub use error::{ConnectError, Error, Reached, Refused, Unreached, Why};
 pub use fates::Settled;
 pub use guard::LockGuard;
-pub use hand::Acquired;
+pub use hand::{Acquired, Stood};
 pub use incumbency::Incumbency;
 pub use journal::{Committed, Journal, JournalPage};
 pub use kv::{Cas, Kv, Page};

@@ -17,6 +17,11 @@ use crate::{
 /// How long a call may take in the cluster.
 pub(crate) const DEADLINE: &str = "synod-deadline-ms";
 
+/// Under which a write takes effect once.
+pub(crate) const KEY: &str = "idempotency-key";
+/// Letters of such a key: with the name of its caller it is a name of the cluster.
+const KEY_BYTES_MAX: usize = 128;
+
 /// A request that was read whole and may be served.
 pub(crate) struct Ask {
     /// Asks for the caller, with the caller's deadline.
@@ -26,6 +31,8 @@ pub(crate) struct Ask {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether the caller may come again for the same, by way of another door.
+    pub(crate) keyed: bool,
 }
 
 impl Ask {
@@ -95,6 +102,15 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'
     }
     let wrong = |_| Fault::bad(format!("header {name} is no plain text"));
     first.to_str().map(|text| Some(text.trim())).map_err(wrong)
+}
+
+/// The key under which a write takes effect once, among all keys of its caller.
+pub(crate) fn key(headers: &HeaderMap, caller: &Caller) -> Result<Option<String>, Fault> {
+    let Some(key) = header(headers, KEY)? else { return Ok(None) };
+    if !(1..=KEY_BYTES_MAX).contains(&key.len()) {
+        return Err(Fault::bad(format!("{KEY}: 1 to {KEY_BYTES_MAX} letters")));
+    }
+    Ok(Some(format!("{}/{key}", caller.name())))
 }
 
 /// How long the cluster may take.

@@ -259,9 +259,15 @@ impl House {
         let within = ask::deadline(&head.headers)?;
         let room = (&self.bodies, &*self.tally);
         let (body, place) = body::read(route.takes, &head, body, &self.limits, room).await?;
-        let client = self.desk.client(caller)?.within(within);
+        let key = ask::key(&head.headers, caller)?;
+        let (keyed, client) = (key.is_some(), self.desk.client(caller)?.within(within));
+        let client = match key {
+            Some(key) => client.keyed(key),
+            None => client,
+        };
         let (caller, headers) = (caller.clone(), head.headers);
-        let answer = (route.serve)(Ask { client, caller, params, query, headers, body }).await;
+        let ask = Ask { client, caller, params, query, headers, body, keyed };
+        let answer = (route.serve)(ask).await;
         drop(place);
         answer
     }

@@ -202,6 +202,8 @@ fn rejected(rejection: &Rejection) -> Fault {
     let said = rejection.to_string();
     match rejection {
         Rejection::LeaseEnded | Rejection::UnknownLease => Fault::lease_ended(),
+        Rejection::KeyReused => Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", said)
+            .hint("a key is for one request, and for that one again"),
         Rejection::ForeignLease | Rejection::ForeignClaim => Fault::forbidden(said),
         Rejection::UnknownSession | Rejection::UnknownParticipant(_) => Fault::absent(said),
         Rejection::Forgotten | Rejection::ReplyForgotten => {

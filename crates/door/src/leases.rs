@@ -1,9 +1,15 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
-use synod_client::machine::{LeaseId, LeaseView};
+use synod_client::{
+    Client,
+    machine::{LeaseId, LeaseView},
+};
 
 use crate::{answer::Answer, ask::Ask, fault::Fault, numbers::Count, shape::shape};
+
+/// How long what stands on a lease outlives its owner, if not told otherwise.
+const TTL_MS: u64 = 10_000;
 
 shape! {
     /// A lease that is wanted.
@@ -142,4 +148,56 @@ pub(crate) async fn own(ask: &Ask, lease: LeaseId) -> Result<LeaseView, Fault> {
 
 fn foreign() -> Fault {
     Fault::forbidden("the lease was granted to another")
+}
+
+/// The lease on which something is to stand.
+///
+/// One that was made for that alone ends if nothing comes of it, or if its caller goes meanwhile:
+/// nobody else knows of it. Under a key its caller may come again, and is told of the same.
+pub(crate) struct Footing {
+    pub(crate) lease: LeaseId,
+    ttl_ms: u64,
+    fresh: Option<Client>,
+}
+
+impl Footing {
+    /// A lease of the caller that there is, or one that is granted for this.
+    pub(crate) async fn of(
+        ask: &Ask,
+        lease: Option<Count>,
+        ttl_ms: Option<Count>,
+    ) -> Result<Footing, Fault> {
+        match (lease, ttl_ms) {
+            (Some(_), Some(_)) => {
+                Err(Fault::bad("either on a lease that there is, or with a ttl_ms on its own"))
+            }
+            (Some(lease), None) => {
+                let view = own(ask, LeaseId::new(lease.0)).await?;
+                Ok(Footing { lease: view.lease, ttl_ms: view.ttl_ms, fresh: None })
+            }
+            (None, ttl_ms) => {
+                let ttl_ms = ttl_ms.map_or(TTL_MS, |ttl| ttl.0);
+                let lease = ask.client.grant_lease(Duration::from_millis(ttl_ms)).await?;
+                let fresh = (!ask.keyed).then(|| ask.client.clone());
+                Ok(Footing { lease, ttl_ms, fresh })
+            }
+        }
+    }
+
+    /// It is its caller's from here on.
+    pub(crate) fn keep(mut self) -> Leased {
+        self.fresh = None;
+        Leased { lease: Count(self.lease.get()), ttl_ms: Count(self.ttl_ms) }
+    }
+}
+
+impl Drop for Footing {
+    fn drop(&mut self) {
+        let Some(client) = self.fresh.take() else { return };
+        let lease = self.lease;
+        tokio::spawn(async move {
+            // One that cannot be ended now ends by itself, for nobody renews it.
+            let _ended = client.revoke_lease(lease).await;
+        });
+    }
 }

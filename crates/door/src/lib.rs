@@ -16,6 +16,7 @@ mod claims;
 mod counters;
 mod desk;
 mod door;
+mod elections;
 mod fault;
 mod gate;
 mod heading;

@@ -1,8 +1,6 @@
-use std::time::Duration;
-
 use serde_json::json;
 use synod_client::{
-    Acquired, Client,
+    Acquired,
     machine::{Holder, LeaseId, LockView, Name},
 };
 
@@ -10,13 +8,10 @@ use crate::{
     answer::Answer,
     ask::{self, Ask},
     fault::Fault,
-    leases::{forced, own},
+    leases::{Footing, Leased, forced, own},
     numbers::Count,
     shape::shape,
 };
-
-/// How long a lock outlives its holder, if not told otherwise.
-const TTL_MS: u64 = 10_000;
 
 shape! {
     /// A lock that is wanted.
@@ -114,65 +109,18 @@ pub(crate) async fn acquire(ask: Ask) -> Result<Answer, Fault> {
     let name = ask.text("name")?;
     let request: LockRequest = ask.document()?;
     let wait = request.wait_ms.map(|wait| ask::wait("wait_ms", wait.0)).transpose()?;
-    let (ttl_ms, lease) = match (request.lease, request.ttl_ms) {
-        (Some(_), Some(_)) => {
-            return Err(Fault::bad("a lock hangs on a lease that there is, or on one of its own"));
-        }
-        (Some(lease), None) => {
-            let view = own(&ask, LeaseId::new(lease.0)).await?;
-            (view.ttl_ms, OfLock::given(view.lease))
-        }
-        (None, ttl_ms) => {
-            let ttl_ms = ttl_ms.map_or(TTL_MS, |ttl| ttl.0);
-            let lease = ask.client.grant_lease(Duration::from_millis(ttl_ms)).await?;
-            (ttl_ms, OfLock::fresh(&ask.client, lease))
-        }
-    };
-    match ask.client.acquire_lock(&name, lease.id, wait).await? {
+    let footing = Footing::of(&ask, request.lease, request.ttl_ms).await?;
+    match ask.client.acquire_lock(&name, footing.lease, wait).await? {
         Acquired::Held { token } => {
-            let (token, id) = (Count(token.get()), Count(lease.keep().get()));
-            let held = Held { lock: name, token, lease: id, ttl_ms: Count(ttl_ms) };
-            Ok(Answer::json(&held))
+            let (lock, token) = (name, Count(token.get()));
+            let Leased { lease, ttl_ms } = footing.keep();
+            Ok(Answer::json(&Held { lock, token, lease, ttl_ms }))
         }
         Acquired::Taken(by) => {
             let said = format!("{} holds it", by.owner);
             Err(Fault::taken(said, json!(HolderRow::new(&by))))
         }
         Acquired::LeaseEnded => Err(Fault::lease_ended()),
-    }
-}
-
-/// The lease of a lock that is being taken. One that was granted for this alone ends if nothing
-/// comes of it, or if its caller goes meanwhile: nobody else knows of it.
-struct OfLock {
-    id: LeaseId,
-    fresh: Option<Client>,
-}
-
-impl OfLock {
-    fn given(id: LeaseId) -> OfLock {
-        OfLock { id, fresh: None }
-    }
-
-    fn fresh(client: &Client, id: LeaseId) -> OfLock {
-        OfLock { id, fresh: Some(client.clone()) }
-    }
-
-    /// It is its caller's from here on.
-    fn keep(mut self) -> LeaseId {
-        self.fresh = None;
-        self.id
-    }
-}
-
-impl Drop for OfLock {
-    fn drop(&mut self) {
-        let Some(client) = self.fresh.take() else { return };
-        let lease = self.id;
-        tokio::spawn(async move {
-            // One that cannot be ended now ends by itself, for nobody renews it.
-            let _ended = client.revoke_lease(lease).await;
-        });
     }
 }
 

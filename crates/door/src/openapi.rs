@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ask::DEADLINE,
+    ask::{DEADLINE, KEY},
     limits::{DEADLINE_MS, DEADLINE_MS_MAX},
     numbers::Count,
-    route::{Kind, Param, Route, Shows, Takes},
+    route::{Kind, Param, Route, Shows, Takes, Verb},
     routes::ROUTES,
     shape::{Shaped, Shapes, named, shape},
 };
@@ -57,6 +57,7 @@ const ALWAYS: &[(&str, &str)] = &[
     ("413", "The body is too long; it was not read"),
     ("415", "The body is of another kind"),
     ("421", "The host that is named is not this machine"),
+    ("422", "The key was used for another request"),
     ("502", "The door has no way into the cluster"),
     (
         "503",
@@ -108,6 +109,15 @@ fn operation(route: &Route, shapes: &mut Shapes) -> Value {
     let mut parameters: Vec<Value> = names(route.path).map(|name| in_path(route, name)).collect();
     parameters.extend(route.query.iter().map(|param| parameter("query", param)));
     parameters.extend(route.headers.iter().map(|param| parameter("header", param)));
+    if route.verb != Verb::Get {
+        parameters.push(json!({
+            "name": KEY,
+            "in": "header",
+            "description": "Under one key one request takes effect, once, at whichever door it is \
+                repeated; the cluster knows it for a day, and the latest 100 000 of all",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
+        }));
+    }
     parameters.push(json!({
         "name": DEADLINE,
         "in": "header",
@@ -191,6 +201,7 @@ fn parameter(place: &str, param: &Param) -> Value {
         Kind::Octets | Kind::Text => json!({ "type": "string" }),
         Kind::Number => json!({ "type": "integer", "minimum": 0 }),
         Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Word(words) => json!({ "type": "string", "enum": words }),
     };
     let mut parameter = json!({
         "name": param.name,

@@ -68,6 +68,7 @@ impl Param {
             Kind::Text => text().map(|_text| true)?,
             Kind::Number => numbers::read::<u64>(&text()?).is_some(),
             Kind::Flag => matches!(text()?.as_str(), "" | "true" | "false"),
+            Kind::Word(words) => words.contains(&text()?.as_str()),
         };
         if fits {
             return Ok(());

@@ -140,6 +140,7 @@ pub(crate) enum Kind {
     Text,
     Number,
     Flag,
+    Word(&'static [&'static str]),
 }
 
 impl fmt::Display for Kind {
@@ -148,6 +149,7 @@ impl fmt::Display for Kind {
             Kind::Octets | Kind::Text => f.write_str("text"),
             Kind::Number => f.write_str("a whole number from 0"),
             Kind::Flag => f.write_str("true or false"),
+            Kind::Word(words) => f.write_str(&words.join(" or ")),
         }
     }
 }

@@ -5,7 +5,7 @@ use synod_client::machine::{REGISTER_BYTES_MAX, limits::VALUE_BYTES_MAX};
 
 use crate::{
     caller::Needs::{Admin, Read, Write},
-    claims, counters, journals, kv, leases,
+    claims, counters, elections, journals, kv, leases,
     limits::{JSON_BYTES_MAX, MULTI_BYTES_MAX},
     locks, multi, registers, requests,
     route::{Kind, Param, Route, Says, Shows, Takes},
@@ -161,6 +161,86 @@ pub(crate) static ROUTES: &[Route] = &[
         .what("Locks that somebody holds")
         .query(NAMED)
         .says(&[Says::json::<locks::LockRows>("In the order of their names")]),
+    Route::get("/v1/elections/{name}/is/{candidate}", "electionIs", Read, |ask| {
+        Box::pin(elections::is(ask))
+    })
+    .what("Whether a candidate is the incumbent: 200, or 503")
+    .says(&[
+        Says::json::<elections::IncumbentRow>("It is"),
+        Says::fault(StatusCode::SERVICE_UNAVAILABLE, "It is not, or nobody knows"),
+    ]),
+    Route::post("/v1/elections/{name}:proclaim", "electionProclaim", Write, |ask| {
+        Box::pin(elections::proclaim(ask))
+    })
+    .what("The incumbent has all know something, such as where it is")
+    .takes(Takes::json::<elections::Proclamation>(JSON_BYTES_MAX))
+    .says(&[
+        Says::json::<elections::Heard>("All are told"),
+        LEASE_ENDED,
+        Says::fault(StatusCode::CONFLICT, "It is not the incumbent under that token"),
+    ]),
+    Route::post("/v1/elections/{name}:report", "electionReport", Write, |ask| {
+        Box::pin(elections::tell(ask))
+    })
+    .what("How it is with a candidate, for elections with rules")
+    .takes(Takes::json::<elections::CandidateReport>(JSON_BYTES_MAX))
+    .says(&[Says::json::<elections::Heard>("It counts from now"), ABSENT, LEASE_ENDED]),
+    Route::post("/v1/elections/{name}:pause", "electionPause", Admin, |ask| {
+        Box::pin(elections::pause(ask))
+    })
+    .what("Nobody is granted from here on; the incumbent stays")
+    .takes(Takes::json::<leases::Force>(JSON_BYTES_MAX))
+    .says(&[Says::json::<elections::Heard>("It is paused")]),
+    Route::post("/v1/elections/{name}:resume", "electionResume", Admin, |ask| {
+        Box::pin(elections::resume(ask))
+    })
+    .what("Grants go on")
+    .takes(Takes::json::<leases::Force>(JSON_BYTES_MAX))
+    .says(&[Says::json::<elections::Heard>("They go on")]),
+    Route::post("/v1/elections/{name}:switchover", "electionSwitchover", Admin, |ask| {
+        Box::pin(elections::switch_over(ask))
+    })
+    .what("The incumbent is asked to leave for another, which is granted when it has")
+    .takes(Takes::json::<elections::Switchover>(JSON_BYTES_MAX))
+    .says(&[
+        Says::json::<elections::Heard>("The incumbent is told"),
+        Says::fault(StatusCode::CONFLICT, "There is nobody to leave, or to leave for"),
+    ]),
+    Route::post("/v1/elections/{name}", "electionStand", Write, |ask| {
+        Box::pin(elections::stand(ask))
+    })
+    .what("Stands for election, and waits for the grant if told to")
+    .takes(Takes::json::<elections::StandRequest>(JSON_BYTES_MAX))
+    .says(&[
+        Says::json::<elections::Stands>("It stands, granted or not, as long as its lease is"),
+        LEASE_ENDED,
+    ]),
+    Route::get("/v1/elections/{name}", "electionShow", Read, |ask| Box::pin(elections::show(ask)))
+        .what("How an election stands, and who stands")
+        .query(&[
+            Param::optional(
+                "wait",
+                Kind::Word(&["change"]),
+                "Answers when the incumbent is not the one of `after`",
+            ),
+            Param::optional(
+                "after",
+                Kind::Number,
+                "The token of the incumbent that is known; 0 or nothing: nobody",
+            ),
+            WAIT_MS,
+        ])
+        .says(&[Says::json::<elections::ElectionRow>("As it stands")]),
+    Route::delete("/v1/elections/{name}", "electionLeave", Write, |ask| {
+        Box::pin(elections::leave(ask))
+    })
+    .what("Stands no longer. What the incumbent does must have ended: the next is granted by this")
+    .query(&[Param::required("lease", Kind::Number, "The lease of the caller on which it stands")])
+    .says(&[Says::json::<elections::Left>("It stands no longer"), LEASE_ENDED]),
+    Route::get("/v1/elections", "electionList", Read, |ask| Box::pin(elections::list(ask)))
+        .what("Elections")
+        .query(NAMED)
+        .says(&[Says::json::<elections::ElectionRows>("In the order of their names")]),
     Route::post("/v1/claims/{name}:break", "claimBreak", Admin, |ask| {
         Box::pin(claims::break_it(ask))
     })
