@@ -149,7 +149,8 @@ fn under_keys() -> Vec<(Command, &'static str)> {
             "17016f0600016e0176",
         ),
     ];
-    let once = |command| Command::Once(Once::new(Name::new("o"), command).unwrap());
+    let once =
+        |command| Command::Once(Once::new(Name::new("o"), command).expect("it can have a key"));
     commands.map(|(command, bytes)| (once(command), bytes)).to_vec()
 }
 

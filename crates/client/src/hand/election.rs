@@ -115,7 +115,7 @@ impl Election {
                 Heard::Nothing => Vec::new(),
             };
             let incumbents = offices.into_iter().filter_map(|office: Office| office.incumbent);
-            if let Some(own) = incumbents.filter(|incumbent| incumbent.lease == lease).last() {
+            if let Some(own) = incumbents.rev().find(|incumbent| incumbent.lease == lease) {
                 return Ok(own.token);
             }
         }

@@ -31,7 +31,7 @@ fn keyed() -> impl Strategy<Value = Command> {
 }
 
 fn once(key: &str, command: Command) -> Command {
-    Command::Once(Once::new(Name::new(key), command).unwrap())
+    Command::Once(Once::new(Name::new(key), command).expect("it can have a key"))
 }
 
 fn is_broken(command: &Command) -> bool {
@@ -77,7 +77,7 @@ proptest! {
             prop_assert_eq!(keyed.machine.revision(), plain.machine.revision());
             prop_assert_eq!(keyed.machine.hash(), keyed.machine.hash_anew());
         }
-        let restored = Machine::restore(&keyed.machine.snapshot().to_bytes()).unwrap();
+        let restored = Machine::restore(&keyed.machine.snapshot().to_bytes()).expect("it was just written");
         prop_assert_eq!(restored.hash(), keyed.machine.hash());
     }
 }

@@ -186,7 +186,8 @@ pub(crate) fn read(key: &str, freshness: Freshness) -> Call {
 
 fn value(said: Said) -> Option<Bytes> {
     match said {
-        Said::Answer(Answer::Key { entry, .. }) => entry.map(|entry| entry.value),
+        Said::Answer(Answer::Key { entry, .. })
+        | Said::Stale { answer: Answer::Key { entry, .. }, .. } => entry.map(|entry| entry.value),
         other => panic!("a read was answered with {other:?}"),
     }
 }
