@@ -126,7 +126,8 @@ impl Cluster {
         let line = process.line();
         let line = line.unwrap_or_else(|| panic!("{name} did not start:\n{}", self.said(name)));
         self.running.insert(name.to_owned(), process);
-        if let Some((_, door)) = line.split_once("door on ") {
+        let door = line.split_once("door on ").and_then(|(_, rest)| rest.split(',').next());
+        if let Some(door) = door {
             self.doors.insert(name.to_owned(), door.to_owned());
         }
         line

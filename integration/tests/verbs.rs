@@ -63,7 +63,7 @@ fn json_names_its_schema_and_tells_what_the_text_tells() {
     let config = json(&["check-config", &node], 0, "synod.config/1");
     assert_eq!(config["files"][0]["name"], "n1");
     let checked = json(&["cert", "check", &certs], 0, "synod.cert/1");
-    assert_eq!(checked["certificates"].as_array().unwrap().len(), 4, "{checked}");
+    assert_eq!(checked["certificates"].as_array().unwrap().len(), 5, "{checked}");
     let story = json(&["sim", "replay", "1"], 0, "synod.sim.replay/1");
     assert!(story["events"].as_u64().unwrap() > 0, "{story}");
     let place = cluster.path("d").display().to_string();
@@ -385,7 +385,7 @@ fn a_certificate_whose_time_is_over_or_that_is_not_there_is_named_with_its_file(
     assert!(checked.stdout.contains("client.crt: expired 3 days ago"), "{checked:#?}");
     reissue(&cluster, |leaf| leaf.ends_at -= 85 * 86_400 + 3_600);
     let checked = run(&["cert", "check", &certs]).expect(1);
-    assert!(checked.stdout.contains("bad  client.crt  ends in 4 days"), "{checked:#?}");
+    assert!(checked.stdout.contains("bad  client.crt   ends in 4 days"), "{checked:#?}");
     fs::remove_file(cluster.path("c/certs/client.crt")).unwrap();
     let get = cluster.tool(&["kv", "get", "a"]).expect(2);
     assert!(get.stderr.contains("client.crt: No such file"), "{get:#?}");

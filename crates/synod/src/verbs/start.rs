@@ -76,7 +76,7 @@ impl Started<'_> {
                 print::json(&Document { schema: "synod.started/1", started: self })
             }
             Output::Text => print::lines(&format!(
-                "{name} listens on {address}, health on http://{http_address}{door}"
+                "{name} listens on {address}{door}, health on http://{http_address}"
             )),
         };
     }
