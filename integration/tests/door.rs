@@ -297,3 +297,45 @@ fn a_watch_goes_on_at_another_door_where_it_was() {
     let error = early.ask("GET /v1/watch?from=1000", &[], b"").expect(400).json();
     assert_eq!((&error["error"]["code"], &error["now"]), (&json!("not_yet"), &json!(4)));
 }
+
+/// Bytes of memory that a process has.
+fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or_default() << 10
+}
+
+/// Whoever asks for everything and takes nothing is cut off; until then it has little here.
+#[test]
+fn a_reader_that_takes_nothing_is_cut_off_and_counted_and_costs_little() {
+    const READERS: usize = 8;
+    const VALUES: usize = 24;
+    let mut cluster = Cluster::init(&Options { nodes: 1, ..Options::default() });
+    let line = cluster.start_node("n1");
+    let health = line.split("http://").nth(1).unwrap().to_owned();
+    cluster.await_leader();
+    let mut http = door(&cluster, "n1");
+    let value = vec![b'v'; 1 << 20];
+    for place in 0..VALUES {
+        let _ = http.ask(&format!("PUT /v1/kv/k{place}"), &[], &value).expect(200);
+    }
+    let before = resident(cluster.process("n1").id());
+    let mut readers: Vec<Http> = (0..READERS).map(|_| Http::open(cluster.door("n1"))).collect();
+    for reader in &mut readers {
+        let host = reader.host().to_owned();
+        reader.send(format!("GET /v1/watch?from=0 HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+    }
+    let cut = format!("synod_door_refused_total{{reason=\"stalled\"}} {READERS}\n");
+    let mut most = 0;
+    let id = cluster.process("n1").id();
+    cluster.eventually("all are cut off", || {
+        most = most.max(resident(id));
+        let page = Http::open(&health).ask("GET /metrics", &[], b"").expect(200);
+        String::from_utf8_lossy(&page.body).contains(&cut)
+    });
+    // All that was asked for would be READERS × VALUES MiB.
+    let grown = most.saturating_sub(before);
+    assert!(grown < 96 << 20, "{READERS} readers that take nothing hold {grown} bytes");
+    let _ = door(&cluster, "n1").ask("GET /v1/kv/k0", &[], b"").expect(200);
+}

@@ -1,4 +1,8 @@
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -227,9 +231,11 @@ impl House {
             async move { Ok::<_, Infallible>(house.answer(&caller, request).await) }
         });
         let line = Line::new(stream, limits.write_within, Arc::clone(&tally));
+        let midway = line.midway();
         if let Err(error) = http.serve_connection(TokioIo::new(line), service).await {
             debug!(%error, "an HTTP connection failed");
-            if error.is_timeout() {
+            // One that is silent between two requests is closed, and nobody is slow.
+            if error.is_timeout() && midway.load(Ordering::Relaxed) {
                 tally.refused(Cut::Slow);
             } else if error.is_parse() {
                 tally.refused(Cut::Malformed);

@@ -57,6 +57,11 @@ impl Heading {
         Ok(())
     }
 
+    /// Whether a request has begun whose header is not over.
+    pub(crate) fn is_midway(&self) -> bool {
+        matches!(self.stage, Stage::Lines) && (self.begun || self.line_bytes > 0)
+    }
+
     fn hear(&mut self, byte: u8) -> Result<(), &'static str> {
         if byte == b'\n' {
             // RFC 9112 §2.2: a recipient may take it for the end of a line.

@@ -3,7 +3,10 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,6 +22,8 @@ use crate::{Cut, Tally, heading::Heading};
 pub(crate) struct Line<S> {
     stream: S,
     heading: Heading,
+    /// Whether what came last is the beginning of a header.
+    midway: Arc<AtomicBool>,
     /// Runs while the other side takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
     write_within: Duration,
@@ -27,7 +32,13 @@ pub(crate) struct Line<S> {
 
 impl<S> Line<S> {
     pub(crate) fn new(stream: S, write_within: Duration, tally: Arc<dyn Tally>) -> Line<S> {
-        Line { stream, heading: Heading::default(), stall: None, write_within, tally }
+        let (heading, midway) = (Heading::default(), Arc::default());
+        Line { stream, heading, midway, stall: None, write_within, tally }
+    }
+
+    /// Tells, when the connection is over, whether it ended within a header.
+    pub(crate) fn midway(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.midway)
     }
 
     /// Gives up on a reader that takes nothing for too long.
@@ -61,6 +72,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
             self.tally.refused(Cut::Malformed);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, why)));
         }
+        self.midway.store(self.heading.is_midway(), Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }

@@ -48,6 +48,19 @@ async fn a_header_that_drips_is_cut_off() {
     alone.serves().await;
 }
 
+/// Whoever says nothing is closed and does not count: it may be between two requests.
+#[tokio::test]
+async fn a_connection_that_is_silent_is_closed() {
+    let alone = Alone::open(limits()).await;
+    let mut stream = alone.connect().await;
+    assert_eq!(all(&mut stream).await, "");
+    let head = alone.request("GET /v1/nothing", "").replace("Connection: close\r\n", "");
+    let said = alone.said(head).await;
+    assert!(said.starts_with("HTTP/1.1 404"), "{said}");
+    assert_eq!(alone.counted.of(Cut::Slow), 0);
+    alone.serves().await;
+}
+
 #[tokio::test]
 async fn a_body_that_drips_is_told_so_and_cut_off() {
     let alone = Alone::open(limits()).await;
