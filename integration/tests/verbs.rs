@@ -341,6 +341,10 @@ fn certificates_are_issued_and_renewed_with_the_key_that_init_wrote() {
     let dir = certs.to_str().unwrap();
     let issued = run(&["cert", "issue", "app", dir, "--role", "read", "-o", "json"]).expect(0);
     assert_eq!(issued.json()["who"], "synod://test/client/app?role=read");
+    let door = ["cert", "issue", "n9-door", dir, "--role", "door", "--host", "n9.example"];
+    assert!(run(&door).expect(0).stdout.contains("synod://test/client/door?role=admin"));
+    let host = ["cert", "issue", "x", dir, "--role", "read", "--host", "n9.example"];
+    assert!(run(&host).expect(2).stderr.contains("--host is for a door"));
     let again = run(&["cert", "issue", "app", dir, "--role", "admin"]).expect(2);
     assert!(again.stderr.contains("synod cert renew"), "{}", again.stderr);
     reissue(&cluster, |leaf| leaf.ends_at = leaf.begins_at + 60);

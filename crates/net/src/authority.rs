@@ -162,12 +162,11 @@ impl Authority {
     pub fn issue_door(
         &self,
         identity: &Identity,
-        hosts: &[&str],
+        (days, hosts): (u32, &[String]),
         cert: &Path,
         key: &Path,
     ) -> Result<(), AuthorityError> {
-        let hosts = hosts.iter().map(|host| (*host).to_owned());
-        let leaf = Leaf::of(identity, Authority::LEAF_DAYS).answering_at(hosts);
+        let leaf = Leaf::of(identity, days).answering_at(hosts.iter().cloned());
         self.issue_leaf(&leaf, cert, key)
     }
 

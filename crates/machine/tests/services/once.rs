@@ -77,7 +77,8 @@ proptest! {
             prop_assert_eq!(keyed.machine.revision(), plain.machine.revision());
             prop_assert_eq!(keyed.machine.hash(), keyed.machine.hash_anew());
         }
-        let restored = Machine::restore(&keyed.machine.snapshot().to_bytes()).expect("it was just written");
+        let bytes = keyed.machine.snapshot().to_bytes();
+        let restored = Machine::restore(&bytes).expect("it was just written");
         prop_assert_eq!(restored.hash(), keyed.machine.hash());
     }
 }

@@ -109,6 +109,22 @@ fn a_certificate_is_renewed_in_place_for_the_same_key_and_name_even_when_it_has_
     assert_eq!(left, ["ca.crt", "ca.key", "n1.crt", "n1.key"]);
 }
 
+/// A door is called by its hosts after a renewal too; they give it no authority.
+#[test]
+fn a_renewed_certificate_names_the_hosts_that_it_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |file: &str| dir.path().join(file);
+    let authority = authority();
+    authority.save(&path("ca.crt"), &path("ca.key")).unwrap();
+    let door: Identity = "synod://eu/client/door?role=admin".parse().unwrap();
+    let hosts = ["n1.example", "127.0.0.1", "::1"].map(str::to_owned);
+    authority.issue_door(&door, (1, &hosts), &path("d.crt"), &path("d.key")).unwrap();
+    let load = || Credentials::load(&path("ca.crt"), &path("d.crt"), &path("d.key")).unwrap();
+    assert_eq!((load().hosts(), load().identity()), (hosts.to_vec(), &door));
+    authority.renew(30, &path("d.crt"), &path("d.key")).unwrap();
+    assert_eq!((load().hosts(), load().identity()), (hosts.to_vec(), &door));
+}
+
 /// Whoever can lay a file into the directory must not be made somebody by the next renewal.
 #[test]
 fn what_another_authority_issued_is_not_renewed() {

@@ -43,6 +43,9 @@ pub(crate) struct IssueArgs {
     /// What it may do
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: CertRole,
+    /// Of a door: how programs call its machine besides localhost; may be given several times
+    #[arg(long = "host", value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
     /// Of which cluster, where the certificates in DIR do not say it
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Option<String>,
@@ -87,6 +90,8 @@ pub(crate) enum CertRole {
     Participant,
     /// A voter of the cluster
     Node,
+    /// The HTTP door of a node: it may do what any of its callers may
+    Door,
 }
 
 #[derive(Debug, Subcommand)]

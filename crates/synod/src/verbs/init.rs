@@ -12,7 +12,7 @@ use serde::Serialize;
 use synod_client::net::Name;
 
 pub(crate) use self::{
-    build::build,
+    build::{DOOR_HOSTS, build},
     config::{client_toml, node_toml},
 };
 
@@ -27,7 +27,7 @@ const CLIENT: &str = "client";
 /// Where the authority's key is written, below the cluster's directory.
 const AUTHORITY_KEY: &str = "authority/ca.key";
 /// The client as which the doors of all nodes ask.
-const DOOR: &str = "door";
+pub(crate) const DOOR: &str = "door";
 /// The health page of node i listens this far above its mesh port.
 const HTTP_PORT_OFFSET: u16 = 100;
 

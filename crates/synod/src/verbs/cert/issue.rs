@@ -9,6 +9,7 @@ use crate::{
     cli::{CertRole, Common, IssueArgs, Output, RenewArgs, SignArgs},
     exit::{Code, Failure},
     print,
+    verbs::init::{DOOR, DOOR_HOSTS},
 };
 
 #[derive(Serialize)]
@@ -35,10 +36,26 @@ pub(super) fn issue(common: &Common, args: &IssueArgs) -> Result<(), Failure> {
         CertRole::Write => client(Role::Write),
         CertRole::Admin => client(Role::Admin),
         CertRole::Participant => client(Role::Participant),
+        CertRole::Door => {
+            let name = Name::new(DOOR).map_err(|error| failed(&error))?;
+            Who::Client { name, role: Role::Admin }
+        }
     };
+    if !args.hosts.is_empty() && args.role != CertRole::Door {
+        return Err(failed(&"--host is for a door: nobody else is called by a host's name"));
+    }
     let identity = Identity { cluster, who };
     let (cert, key) = files(&args.sign.dir, name.as_str());
-    authority(&args.sign)?.issue(&identity, args.sign.days, &cert, &key).map_err(refused)?;
+    let (authority, days) = (authority(&args.sign)?, args.sign.days);
+    let issued = match args.role {
+        CertRole::Door => {
+            let here = DOOR_HOSTS.map(str::to_owned);
+            let hosts = [&args.hosts[..], &here].concat();
+            authority.issue_door(&identity, (days, &hosts), &cert, &key)
+        }
+        _ => authority.issue(&identity, days, &cert, &key),
+    };
+    issued.map_err(refused)?;
     tell(common, &identity, &cert, &key, args.sign.days, "")
 }
 

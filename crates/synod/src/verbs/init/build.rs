@@ -12,7 +12,7 @@ use super::{AUTHORITY_KEY, CLIENT, DOOR, Plan, Voter, client_toml, name, node_to
 use crate::exit::{Code, Failure};
 
 /// How programs on this machine call it.
-const DOOR_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+pub(crate) const DOOR_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Makes the cluster's directory. All is built in a workshop and moved to its place when it is
 /// whole; an empty directory that is there already keeps its own owner and mode.
@@ -108,7 +108,9 @@ fn issue_door(
     let who = Who::Client { name: name(DOOR)?, role: Role::Admin };
     let identity = Identity { cluster: cluster.clone(), who };
     let file = |end: &str| certs.join(format!("{}-door.{end}", voter.name));
-    authority.issue_door(&identity, &DOOR_HOSTS, &file("crt"), &file("key")).map_err(cert_failure)
+    let hosts = DOOR_HOSTS.map(str::to_owned);
+    let for_so_long = (Authority::LEAF_DAYS, &hosts[..]);
+    authority.issue_door(&identity, for_so_long, &file("crt"), &file("key")).map_err(cert_failure)
 }
 
 fn private_dir(path: &Path) -> io::Result<()> {
