@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use synod_integration::{Cluster, Options};
+use synod_integration::{Cluster, Options, Run};
 
 fn lone() -> Cluster {
     Cluster::start(&Options { nodes: 1, ..Options::default() })
@@ -85,4 +85,28 @@ fn a_journal_is_read_in_the_order_in_which_it_was_written() {
         journal(&["tail", "moves", "--follow", "--timeout", "5s", "-o", "jsonl"]).expect(0);
     assert_eq!(waited.json()["position"], 3);
     assert_eq!(waited.stderr, "entries up to position 2 are gone\n");
+}
+
+/// What a service registers is gone when it is; what was put without a lease is not.
+#[test]
+fn keys_on_a_lease_end_with_it_and_a_batch_asks_for_a_claim_that_stands() {
+    let cluster = lone();
+    let granted = cluster.tool(&["lease", "grant", "--ttl", "1h"]).expect(0);
+    let lease = granted.stdout.trim();
+    let _ = cluster.tool(&["kv", "put", "api/1", "10.0.3.7", "--lease", lease]).expect(0);
+    let _ = cluster.tool(&["kv", "put", "api/2", "10.0.3.8"]).expect(0);
+    let shown = cluster.tool(&["kv", "get", "api/1", "-o", "json"]).expect(0).json();
+    assert_eq!(shown["lease"].to_string(), lease);
+    let _ = cluster.tool(&["claim", "take", "user/alice", "--owner", "17"]).expect(0);
+    let config = cluster.config("client");
+    let multi = |steps: String| Run::of(&["kv", "multi", "-c", &config]).input(steps).finish();
+    let by = |owner: &str| format!("held claim user/alice {owner}\nlease {lease}\nput api/3 x\n");
+    let refused = multi(by("18")).expect(1);
+    assert_eq!(refused.stdout, "refused: requirement 1 did not hold\n");
+    let _ = multi(by("17")).expect(0);
+    let _ = cluster.tool(&["lease", "revoke", lease]).expect(0);
+    let left = cluster.tool(&["kv", "ls", "api/"]).expect(0);
+    assert_eq!(left.stdout.lines().count(), 1, "{left:?}");
+    let over = cluster.tool(&["kv", "put", "api/1", "10.0.3.7", "--lease", lease]).expect(5);
+    assert!(over.stderr.contains("lease"), "{over:?}");
 }

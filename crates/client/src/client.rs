@@ -330,7 +330,7 @@ impl Client {
         read: impl FnOnce(Reply) -> Option<T> + Send + 'static,
     ) -> Result<T, Error> {
         let command = match &self.key {
-            Some(key) => Once::new(key.clone(), command).map_or_else(|it| it, Command::Once),
+            Some(key) => Once::new(key.clone(), command).map_or_else(|it| *it, Command::Once),
             None => command,
         };
         self.core.submit(command, read, self.deadline()).await

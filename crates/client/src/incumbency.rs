@@ -44,6 +44,11 @@ impl Incumbency {
         self.token
     }
 
+    /// Of which election.
+    pub fn election(&self) -> &str {
+        self.stands.election().name().as_str()
+    }
+
     /// On which lease.
     pub fn lease(&self) -> LeaseId {
         self.stands.held().lease()

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use synod_machine::{Answer, Command, Entry, Expect, Query, Reply, Revision};
+use synod_machine::{Answer, Command, Entry, Expect, LeaseId, Mutation, Query, Reply, Revision};
 
 use crate::{
     client::Client,
@@ -74,6 +74,26 @@ impl Kv {
             _ => None,
         };
         self.submit(command, written).await
+    }
+
+    /// As [`Kv::put`], and the key ends with this lease; so it does not when it is set again
+    /// without one.
+    pub async fn put_on(
+        &self,
+        key: impl Into<Bytes>,
+        value: impl Into<Bytes>,
+        lease: LeaseId,
+    ) -> Result<Revision, Error> {
+        let multi = synod_machine::Multi {
+            mutations: vec![Mutation::Put { key: key.into(), value: value.into() }],
+            lease: Some(lease),
+            ..synod_machine::Multi::default()
+        };
+        let done = |reply| match reply {
+            Reply::MultiDone { revision, .. } => Some(revision),
+            _ => None,
+        };
+        self.submit(Command::Multi(multi), done).await
     }
 
     /// Removes a key; whether it was there.

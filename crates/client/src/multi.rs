@@ -2,9 +2,9 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use bytes::Bytes;
-use synod_machine::{Entry, Expect, Guard, Mutation, Revision};
+use synod_machine::{Entry, Expect, Guard, Hold, Mutation, Name, Revision};
 
-use crate::{error::Error, kv::Kv};
+use crate::{error::Error, guard::LockGuard, incumbency::Incumbency, kv::Kv, lease::Lease};
 
 /// What came of a guarded batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Multi {
     },
     /// A guard did not hold, and nothing was done.
     Refused {
-        /// The first guard that failed, by its place.
+        /// The first that did not hold, by its place: keys first, then what had to be held.
         failed: u32,
         /// What the reads found, in their order.
         reads: Vec<Option<Entry>>,
@@ -41,6 +41,38 @@ impl MultiBuilder {
     /// Nothing is done unless this holds.
     pub fn require(mut self, key: impl Into<Bytes>, expect: Expect) -> MultiBuilder {
         self.request.guards.push(Guard { key: key.into(), expect });
+        self
+    }
+
+    /// Nothing is done unless the lock is still held under this guard, by what the log says: what
+    /// is fenced this way cannot be written by a holder that was deposed.
+    pub fn require_held(self, guard: &LockGuard) -> MultiBuilder {
+        self.hold(Hold::Lock { name: Name::new(guard.name()), token: guard.token() })
+    }
+
+    /// Nothing is done unless this is the incumbent still.
+    pub fn require_incumbent(self, incumbency: &Incumbency) -> MultiBuilder {
+        let (election, token) = (Name::new(incumbency.election()), incumbency.token());
+        self.hold(Hold::Incumbent { election, token })
+    }
+
+    /// Nothing is done unless the name stands for this owner.
+    pub fn require_claimed(
+        self,
+        name: impl Into<String>,
+        owner: impl Into<String>,
+    ) -> MultiBuilder {
+        self.hold(Hold::Claim { name: Name::new(name), owner: owner.into() })
+    }
+
+    fn hold(mut self, hold: Hold) -> MultiBuilder {
+        self.request.holds.push(hold);
+        self
+    }
+
+    /// Keys that are set end with this lease. Set again without one, a key stands for good.
+    pub fn on(mut self, lease: &Lease) -> MultiBuilder {
+        self.request.lease = Some(lease.id());
         self
     }
 

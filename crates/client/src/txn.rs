@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 use synod_machine::{
-    AbortCause, Expect, Guard, Mutation, ParticipantName, TxnId,
+    AbortCause, Expect, Guard, Hold, Mutation, Name, ParticipantName, TxnId,
     branch::Work,
     door::{NotApplied, Refusal},
     limits::Misuse,
@@ -16,6 +16,7 @@ use crate::{
     client::Client,
     deadline::Deadline,
     error::{Error, Unreached},
+    guard::LockGuard,
     session::Session,
     undecided::Undecided,
 };
@@ -118,6 +119,25 @@ impl TxnBuilder {
     /// Commits only if this holds of a key of the log, at the moment of the decision.
     pub fn require(mut self, key: impl Into<Bytes>, expect: Expect) -> TxnBuilder {
         self.multi_mut().guards.push(Guard { key: key.into(), expect });
+        self
+    }
+
+    /// Commits only if the lock is held under this guard, at the moment of the decision and by what
+    /// the log says.
+    pub fn require_held(mut self, guard: &LockGuard) -> TxnBuilder {
+        let hold = Hold::Lock { name: Name::new(guard.name()), token: guard.token() };
+        self.multi_mut().holds.push(hold);
+        self
+    }
+
+    /// Commits only if the name stands for this owner, at the moment of the decision.
+    pub fn require_claimed(
+        mut self,
+        name: impl Into<String>,
+        owner: impl Into<String>,
+    ) -> TxnBuilder {
+        let hold = Hold::Claim { name: Name::new(name), owner: owner.into() };
+        self.multi_mut().holds.push(hold);
         self
     }
 

@@ -191,7 +191,7 @@ async fn guarded(
 ) -> Result<Revision, Fault> {
     let guards = vec![Guard { key: key.clone(), expect }];
     let (mutations, reads) = (vec![mutation], vec![key.clone()]);
-    let multi = machine::Multi { guards, mutations, reads };
+    let multi = machine::Multi { guards, mutations, reads, ..machine::Multi::default() };
     match ask.client.kv().multi_request(multi).await? {
         Multi::Done { revision, .. } => Ok(revision),
         Multi::Refused { reads, .. } => {

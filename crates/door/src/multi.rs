@@ -89,6 +89,7 @@ pub(crate) async fn multi(ask: Ask) -> Result<Answer, Fault> {
         guards: guards.collect::<Result<_, Fault>>()?,
         mutations: writes.collect::<Result<_, Fault>>()?,
         reads: reads.collect::<Result<_, Fault>>()?,
+        ..machine::Multi::default()
     };
     let keys = multi.reads.clone();
     let rows = |found: &[Option<Entry>]| -> Vec<Row> {

@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn an_item_is_one_event_and_says_how_far_everything_was_told() {
         let (at, value) = (Revision::new(7), Bytes::from_static(b"a\nb"));
-        let entry = Entry { value, create: at, modified: at, version: 1 };
+        let entry = Entry { value, create: at, modified: at, version: 1, lease: None };
         let changes = vec![
             Change::Put { key: "k".into(), entry },
             Change::Deleted { key: Bytes::from_static(b"\xff") },

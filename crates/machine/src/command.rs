@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BarrierCommand, BranchIncarnation, ClaimCommand, CounterCommand, ElectionCommand,
-    JournalCommand, LeaseCommand, LockCommand, Once, ParticipantName, RegisterCommand, RequestId,
-    Revision, Seq, SessionId, TxnId,
+    JournalCommand, LeaseCommand, LeaseId, LockCommand, Name, Once, ParticipantName,
+    RegisterCommand, RequestId, Revision, Seq, SessionId, TxnId,
 };
 
 /// Wall-clock milliseconds since 1970, stamped by the leader onto a batch. The machine takes the
@@ -250,10 +250,40 @@ pub struct FenceGuard {
 pub struct Multi {
     /// All must hold.
     pub guards: Vec<Guard>,
+    /// And these.
+    pub holds: Vec<Hold>,
     /// What is then done, at one revision. A key may be written once.
     pub mutations: Vec<Mutation>,
+    /// Keys that are set hang on this lease of the asking client, and end with it.
+    pub lease: Option<LeaseId>,
     /// Keys to read in the same moment, after the mutations; also when a guard failed.
     pub reads: Vec<Bytes>,
+}
+
+/// A condition on what somebody holds: fencing where it cannot be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Hold {
+    /// A lock is held under this token.
+    Lock {
+        /// Which.
+        name: Name,
+        /// The revision of the grant.
+        token: Revision,
+    },
+    /// A name stands for this owner.
+    Claim {
+        /// Which.
+        name: Name,
+        /// Whose.
+        owner: String,
+    },
+    /// Somebody is the incumbent of an election under this token.
+    Incumbent {
+        /// Of which.
+        election: Name,
+        /// The revision of the grant.
+        token: Revision,
+    },
 }
 
 /// A condition on one key.

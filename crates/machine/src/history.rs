@@ -320,7 +320,7 @@ mod tests {
     fn put(history: &mut History, at: u64, key: &'static str, bytes: usize) {
         let (key, value) = (Bytes::from(key), Bytes::from(vec![0; bytes]));
         let at = Revision::new(at);
-        let entry = Entry { value, create: at, modified: at, version: 1 };
+        let entry = Entry { value, create: at, modified: at, version: 1, lease: None };
         history.note(Change::Put { key, entry });
         history.close(at);
     }
@@ -370,7 +370,7 @@ mod tests {
         for part in 0..3 {
             let value = Bytes::from(vec![part; REPLY_BYTES_MAX / 2]);
             let at = Revision::new(7);
-            let entry = Entry { value, create: at, modified: at, version: 1 };
+            let entry = Entry { value, create: at, modified: at, version: 1, lease: None };
             history.note(Change::Put { key: Bytes::from(vec![b'k', part]), entry });
         }
         history.close(Revision::new(7));

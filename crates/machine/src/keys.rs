@@ -1,22 +1,30 @@
-use std::ops::Bound;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use bytes::Bytes;
 
 use crate::limits::{Misuse, REPLY_BYTES_MAX};
 use crate::table::{Digesting, Table};
 use crate::{
-    Change, Entry, Expect, Guard, Multi, Mutation, Reply, RestoreError, Revision,
+    Change, Counted, Entry, Expect, Guard, LeaseId, Multi, Mutation, Rejection, Reply,
+    RestoreError, Revision,
     coding::{Decoder, Encoder},
     history::History,
 };
 
-/// Bytes of an entry on the wire beside its key and value, at most: three numbers and two lengths.
-const ENTRY_BYTES: usize = 40;
+/// Bytes of an entry on the wire beside its key and value, at most: four numbers and two lengths.
+const ENTRY_BYTES: usize = 50;
+/// Keys that hang on one lease: they end in one moment, in which nothing else is done.
+pub(crate) const KEYS_OF_LEASE_MAX: usize = 4_096;
 
 /// The keys, each with the revisions that tell its life (etcd's model).
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
     rows: Table<Bytes, Entry>,
+    /// Follows from `rows`.
+    by_lease: BTreeMap<LeaseId, BTreeSet<Bytes>>,
 }
 
 /// Keys in byte order, and whether a limit cut the list.
@@ -24,7 +32,7 @@ pub(crate) type Page = (Vec<(Bytes, Entry)>, bool);
 
 impl Keys {
     pub(crate) fn new(seed: u64) -> Keys {
-        Keys { rows: Table::new(seed) }
+        Keys { rows: Table::new(seed), by_lease: BTreeMap::new() }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -35,19 +43,55 @@ impl Keys {
         self.rows.get(key)
     }
 
-    pub(crate) fn put(&mut self, key: Bytes, value: Bytes, at: Revision, history: &mut History) {
-        let entry = Entry::written(self.rows.get(&key), value, at);
+    /// Sets a key, which hangs on `lease` and on no other from here on.
+    pub(crate) fn put(
+        &mut self,
+        (key, value): (Bytes, Bytes),
+        lease: Option<LeaseId>,
+        at: Revision,
+        history: &mut History,
+    ) {
+        let before = self.rows.get(&key);
+        let hung_on = before.and_then(|before| before.lease);
+        let entry = Entry { lease, ..Entry::written(before, value, at) };
+        if hung_on != lease {
+            self.unhang(&key, hung_on);
+        }
+        if let Some(lease) = lease {
+            self.by_lease.entry(lease).or_default().insert(key.clone());
+        }
         history.note(Change::Put { key: key.clone(), entry: entry.clone() });
         self.rows.insert(key, entry);
     }
 
     /// Removes a key; whether it was there.
     pub(crate) fn delete(&mut self, key: &Bytes, history: &mut History) -> bool {
-        let existed = self.rows.remove(key).is_some();
-        if existed {
-            history.note(Change::Deleted { key: key.clone() });
+        let Some(entry) = self.rows.remove(key) else { return false };
+        self.unhang(key, entry.lease);
+        history.note(Change::Deleted { key: key.clone() });
+        true
+    }
+
+    fn unhang(&mut self, key: &Bytes, lease: Option<LeaseId>) {
+        let Some(lease) = lease else { return };
+        if let Some(keys) = self.by_lease.get_mut(&lease) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_lease.remove(&lease);
+            }
         }
-        existed
+    }
+
+    /// Whether any key hangs on this lease.
+    pub(crate) fn hangs_on(&self, lease: LeaseId) -> bool {
+        self.by_lease.contains_key(&lease)
+    }
+
+    /// The lease is over, and so are the keys that hang on it.
+    pub(crate) fn end_all(&mut self, lease: LeaseId, history: &mut History) {
+        for key in self.by_lease.get(&lease).cloned().unwrap_or_default() {
+            self.delete(&key, history);
+        }
     }
 
     /// Keys that begin with `prefix` and come after `after`: at most `limit`, and at most
@@ -74,11 +118,35 @@ impl Keys {
         })
     }
 
+    /// Whether as many keys as these set may hang on their lease.
+    pub(crate) fn has_room(&self, multi: &Multi) -> Result<(), Rejection> {
+        let Some(lease) = multi.lease else { return Ok(()) };
+        let hangs = |key: &Bytes| self.get(key).is_some_and(|entry| entry.lease == Some(lease));
+        let new = multi.mutations.iter().filter(|mutation| match mutation {
+            Mutation::Put { key, .. } => !hangs(key),
+            Mutation::Delete { .. } => false,
+        });
+        let hanging = self.by_lease.get(&lease).map_or(0, BTreeSet::len);
+        if hanging.saturating_add(new.count()) > KEYS_OF_LEASE_MAX {
+            return Err(Rejection::TooMany {
+                what: Counted::KeysOfLease,
+                limit: KEYS_OF_LEASE_MAX as u64,
+            });
+        }
+        Ok(())
+    }
+
     /// Does them all, at one revision.
-    fn mutate(&mut self, mutations: Vec<Mutation>, at: Revision, history: &mut History) {
+    fn mutate(
+        &mut self,
+        mutations: Vec<Mutation>,
+        lease: Option<LeaseId>,
+        at: Revision,
+        history: &mut History,
+    ) {
         for mutation in mutations {
             match mutation {
-                Mutation::Put { key, value } => self.put(key, value, at, history),
+                Mutation::Put { key, value } => self.put((key, value), lease, at, history),
                 Mutation::Delete { key } => {
                     self.delete(&key, history);
                 }
@@ -86,14 +154,15 @@ impl Keys {
         }
     }
 
-    /// All or nothing, and the reads in the same moment. `revision` moves if anything changes.
+    /// All or nothing, and the reads in the same moment. `failed` is the first condition that does
+    /// not hold; `revision` moves if anything changes.
     pub(crate) fn multi(
         &mut self,
         multi: Multi,
+        failed: Option<u32>,
         revision: &mut Revision,
         history: &mut History,
     ) -> Reply {
-        let failed = self.failing(&multi.guards);
         let doing = if failed.is_none() { multi.mutations.as_slice() } else { &[] };
         if let Err(misuse) = self.reads_fit(&multi.reads, doing) {
             return Reply::Rejected(misuse.into());
@@ -104,8 +173,13 @@ impl Keys {
         if self.would_change(&multi.mutations) {
             *revision = revision.next();
         }
-        self.mutate(multi.mutations, *revision, history);
+        self.mutate(multi.mutations, multi.lease, *revision, history);
         Reply::MultiDone { revision: *revision, reads: self.reads(&multi.reads) }
+    }
+
+    /// The same without what follows from the rest: cheap, and enough to encode.
+    pub(crate) fn rows(&self) -> Keys {
+        Keys { rows: self.rows.clone(), by_lease: BTreeMap::new() }
     }
 
     pub(crate) fn digest(&self, how: Digesting) -> u64 {
@@ -117,7 +191,14 @@ impl Keys {
     }
 
     pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<Keys, RestoreError> {
-        Ok(Keys { rows: Table::restore(seed, from)? })
+        let rows: Table<Bytes, Entry> = Table::restore(seed, from)?;
+        let mut by_lease = BTreeMap::<LeaseId, BTreeSet<Bytes>>::new();
+        for (key, entry) in rows.iter() {
+            if let Some(lease) = entry.lease {
+                by_lease.entry(lease).or_default().insert(key.clone());
+            }
+        }
+        Ok(Keys { rows, by_lease })
     }
 
     fn reads(&self, keys: &[Bytes]) -> Vec<Option<Entry>> {
@@ -171,12 +252,13 @@ impl Entry {
     /// What a key becomes when it is set at a revision.
     pub(crate) fn written(before: Option<&Entry>, value: Bytes, at: Revision) -> Entry {
         match before {
-            None => Entry { value, create: at, modified: at, version: 1 },
+            None => Entry { value, create: at, modified: at, version: 1, lease: None },
             Some(before) => Entry {
                 value,
                 create: before.create,
                 modified: at,
                 version: before.version.saturating_add(1),
+                lease: None,
             },
         }
     }

@@ -36,7 +36,7 @@ mod txn;
 
 pub use coding::RestoreError;
 pub use command::{
-    AbortCause, Batch, Command, Expect, FenceCause, FenceGuard, Guard, Multi, Mutation, Part,
+    AbortCause, Batch, Command, Expect, FenceCause, FenceGuard, Guard, Hold, Multi, Mutation, Part,
     Proposal, Reign, Request, Timestamp, owner_name,
 };
 pub use history::{Change, Interest};

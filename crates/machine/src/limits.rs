@@ -9,7 +9,8 @@ use bytes::Bytes;
 use crate::branch::Work;
 use crate::door::Call;
 use crate::{
-    Batch, Command, Expect, Interest, Multi, Mutation, Name, Part, Proposal, Query, Request, TxnId,
+    Batch, Command, Expect, Hold, Interest, Multi, Mutation, Name, Part, Proposal, Query, Request,
+    TxnId,
 };
 
 /// Keys are names: 4 KiB is already a long one, and every index holds them whole.
@@ -278,11 +279,15 @@ impl Multi {
     /// Whether it keeps the limits and writes no key twice.
     pub fn check(&self) -> Result<(), Misuse> {
         let commands =
-            self.guards.len().saturating_add(self.mutations.len()).saturating_add(self.reads.len());
+            [self.guards.len(), self.holds.len(), self.mutations.len(), self.reads.len()];
+        let commands = commands.into_iter().fold(0, usize::saturating_add);
         at_most("commands of one multi", commands, MULTI_COMMANDS_MAX)?;
         for guard in &self.guards {
             check_key(&guard.key)?;
             check_expect(&guard.expect)?;
+        }
+        for hold in &self.holds {
+            hold.check()?;
         }
         for key in &self.reads {
             check_key(key)?;
@@ -291,10 +296,30 @@ impl Multi {
     }
 
     fn weight(&self) -> usize {
+        let holds = self.holds.iter().map(Hold::weight);
         let guards = self.guards.iter().map(|guard| guard.key.len() + guard.expect.weight());
         let mutations = self.mutations.iter().map(Mutation::weight);
         let reads = self.reads.iter().map(Bytes::len);
-        guards.chain(mutations).chain(reads).fold(0, usize::saturating_add)
+        guards.chain(holds).chain(mutations).chain(reads).fold(0, usize::saturating_add)
+    }
+}
+
+impl Hold {
+    fn check(&self) -> Result<(), Misuse> {
+        match self {
+            Hold::Lock { name, .. } | Hold::Incumbent { election: name, .. } => check_name(name),
+            Hold::Claim { name, owner } => {
+                check_name(name)?;
+                check_owner(owner)
+            }
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Hold::Lock { name, .. } | Hold::Incumbent { election: name, .. } => name.as_str().len(),
+            Hold::Claim { name, owner } => name.as_str().len().saturating_add(owner.len()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 mod answer;
 mod decide;
+mod multi;
 mod once;
 mod serve;
 mod snapshot;
@@ -238,7 +239,7 @@ impl Machine {
             Command::CloseSession => self.end(own, FenceCause::Closed),
             Command::Put { key, value } => {
                 self.revision = self.revision.next();
-                self.keys.put(key, value, self.revision, &mut self.history);
+                self.keys.put((key, value), None, self.revision, &mut self.history);
                 Reply::Written(self.revision)
             }
             Command::Delete { key } => self.delete(&key),
@@ -248,7 +249,7 @@ impl Machine {
                 }
                 self.execute(id, Command::Put { key, value })
             }
-            Command::Multi(multi) => self.keys.multi(multi, &mut self.revision, &mut self.history),
+            Command::Multi(multi) => self.multi(own, multi).unwrap_or_else(Reply::Rejected),
             Command::Settle { request } => self.settle(id, request),
             Command::RegisterParticipant { name, incarnation, address } => {
                 self.register(name, incarnation, address)

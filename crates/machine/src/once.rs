@@ -67,7 +67,7 @@ pub enum Keyed {
 
 impl Once {
     /// The command under a key, if it can be; else the command as it was.
-    pub fn new(key: Name, command: Command) -> Result<Once, Command> {
+    pub fn new(key: Name, command: Command) -> Result<Once, Box<Command>> {
         let what = match command {
             Command::Put { key, value } => Keyed::Put { key, value },
             Command::Delete { key } => Keyed::Delete { key },
@@ -77,7 +77,7 @@ impl Once {
             Command::Counter(command) => Keyed::Counter(command),
             // The others come to the same however often they are asked for.
             Command::Journal(append @ JournalCommand::Append { .. }) => Keyed::Journal(append),
-            other => return Err(other),
+            other => return Err(Box::new(other)),
         };
         Ok(Once { key, what })
     }

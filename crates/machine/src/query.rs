@@ -18,6 +18,8 @@ pub struct Entry {
     pub modified: Revision,
     /// How often it was set since it came to be; the first time counts.
     pub version: u64,
+    /// The lease on which it hangs, if it does.
+    pub lease: Option<LeaseId>,
 }
 
 /// A question that changes nothing.

@@ -220,6 +220,8 @@ pub enum Counted {
     CandidatesOfOwner,
     /// And in one election.
     CandidatesOfElection,
+    /// Keys that hang on one lease.
+    KeysOfLease,
 }
 
 impl std::fmt::Display for Counted {
@@ -257,6 +259,7 @@ impl std::fmt::Display for Counted {
             Counted::Candidates => "candidates",
             Counted::CandidatesOfOwner => "candidates of this owner",
             Counted::CandidatesOfElection => "candidates in this election",
+            Counted::KeysOfLease => "keys of this lease",
         })
     }
 }

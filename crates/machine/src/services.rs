@@ -26,6 +26,7 @@ use crate::{
     LeaseId, Name, RestoreError, Revision, Timestamp,
     coding::{Decoder, Encoder},
     history::History,
+    keys::Keys,
     table::{Digesting, Table},
 };
 
@@ -70,10 +71,12 @@ impl Services {
     pub(crate) fn lease_ended(
         &mut self,
         lease: LeaseId,
+        keys: &mut Keys,
         (revision, now): (&mut Revision, Timestamp),
         history: &mut History,
     ) {
         let hang_on_it = [
+            keys.hangs_on(lease),
             self.locks.hangs_on(lease),
             self.claims.hangs_on(lease),
             self.barriers.hangs_on(lease),
@@ -83,6 +86,7 @@ impl Services {
             return;
         }
         *revision = revision.next();
+        keys.end_all(lease, history);
         self.locks.leave_all(lease, (*revision, now), history);
         self.claims.end_all(lease, history);
         self.barriers.leave_all(lease, history);

@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use synod_machine::{
     AbortCause, BarrierCommand, Batch, BranchIncarnation, ClaimCommand, Command, CounterCommand,
-    ElectionCommand, Expect, FenceCause, FenceGuard, Guard, JournalCommand, LeaseCommand, LeaseId,
-    LockCommand, Multi, Mutation, Name, Once, Order, Part, ParticipantName, Position, Proposal,
-    RegisterCommand, Reign, Reply, Report, Request, RequestId, Revision, Rules, Seq, SessionId,
-    Timestamp, TxnId,
+    ElectionCommand, Expect, FenceCause, FenceGuard, Guard, Hold, JournalCommand, LeaseCommand,
+    LeaseId, LockCommand, Multi, Mutation, Name, Once, Order, Part, ParticipantName, Position,
+    Proposal, RegisterCommand, Reign, Reply, Report, Request, RequestId, Revision, Rules, Seq,
+    SessionId, Timestamp, TxnId,
     door::{Ask, Said},
     participant_door,
 };
@@ -33,6 +33,12 @@ fn commands() -> Vec<(Command, &'static str)> {
             Mutation::Put { key: key.clone(), value: value.clone() },
             Mutation::Delete { key: key.clone() },
         ],
+        holds: vec![
+            Hold::Lock { name: Name::new("l"), token: Revision::new(9) },
+            Hold::Claim { name: Name::new("n"), owner: "o".to_owned() },
+            Hold::Incumbent { election: Name::new("e"), token: Revision::new(8) },
+        ],
+        lease: Some(LeaseId::new(5)),
         reads: vec![key.clone()],
     };
     let guard = Some(FenceGuard { reign: Reign(7, 1, 2), renewals: 3 });
@@ -55,7 +61,10 @@ fn commands() -> Vec<(Command, &'static str)> {
             },
             "04016b02090176",
         ),
-        (Command::Multi(multi.clone()), "0503016b00016b01016b0301760200016b017601016b01016b"),
+        (
+            Command::Multi(multi.clone()),
+            "0503016b00016b01016b0301760300016c0901016e016f020165080200016b017601016b010501016b",
+        ),
         (Command::Settle { request: RequestId { session, seq: Seq::new(4) } }, "06ac0204"),
         (
             Command::RegisterParticipant {
@@ -68,7 +77,8 @@ fn commands() -> Vec<(Command, &'static str)> {
         (commit(vec![part.clone()], None), "08ac020200010465617374800100"),
         (
             commit(vec![part], Some(Multi { reads: vec![], ..multi })),
-            "08ac02020001046561737480010103016b00016b01016b0301760200016b017601016b00",
+            "08ac02020001046561737480010103016b00016b01016b03017603\
+             00016c0901016e016f020165080200016b017601016b010500",
         ),
         (abort(AbortCause::InDoubtGrace { participant: name.clone() }), "08ac020201000465617374"),
         (abort(operator), "08ac0202010101610162"),
@@ -133,11 +143,11 @@ fn commands() -> Vec<(Command, &'static str)> {
 
 fn under_keys() -> Vec<(Command, &'static str)> {
     let (name, lease) = (|| Name::new("n"), Command::Lease);
-    let multi = Multi { guards: vec![], mutations: vec![], reads: vec![bytes("k")] };
+    let multi = Multi { reads: vec![bytes("k")], ..Multi::default() };
     let commands = [
         (Command::Put { key: bytes("k"), value: bytes("v") }, "17016f00016b0176"),
         (Command::Delete { key: bytes("k") }, "17016f01016b"),
-        (Command::Multi(multi), "17016f02000001016b"),
+        (Command::Multi(multi), "17016f020000000001016b"),
         (lease(LeaseCommand::Grant { ttl_ms: 300 }), "17016f03ac02"),
         (
             Command::Register(RegisterCommand::Propose { name: name(), value: bytes("v") }),

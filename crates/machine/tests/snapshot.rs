@@ -45,9 +45,9 @@ fn full() -> Machine {
     let decide = |session, n, outcome| Command::Decide { txn: txn(session, n), outcome };
     let operator = AbortCause::Operator { actor: "a".into(), reason: "b".into() };
     let multi = Multi {
-        guards: vec![],
         mutations: vec![Mutation::Put { key: bytes("k2"), value: bytes("v2") }],
         reads: vec![bytes("k"), bytes("none")],
+        ..Multi::default()
     };
     let settled = RequestId { session: SessionId::new(1), seq: Seq::new(90) };
     let first = vec![
@@ -78,12 +78,18 @@ fn full() -> Machine {
         Command::Lock(LockCommand::Acquire { name, lease, wait: true })
     };
     let grant = || Command::Lease(LeaseCommand::Grant { ttl_ms: 5_000 });
+    let on_a_lease = Multi {
+        mutations: vec![Mutation::Put { key: bytes("k3"), value: bytes("v3") }],
+        lease: Some(LeaseId::new(1)),
+        ..Multi::default()
+    };
     let services = vec![
         own(1, 11, grant()),
         own(1, 12, grant()),
         own(1, 13, acquire(1)),
         own(1, 14, acquire(2)),
         own(1, 15, Command::Delete { key: bytes("k2") }),
+        own(1, 60, Command::Multi(on_a_lease)),
         nobody(Command::Compact { upto: Revision::new(1) }),
     ];
     machine.apply(Batch { stamp: Timestamp(1_002), requests: services });

@@ -5,7 +5,7 @@ use synod_machine::{Batch, Request, Timestamp};
 use synod_paxos::Decree;
 
 /// The first byte of every batch. It goes up when the meaning of the rest changes.
-const VERSION: u8 = 1;
+pub const BATCH_VERSION: u8 = 2;
 
 /// Bytes of the version, the stamp and the count of requests, at most.
 const HEADER_BYTES_MAX: usize = 1 + 10 + 10;
@@ -36,7 +36,7 @@ pub(crate) fn decree<'a>(
         .expect("postcard refuses only sequences of unknown length, and two numbers are none");
     let bytes_count: usize = requests.clone().map(Bytes::len).sum();
     let mut bytes = BytesMut::with_capacity(HEADER_BYTES_MAX + bytes_count);
-    bytes.put_u8(VERSION);
+    bytes.put_u8(BATCH_VERSION);
     bytes.put_slice(&header);
     for request in requests {
         bytes.put_slice(request);
@@ -47,7 +47,7 @@ pub(crate) fn decree<'a>(
 /// The batch that a value carries.
 pub(crate) fn decode(value: &[u8]) -> Result<Batch, Malformed> {
     let (version, rest) = value.split_first().ok_or(Malformed::Empty)?;
-    if *version != VERSION {
+    if *version != BATCH_VERSION {
         return Err(Malformed::Version(*version));
     }
     match postcard::take_from_bytes(rest) {
@@ -82,7 +82,7 @@ mod tests {
     fn a_batch_has_golden_bytes() {
         let encoded = [encode(&put(1, "a"))];
         let bytes = bytes_of(&decree(Timestamp(300), encoded.iter()));
-        let golden = [1, 0xAC, 0x02, 1, 1, 7, 1, 1, 2, 1, b'a', 1, b'v'];
+        let golden = [2, 0xAC, 0x02, 1, 1, 7, 1, 1, 2, 1, b'a', 1, b'v'];
         assert_eq!(bytes.as_ref(), golden);
     }
 
@@ -106,8 +106,8 @@ mod tests {
         let longer = [bytes.as_ref(), &[0]].concat();
         assert_eq!(decode(&longer), Err(Malformed::Trailing));
         let mut newer = bytes.to_vec();
-        newer[0] = 2;
-        assert_eq!(decode(&newer), Err(Malformed::Version(2)));
+        newer[0] = BATCH_VERSION + 1;
+        assert_eq!(decode(&newer), Err(Malformed::Version(BATCH_VERSION + 1)));
     }
 
     proptest! {
@@ -116,7 +116,7 @@ mod tests {
         fn decoding_is_total(mut value in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&value);
             if let Some(first) = value.first_mut() {
-                *first = VERSION;
+                *first = BATCH_VERSION;
             }
             let _ = decode(&value);
         }

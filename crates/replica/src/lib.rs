@@ -27,6 +27,7 @@ mod stages;
 mod state;
 mod watchers;
 
+pub use batch::BATCH_VERSION;
 pub use checkpoints::Tally;
 pub use config::Config;
 pub use replica::{Replica, Restored, Status};

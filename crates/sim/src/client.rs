@@ -337,7 +337,7 @@ impl Client {
                 if other != key {
                     mutations.push(Mutation::Delete { key: other });
                 }
-                Command::Multi(Multi { guards, mutations, reads: vec![key] })
+                Command::Multi(Multi { guards, mutations, reads: vec![key], ..Multi::default() })
             }
         }
     }

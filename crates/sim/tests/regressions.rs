@@ -72,6 +72,12 @@ const REGRESSIONS: &[Regression] = &[
         mended: "the commit that brought this row",
         told_by: None,
     },
+    Regression {
+        script: "143012",
+        found: "I1, wrongly: the ends of many leases were weighed with the requests of their batch",
+        mended: "the commit that brought this row",
+        told_by: Some(("crates/sim/src/checks/budgets.rs", "what_is_beyond_a_budget_is_caught")),
+    },
 ];
 
 /// None of them comes back.

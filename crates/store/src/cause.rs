@@ -43,8 +43,9 @@ impl Cause {
             (None, Cause::Redb(redb::Error::Io(error))) if !is_about_content(&error) => {
                 StoreError::Io { path, source: error }
             }
-            (None, Cause::Flawed(_, Flaw::Version(found))) if found > FORMAT => {
-                StoreError::FormatTooNew { path, found, known: FORMAT }
+            // There never was a format 0.
+            (None, Cause::Flawed(_, Flaw::Version(found))) if found > 0 => {
+                StoreError::OtherFormat { path, found, known: FORMAT }
             }
             (None, Cause::Redb(error)) => StoreError::Damaged { path, what: error.to_string() },
             (None, Cause::Flawed(what, _)) => StoreError::Damaged { path, what },

@@ -58,15 +58,15 @@ pub enum StoreError {
     },
     /// Written by a newer build. Nothing was changed on disk.
     #[error(
-        "store {}: format {found}, this build reads up to {known}; start the newer build",
+        "store {}: format {found}, this build reads {known} only; start the one that wrote it",
         .path.display()
     )]
-    FormatTooNew {
+    OtherFormat {
         /// Where.
         path: PathBuf,
         /// The format found.
         found: u8,
-        /// The newest one known.
+        /// The one that is known.
         known: u8,
     },
     /// The file is not a whole store.

@@ -11,8 +11,9 @@ use crate::{
 };
 
 /// The layout of a whole store that this build reads and writes: the first byte of the identity
-/// record.
-pub(crate) const FORMAT: u8 = 1;
+/// record. It goes up, too, when what the slots carry is read in another way: a node that skipped
+/// what it cannot read would go on without it.
+pub(crate) const FORMAT: u8 = 2;
 
 /// The layout of every other record.
 const RECORD_VERSION: u8 = 1;

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde::{Serialize, de::DeserializeOwned};
 use synod_client::machine::{
     Answer, BarrierCommand, BranchIncarnation, Change, ClaimCommand, Command, CounterCommand,
-    ElectionCommand, Entry, Expect, Guard, Holder, Incumbent, Interest, JournalCommand,
+    ElectionCommand, Entry, Expect, Guard, Hold, Holder, Incumbent, Interest, JournalCommand,
     LeaseCommand, LeaseId, LockCommand, LockReply, Multi, Mutation, Name, Office, Once, Order,
     ParticipantName, Position, Query, RegisterCommand, Reply, Report, Request, RequestId, Revision,
     Rules, Seq, SessionId, Successor, Timestamp, TxnId, Verdict,
@@ -35,6 +35,12 @@ pub(crate) fn requests() -> Vec<Request> {
             Mutation::Put { key: "k".into(), value: "v".into() },
             Mutation::Delete { key: "l".into() },
         ],
+        holds: vec![
+            Hold::Lock { name: Name::new("a"), token: Revision::new(9) },
+            Hold::Claim { name: Name::new("b"), owner: "c".to_owned() },
+            Hold::Incumbent { election: Name::new("d"), token: Revision::new(8) },
+        ],
+        lease: Some(LeaseId::new(5)),
         reads: vec!["m".into()],
     };
     let named = [
@@ -206,7 +212,7 @@ fn elected() -> Change {
 
 fn put() -> Change {
     let at = Revision::new(4);
-    let entry = Entry { value: "v".into(), create: at, modified: at, version: 1 };
+    let entry = Entry { value: "v".into(), create: at, modified: at, version: 1, lease: None };
     Change::Put { key: "k".into(), entry }
 }
 

@@ -108,7 +108,14 @@ fn multi(guards: usize, mutations: usize, reads: usize) -> Multi {
         guards: (0..guards).map(guard).collect(),
         mutations: (0..mutations).map(put).collect(),
         reads: vec![bytes(1); reads],
+        ..Multi::default()
     }
+}
+
+/// So many locks of a long name that must be held, and writes beside two reads.
+fn held(holds: usize, name: usize, mutations: usize) -> Multi {
+    let hold = Hold::Lock { name: Name::new(text(name)), token: crate::Revision::new(1) };
+    Multi { holds: vec![hold; holds], ..multi(0, mutations, 1) }
 }
 
 /// Writes that weigh so much together.
@@ -143,6 +150,8 @@ fn commands() -> Vec<(Command, Command)> {
         (cas(1, 1 << 20, 1), cas(1, (1 << 20) + 1, 1)),
         (cas(1, 1 << 19, (1 << 20) - 1), cas(1, 1 << 19, 1 << 20)),
         (Command::Multi(multi(1, 126, 1)), Command::Multi(multi(1, 127, 1))),
+        (Command::Multi(held(1, 256, 126)), Command::Multi(held(2, 256, 126))),
+        (Command::Multi(held(1, 256, 1)), Command::Multi(held(1, 257, 1))),
         (Command::Multi(multi(128, 0, 0)), Command::Multi(multi(129, 0, 0))),
         (Command::Multi(multi(0, 0, 128)), Command::Multi(multi(0, 0, 129))),
         (Command::Multi(heavy(3 << 19)), Command::Multi(heavy((3 << 19) + 1))),

@@ -27,7 +27,7 @@ impl Machine {
             }
         }
         match outcome {
-            Proposal::Commit { parts, multi } => self.decide_commit(txn, parts, multi),
+            Proposal::Commit { parts, multi } => self.decide_commit(own, txn, parts, multi),
             Proposal::Abort { cause } => self.decide_abort(txn, cause),
         }
     }
@@ -35,19 +35,25 @@ impl Machine {
     /// A commit that can never be is an abort, on record at once: its branches are prepared and
     /// hear of it now, not after their grace. That is safe since the owner itself proposes, and
     /// anybody may propose to abort what is in progress.
-    fn decide_commit(&mut self, txn: TxnId, parts: Vec<Part>, multi: Option<Multi>) -> Reply {
+    fn decide_commit(
+        &mut self,
+        own: SessionId,
+        txn: TxnId,
+        parts: Vec<Part>,
+        multi: Option<Multi>,
+    ) -> Reply {
         if let Some(participant) = self.participants.lost_vote(&parts).cloned() {
             return self.decide_abort(txn, AbortCause::LostVote { participant });
         }
         let multi = multi.unwrap_or_default();
-        if self.keys.failing(&multi.guards).is_some() {
+        if !self.may_ride(own, &multi) {
             return self.decide_abort(txn, AbortCause::Guard);
         }
         if let Err(rejection) = self.transactions.has_room_for_a_commit() {
             return Reply::Rejected(rejection);
         }
-        // Guards held and there are no reads, so this cannot be refused.
-        self.keys.multi(multi, &mut self.revision, &mut self.history);
+        // Its conditions hold and there are no reads, so this cannot be refused.
+        self.keys.multi(multi, None, &mut self.revision, &mut self.history);
         self.transactions.commit(txn, parts, self.clock.now);
         Reply::Verdict(Verdict::Committed)
     }

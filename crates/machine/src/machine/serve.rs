@@ -246,7 +246,7 @@ impl Machine {
     fn end_lease(&mut self, lease: LeaseId) -> Reply {
         if self.services.leases.end(lease) {
             let moment = (&mut self.revision, self.clock.now);
-            self.services.lease_ended(lease, moment, &mut self.history);
+            self.services.lease_ended(lease, &mut self.keys, moment, &mut self.history);
         }
         self.done()
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The first byte of an encoded state. It goes up when the meaning of the rest changes.
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 
 /// Everything that a machine holds at one moment.
 ///
@@ -34,7 +34,7 @@ impl Machine {
             clock: self.clock,
             revision: self.revision,
             reign: self.reign,
-            keys: self.keys.clone(),
+            keys: self.keys.rows(),
             sessions: self.sessions.rows(),
             participants: self.participants.clone(),
             transactions: self.transactions.rows(),

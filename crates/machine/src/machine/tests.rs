@@ -2,6 +2,7 @@
 //! in the crate's `tests` folder.
 
 mod forgetting;
+mod holds;
 mod keys;
 mod sessions;
 mod verdicts;

@@ -160,6 +160,7 @@ impl Naive {
             create: Revision::new(create.0),
             modified: Revision::new(last.0),
             version: life.len() as u64,
+            lease: None,
         })
     }
 

@@ -144,8 +144,9 @@ fn multi() -> impl Strategy<Value = Multi> {
     ];
     let guards = prop::collection::vec(guard, 0..2);
     let mutations = prop::collection::vec(mutation, 0..3);
-    (guards, mutations, prop::collection::vec(key(), 0..3))
-        .prop_map(|(guards, mutations, reads)| Multi { guards, mutations, reads })
+    (guards, mutations, prop::collection::vec(key(), 0..3)).prop_map(
+        |(guards, mutations, reads)| Multi { guards, mutations, reads, ..Multi::default() },
+    )
 }
 
 /// A batch that nobody sensible would write: the ends of every range, anything anywhere.
@@ -169,7 +170,7 @@ pub(crate) fn wild_batch() -> impl Strategy<Value = Batch> {
         1 => (big.clone(), big.clone()).prop_map(|(key, value)| Command::Put { key, value }),
         1 => (big.clone(), prop::collection::vec(big, 0..130)).prop_map(|(key, reads)| {
             let guards = vec![Guard { key, expect: Expect::Absent }];
-            Command::Multi(Multi { guards, mutations: vec![], reads })
+            Command::Multi(Multi { guards, reads, ..Multi::default() })
         }),
         1 => wild().prop_map(|ttl_ms| Command::OpenSession { owner: "x".repeat(257), ttl_ms }),
         1 => wild().prop_map(|ttl_ms| Command::OpenSession { owner: String::new(), ttl_ms }),

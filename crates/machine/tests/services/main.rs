@@ -1,4 +1,5 @@
-//! Leases, locks and watches, held against models that remember everything and are slow.
+//! Leases, locks, keys on leases and watches, held against models that remember everything and are
+//! slow.
 
 mod barriers;
 mod claims;
@@ -14,8 +15,9 @@ mod shares;
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_machine::{
-    Answer, Batch, Change, Command, FenceGuard, Interest, LeaseCommand, LeaseId, LockCommand,
-    Machine, Name, Query, Reign, Request, RequestId, Revision, Seq, SessionId, Timestamp,
+    Answer, Batch, Change, Command, FenceGuard, Hold, Interest, LeaseCommand, LeaseId, LockCommand,
+    Machine, Multi, Mutation, Name, Query, Reign, Request, RequestId, Revision, Seq, SessionId,
+    Timestamp,
 };
 
 use naive::Naive;
@@ -68,8 +70,18 @@ fn command() -> impl Strategy<Value = Command> {
         true => Command::Put { key, value: Bytes::from_static(b"v") },
         false => Command::Delete { key },
     });
+    let on_leases =
+        (prop::option::of(lease()), prop::option::of((name(), 1u64..20)), any::<bool>());
+    let on_leases = on_leases.prop_map(|(lease, held, two)| {
+        let hold = |(name, token)| Hold::Lock { name, token: Revision::new(token) };
+        let put = |key: &'static str| Mutation::Put { key: key.into(), value: "m".into() };
+        let mutations = if two { vec![put("k"), put("kk")] } else { vec![put("l")] };
+        let holds = held.map(hold).into_iter().collect();
+        Command::Multi(Multi { holds, mutations, lease, ..Multi::default() })
+    });
     prop_oneof![
         4 => leases.prop_map(Command::Lease),
+        3 => on_leases,
         6 => locks.prop_map(Command::Lock),
         3 => keys,
         1 => (0u64..3).prop_map(|round| Command::LeaderStart { reign: Reign(round, 0, 0) }),

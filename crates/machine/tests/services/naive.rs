@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use synod_machine::{
-    Answer, Change, Command, Entry, Holder, Interest, LeaseCommand, LeaseId, LockCommand,
-    LockReply, Machine, Name, Query, Reign, Rejection, Reply, Revision, Timestamp, owner_name,
+    Answer, Change, Command, Entry, Hold, Holder, Interest, LeaseCommand, LeaseId, LockCommand,
+    LockReply, Machine, Multi, Mutation, Name, Query, Reign, Rejection, Reply, Revision, Timestamp,
+    owner_name,
 };
 
 use crate::{OWNERS, names, place};
@@ -41,6 +44,7 @@ impl Naive {
                 self.changes.push((self.revision, Change::Put { key: key.clone(), entry }));
                 Reply::Written(Revision::new(self.revision))
             }
+            Command::Multi(multi) => self.multi(by, multi),
             Command::Delete { key } => {
                 let existed = self.last_put(key).is_some();
                 if existed {
@@ -117,6 +121,44 @@ impl Naive {
         let found: Vec<_> = locks.into_iter().map(|lock| lock.name).collect();
         prop_assert_eq!(found, held.collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// Puts on a lease, where a lock is held under a token.
+    fn multi(&mut self, by: u64, multi: &Multi) -> Reply {
+        if let Some(Err(why)) = multi.lease.map(|lease| self.uses(by, lease)) {
+            return Reply::Rejected(why);
+        }
+        let fails = |hold: &Hold| match hold {
+            Hold::Lock { name, token } => {
+                self.holder(name).is_none_or(|holder| holder.token != *token)
+            }
+            other => panic!("the model does not know {other:?}"),
+        };
+        if let Some(failed) = multi.holds.iter().position(fails) {
+            return Reply::MultiRefused {
+                failed: u32::try_from(failed).expect("few are asked for"),
+                reads: vec![],
+            };
+        }
+        self.revision += 1;
+        for mutation in &multi.mutations {
+            let Mutation::Put { key, value } = mutation else { panic!("only puts are asked for") };
+            let entry = Entry { lease: multi.lease, ..self.entry(key, value.clone()) };
+            self.changes.push((self.revision, Change::Put { key: key.clone(), entry }));
+        }
+        Reply::MultiDone { revision: Revision::new(self.revision), reads: vec![] }
+    }
+
+    /// Keys that stand and were last put on this lease.
+    fn keys_on(&self, lease: LeaseId) -> Vec<bytes::Bytes> {
+        let put = |(_, change): &'_ (u64, Change)| match change {
+            Change::Put { key, .. } => Some(key.clone()),
+            _ => None,
+        };
+        let keys: BTreeSet<_> = self.changes.iter().filter_map(put).collect();
+        let hang =
+            |key: &bytes::Bytes| self.last_put(key).is_some_and(|entry| entry.lease == Some(lease));
+        keys.into_iter().filter(hang).collect()
     }
 
     fn lease(&mut self, by: u64, command: &LeaseCommand, now: Timestamp) -> Reply {
@@ -204,8 +246,12 @@ impl Naive {
         self.leases[place(lease.get())].1 = true;
         let gone: Vec<_> = self.queue.iter().filter(|one| one.lease == lease).cloned().collect();
         self.queue.retain(|one| one.lease != lease);
-        if !gone.is_empty() {
+        let keys = self.keys_on(lease);
+        if !gone.is_empty() || !keys.is_empty() {
             self.revision += 1;
+        }
+        for key in keys {
+            self.changes.push((self.revision, Change::Deleted { key }));
         }
         let mut held: Vec<_> = gone.into_iter().filter(|one| one.granted.is_some()).collect();
         held.sort_by(|one, other| one.name.cmp(&other.name));
@@ -273,9 +319,10 @@ impl Naive {
         let modified = Revision::new(self.revision);
         match self.last_put(key) {
             Some(before) => {
-                Entry { value, create: before.create, modified, version: before.version + 1 }
+                let (create, version) = (before.create, before.version + 1);
+                Entry { value, create, modified, version, lease: None }
             }
-            None => Entry { value, create: modified, modified, version: 1 },
+            None => Entry { value, create: modified, modified, version: 1, lease: None },
         }
     }
 }

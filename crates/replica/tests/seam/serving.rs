@@ -6,7 +6,7 @@ use synod_machine::{
     door::{Call, Freshness, NotApplied, Refusal, Said},
 };
 use synod_paxos::{Decree, Envelope, Epoch, Message, Role, Tick, Write};
-use synod_replica::{ClientId, Input, Passed, Response};
+use synod_replica::{BATCH_VERSION, ClientId, Input, Passed, Response};
 
 use crate::world::{World, applied, id, put, read, submit, written};
 
@@ -179,7 +179,7 @@ fn the_replies_of_a_foreign_decree_are_nobodys_here() {
     let open = Command::OpenSession { owner: "other".to_owned(), ttl_ms: 1_000 };
     let requests = vec![Request { id: None, acked: Seq::ZERO, command: open }];
     let batch = Batch { stamp: Timestamp(1), requests };
-    let bytes = [vec![1], postcard::to_allocvec(&batch).unwrap()].concat();
+    let bytes = [vec![BATCH_VERSION], postcard::to_allocvec(&batch).unwrap()].concat();
     let decrees = vec![(slot, Decree::Value(bytes.into()))];
     let message = Message::Learned { decrees, chosen_upto: slot };
     let (from, to) = (world.life((leader + 1) % 3), world.life(leader).node);

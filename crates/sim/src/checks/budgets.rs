@@ -1,6 +1,6 @@
 //! I: what waits, and what is proposed at once, stays within its budget.
 
-use synod_machine::{Command, Request};
+use synod_machine::{Command, LeaseCommand, Request};
 use synod_paxos::{Envelope, Message, NodeId};
 
 use super::order;
@@ -33,8 +33,13 @@ impl Budgets {
         if decree.bytes() <= self.batch_bytes {
             return Ok(());
         }
-        // The fences of a leader that finds many sessions silent are counted, not weighed.
-        let weighed = |request: &&Request| !matches!(request.command, Command::Fence { .. });
+        // What a leader ends that finds many sessions and leases silent is counted, not weighed.
+        let weighed = |request: &&Request| {
+            !matches!(
+                request.command,
+                Command::Fence { .. } | Command::Lease(LeaseCommand::Expire { .. })
+            )
+        };
         let batch = order::batch_of(decree).map_or_else(Vec::new, |batch| batch.requests);
         let requests: Vec<usize> = batch.iter().filter(weighed).map(encoded_bytes).collect();
         let bytes: usize = requests.iter().sum();
@@ -56,23 +61,27 @@ fn encoded_bytes(request: &Request) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use synod_machine::{Batch, FenceCause, Seq, SessionId, Timestamp};
+    use synod_machine::{Batch, FenceCause, FenceGuard, LeaseId, Reign, Seq, SessionId, Timestamp};
     use synod_paxos::{Ballot, Decree, Epoch, Life, Slot};
+    use synod_replica::BATCH_VERSION;
 
     use super::*;
 
     const BUDGETS: Budgets = Budgets { queue_bytes: 300, batch_bytes: 200 };
 
-    fn proposes(count: usize, value_bytes: usize, fences: usize) -> Checked {
+    fn proposes(count: usize, value_bytes: usize, ends: usize) -> Checked {
         let value = vec![7; value_bytes].into();
         let command = Command::Put { key: "key".into(), value };
         let request = Request { id: None, acked: Seq::ZERO, command };
         let fence =
             Command::Fence { session: SessionId::new(1), cause: FenceCause::Expired, guard: None };
-        let fence = Request { id: None, acked: Seq::ZERO, command: fence };
-        let requests = [vec![request; count], vec![fence; fences]].concat();
+        let guard = FenceGuard { reign: Reign::default(), renewals: 0 };
+        let expiry = LeaseCommand::Expire { lease: LeaseId::new(1), guard };
+        let of_the_leader = [fence, Command::Lease(expiry)]
+            .map(|command| vec![Request { id: None, acked: Seq::ZERO, command }; ends]);
+        let requests = [vec![request; count], of_the_leader.concat()].concat();
         let batch = Batch { stamp: Timestamp(1), requests };
-        let mut bytes = vec![1];
+        let mut bytes = vec![BATCH_VERSION];
         bytes.extend(postcard::to_allocvec(&batch).unwrap());
         let from = Life::first(NodeId::new(1));
         let message = Message::Accept {
@@ -85,7 +94,7 @@ mod tests {
     }
 
     /// What is beyond a budget is caught, what fills it is not; one large request goes alone, and
-    /// fences weigh nothing.
+    /// the ends of sessions and leases weigh nothing.
     #[test]
     fn what_is_beyond_a_budget_is_caught() {
         let node = NodeId::new(1);

@@ -180,7 +180,7 @@ mod tests {
 
     fn entry(value: &'static str) -> Entry {
         let at = Revision::new(1);
-        Entry { value: value.into(), create: at, modified: at, version: 1 }
+        Entry { value: value.into(), create: at, modified: at, version: 1, lease: None }
     }
 
     fn put(key: &'static str, value: &'static str) -> Command {
@@ -216,7 +216,8 @@ mod tests {
     fn a_multi_is_seen_on_each_of_its_keys() {
         let guards = vec![Guard { key: "g".into(), expect: Expect::Present }];
         let mutations = vec![Mutation::Put { key: "k".into(), value: "b".into() }];
-        let multi = Multi { guards, mutations, reads: vec!["k".into(), "r".into()] };
+        let reads = vec!["k".into(), "r".into()];
+        let multi = Multi { guards, mutations, reads, ..Multi::default() };
         let reads = vec![Some(entry("b")), None];
         let done = Reply::MultiDone { revision: Revision::new(2), reads: reads.clone() };
         let command = Command::Multi(multi);

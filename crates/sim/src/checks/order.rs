@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use synod_machine::{Applied, Batch, Command, Machine, Reply, StateHash, Timestamp};
 use synod_paxos::{Decree, Life, NodeId, Slot, Write};
-use synod_replica::Replica;
+use synod_replica::{BATCH_VERSION, Replica};
 
 use crate::{
     ghost::Ghost,
@@ -187,7 +187,7 @@ pub(super) fn batch_of(decree: &Decree) -> Option<Batch> {
 /// The batch that a value carries, as `docs/format.md` has it: a version byte, then postcard.
 pub(super) fn decode(value: &[u8]) -> Option<Batch> {
     match value.split_first() {
-        Some((1, body)) => postcard::from_bytes(body).ok(),
+        Some((&BATCH_VERSION, body)) => postcard::from_bytes(body).ok(),
         Some(_) | None => None,
     }
 }

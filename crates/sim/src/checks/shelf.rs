@@ -138,8 +138,11 @@ impl Shelf {
                 create: before.create,
                 modified: at,
                 version: before.version + 1,
+                lease: None,
             },
-            None => Entry { value: value.clone(), create: at, modified: at, version: 1 },
+            None => {
+                Entry { value: value.clone(), create: at, modified: at, version: 1, lease: None }
+            }
         };
         self.note(key, Some(entry), at)
     }

@@ -56,7 +56,7 @@ pub(crate) struct Owner {
 #[derive(Debug)]
 enum Doing {
     Thinking { until_us: u64 },
-    Opening(Errand),
+    Opening(Box<Errand>),
     Moving(Box<Transfer>),
     Resting,
 }
@@ -232,7 +232,7 @@ impl Owner {
             let mut errand = Errand::new(1, call, self.voters, self.patience_us, &mut self.rng);
             acts.calls.push(errand.again(now, &mut self.rng));
             acts.wake_at(errand.wake_us());
-            self.doing = Doing::Opening(errand);
+            self.doing = Doing::Opening(Box::new(errand));
             return Ok(());
         };
         let txn = numbers.begin();

@@ -142,5 +142,6 @@ fn claim(txn: TxnId, rng: &mut Rng) -> Multi {
         }
         false => (Expect::Present, Mutation::Delete { key: key.clone() }),
     };
-    Multi { guards: vec![Guard { key, expect }], mutations: vec![mutation], reads: Vec::new() }
+    let guards = vec![Guard { key, expect }];
+    Multi { guards, mutations: vec![mutation], ..Multi::default() }
 }

@@ -28,7 +28,7 @@ pub(crate) fn participant_name(place: usize) -> ParticipantName {
 /// The keys of a participant at first.
 pub(super) fn opening() -> BTreeMap<Bytes, Entry> {
     let value = bytes_of(OPENING_BALANCE);
-    let entry = Entry { value, create: OPENING, modified: OPENING, version: 1 };
+    let entry = Entry { value, create: OPENING, modified: OPENING, version: 1, lease: None };
     (0..ACCOUNTS).map(|account| (account_key(account), entry.clone())).collect()
 }
 

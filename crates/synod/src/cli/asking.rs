@@ -25,6 +25,9 @@ pub(crate) enum KvVerb {
     ///
     /// One step a line:
     ///   require KEY absent | present | @REVISION | =VALUE
+    ///   held lock | election NAME TOKEN
+    ///   held claim NAME OWNER
+    ///   lease LEASE      keys that are put end with it
     ///   put KEY VALUE
     ///   del KEY
     ///   get KEY
@@ -45,6 +48,9 @@ pub(crate) struct PutArgs {
     /// To what; `-` reads standard input
     #[arg(allow_negative_numbers = true)]
     pub(crate) value: String,
+    /// The key ends with this lease
+    #[arg(long)]
+    pub(crate) lease: Option<u64>,
 }
 
 #[derive(Debug, Args)]

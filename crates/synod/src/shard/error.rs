@@ -63,14 +63,15 @@ pub(crate) enum ShardError {
     },
     /// Written by a newer build. Nothing was changed on disk.
     #[error(
-        "{}: format {found}, this build reads up to {known}; start the newer build", .path.display()
+        "{}: format {found}, and this build reads {known} only; start the build that wrote it",
+        .path.display()
     )]
-    FormatTooNew {
+    OtherFormat {
         /// Where.
         path: PathBuf,
         /// The format found.
         found: u8,
-        /// The newest one known.
+        /// The one that is known.
         known: u8,
     },
     /// The disk is full. What was being written is not there, and nobody was told that it is.
@@ -171,7 +172,7 @@ impl ShardError {
             | ShardError::NotThisParticipant { .. }
             | ShardError::Foreign { .. } => Code::Refused,
             ShardError::Damaged { .. }
-            | ShardError::FormatTooNew { .. }
+            | ShardError::OtherFormat { .. }
             | ShardError::DiskFull { .. }
             | ShardError::Older { .. }
             | ShardError::Disk { .. }

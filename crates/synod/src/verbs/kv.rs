@@ -11,7 +11,7 @@ use std::io::Read;
 use serde::Serialize;
 use synod_client::{
     Cas,
-    machine::{Entry, Expect, Revision},
+    machine::{Entry, Expect, LeaseId, Revision},
 };
 
 use self::entry::Shown;
@@ -59,7 +59,12 @@ const FOUND: &str = "synod.kv.entry/1";
 fn put(common: &Common, args: &PutArgs) -> Result<(), Failure> {
     let value = value_or_input(&args.value)?;
     let at = ask(common, |client| async move {
-        client.kv().put(args.key.clone(), value).await.map_err(failure)
+        let (kv, key) = (client.kv(), args.key.clone());
+        match args.lease {
+            Some(lease) => kv.put_on(key, value, LeaseId::new(lease)).await,
+            None => kv.put(key, value).await,
+        }
+        .map_err(failure)
     })?;
     written(common.output, at)
 }

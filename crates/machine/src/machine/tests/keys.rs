@@ -30,7 +30,7 @@ fn only_what_changes_something_moves_the_revision() {
     let nothing = Reply::Deleted { existed: false, revision: one };
     assert_eq!(log.ask(&mut client, absent), nothing);
     let (key, expect, value) = (bytes("a"), Expect::Absent, bytes("2"));
-    let entry = Entry { value: bytes("1"), create: one, modified: one, version: 1 };
+    let entry = Entry { value: bytes("1"), create: one, modified: one, version: 1, lease: None };
     let cas = Command::Cas { key, expect, value };
     assert_eq!(log.ask(&mut client, cas), Reply::Mismatch(Some(entry)));
     let empty = Multi { mutations: vec![Mutation::Delete { key: bytes("b") }], ..Multi::default() };
@@ -52,9 +52,10 @@ fn a_multi_is_one_moment() {
             Mutation::Put { key: bytes("b"), value: bytes("2") },
         ],
         reads: vec![bytes("b"), bytes("c")],
+        ..Multi::default()
     };
     let one = Revision::new(1);
-    let entry = Entry { value: bytes("2"), create: one, modified: one, version: 1 };
+    let entry = Entry { value: bytes("2"), create: one, modified: one, version: 1, lease: None };
     let done = Reply::MultiDone { revision: one, reads: vec![Some(entry.clone()), None] };
     assert_eq!(log.ask(&mut client, Command::Multi(multi(Expect::Absent))), done);
     assert_eq!(get(&log, "a").unwrap().modified, get(&log, "b").unwrap().modified);
@@ -89,7 +90,7 @@ fn a_deleted_key_comes_back_as_version_one() {
     log.ask(&mut client, Command::Delete { key: bytes("a") });
     log.ask(&mut client, put("a", "3"));
     let four = Revision::new(4);
-    let entry = Entry { value: bytes("3"), create: four, modified: four, version: 1 };
+    let entry = Entry { value: bytes("3"), create: four, modified: four, version: 1, lease: None };
     assert_eq!(get(&log, "a"), Some(entry));
 }
 

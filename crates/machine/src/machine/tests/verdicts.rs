@@ -128,7 +128,7 @@ fn a_guarded_commit_writes_at_one_revision_or_aborts() {
         let multi = Multi {
             guards: vec![Guard { key: bytes("name"), expect: Expect::Absent }],
             mutations: vec![Mutation::Put { key: bytes("name"), value: bytes("mine") }],
-            reads: vec![],
+            ..Multi::default()
         };
         let outcome = Proposal::Commit { parts: parts(&["east"]), multi: Some(multi) };
         Command::Decide { txn, outcome }

@@ -14,7 +14,7 @@ pub(super) enum Cause {
     /// This row is not what was written there.
     Damaged(String),
     /// A newer build wrote it.
-    TooNew(u8),
+    OtherFormat(u8),
 }
 
 impl<E: Into<redb::Error>> From<E> for Cause {
@@ -35,8 +35,8 @@ impl Cause {
         }
         let error = match self {
             Cause::Damaged(what) => return ShardError::Damaged { path, what },
-            Cause::TooNew(found) => {
-                return ShardError::FormatTooNew { path, found, known: FORMAT };
+            Cause::OtherFormat(found) => {
+                return ShardError::OtherFormat { path, found, known: FORMAT };
             }
             Cause::Redb(error) => *error,
         };

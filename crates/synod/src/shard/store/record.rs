@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::cause::Cause;
 
 /// The version of every row; `docs/format.md` describes it.
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 
 const CRC_BYTES: usize = 4;
 
@@ -29,7 +29,7 @@ impl Place<'_> {
     }
 
     /// What the row stands for. The CRC is judged before the version: a flipped version byte is
-    /// damage, not news from a newer build.
+    /// damage, not news from another build.
     pub(super) fn unseal<T: DeserializeOwned>(self, row: &[u8]) -> Result<T, Cause> {
         let (sealed, crc) = row.split_last_chunk::<CRC_BYTES>().ok_or_else(|| self.damaged())?;
         if u32::from_le_bytes(*crc) != self.crc(sealed) {
@@ -40,8 +40,8 @@ impl Place<'_> {
                 Ok((value, [])) => Ok(value),
                 Ok((_, _)) | Err(_) => Err(self.damaged()),
             },
-            Some((&newer, _)) if newer > FORMAT => Err(Cause::TooNew(newer)),
-            Some(_) | None => Err(self.damaged()),
+            Some((&other, _)) => Err(Cause::OtherFormat(other)),
+            None => Err(self.damaged()),
         }
     }
 
@@ -71,8 +71,8 @@ mod tests {
     #[test]
     fn a_row_has_golden_bytes() {
         let row = HERE.seal(&(300u64, "x"));
-        assert_eq!(row[..5], [1, 0xAC, 0x02, 1, b'x']);
-        assert_eq!(row[5..], crc32fast::hash(b"keys\0a\x01\xAC\x02\x01x").to_le_bytes());
+        assert_eq!(row[..5], [2, 0xAC, 0x02, 1, b'x']);
+        assert_eq!(row[5..], crc32fast::hash(b"keys\0a\x02\xAC\x02\x01x").to_le_bytes());
     }
 
     /// A flipped bit, a missing byte, a surplus byte, another place: nothing of it is believed.
@@ -94,11 +94,14 @@ mod tests {
         assert!(matches!(other_table.unseal::<u64>(&row), Err(Cause::Damaged(_))));
     }
 
-    /// A whole row of a later version is not damage.
+    /// A whole row of another version is not damage.
     #[test]
-    fn a_row_of_a_newer_build_is_named_as_such() {
-        let mut row = vec![2, 7];
-        row.extend_from_slice(&HERE.crc(&row).to_le_bytes());
-        assert!(matches!(HERE.unseal::<u64>(&row), Err(Cause::TooNew(2))));
+    fn a_row_of_another_build_is_named_as_such() {
+        for version in [FORMAT - 1, FORMAT + 1] {
+            let mut row = vec![version, 7];
+            row.extend_from_slice(&HERE.crc(&row).to_le_bytes());
+            let other = HERE.unseal::<u64>(&row);
+            assert!(matches!(other, Err(Cause::OtherFormat(found)) if found == version));
+        }
     }
 }

@@ -16,7 +16,7 @@ fn open(dir: &Path) -> (Store, Durable) {
 
 fn entry(value: &str) -> Entry {
     let at = Revision::new(5);
-    Entry { value: value.to_owned().into(), create: at, modified: at, version: 1 }
+    Entry { value: value.to_owned().into(), create: at, modified: at, version: 1, lease: None }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use synod_client::{
     Multi as Done,
-    machine::{Expect, Guard, Multi, Mutation, Revision},
+    machine::{Expect, Guard, Hold, LeaseId, Multi, Mutation, Name, Revision},
 };
 
 use super::{
@@ -22,8 +22,14 @@ use crate::{
 };
 
 /// The steps there are.
-const STEPS: [&str; 4] =
-    ["require KEY absent|present|@REVISION|=VALUE", "put KEY VALUE", "del KEY", "get KEY"];
+const STEPS: [&str; 6] = [
+    "require KEY absent|present|@REVISION|=VALUE",
+    "held lock|claim|election NAME TOKEN|OWNER",
+    "lease LEASE",
+    "put KEY VALUE",
+    "del KEY",
+    "get KEY",
+];
 
 fn steps() -> String {
     STEPS.join(&format!(" {} ", signs().apart))
@@ -62,6 +68,13 @@ fn parse(text: &str) -> Result<Multi, Failure> {
                 let expect = expectation(expected).ok_or_else(wrong)?;
                 multi.guards.push(Guard { key: bytes(key), expect });
             }
+            ("held", what, held) => {
+                multi.holds.push(hold(what, held).ok_or_else(wrong)?);
+            }
+            ("lease", lease, "") if multi.lease.is_none() => {
+                let lease = lease.parse().map_err(|_| wrong())?;
+                multi.lease = Some(LeaseId::new(lease));
+            }
             ("put", key, value) if !value.is_empty() => {
                 multi.mutations.push(Mutation::Put { key: bytes(key), value: bytes(value) });
             }
@@ -71,6 +84,19 @@ fn parse(text: &str) -> Result<Multi, Failure> {
         }
     }
     Ok(multi)
+}
+
+/// A lock or an incumbency is held under a token, a claim by its owner.
+fn hold(what: &str, held: &str) -> Option<Hold> {
+    let (name, by) = word(held);
+    let (name, by) = (Name::new(name), by.trim_end());
+    let token = || Some(Revision::new(by.parse().ok()?));
+    match what {
+        "lock" => Some(Hold::Lock { name, token: token()? }),
+        "election" => Some(Hold::Incumbent { election: name, token: token()? }),
+        "claim" if !by.is_empty() => Some(Hold::Claim { name, owner: by.to_owned() }),
+        _ => None,
+    }
 }
 
 /// The first word, and what follows it after white space.
@@ -104,7 +130,7 @@ fn show(output: Output, names: &[Bytes], done: Done) -> Result<(), Failure> {
         schema: &'static str,
         done: bool,
         revision: Option<u64>,
-        /// Which requirement did not hold, from 1.
+        /// Which requirement did not hold, from 1: those of keys, then what had to be held.
         failed: Option<u32>,
         /// In the order asked; `null` for what does not exist.
         reads: Vec<Option<Shown>>,
@@ -147,7 +173,8 @@ mod tests {
     fn each_step_of_the_language_is_read() {
         let multi = parse(
             "require a absent\nrequire b present \nrequire c =7\nrequire d @12\n\
-             require e =two words\n\n  put a two  words\nput b  \u{e9}\ndel c\nget d\n",
+             require e =two words\nheld lock l 9\nheld claim n o p\nheld election e 8\nlease 5\n\
+             \n  put a two  words\nput b  \u{e9}\ndel c\nget d\n",
         )
         .unwrap();
         let expects: Vec<_> = multi.guards.into_iter().map(|guard| guard.expect).collect();
@@ -155,6 +182,12 @@ mod tests {
         let twelve = Expect::Revision(Revision::new(12));
         let expected = [Expect::Absent, Expect::Present, value("7"), twelve, value("two words")];
         assert_eq!(expects, expected);
+        let held = [
+            Hold::Lock { name: Name::new("l"), token: Revision::new(9) },
+            Hold::Claim { name: Name::new("n"), owner: "o p".to_owned() },
+            Hold::Incumbent { election: Name::new("e"), token: Revision::new(8) },
+        ];
+        assert_eq!((multi.holds.as_slice(), multi.lease), (&held[..], Some(LeaseId::new(5))));
         let put = |key: &'static str, value: &'static str| Mutation::Put {
             key: key.into(),
             value: value.into(),
@@ -167,7 +200,8 @@ mod tests {
     #[test]
     fn a_line_that_is_no_step_is_named_and_nothing_is_sent() {
         let lines = ["put a", "put a ", "put", "require a maybe", "require a", "drop a", "get"];
-        for wrong in lines.into_iter().chain(["require a @x", "get a b", "del"]) {
+        let others = ["require a @x", "get a b", "del", "held lock a", "held claim a", "lease x"];
+        for wrong in lines.into_iter().chain(others).chain(["held key a 1", "lease"]) {
             let error = parse(&format!("get a\n{wrong}\n")).unwrap_err().to_string();
             assert!(error.contains("line 2"), "{wrong}: {error}");
         }
