@@ -298,6 +298,31 @@ fn a_watch_goes_on_at_another_door_where_it_was() {
     assert_eq!((&error["error"]["code"], &error["now"]), (&json!("not_yet"), &json!(4)));
 }
 
+/// Silence would say nothing: there is an event each second, for longer than a connection may be
+/// silent; and when no node knows of a quorum any more, that is what is told.
+#[test]
+fn a_watch_is_never_silent_and_says_when_it_may_be_old() {
+    let mut cluster = Cluster::start(&Options::default());
+    let mut http = door(&cluster, "n1");
+    let head = format!("GET /v1/watch?from=0 HTTP/1.1\r\nHost: {}\r\n\r\n", http.host());
+    http.send(head.as_bytes());
+    for _ in 0..7 {
+        assert_eq!(http.event().unwrap().0, "caught-up");
+    }
+    cluster.kill("n2");
+    cluster.kill("n3");
+    let stale = loop {
+        let (name, id, data) = http.event().unwrap();
+        if name != "caught-up" {
+            assert_eq!((&*name, id), ("stale", None));
+            break data["silent_ms"].as_u64().unwrap();
+        }
+    };
+    assert!(stale > 0);
+    cluster.start_node("n2");
+    while http.event().unwrap().0 != "caught-up" {}
+}
+
 /// Bytes of memory that a process has.
 fn resident(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
