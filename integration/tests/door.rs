@@ -298,6 +298,34 @@ fn a_watch_goes_on_at_another_door_where_it_was() {
     assert_eq!((&error["error"]["code"], &error["now"]), (&json!("not_yet"), &json!(4)));
 }
 
+/// Where other people use the machine, only who can read a file of its owner's is heard.
+#[test]
+fn a_door_with_a_token_hears_who_can_read_it() {
+    let mut cluster = Cluster::init(&Options { nodes: 1, ..Options::default() });
+    let (path, token) = (cluster.config("n1"), cluster.path("c/token"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let role = "plain_role = \"write\"\n";
+    let named = text.replace(role, &format!("{role}plain_token_file = \"token\"\n"));
+    std::fs::write(&path, named).unwrap();
+    std::fs::write(&token, "0123456789abcdef\n").unwrap();
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(&token, mode(0o644)).unwrap();
+    let line = cluster.start_node("n1");
+    assert!(!line.contains("door"), "{line}");
+    assert!(cluster.said("n1").contains("chmod 600"), "{}", cluster.said("n1"));
+    cluster.kill("n1");
+    std::fs::set_permissions(&token, mode(0o600)).unwrap();
+    cluster.start_node("n1");
+    let mut http = Http::open(cluster.door("n1"));
+    let refused = http.ask("GET /v1/kv", &[], b"").expect(401);
+    assert_eq!(refused.json()["error"]["code"], "token");
+    let mut http = Http::open(cluster.door("n1"));
+    let shown = ("Authorization", "Bearer 0123456789abcdef");
+    cluster.eventually("the door reaches the cluster", || {
+        http.ask("GET /v1/kv", &[shown], b"").status == 200
+    });
+}
+
 /// Silence would say nothing: there is an event each second, for longer than a connection may be
 /// silent; and when no node knows of a quorum any more, that is what is told.
 #[test]

@@ -1,6 +1,7 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -28,6 +29,7 @@ use crate::{
     line::Line,
     query::Query,
     route,
+    token::{Token, TokenError},
 };
 
 /// When the system has no more descriptors: some close meanwhile.
@@ -42,6 +44,8 @@ pub struct Config {
     pub trust: Trust,
     /// What they may not exceed.
     pub limits: Limits,
+    /// Which file holds what callers without certificates must show, if they must.
+    pub token_file: Option<PathBuf>,
     /// The cluster, and as whom it is asked.
     pub cluster: synod_client::Config,
 }
@@ -76,6 +80,9 @@ pub enum DoorError {
     /// Its files prove no identity.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// There is no token where one should be.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// Its certificate cannot be shown.
     #[error(transparent)]
     Tls(#[from] WebError),
@@ -86,6 +93,7 @@ pub struct Door {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<WebDoor>,
+    token: Option<Token>,
     config: Config,
     tally: Arc<dyn Tally>,
 }
@@ -111,10 +119,11 @@ impl Door {
                 Some(WebDoor::new(&credentials)?)
             }
         };
+        let token = config.token_file.as_deref().map(Token::load).transpose()?;
         let failed = |source| DoorError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Door { listener, address, tls, config, tally: Arc::new(tally) })
+        Ok(Door { listener, address, tls, token, config, tally: Arc::new(tally) })
     }
 
     /// Where it listens.
@@ -137,6 +146,7 @@ impl Door {
             limits: self.config.limits,
             bodies: body::room(&self.config.limits),
             plain: self.tls.is_none().then_some(self.address),
+            token: self.token.clone(),
             tally: Arc::clone(&self.tally),
         });
         let places = Arc::new(Semaphore::new(self.config.limits.connections_max));
@@ -197,6 +207,7 @@ struct House {
     bodies: Arc<Semaphore>,
     /// Where it listens, if it asks for no certificates.
     plain: Option<SocketAddr>,
+    token: Option<Token>,
     tally: Arc<dyn Tally>,
 }
 
@@ -259,6 +270,7 @@ impl House {
     async fn serve(&self, caller: &Caller, request: Request<Incoming>) -> Result<Answer, Fault> {
         let (head, body) = request.into_parts();
         gate::check(&head, self.plain)?;
+        self.token.as_ref().map_or(Ok(()), |token| token.check(&head.headers))?;
         let (route, params) = route::find(&head.method, head.uri.path())?;
         caller.may(route.needs)?;
         let query = Query::parse(head.uri.query(), route.query)?;

@@ -40,6 +40,7 @@ mod status;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod token;
 mod txns;
 mod watch;
 
@@ -47,3 +48,4 @@ pub use door::{Config, Door, DoorError, Trust};
 pub use limits::Limits;
 pub use openapi::openapi;
 pub use tally::{Cut, Tally};
+pub use token::TokenError;

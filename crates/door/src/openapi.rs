@@ -51,6 +51,7 @@ impl Shaped for Anything {
 /// What any request may be answered with.
 const ALWAYS: &[(&str, &str)] = &[
     ("400", "It cannot be understood, breaks a limit, or contradicts itself"),
+    ("401", "The token that the door asks for is not shown"),
     ("403", "The caller may not"),
     ("408", "The body took too long"),
     ("411", "The body came without its length"),

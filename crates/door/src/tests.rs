@@ -69,6 +69,7 @@ impl Alone {
             listen: "127.0.0.1:0".parse().unwrap(),
             trust: Trust::Loopback(Role::Write),
             limits,
+            token_file: None,
             cluster: synod_client::Config {
                 cluster: name("nowhere"),
                 cluster_id: 1,

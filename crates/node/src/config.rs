@@ -121,6 +121,11 @@ impl Config {
         Some(files.below(self.dir()))
     }
 
+    /// The file with what callers of the door must show who have no certificate, if they must.
+    pub fn door_token_file(&self) -> Option<PathBuf> {
+        Some(self.dir().join(self.door()?.plain_token_file.as_ref()?))
+    }
+
     /// How much to log.
     pub fn log_level(&self) -> LogLevel {
         self.keys.log.level

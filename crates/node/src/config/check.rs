@@ -139,6 +139,9 @@ impl DoorKeys {
             (true, Some(_)) => {
                 wrong("plain_role: with tls = true every caller's certificate says what it may do")
             }
+            (true, None) if self.plain_token_file.is_some() => {
+                wrong("plain_token_file: with tls = true every caller shows a certificate")
+            }
             (false, Some(_)) | (true, None) => {
                 let connections = u64::try_from(self.connections_max).unwrap_or(u64::MAX);
                 range(path, ("door.connections_max", connections, 1, 65_536))

@@ -86,6 +86,9 @@ pub struct DoorKeys {
     /// What callers without a certificate may do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plain_role: Option<DoorRole>,
+    /// The file with what callers without a certificate must show, if they must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_token_file: Option<PathBuf>,
     /// The client's certificate with which the cluster is asked.
     pub cert: PathBuf,
     /// Its key.

@@ -158,6 +158,7 @@ fn a_door_says_who_may_come() {
         ("tls = false", "tls = true", "plain_role: with tls = true"),
         (table, &everywhere, "it may only be loopback"),
         ("tls = false", "tsl = false", "unknown key `tsl`"),
+        ("tls = false\n", "tls = true\nplain_token_file = \"t\"\n", "plain_role: with tls = true"),
     ] {
         let said = said(from, to);
         assert!(said.contains(what), "{said}");

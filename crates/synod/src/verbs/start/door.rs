@@ -52,6 +52,7 @@ fn of(config: &Config) -> Option<synod_door::Config> {
         listen: keys.listen,
         trust: trust(keys),
         limits: Limits::new(keys.connections_max),
+        token_file: config.door_token_file(),
         cluster: synod_client::Config {
             cluster: config.cluster().clone(),
             cluster_id: config.cluster_id(),
