@@ -16,7 +16,7 @@ use synod_net::{
     Credentials, Name, PeerAddress, Who,
     settings::{self, Row, TlsFiles},
 };
-use synod_paxos::{Incarnation, Life, Members, NodeId, Timing};
+use synod_paxos::{Incarnation, Leasing, Life, Members, NodeId, Timing};
 
 pub use check::check_many;
 pub use error::ConfigError;
@@ -182,6 +182,7 @@ impl Config {
             window_slots: limits.window_slots,
             window_bytes: limits.window_bytes,
             tail_slots: self.keys.snapshots.tail_slots,
+            leasing: Leasing { asks: self.keys.reads.lease, vow: Leasing::VOW },
             ..paxos.expect("a file whose node is not among its voters is refused")
         };
         synod_replica::Config {

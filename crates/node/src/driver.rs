@@ -14,7 +14,6 @@ use std::{
 };
 
 use synod_net::{Event, Mesh};
-use synod_paxos::Envelope;
 use synod_replica::{ClientId, Input, Output, Replica, ShelfNews};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -105,7 +104,8 @@ pub(crate) struct Driver {
 #[derive(Default)]
 pub(crate) struct State {
     out: Output,
-    to_self: VecDeque<Envelope>,
+    /// What this node says to itself, and what it has to be asked again.
+    to_self: VecDeque<Input>,
     stopping: Option<Stopping>,
     foreign_frames: Quiet,
     /// Differences between nodes' states that were told of already.

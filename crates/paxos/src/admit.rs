@@ -22,11 +22,14 @@ fn names_are_right(envelope: &Envelope, me: Life) -> bool {
         Message::Prepare { ballot, .. }
         | Message::Accept { ballot, .. }
         | Message::Watermark { ballot, .. }
-        | Message::Confirm { ballot, .. } => ballot.owner() == from,
+        | Message::Confirm { ballot, .. }
+        | Message::Vow { ballot, .. }
+        | Message::Release { ballot } => ballot.owner() == from,
         Message::Promise { ballot, .. }
         | Message::Refused { ballot, .. }
         | Message::Accepted { ballot, .. }
-        | Message::Confirmed { ballot, .. } => ballot.owner() == me,
+        | Message::Confirmed { ballot, .. }
+        | Message::Vowed { ballot, .. } => ballot.owner() == me,
         Message::Heartbeat { standing, .. } | Message::Alive { standing, .. } => {
             from != me && standing.reign.is_none_or(|reign| reign.owner() == from)
         }
@@ -62,7 +65,11 @@ fn numbers_are_sane(message: &Message) -> bool {
             mark(*chosen_upto) && decrees.iter().all(|(at, _)| slot(*at))
         }
         Message::Trimmed { upto } => slot(*upto),
-        Message::Confirm { ballot, .. } | Message::Confirmed { ballot, .. } => round(ballot),
+        Message::Confirm { ballot, .. }
+        | Message::Confirmed { ballot, .. }
+        | Message::Vow { ballot, .. }
+        | Message::Vowed { ballot, .. }
+        | Message::Release { ballot } => round(ballot),
         Message::Synced { .. } | Message::Fathom { .. } => true,
         Message::Fathomed { upto, .. } => mark(*upto),
     }

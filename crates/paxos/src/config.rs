@@ -77,6 +77,37 @@ impl Default for Timing {
     }
 }
 
+/// How a leader comes to answer reads without asking anybody. Safety rests on it: on `vow` being
+/// the same at all members, for ever, and on the rates of clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leasing {
+    /// Whether this node asks for vows when it leads. What it vows itself, and keeps silent after a
+    /// start, does not depend on it: the others may ask.
+    pub asks: bool,
+    /// How long a vow lasts, on the clock of whoever gives it.
+    pub vow: Duration,
+}
+
+/// The rate of a clock is off by less than one part in so many.
+pub const CLOCKS_OFF_BY_ONE_IN: u32 = 64;
+
+/// The finest that a clock is read here.
+const TICK: Duration = Duration::from_micros(1);
+
+impl Leasing {
+    /// How long vows of real clusters last: no longer than it takes to miss a leader (see
+    /// [`Timing::suspect_min`]), so that a takeover is not held up by them.
+    pub const VOW: Duration = Duration::from_millis(90);
+
+    /// How long a lease runs, on the clock of the leader, from before its round left. The slowest
+    /// clock shows so much while the fastest shows a vow less a tick: with ρ the bound of their
+    /// rates, a vow is at least a lease × (1 + ρ) / (1 − ρ), and a tick.
+    pub fn term(&self) -> Duration {
+        let part = CLOCKS_OFF_BY_ONE_IN;
+        self.vow.saturating_sub(TICK) * (part - 1) / (part + 1)
+    }
+}
+
 /// Everything a peer is told once.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -99,6 +130,8 @@ pub struct Config {
     pub tail_slots: u64,
     /// So long after it last asked how current it is, a node asks again, also when nobody reads.
     pub look_every: Duration,
+    /// How a leader comes to answer reads without asking.
+    pub leasing: Leasing,
 }
 
 impl Config {
@@ -117,6 +150,7 @@ impl Config {
             page_slots: PAGE_SLOTS_MAX,
             tail_slots: 1_024,
             look_every: Duration::from_millis(100),
+            leasing: Leasing { asks: false, vow: Leasing::VOW },
         })
     }
 }

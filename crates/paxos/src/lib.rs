@@ -19,6 +19,8 @@
 //! | [`Trimmed`] | any → learner | nothing: what is trimmed is chosen | |
 //! | [`Confirm`], [`Confirmed`] | leader → all, and back | nothing | Ongaro §6.4 |
 //! | [`Fathom`], [`Fathomed`] | each → the leader, and back | nothing | Ongaro §6.4 |
+//! | [`Vow`], [`Vowed`] | leader → all, and back | nothing: a start is silent as long | *Paxos Made Live* §5.2 |
+//! | [`Release`] | leader → all | nothing | |
 //! | [`Synced`] | a node → itself | what was written with it | |
 //!
 //! PMS is Lamport, *Paxos Made Simple*; PMMC van Renesse and Altinbuken, *Paxos Made Moderately
@@ -48,6 +50,9 @@
 //! [`Confirm`]: Message::Confirm
 //! [`Confirmed`]: Message::Confirmed
 //! [`Synced`]: Message::Synced
+//! [`Vow`]: Message::Vow
+//! [`Vowed`]: Message::Vowed
+//! [`Release`]: Message::Release
 //! [`Fathom`]: Message::Fathom
 //! [`Fathomed`]: Message::Fathomed
 
@@ -66,6 +71,7 @@ mod durable;
 mod election;
 mod ids;
 mod learner;
+mod lease;
 mod limits;
 mod links;
 mod message;
@@ -75,9 +81,10 @@ mod proposer;
 mod reads;
 mod time;
 mod voice;
+mod vow;
 
 pub use ballot::Ballot;
-pub use config::{Config, ConfigError, Members, Timing};
+pub use config::{CLOCKS_OFF_BY_ONE_IN, Config, ConfigError, Leasing, Members, Timing};
 pub use decree::Decree;
 pub use detector::{Detector, EWMA_FACTOR, PHI, Policy, WINDOW_SAMPLES};
 pub use durable::{Durable, Durably, Record, Write};

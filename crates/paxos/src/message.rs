@@ -140,6 +140,25 @@ pub enum Message {
         /// What must be applied.
         upto: Slot,
     },
+    /// Vow to promise nobody but me for a while: then I may answer reads without asking.
+    Vow {
+        /// The reign.
+        ballot: Ballot,
+        /// The leader's count of such rounds.
+        round: u64,
+    },
+    /// I have vowed so from when I heard `round`, and have promised nothing above `ballot`.
+    Vowed {
+        /// The reign.
+        ballot: Ballot,
+        /// The round answered.
+        round: u64,
+    },
+    /// My reign is over, and with it my lease: whoever vowed is free.
+    Release {
+        /// The reign.
+        ballot: Ballot,
+    },
 }
 
 /// Slots from `first` to `last`, both included.
@@ -248,7 +267,10 @@ impl Envelope {
             | Message::Confirmed { .. }
             | Message::Synced { .. }
             | Message::Fathom { .. }
-            | Message::Fathomed { .. } => Lane::Control,
+            | Message::Fathomed { .. }
+            | Message::Vow { .. }
+            | Message::Vowed { .. }
+            | Message::Release { .. } => Lane::Control,
         }
     }
 }

@@ -1,4 +1,5 @@
 mod learning;
+mod leasing;
 mod nearby;
 mod phase1;
 mod phase2;
@@ -8,6 +9,7 @@ mod vitals;
 use std::{
     collections::BTreeMap,
     hash::{Hash, Hasher},
+    time::Duration,
 };
 
 use crate::{
@@ -27,6 +29,7 @@ use crate::{
     nearby::Nearby,
     proposer::Proposer,
     voice::Voice,
+    vow::Vow,
 };
 
 /// The caller's name for one linearizable read it waits for.
@@ -34,12 +37,15 @@ use crate::{
 pub struct BarrierId(pub u64);
 
 /// A finished read barrier: a read served from a state that has applied `upto` is linearizable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Barrier {
     /// Which.
     pub id: BarrierId,
     /// What must be applied before the read is served.
     pub upto: Slot,
+    /// No quorum was asked, for this node holds a lease until then: whatever it answers is right
+    /// only if its clock shows less when it has read.
+    pub leased_until: Option<Tick>,
 }
 
 /// How far a state must have come for reads that waited here, whoever leads.
@@ -178,6 +184,7 @@ pub struct Peer {
     election: Election,
     catch_up: CatchUp,
     nearby: Nearby,
+    vow: Vow,
     /// The highest round heard of: the next campaign goes above it.
     round_heard: u64,
     /// The highest reign that told its watermark, and that watermark: it may come before the
@@ -231,6 +238,7 @@ impl Peer {
             }
         }
         let (life, timing) = (config.life, config.timing);
+        let alone = config.members.count() == 1;
         // Nodes given one seed still differ.
         let chance = Chance::new(seed ^ (u64::from(life.node.get()) << 48));
         Peer {
@@ -245,6 +253,8 @@ impl Peer {
             election: Election::new(timing, chance),
             catch_up: CatchUp::new(&timing),
             nearby: Nearby::default(),
+            // A cluster of one has nobody to vow to.
+            vow: Vow::new(life, if alone { Duration::ZERO } else { config.leasing.vow }),
             watermark: (Ballot::ZERO, Slot::ZERO),
             upto_written: durable.chosen_upto,
             trimmed: durable.trimmed,
@@ -260,6 +270,7 @@ impl Peer {
     /// Takes one input. Effects are appended to `out`.
     pub fn step(&mut self, now: Tick, input: Input, out: &mut Output) {
         let written = out.durably.writes().len();
+        self.vow.tick(now);
         self.learner.hand_out(out);
         match input {
             Input::Deliver(envelope) => self.deliver(now, envelope, out),
@@ -281,9 +292,11 @@ impl Peer {
     pub fn wake_at(&self) -> Option<Tick> {
         let due = self.election.wake_at();
         // The leader's silence is noticed when it is long enough, not at the next round.
-        let leader = self.leader.filter(|_| matches!(self.reign, Reign::Following));
+        let follows = matches!(self.reign, Reign::Following);
+        let leader = self.leader.filter(|_| follows);
         let silent_at = leader.and_then(|leader| self.links.silent_at(leader));
-        Some(silent_at.map_or(due, |silent_at| silent_at.min(due)))
+        let free_at = self.vow.ends_at(follows && leader.is_none());
+        [silent_at, free_at].into_iter().flatten().chain([due]).min()
     }
 
     /// What this peer is.
@@ -398,6 +411,9 @@ impl Peer {
             }
             Message::Synced { sequence } => self.disk.synced(sequence),
             Message::Fathom { process, round } => self.on_fathom(now, from, process, round, out),
+            Message::Vow { ballot, round } => self.on_vow(now, from, ballot, round, out),
+            Message::Vowed { ballot, round } => self.on_vowed(from, ballot, round),
+            Message::Release { ballot } => self.on_release(now, ballot, out),
             Message::Fathomed { process, round, upto } => {
                 self.on_fathomed(now, process, round, upto, out);
             }
@@ -429,11 +445,12 @@ impl Peer {
 /// What safety rests on: what is promised, voted for and known to be chosen, and the campaign or
 /// reign. Moments are left out, and with them the links, the election and all that says *when*
 /// something is done: peers with equal hashes answer one word alike, but may campaign at other
-/// times. So is what reads wait for here while another leads: on that no word of the log rests.
+/// times. So is what reads wait for here while another leads: on that no word of the log rests; and
+/// what was vowed, which is all about moments.
 impl Hash for Peer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Peer { config: _, disk: _, links: _, election: _, catch_up: _, serving: _, .. } = self;
-        let Peer { leader: _, turned_away: _, nearby: _, .. } = self;
+        let Peer { leader: _, turned_away: _, nearby: _, vow: _, .. } = self;
         let Peer { voice, acceptor, learner, reign, .. } = self;
         let Peer { round_heard, watermark, upto_written, .. } = self;
         (voice.life(), acceptor, learner, reign).hash(state);

@@ -7,6 +7,7 @@ use std::{
 use crate::{
     Ballot, Decree, NodeId, Slot, Span, Tick,
     campaign::Legacy,
+    lease::Lease,
     limits::{RESEND_BYTES_MAX, RESEND_SLOTS_MAX},
     reads::Reads,
 };
@@ -30,6 +31,7 @@ pub(crate) struct Proposer {
     /// The watermark when last looked at, and when it rose to that, or had nowhere to rise to.
     pub(crate) progress: (Slot, Tick),
     pub(crate) reads: Reads,
+    pub(crate) lease: Lease,
     /// Adopted decrees that wait for the window.
     backlog: BTreeMap<Slot, Decree>,
     in_flight: BTreeMap<Slot, Tally>,
@@ -66,6 +68,7 @@ impl Proposer {
             told_alone: false,
             progress: (Slot::ZERO, now),
             reads: Reads::default(),
+            lease: Lease::default(),
             backlog: legacy.adopted,
             in_flight: BTreeMap::new(),
             bytes: 0,
@@ -188,8 +191,9 @@ impl Proposer {
 impl Hash for Proposer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Proposer { progress: _, usual: _, ballot, inherited, next, told, .. } = self;
-        let Proposer { lost_since, told_alone, reads, backlog, in_flight, bytes, .. } = self;
-        (ballot, inherited, next, told, told_alone, reads).hash(state);
+        let Proposer { lost_since, told_alone, reads, lease, backlog, .. } = self;
+        let Proposer { in_flight, bytes, .. } = self;
+        (ballot, inherited, next, told, told_alone, reads, lease).hash(state);
         (backlog, in_flight, bytes, lost_since.is_some()).hash(state);
     }
 }

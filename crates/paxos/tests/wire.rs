@@ -122,6 +122,9 @@ fn a_message() -> impl Strategy<Value = Message> {
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Confirm { ballot, round }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Confirmed { ballot, round }),
         number().prop_map(|sequence| Message::Synced { sequence }),
+        (a_ballot(), number()).prop_map(|(ballot, round)| Message::Vow { ballot, round }),
+        (a_ballot(), number()).prop_map(|(ballot, round)| Message::Vowed { ballot, round }),
+        a_ballot().prop_map(|ballot| Message::Release { ballot }),
         (number(), number())
             .prop_map(|(process, round)| Message::Fathom { process: Process::new(process), round }),
         (number(), number(), a_slot()).prop_map(|(process, round, upto)| Message::Fathomed {

@@ -51,6 +51,11 @@ impl Calls {
         Some(place)
     }
 
+    /// Until when a call waits; `None` when it has been answered already, or its caller is gone.
+    pub(crate) fn deadline(&self, client: ClientId) -> Option<Tick> {
+        self.open.get(&client).map(|(deadline, _)| *deadline)
+    }
+
     /// Takes out the calls whose time is up.
     pub(crate) fn expired(&mut self, now: Tick) -> Vec<(ClientId, Place)> {
         let mut expired = Vec::new();

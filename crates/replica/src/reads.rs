@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use synod_machine::{LeaseId, Query, SessionId};
-use synod_paxos::{Barrier, BarrierId, Slot};
+use synod_paxos::{Barrier, BarrierId, Slot, Tick};
 
 use crate::ClientId;
 
 /// Each waits first for the reign to serve, then for a quorum to confirm it *after* the question
 /// arrived, then for the state to have caught up with what was chosen by then (Ongaro §6.4). Peers
-/// confirm all that wait with one round.
+/// confirm all that wait with one round; a leader that holds a lease needs none.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
     next: u64,
     unasked: VecDeque<Waiting>,
     asked: BTreeMap<BarrierId, Waiting>,
-    confirmed: BTreeMap<Slot, Vec<Waiting>>,
+    confirmed: BTreeMap<Slot, Vec<(Waiting, Option<Tick>)>>,
 }
 
 /// One of them.
@@ -59,12 +59,14 @@ impl Reads {
     /// A barrier is passed.
     pub(crate) fn confirm(&mut self, barrier: Barrier) {
         if let Some(waiting) = self.asked.remove(&barrier.id) {
-            self.confirmed.entry(barrier.upto).or_default().push(waiting);
+            let confirmed = self.confirmed.entry(barrier.upto).or_default();
+            confirmed.push((waiting, barrier.leased_until));
         }
     }
 
-    /// Takes out what a state that has applied `applied` may answer.
-    pub(crate) fn answerable(&mut self, applied: Slot) -> Vec<Waiting> {
+    /// Takes out what a state that has applied `applied` may answer, and for what only a lease
+    /// vouches, until when that runs.
+    pub(crate) fn answerable(&mut self, applied: Slot) -> Vec<(Waiting, Option<Tick>)> {
         if self.confirmed.is_empty() {
             return Vec::new();
         }
@@ -77,6 +79,7 @@ impl Reads {
     pub(crate) fn drain(&mut self) -> Vec<Waiting> {
         let asked = std::mem::take(&mut self.asked).into_values();
         let confirmed = std::mem::take(&mut self.confirmed).into_values().flatten();
+        let confirmed = confirmed.map(|(waiting, _)| waiting);
         std::mem::take(&mut self.unasked).into_iter().chain(asked).chain(confirmed).collect()
     }
 }
@@ -95,11 +98,12 @@ mod tests {
     fn a_read_waits_for_its_barrier_and_then_for_the_state() {
         let mut reads = Reads::default();
         let (one, two) = (reads.ask(waiting(1)), reads.ask(waiting(2)));
-        reads.confirm(Barrier { id: two, upto: Slot::new(5) });
+        let leased_until = Some(Tick::from_micros(9));
+        reads.confirm(Barrier { id: two, upto: Slot::new(5), leased_until });
         assert_eq!(reads.answerable(Slot::new(4)), []);
-        assert_eq!(reads.answerable(Slot::new(5)), [waiting(2)]);
+        assert_eq!(reads.answerable(Slot::new(5)), [(waiting(2), leased_until)]);
         assert_eq!(reads.drain(), [waiting(1)]);
-        reads.confirm(Barrier { id: one, upto: Slot::new(1) });
+        reads.confirm(Barrier { id: one, upto: Slot::new(1), leased_until: None });
         assert_eq!(reads.answerable(Slot::new(9)), [], "the reign that asked is over");
     }
 }

@@ -169,6 +169,7 @@ impl Replica {
             }
             Input::Client { client, ask } => self.asked(client, ask, out),
             Input::Gone(client) => self.gone(client),
+            Input::Lapsed(lapsed) => self.lapsed(lapsed, out),
             Input::DiskFree => {
                 self.expire(out);
                 self.propose_gathered(out);

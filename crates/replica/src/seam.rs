@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use synod_machine::{Machine, Snapshot, StateHash, door};
 use synod_paxos::{Durably, Envelope, Fetch, Fetched, Lane, NodeId, Slot};
 
-use crate::Passed;
+use crate::{Lapsed, Leased, Passed};
 
 /// The driver's name for one call of one client; never used twice in a process's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +173,8 @@ pub enum Input {
     },
     /// The caller of this call is gone; nothing needs to be said to it.
     Gone(ClientId),
+    /// An answer was opened when the lease that vouches for it had run out.
+    Lapsed(Lapsed),
     /// Nothing more waits to be stepped in and the disk is free: propose what has gathered.
     DiskFree,
     /// The store has read what a fetch asked for.
@@ -219,6 +221,8 @@ pub struct Output {
     pub carried: Vec<(NodeId, Carried)>,
     /// Answers to clients.
     pub responses: Vec<(ClientId, Response)>,
+    /// Answers to clients that the driver opens with a look at the clock.
+    pub leased: Vec<Leased>,
     /// Stages that batches have come through: to be measured, or not.
     pub passed: Vec<Passed>,
 }

@@ -147,6 +147,7 @@ impl Node {
         config.session_grace = Duration::from_millis(plan.session_grace_ms);
         config.paxos.tail_slots = plan.tail_slots;
         config.paxos.look_every = plan.look_every;
+        config.paxos.leasing = plan.leasing;
         config.cadence = plan.cadence;
         (config.queue_bytes_max, config.batch_bytes_max) = plan.queue_bytes;
         config

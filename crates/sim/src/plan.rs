@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use synod_paxos::Timing;
+use synod_paxos::{Leasing, Timing};
 use synod_replica::Cadence;
 
 use crate::{network::Shape, trouble::Trouble, weather::Weather};
@@ -78,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) holders: u16,
     /// How often a node asks how current it is.
     pub(crate) look_every: Duration,
+    /// Whether leaders ask for leases, and how long vows last.
+    pub(crate) leasing: Leasing,
 }
 
 /// Universes of these places among so many have holders.
@@ -142,6 +144,7 @@ impl Plan {
             operators: seed % OPERATORS_ONE_IN == OPERATORS_AT,
             holders: holders(seed),
             look_every: Duration::MAX,
+            leasing: Leasing { asks: false, vow: Duration::ZERO },
         }
     }
 

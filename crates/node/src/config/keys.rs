@@ -24,6 +24,8 @@ pub(super) struct Keys {
     #[serde(default)]
     pub(super) snapshots: SnapshotKeys,
     #[serde(default)]
+    pub(super) reads: ReadKeys,
+    #[serde(default)]
     pub(super) log: LogKeys,
     pub(super) peer: Vec<PeerKeys>,
 }
@@ -182,6 +184,14 @@ impl Default for SnapshotKeys {
             transfer_bytes_per_s: 64 << 20,
         }
     }
+}
+
+/// How a leader answers linearizable reads.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReadKeys {
+    /// Whether it asks for a lease, so that it need not ask a quorum for each.
+    pub(super) lease: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

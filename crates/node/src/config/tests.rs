@@ -48,7 +48,7 @@ fn the_example_shows_the_defaults() {
             Some((*table, line))
         })
         .filter(|(table, line)| match *table {
-            "[http]" | "[timing]" | "[limits]" | "[snapshots]" | "[log]" => false,
+            "[http]" | "[timing]" | "[limits]" | "[snapshots]" | "[reads]" | "[log]" => false,
             "[door]" => !line.starts_with("tls") && !line.starts_with("connections_max"),
             _ => !line.starts_with("incarnation"),
         })

@@ -75,7 +75,7 @@ impl Driver {
     pub(super) fn speak(&mut self, words: Vec<Envelope>) {
         for envelope in words {
             if envelope.to == self.roster.me() {
-                self.state.to_self.push_back(envelope);
+                self.state.to_self.push_back(Input::Peer(envelope));
             } else if let Some(peer) = self.roster.name(envelope.to) {
                 self.send(peer, &Word::Paxos(envelope));
             } else {

@@ -17,8 +17,8 @@ impl Driver {
             if wake_at.is_some_and(|at| at <= self.clock.now()) {
                 self.step(Input::Wake);
             }
-            while let Some(envelope) = self.state.to_self.pop_front() {
-                self.step(Input::Peer(envelope));
+            while let Some(input) = self.state.to_self.pop_front() {
+                self.step(input);
             }
             self.carry_out();
             if !self.state.to_self.is_empty() {
@@ -46,6 +46,13 @@ impl Driver {
         // First those who wait: what the peers are told along with an answer is in no hurry.
         for (client, response) in out.responses {
             self.respond(client, response);
+        }
+        for leased in out.leased {
+            // The clock is looked at after the state was read, however long ago the step began.
+            match leased.open(self.clock.now()) {
+                Ok((client, response)) => self.respond(client, response),
+                Err(lapsed) => self.state.to_self.push_back(Input::Lapsed(lapsed)),
+            }
         }
         self.note_stages(out.passed);
         self.speak(out.at_once);

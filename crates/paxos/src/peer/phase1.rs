@@ -3,7 +3,7 @@
 use super::{Peer, Reign};
 use crate::{
     Ballot, Held, Message, NodeId, Output, Page, Report, Slot, Tick, campaign::Campaign,
-    proposer::Proposer,
+    proposer::Proposer, vow::Waiting,
 };
 
 impl Peer {
@@ -38,6 +38,10 @@ impl Peer {
         out: &mut Output,
     ) {
         let newer = ballot > self.acceptor.promised();
+        if newer && !self.vow.allows(ballot.owner(), now) {
+            let holds = holds.to_vec();
+            return self.vow.keep_waiting(Waiting { ballot, first, holds });
+        }
         if !self.acceptor.promise(ballot, out) {
             return self.refuse(ballot, out);
         }
@@ -112,6 +116,7 @@ impl Peer {
         self.propose_adopted(now, out);
         // The others hear at once who leads.
         self.beat(now, out);
+        self.prolong_lease(now, out);
         self.ask_for_missing(now, true, out);
     }
 

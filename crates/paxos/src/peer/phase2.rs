@@ -151,13 +151,18 @@ impl Peer {
         self.read(now, Reader::Caller(id), out);
     }
 
-    /// A linearizable read waits. It is served once a quorum has confirmed this reign after now,
-    /// from a state that holds all this reign inherited and all it knows to be chosen now: whatever
-    /// was acknowledged to anyone before the read began is among it.
+    /// A linearizable read waits. It is served once a quorum has confirmed this reign after now, or
+    /// at once where this node holds a lease; from a state that holds all this reign inherited and
+    /// all it knows to be chosen now: whatever was acknowledged to anyone before the read began is
+    /// among it. What a member asks is always confirmed: nobody would look at the clock afterwards.
     pub(super) fn read(&mut self, now: Tick, reader: Reader, out: &mut Output) {
-        let chosen_upto = self.learner.upto();
+        let (chosen_upto, leased) = (self.learner.upto(), self.lease(now));
         let Reign::Leading(proposer) = &mut self.reign else { return };
-        proposer.reads.arrive(reader, proposer.inherited.max(chosen_upto));
+        let upto = proposer.inherited.max(chosen_upto);
+        if let (Reader::Caller(id), Some(_)) = (reader, leased) {
+            return out.barriers.push(Barrier { id, upto, leased_until: leased });
+        }
+        proposer.reads.arrive(reader, upto);
         self.ask_for_confirmation(now, out);
     }
 
@@ -183,7 +188,7 @@ impl Peer {
 
     fn serve(&self, Read { reader, upto }: Read, out: &mut Output) {
         match reader {
-            Reader::Caller(id) => out.barriers.push(Barrier { id, upto }),
+            Reader::Caller(id) => out.barriers.push(Barrier { id, upto, leased_until: None }),
             Reader::Member { node, process, round } => {
                 self.voice.say(out, node, Message::Fathomed { process, round, upto });
             }

@@ -24,6 +24,7 @@ impl Peer {
                 self.trim(now, out);
             }
         }
+        self.hear_who_waits(now, out);
         self.consider(now, out);
     }
 
@@ -118,6 +119,9 @@ impl Peer {
         if led || !self.is_connected_to_quorum(now) {
             return self.election.rest(led);
         }
+        if !self.vow.allows(self.voice.life(), now) {
+            return;
+        }
         let fresher = self.links.fresher(self.voice.me(), self.learner.upto(), now);
         // A cluster of one has nobody to meet.
         let alone = self.config.members.count() == 1;
@@ -151,6 +155,7 @@ impl Peer {
         }
         self.repeat_proposals(now, out);
         self.repeat_confirmation(now, out);
+        self.prolong_lease(now, out);
     }
 
     /// Leaves the lead to another: others go first for a while.
@@ -164,8 +169,11 @@ impl Peer {
     /// Ends a reign or a campaign, and tells at once, so that nobody waits for a leader that is
     /// none.
     pub(super) fn follow(&mut self, now: Tick, out: &mut Output) {
-        self.reign = Reign::Following;
+        let ended = std::mem::replace(&mut self.reign, Reign::Following);
         self.leader = None;
+        if let Reign::Leading(proposer) = ended {
+            self.release(proposer.ballot, out);
+        }
         self.beat(now, out);
     }
 }

@@ -85,6 +85,9 @@ pub(crate) fn told(message: &Message) -> Option<String> {
         Message::Trimmed { upto } => format!("trimmed {upto}"),
         Message::Confirm { ballot, round } => format!("confirm {ballot} {round}"),
         Message::Confirmed { ballot, round } => format!("confirmed {ballot} {round}"),
+        Message::Vow { ballot, round } => format!("vow {ballot} {round}"),
+        Message::Vowed { ballot, round } => format!("vowed {ballot} {round}"),
+        Message::Release { ballot } => format!("release {ballot}"),
         Message::Synced { sequence } => format!("synced {sequence}"),
     })
 }

@@ -87,6 +87,11 @@ pub(crate) fn following(promised: Ballot) -> Standing {
     }
 }
 
+/// Nobody on this stage vows, so that whoever starts may promise at once.
+fn unvowed(config: Config) -> Config {
+    Config { leasing: Leasing { asks: false, vow: Duration::ZERO }, ..config }
+}
+
 impl Stage {
     /// Node 1 of `count`, fresh from formatting.
     pub(crate) fn new(count: u16) -> Stage {
@@ -102,14 +107,14 @@ impl Stage {
     pub(crate) fn at(count: u16, durable: Durable, applied: u64) -> Stage {
         let mut stage = Stage::new(count);
         let members = Members::new((1..=count).map(life).collect()).unwrap();
-        let config = Config::new(life(1), members).unwrap();
+        let config = unvowed(Config::new(life(1), members).unwrap());
         stage.peer = Peer::recover_at(config, durable, slot(applied), 1);
         stage
     }
 
     pub(crate) fn with(count: u16, durable: Durable, tune: impl FnOnce(&mut Config)) -> Stage {
         let members = Members::new((1..=count).map(life).collect()).unwrap();
-        let mut config = Config::new(life(1), members).unwrap();
+        let mut config = unvowed(Config::new(life(1), members).unwrap());
         tune(&mut config);
         Stage {
             peer: Peer::recover(config, durable, 1),

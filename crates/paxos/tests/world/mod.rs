@@ -486,6 +486,9 @@ pub(crate) fn kind(message: &Message) -> &'static str {
         Message::Confirmed { .. } => "confirmed",
         Message::Fathom { .. } => "fathom",
         Message::Fathomed { .. } => "fathomed",
+        Message::Vow { .. } => "vow",
+        Message::Vowed { .. } => "vowed",
+        Message::Release { .. } => "release",
         Message::Synced { .. } => "synced",
     }
 }

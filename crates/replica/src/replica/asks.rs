@@ -11,7 +11,7 @@ use synod_paxos::{self as paxos, Tick};
 
 use super::Replica;
 use crate::{
-    ClientId, Output, Response,
+    ClientId, Lapsed, Output, Response,
     attendants::Attendant,
     calls::Place,
     nearby::Until,
@@ -195,6 +195,14 @@ impl Replica {
     fn wait_nearby(&mut self, client: ClientId, deadline: Tick, until: Until, query: Query) {
         self.calls.open(client, deadline, Place::Nearby(until));
         self.nearby.wait(until, client, query);
+    }
+
+    /// The lease ran out before the answer left: the question is asked again, as if it had just
+    /// come.
+    pub(super) fn lapsed(&mut self, lapsed: Lapsed, out: &mut Output) {
+        let Lapsed { client, deadline, question } = lapsed;
+        let answered = self.ask_reign(client, deadline, question, out);
+        out.responses.extend(answered.map(|response| (client, response)));
     }
 
     /// A question that only a real reign may answer.

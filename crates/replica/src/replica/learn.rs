@@ -10,7 +10,7 @@ use synod_paxos::{Chosen, Fathomed};
 
 use super::{Replica, asks::RETRY_AFTER_MS, lead::wait_for};
 use crate::{
-    ClientId, Output, Response,
+    ClientId, Lapsed, Leased, Output, Response,
     attendants::Touched,
     calls::Place,
     nearby::Until,
@@ -119,19 +119,29 @@ impl Replica {
 
     /// Answers what was confirmed, as far as the state has come.
     pub(super) fn answer_reads(&mut self, out: &mut Output) {
-        for Waiting { client, question } in self.reads.answerable(self.state.applied) {
-            match question {
-                Question::Read(query) => {
-                    let answer = self.state.machine.query(&query);
-                    self.answer(client, Response::Said(Said::Answer(answer)), out);
-                }
-                Question::KeepAlive(session) => self.keep_alive(client, session, out),
-                Question::Renew(lease) => self.renew(client, lease, out),
-                Question::Opened(session) => {
-                    let opened = self.state.machine.knows_of(session);
-                    self.answer(client, unheard(opened), out);
+        for (Waiting { client, question }, leased) in self.reads.answerable(self.state.applied) {
+            let Some(response) = self.answer_to(client, &question) else { continue };
+            match leased {
+                None => self.answer(client, response, out),
+                Some(until) => {
+                    let Some(deadline) = self.calls.deadline(client) else { continue };
+                    self.calls.close(client);
+                    let again = Lapsed { client, deadline, question };
+                    out.leased.push(Leased { client, response, until, again });
                 }
             }
+        }
+    }
+
+    /// `None`: whoever asks has to wait, and is in the list of those who do.
+    fn answer_to(&mut self, client: ClientId, question: &Question) -> Option<Response> {
+        match question {
+            Question::Read(query) => {
+                Some(Response::Said(Said::Answer(self.state.machine.query(query))))
+            }
+            Question::KeepAlive(session) => self.keep_alive(client, *session),
+            Question::Renew(lease) => self.renew(client, *lease),
+            Question::Opened(session) => Some(unheard(self.state.machine.knows_of(*session))),
         }
     }
 
@@ -152,21 +162,21 @@ impl Replica {
         }
     }
 
-    fn keep_alive(&mut self, client: ClientId, session: SessionId, out: &mut Output) {
+    fn keep_alive(&mut self, client: ClientId, session: SessionId) -> Option<Response> {
         let lives = self.state.session(session).is_some();
         if lives && self.sessions.waits_for_end(session, client) {
-            return;
+            return None;
         }
-        self.answer(client, kept(lives), out);
+        Some(kept(lives))
     }
 
-    fn renew(&mut self, client: ClientId, lease: LeaseId, out: &mut Output) {
+    fn renew(&mut self, client: ClientId, lease: LeaseId) -> Option<Response> {
         let lives = self.state.lease(lease).is_some();
         if lives && self.leases.waits_for_end(lease, client) {
-            return;
+            return None;
         }
         let known = self.state.machine.knows_of_lease(lease);
-        self.answer(client, renewed(lives, known), out);
+        Some(renewed(lives, known))
     }
 }
 

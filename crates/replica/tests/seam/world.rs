@@ -21,6 +21,14 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) now_us: u64,
     pub(crate) loss_percent: u64,
+    /// Whether leaders ask for leases.
+    leasing: bool,
+    /// How much later than a step was told the time its answers are opened: its process stood
+    /// still.
+    pub(crate) late_us: u64,
+    /// Answers that a lease vouched for, and those that came too late for it.
+    pub(crate) leased: u64,
+    pub(crate) lapsed: u64,
     pub(crate) responses: BTreeMap<ClientId, Response>,
     /// Stages that batches came through, whoever led.
     pub(crate) passed: Vec<Passed>,
@@ -55,6 +63,10 @@ fn config(number: u16, nodes: u16) -> Config {
 
 impl World {
     pub(crate) fn new(nodes: usize, seed: u64) -> World {
+        World::with(nodes, seed, false)
+    }
+
+    fn with(nodes: usize, seed: u64, leasing: bool) -> World {
         let node = |_| Node {
             disk: Disk::default(),
             replica: None,
@@ -67,6 +79,10 @@ impl World {
             nodes: (0..nodes).map(node).collect(),
             now_us: 1_000,
             loss_percent: 0,
+            leasing,
+            late_us: 0,
+            leased: 0,
+            lapsed: 0,
             responses: BTreeMap::new(),
             passed: Vec::new(),
             cut: BTreeSet::new(),
@@ -89,11 +105,19 @@ impl World {
         (world, leader)
     }
 
+    /// The same where leaders ask for leases.
+    pub(crate) fn leasing(nodes: usize) -> (World, usize) {
+        let mut world = World::with(nodes, 7, true);
+        let leader = world.run_until_served(5_000);
+        (world, leader)
+    }
+
     pub(crate) fn start(&mut self, node: usize) {
         if self.nodes[node].replica.is_some() {
             return;
         }
-        let config = config(node as u16 + 1, self.nodes.len() as u16);
+        let mut config = config(node as u16 + 1, self.nodes.len() as u16);
+        config.paxos.leasing.asks = self.leasing;
         let disk = &self.nodes[node].disk;
         let replica =
             Replica::recover(config, disk.durable(), Restored::default(), disk.log(), self.chance);
@@ -254,6 +278,19 @@ impl World {
         for (client, response) in std::mem::take(&mut out.responses) {
             let before = self.responses.insert(client, response);
             assert_eq!(before, None, "{client:?} was answered twice");
+        }
+        for leased in std::mem::take(&mut out.leased) {
+            match leased.open(Tick::from_micros(self.now_us + self.late_us)) {
+                Ok((client, response)) => {
+                    self.leased += 1;
+                    let before = self.responses.insert(client, response);
+                    assert_eq!(before, None, "{client:?} was answered twice");
+                }
+                Err(lapsed) => {
+                    self.lapsed += 1;
+                    to_self.push_back(Input::Lapsed(lapsed));
+                }
+            }
         }
         self.passed.append(&mut out.passed);
         let checkpoints = std::mem::take(&mut out.checkpoints);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use synod_machine::door;
 use synod_paxos::{Envelope, Fetch, Fetched, NodeId};
-use synod_replica::{Checkpoint, ClientId, Input, Output, Replica};
+use synod_replica::{Checkpoint, ClientId, Input, Leased, Output, Replica};
 
 use super::{World, store_failed};
 use crate::{
@@ -294,8 +294,8 @@ impl World {
             if self.carry_out(id, out, &mut to_self)? {
                 return Ok(());
             }
-            let Some(envelope) = to_self.pop_front() else { break };
-            self.step_into(id, Input::Peer(envelope), &mut output)?;
+            let Some(input) = to_self.pop_front() else { break };
+            self.step_into(id, input, &mut output)?;
         }
         self.sync(id)?;
         self.plan_wake(id);
@@ -307,7 +307,7 @@ impl World {
         &mut self,
         id: NodeId,
         output: Output,
-        to_self: &mut VecDeque<Envelope>,
+        to_self: &mut VecDeque<Input>,
     ) -> Result<bool, Violation> {
         let mut words = output.at_once;
         let node = self.node(id);
@@ -322,7 +322,10 @@ impl World {
         for envelope in words {
             self.watch.spoken(&envelope)?;
             self.nudge(&envelope);
-            if envelope.to == id { to_self.push_back(envelope) } else { self.send(&envelope) }
+            match envelope.to == id {
+                true => to_self.push_back(Input::Peer(envelope)),
+                false => self.send(&envelope),
+            }
         }
         if cut_short {
             self.sync(id)?;
@@ -345,7 +348,28 @@ impl World {
         for (client, response) in output.responses {
             self.respond(id, client, response)?;
         }
+        for leased in output.leased {
+            self.open_leased(id, leased, to_self)?;
+        }
         Ok(false)
+    }
+
+    /// An answer that a lease vouches for leaves, if it runs still; else it is asked for again.
+    fn open_leased(
+        &mut self,
+        id: NodeId,
+        leased: Leased,
+        to_self: &mut VecDeque<Input>,
+    ) -> Checked {
+        let now = self.now_us;
+        let Some(up) = &self.node(id).up else { return Ok(()) };
+        match leased.open(up.tick(now)) {
+            Ok((client, response)) => self.respond(id, client, response),
+            Err(lapsed) => {
+                to_self.push_back(Input::Lapsed(lapsed));
+                Ok(())
+            }
+        }
     }
 
     fn send(&mut self, envelope: &Envelope) {

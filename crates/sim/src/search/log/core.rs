@@ -7,8 +7,9 @@ use std::{
 };
 
 use synod_paxos::{
-    Ballot, Chosen, Config, Decree, Envelope, Epoch, Fetched, Input, Life, Members, Message,
-    NodeId, Output, Peer, Policy, Process, Record, Role, Slot, Standing, Tick, Timing, Write,
+    Ballot, Chosen, Config, Decree, Envelope, Epoch, Fetched, Input, Leasing, Life, Members,
+    Message, NodeId, Output, Peer, Policy, Process, Record, Role, Slot, Standing, Tick, Timing,
+    Write,
 };
 
 use super::{Bounds, Deed, Fact, Word, named, vows};
@@ -75,6 +76,7 @@ impl Core {
             page_slots: bounds.page_slots,
             tail_slots: 0,
             look_every: Duration::MAX,
+            leasing: Leasing { asks: false, vow: Duration::ZERO },
             ..config
         };
         let disk = Facts::default();
@@ -240,6 +242,9 @@ impl Core {
             | Message::Confirmed { .. }
             | Message::Fathom { .. }
             | Message::Fathomed { .. }
+            | Message::Vow { .. }
+            | Message::Vowed { .. }
+            | Message::Release { .. }
             | Message::Synced { .. } => return Ok(()),
         }
         effects.words.push((place(envelope.to), Word::Said(envelope)));

@@ -121,6 +121,9 @@ pub(super) fn spoken(life: Life, disk: &Facts, envelope: &Envelope) -> Checked {
         | Message::Confirmed { .. }
         | Message::Fathom { .. }
         | Message::Fathomed { .. }
+        | Message::Vow { .. }
+        | Message::Vowed { .. }
+        | Message::Release { .. }
         | Message::Synced { .. } => {}
     }
     Ok(())
