@@ -18,6 +18,12 @@ use tokio::{
 
 use crate::{Cut, Tally, heading::Heading};
 
+/// What a caller still sends of what was refused is taken off its hands for so long, and no longer:
+/// else its system would throw the answer away with the connection (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(1);
+/// As much of it is looked at in one turn.
+const LINGER_BYTES: usize = 16 << 10;
+
 /// hyper reads what RFC 9112 lets a server be lenient about, and waits for ever for a reader.
 pub(crate) struct Line<S> {
     stream: S,
@@ -26,6 +32,8 @@ pub(crate) struct Line<S> {
     midway: Arc<AtomicBool>,
     /// Runs while the other side takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Runs while all is said and the other side has not ended.
+    linger: Option<Pin<Box<Sleep>>>,
     write_within: Duration,
     tally: Arc<dyn Tally>,
 }
@@ -33,7 +41,7 @@ pub(crate) struct Line<S> {
 impl<S> Line<S> {
     pub(crate) fn new(stream: S, write_within: Duration, tally: Arc<dyn Tally>) -> Line<S> {
         let (heading, midway) = (Heading::default(), Arc::default());
-        Line { stream, heading, midway, stall: None, write_within, tally }
+        Line { stream, heading, midway, stall: None, linger: None, write_within, tally }
     }
 
     /// Tells, when the connection is over, whether it ended within a header.
@@ -59,6 +67,26 @@ impl<S> Line<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Line<S> {
+    /// Reads and forgets until the other side ends, or its time is up.
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if linger.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut scratch = [0; LINGER_BYTES];
+        let mut buffer = ReadBuf::new(&mut scratch);
+        match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
+            Ok(()) if !buffer.filled().is_empty() => {
+                // There may be more: others have their turn first.
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Ok(()) | Err(_) => Poll::Ready(()),
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -77,7 +105,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Line<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -93,7 +121,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.watch(context, polled)
+        if self.linger.is_none() {
+            let polled = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.watch(context, polled))?;
+        }
+        self.poll_rest(context).map(Ok)
     }
 }

@@ -27,6 +27,22 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
     alone.serves().await;
 }
 
+/// Whoever sends all of it before it listens is told all the same.
+#[tokio::test]
+async fn a_caller_that_sends_what_was_refused_hears_why() {
+    let alone = Alone::open(limits()).await;
+    let rest = "Content-Length: 8000000\r\n";
+    let head = alone.request("PUT /v1/kv/a", rest);
+    for _ in 0..8 {
+        let mut stream = alone.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'v'; 8_000_000]).await.unwrap();
+        let said = all(&mut stream).await;
+        assert!(said.starts_with("HTTP/1.1 413"), "{said}");
+    }
+    alone.serves().await;
+}
+
 #[tokio::test]
 async fn a_header_that_is_too_long_is_refused() {
     let alone = Alone::open(limits()).await;
