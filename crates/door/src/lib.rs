@@ -7,6 +7,11 @@
 //!
 //! One table, `routes`, says what there is: requests are matched, checked and read by it, and
 //! [`openapi`] writes the document from it.
+//!
+//! ```
+//! let document = synod_door::openapi();
+//! assert!(document.contains(r#""operationId": "lockAcquire""#));
+//! ```
 
 mod answer;
 mod ask;

@@ -2,18 +2,26 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Alone, all};
+use super::{Alone, PATIENCE, all};
 use crate::{Cut, Limits};
 
+/// Longer than a busy machine keeps an honest caller waiting.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Patient: what is refused here is not refused for being slow.
 fn limits() -> Limits {
-    let quick = Duration::from_millis(200);
-    Limits { header_within: quick, body_within: quick, write_within: quick, ..Limits::new(1_000) }
+    Limits {
+        header_within: PATIENCE,
+        body_within: PATIENCE,
+        write_within: PATIENCE,
+        ..Limits::new(1_000)
+    }
 }
 
 /// It says how long it is, and that is enough: nothing of it is read, and nothing is waited for.
 #[tokio::test]
 async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
-    let alone = Alone::open(Limits { body_within: super::PATIENCE, ..limits() }).await;
+    let alone = Alone::open(limits()).await;
     for (ask, length) in [
         ("PUT /v1/kv/a", (1 << 20) + 1),
         ("POST /v1/leases", (64 << 10) + 1),
@@ -56,7 +64,7 @@ async fn a_header_that_is_too_long_is_refused() {
 
 #[tokio::test]
 async fn a_header_that_drips_is_cut_off() {
-    let alone = Alone::open(limits()).await;
+    let alone = Alone::open(Limits { header_within: SOON, ..limits() }).await;
     let mut stream = alone.connect().await;
     stream.write_all(b"GET /v1/kv/a HTTP/1.1\r\nHos").await.unwrap();
     assert_eq!(all(&mut stream).await, "");
@@ -67,7 +75,7 @@ async fn a_header_that_drips_is_cut_off() {
 /// Whoever says nothing is closed and does not count: it may be between two requests.
 #[tokio::test]
 async fn a_connection_that_is_silent_is_closed() {
-    let alone = Alone::open(limits()).await;
+    let alone = Alone::open(Limits { header_within: SOON, ..limits() }).await;
     let mut stream = alone.connect().await;
     assert_eq!(all(&mut stream).await, "");
     let head = alone.request("GET /v1/nothing", "").replace("Connection: close\r\n", "");
@@ -79,7 +87,7 @@ async fn a_connection_that_is_silent_is_closed() {
 
 #[tokio::test]
 async fn a_body_that_drips_is_told_so_and_cut_off() {
-    let alone = Alone::open(limits()).await;
+    let alone = Alone::open(Limits { body_within: SOON, ..limits() }).await;
     let mut stream = alone.connect().await;
     let head = alone.request("PUT /v1/kv/a", "Content-Length: 1000\r\n");
     stream.write_all(format!("{head}only this").as_bytes()).await.unwrap();
@@ -176,9 +184,7 @@ async fn a_browser_that_was_led_here_is_refused() {
 
 #[tokio::test]
 async fn one_connection_too_many_is_turned_away_and_the_next_is_served() {
-    let alone =
-        Alone::open(Limits { connections_max: 2, header_within: super::PATIENCE, ..limits() });
-    let alone = alone.await;
+    let alone = Alone::open(Limits { connections_max: 2, ..limits() }).await;
     let mut held = vec![alone.connect().await, alone.connect().await];
     for stream in &mut held {
         // Answered, so that the door has let it in.
