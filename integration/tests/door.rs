@@ -183,6 +183,37 @@ fn a_door_that_cannot_open_does_not_hurt_its_node() {
     let _ = cluster.tool(&["kv", "put", "a", "1"]).expect(0);
 }
 
+/// What hangs on a lease ends with it; and what is fenced by a lock is written by its holder only.
+#[test]
+fn keys_end_with_their_lease_and_are_written_by_who_holds_the_lock() {
+    let cluster = lone();
+    let mut http = door(&cluster, "n1");
+    let held = http.json("POST /v1/locks/nightly", &json!({ "ttl_ms": 60_000 })).expect(200).json();
+    let (lease, token) = (&held["lease"], &held["token"]);
+    let put = format!("PUT /v1/kv/services/api?lease={lease}");
+    let _ = http.ask(&put, &[OCTETS], b"10.0.0.7").expect(200);
+    let got = http.ask("GET /v1/kv/services/api", &[], b"").expect(200);
+    assert_eq!(got.headers["synod-lease"], lease.to_string());
+    let fenced = json!({
+        "holds": [{ "lock": "nightly", "token": token }],
+        "writes": [{ "key": "last-run", "value": "today" }],
+        "lease": lease,
+    });
+    let _ = http.json("POST /v1/kv:multi", &fenced).expect(200);
+    let unclear = json!({ "holds": [{ "lock": "nightly" }] });
+    let _ = http.json("POST /v1/kv:multi", &unclear).expect(400);
+    let _ = http.ask(&format!("DELETE /v1/leases/{lease}"), &[], b"").expect(200);
+    for key in ["services/api", "last-run"] {
+        let _ = http.ask(&format!("GET /v1/kv/{key}"), &[], b"").expect(404);
+    }
+    let _ = http.ask(&put, &[OCTETS], b"10.0.0.7").expect(410);
+    let late = json!({
+        "holds": [{ "lock": "nightly", "token": token }],
+        "writes": [{ "key": "last-run", "value": "yesterday" }],
+    });
+    assert_eq!(http.json("POST /v1/kv:multi", &late).expect(412).json()["present"]["failed"], 0);
+}
+
 /// A caller whose door died before it answered repeats at another, with the same key.
 #[test]
 fn a_request_with_a_key_takes_effect_once_whichever_door_it_comes_through() {

@@ -7,13 +7,14 @@ use hyper::{
 use serde_json::{Value, json};
 use synod_client::{
     Multi, Stale,
-    machine::{self, Entry, Expect, Guard, Mutation, Revision},
+    machine::{self, Entry, Expect, Guard, LeaseId, Mutation, Revision},
 };
 
 use crate::{
     answer::Answer,
     ask::{Ask, Tag},
     fault::Fault,
+    leases::own,
     numbers::Count,
     octets,
     shape::shape,
@@ -22,6 +23,7 @@ use crate::{
 const CREATED: HeaderName = HeaderName::from_static("synod-created");
 /// Every write that was answered so long before is seen.
 const AGE: HeaderName = HeaderName::from_static("synod-age-ms");
+const LEASE: HeaderName = HeaderName::from_static("synod-lease");
 const VERSION: HeaderName = HeaderName::from_static("synod-version");
 
 shape! {
@@ -41,6 +43,8 @@ shape! {
         modified: Count,
         /// How often it was set since it came to be.
         version: Count,
+        /// The lease with which it ends, if it hangs on one.
+        lease: Option<Count>,
     }
 }
 
@@ -80,7 +84,8 @@ impl Row {
             (octets::both(key), octets::both(&entry.value));
         let (created, modified) = (Count(entry.create.get()), Count(entry.modified.get()));
         let version = Count(entry.version);
-        Row { key, key_base64, value, value_base64, created, modified, version }
+        let lease = entry.lease.map(|lease| Count(lease.get()));
+        Row { key, key_base64, value, value_base64, created, modified, version, lease }
     }
 }
 
@@ -105,6 +110,7 @@ pub(crate) async fn get(ask: Ask) -> Result<Answer, Fault> {
     let answer = match entry {
         None => Fault::absent("there is no such key").into_answer(),
         Some(entry) => {
+            let lease = entry.lease;
             let unchanged = ask.tag(IF_NONE_MATCH.as_str())?;
             let answer = match unchanged {
                 Some(tag) if tag == Tag::Any || tag == Tag::Revision(entry.modified) => {
@@ -112,10 +118,14 @@ pub(crate) async fn get(ask: Ask) -> Result<Answer, Fault> {
                 }
                 _ => Answer::bytes(entry.value),
             };
-            answer
+            let answer = answer
                 .header(ETAG, format!("\"{}\"", entry.modified.get()))
                 .header(CREATED, entry.create.get())
-                .header(VERSION, entry.version)
+                .header(VERSION, entry.version);
+            match lease {
+                Some(lease) => answer.header(LEASE, lease.get()),
+                None => answer,
+            }
         }
     };
     Ok(match age {
@@ -126,11 +136,16 @@ pub(crate) async fn get(ask: Ask) -> Result<Answer, Fault> {
 
 pub(crate) async fn put(ask: Ask) -> Result<Answer, Fault> {
     let (key, value) = (ask.octets("key"), ask.body.clone());
-    let revision = match expected(&ask)? {
-        None => ask.client.kv().put(key, value).await?,
-        Some(expect) => {
-            let mutation = Mutation::Put { key: key.clone(), value };
-            guarded(&ask, key, expect, mutation).await?
+    let lease = match ask.query.number("lease") {
+        Some(lease) => Some(own(&ask, LeaseId::new(lease)).await?.lease),
+        None => None,
+    };
+    let mutation = |value| Mutation::Put { key: key.clone(), value };
+    let revision = match (expected(&ask)?, lease) {
+        (None, None) => ask.client.kv().put(key, value).await?,
+        (None, Some(lease)) => ask.client.kv().put_on(key, value, lease).await?,
+        (Some(expect), lease) => {
+            guarded(&ask, key.clone(), expect, (mutation(value), lease)).await?
         }
     };
     let written = Written { revision: Count(revision.get()) };
@@ -146,7 +161,7 @@ pub(crate) async fn delete(ask: Ask) -> Result<Answer, Fault> {
         }
         Some(expect) => {
             let mutation = Mutation::Delete { key: key.clone() };
-            (true, guarded(&ask, key, expect, mutation).await?)
+            (true, guarded(&ask, key, expect, (mutation, None)).await?)
         }
     };
     Ok(Answer::json(&Removed { existed, revision: Count(revision.get()) }).at(revision))
@@ -187,11 +202,11 @@ async fn guarded(
     ask: &Ask,
     key: Bytes,
     expect: Expect,
-    mutation: Mutation,
+    (mutation, lease): (Mutation, Option<LeaseId>),
 ) -> Result<Revision, Fault> {
     let guards = vec![Guard { key: key.clone(), expect }];
     let (mutations, reads) = (vec![mutation], vec![key.clone()]);
-    let multi = machine::Multi { guards, mutations, reads, ..machine::Multi::default() };
+    let multi = machine::Multi { guards, mutations, lease, reads, ..machine::Multi::default() };
     match ask.client.kv().multi_request(multi).await? {
         Multi::Done { revision, .. } => Ok(revision),
         Multi::Refused { reads, .. } => {

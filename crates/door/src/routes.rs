@@ -64,9 +64,14 @@ pub(crate) static ROUTES: &[Route] = &[
         ]),
     Route::put("/v1/kv/{key...}", "kvPut", Write, |ask| Box::pin(kv::put(ask)))
         .what("Sets a key, if it is as expected")
+        .query(&[Param::optional(
+            "lease",
+            Kind::Number,
+            "The lease of the caller with which it ends; without, it stands for good",
+        )])
         .headers(&[IF_MATCH, IF_NONE_MATCH])
         .takes(Takes::Octets { bytes_max: VALUE_BYTES_MAX })
-        .says(&[Says::json::<kv::Written>("It is set"), MISMATCH]),
+        .says(&[Says::json::<kv::Written>("It is set"), MISMATCH, LEASE_ENDED]),
     Route::delete("/v1/kv/{key...}", "kvDelete", Write, |ask| Box::pin(kv::delete(ask)))
         .what("Removes a key, if it is as expected")
         .headers(&[IF_MATCH])
@@ -82,7 +87,11 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::post("/v1/kv:multi", "kvMulti", Write, |ask| Box::pin(multi::multi(ask)))
         .what("Guards, writes and reads of one moment: all or nothing")
         .takes(Takes::json::<multi::MultiRequest>(MULTI_BYTES_MAX))
-        .says(&[Says::json::<multi::MultiDone>("All was done, at one revision"), MISMATCH]),
+        .says(&[
+            Says::json::<multi::MultiDone>("All was done, at one revision"),
+            MISMATCH,
+            LEASE_ENDED,
+        ]),
     Route::get("/v1/watch", "watch", Read, |ask| Box::pin(watch::watch(ask)))
         .what("What changes below a prefix of keys, as it happens, as server-sent events")
         .query(&[
