@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hyper::{
-    HeaderMap, StatusCode,
+    HeaderMap, StatusCode, Version,
     header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING},
     http::request::Parts,
 };
@@ -18,10 +18,18 @@ const FETCH_SITE: &str = "sec-fetch-site";
 /// listens.
 pub(crate) fn check(head: &Parts, own: Option<SocketAddr>) -> Result<(), Fault> {
     one_reading(head)?;
-    if let Some(own) = own {
+    if let Some(own) = own
+        && !nameless(head)
+    {
         own_name(&head.headers, own)?;
     }
     own_site(&head.headers)
+}
+
+/// HTTP/1.0 names no host (RFC 9112 §3.2), and HAProxy's checks of health speak it. No browser
+/// does.
+fn nameless(head: &Parts) -> bool {
+    head.version == Version::HTTP_10 && !head.headers.contains_key(HOST)
 }
 
 /// RFC 9112 §3.2 and §6.3: one host, one length.
@@ -31,6 +39,7 @@ fn one_reading(head: &Parts) -> Result<(), Fault> {
     }
     match head.headers.get_all(HOST).iter().count() {
         1 => {}
+        0 if nameless(head) => {}
         0 => return Err(Fault::bad("no host is named").closing()),
         _ => return Err(Fault::bad("more than one host is named").closing()),
     }
@@ -94,6 +103,18 @@ mod tests {
             Ok(()) => StatusCode::OK,
             Err(fault) => crate::answer::Answer::from(fault).status,
         }
+    }
+
+    /// A check of health by HAProxy, as it comes by default.
+    #[test]
+    fn http_1_0_need_not_name_a_host() {
+        let passes = |version| {
+            let request = Request::builder().uri("/v1/elections/a/is/b").version(version);
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            check(&head, Some("127.0.0.1:7410".parse().unwrap())).is_ok()
+        };
+        assert!(passes(Version::HTTP_10));
+        assert!(!passes(Version::HTTP_11));
     }
 
     #[test]
