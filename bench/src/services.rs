@@ -48,6 +48,8 @@ pub struct Services {
     /// A lock that is let go of comes to another client that waits: from the first's asking to the
     /// second's having it.
     pub handover: Took,
+    /// An incumbent resigns and the next candidate, another client, knows that it is granted.
+    pub succession: Took,
     /// A put is seen by a watch of another client: from the asking to the seeing.
     pub watch: Took,
 }
@@ -59,6 +61,7 @@ struct Measured {
     lock: Spans,
     release: Spans,
     handover: Spans,
+    succession: Spans,
     watch: Spans,
 }
 
@@ -77,6 +80,7 @@ pub async fn services(
         lock: Spans::new(),
         release: Spans::new(),
         handover: Spans::new(),
+        succession: Spans::new(),
         watch: Spans::new(),
     };
     let begun = Instant::now();
@@ -87,6 +91,7 @@ pub async fn services(
         let guard = held(locked)?;
         measured.release.time(guard.release()).await?;
         measured.handover.add(handover(&client, &other).await?);
+        measured.succession.add(succession(&client, &other).await?);
         measured.watch.add(watched(&client, &other).await?);
         floor.measure(&client).await?;
     }
@@ -108,6 +113,7 @@ impl Measured {
             lock: took(&self.lock),
             release: took(&self.release),
             handover: took(&self.handover),
+            succession: took(&self.succession),
             watch: took(&self.watch),
             floor,
         }
@@ -141,6 +147,25 @@ async fn handover(first: &Client, second: &Client) -> Result<Duration, BenchErro
     let (guard, had) = waited?;
     guard.release().await?;
     Ok(had - asked)
+}
+
+async fn succession(first: &Client, second: &Client) -> Result<Duration, BenchError> {
+    let stands = |client: &Client, id: &'static str| {
+        let campaign = client.election("bench").campaign(id).ttl(TTL);
+        async move { campaign.stand().await }
+    };
+    let office = stands(first, "first").await?.granted().await?;
+    let next = stands(second, "second").await?;
+    let waits = tokio::spawn(async move {
+        let office = next.granted().await?;
+        Ok::<_, BenchError>((office, Instant::now()))
+    });
+    let asked = Instant::now();
+    office.resign().await?;
+    let waited = waits.await.map_err(|error| BenchError::Cluster(error.to_string()))?;
+    let (office, granted) = waited?;
+    office.resign().await?;
+    Ok(granted - asked)
 }
 
 async fn watched(writer: &Client, watcher: &Client) -> Result<Duration, BenchError> {
