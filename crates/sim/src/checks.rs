@@ -13,6 +13,7 @@ pub(crate) mod leadership;
 pub(crate) mod leases;
 pub(crate) mod linear;
 mod lives;
+mod offices;
 pub(crate) mod order;
 pub(crate) mod rare;
 mod shelf;

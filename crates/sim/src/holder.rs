@@ -1,7 +1,7 @@
 use fastrand::Rng;
 use synod_machine::{
-    Answer, Change, Command, Interest, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
-    Rejection, Reply, Request, RequestId, Revision, Seq, SessionId,
+    Answer, Change, Command, ElectionReply, Interest, LeaseCommand, LeaseId, Rejection, Reply,
+    Request, RequestId, Revision, Seq, SessionId,
     door::{Ask, Call, Said},
 };
 use synod_paxos::{NodeId, Tick};
@@ -12,12 +12,10 @@ use crate::{
     clock::Clock,
     errand::{Errand, Heard},
     plan::{MS, Plan},
+    prize::{self, Came, Prize},
     sights::Sight,
     violation::{Checked, Violation, demand},
 };
-
-/// Locks that all holders share; few, so that they meet.
-const LOCKS: [&str; 2] = ["lock a", "lock b"];
 
 /// Sessions of holders do not end by silence: what ends is their leases.
 const SESSION_MS: u64 = 10 * 60 * 1_000;
@@ -32,7 +30,7 @@ const WATCHES: u64 = 4;
 /// off by 200 at most, that is just what leases allow for.
 pub(crate) const DRIFT_PPM: i64 = 15_000;
 
-/// One that holds leases, contends for locks and watches what changes. It does what a client's
+/// One that holds leases, contends for locks and offices, and watches what changes. It does what a client's
 /// library does: it counts its lease on its own clock, from before the renewal was sent.
 #[derive(Debug)]
 pub(crate) struct Holder {
@@ -44,7 +42,7 @@ pub(crate) struct Holder {
     session: Option<SessionId>,
     seq: Seq,
     lease: Option<Lease>,
-    lock: Option<Lock>,
+    stake: Option<Stake>,
     doing: Doing,
     /// What it is waiting to have done, and since when.
     main: Option<(What, Errand, u64)>,
@@ -56,6 +54,8 @@ pub(crate) struct Holder {
     /// Whether it goes on asking for a lease that has run out on its own clock: the log may have
     /// waited longer, and who is told that it lives may count on it again.
     clings: bool,
+    /// Whether there are elections.
+    elections: bool,
     /// Rounds still to go once trouble has ended; `None` before.
     left: Option<u32>,
 }
@@ -70,8 +70,8 @@ struct Lease {
 }
 
 #[derive(Clone, Debug)]
-struct Lock {
-    name: Name,
+struct Stake {
+    prize: Prize,
     /// Its place in the queue, while it waits.
     queued: Option<Revision>,
 }
@@ -91,10 +91,15 @@ enum What {
     },
     /// After a gap in what it was told, up to `floor`, it asks where it stands.
     Acquire {
-        name: Name,
+        prize: Prize,
         floor: Revision,
     },
+    /// It waits on after this revision.
+    Relent {
+        after: Revision,
+    },
     Release,
+    Order,
     Revoke,
     Compact,
 }
@@ -114,7 +119,7 @@ impl Holder {
         let patience_us = plan.patience_us.1;
         let interest = match rng.bool() {
             true => Interest::Keys { prefix: "key ".into() },
-            false => Interest::Lock { name: Name::new(LOCKS[rng.usize(0..LOCKS.len())]) },
+            false => Prize::draw(plan.elections, &mut rng).interest(),
         };
         let clings = rng.bool();
         let watch = watch(place, &interest, Revision::ZERO, (plan.voters, patience_us), &mut rng);
@@ -127,7 +132,7 @@ impl Holder {
             session: None,
             seq: Seq::ZERO,
             lease: None,
-            lock: None,
+            stake: None,
             doing: Doing::Living,
             main: None,
             renewal: None,
@@ -136,6 +141,7 @@ impl Holder {
             watched: (interest, Revision::ZERO),
             think_until_us: 0,
             clings,
+            elections: plan.elections,
             left: None,
         }
     }
@@ -154,7 +160,7 @@ impl Holder {
     pub(crate) fn doing(&self) -> String {
         format!(
             "holder {} (session {:?}): {:?}, {:?}, {:?}, {:?}",
-            self.place, self.session, self.doing, self.lease, self.lock, self.main
+            self.place, self.session, self.doing, self.lease, self.stake, self.main
         )
     }
 
@@ -235,15 +241,15 @@ impl Holder {
             return self.lost(watch);
         }
         // It counts on nothing until it hears more, and asks at once.
-        if let Some(Lock { name, queued: None }) = &self.lock {
-            watch.leases.lets_go(self.place, name);
+        if let Some(Stake { prize, queued: None }) = &self.stake {
+            watch.leases.lets_go(self.place, prize.name());
         }
         lease.renew_at = lease.renew_at.min(tick);
     }
 
     fn lost(&mut self, watch: &mut Watch) {
         watch.leases.gives_up(self.place);
-        (self.lease, self.lock, self.renewal, self.waiting) = (None, None, None, None);
+        (self.lease, self.stake, self.renewal, self.waiting) = (None, None, None, None);
     }
 
     /// Takes up what is to be done next.
@@ -256,8 +262,11 @@ impl Holder {
             let call = Call::Renew { lease: lease.id };
             self.renewal = Some(self.errand(call));
         }
-        if self.main.is_some() || self.waiting.is_some() || now < self.think_until_us {
+        if self.main.is_some() || now < self.think_until_us {
             return;
+        }
+        if self.waiting.is_some() {
+            return self.relent(now, watch);
         }
         let Some((what, command)) = self.next(watch) else { return };
         let call = match (&what, self.session) {
@@ -287,7 +296,7 @@ impl Holder {
             self.doing = Doing::Leaving;
         }
         let lease = self.lease.as_ref().map(|lease| lease.id);
-        match (self.doing, lease, &self.lock) {
+        match (self.doing, lease, &self.stake) {
             (Doing::Leaving, None, _) => {
                 self.doing = Doing::Resting;
                 None
@@ -301,11 +310,13 @@ impl Holder {
                 let grant = Command::Lease(LeaseCommand::Grant { ttl_ms });
                 Some((What::Grant { ttl_us: ttl_ms * MS }, grant))
             }
-            (_, Some(lease), Some(Lock { name, .. })) => {
-                // It has held the lock for a while: from here on it does not count on it.
-                watch.leases.lets_go(self.place, name);
-                let name = name.clone();
-                Some((What::Release, Command::Lock(LockCommand::Release { name, lease })))
+            (_, Some(lease), Some(Stake { prize, .. })) => {
+                // It has held it for a while: from here on it does not count on it.
+                watch.leases.lets_go(self.place, prize.name());
+                Some((What::Release, prize.give_back(lease)))
+            }
+            (_, Some(_), None) if self.elections && self.rng.u8(0..6) == 0 => {
+                Some((What::Order, prize::order(&mut self.rng)))
             }
             (_, Some(_), None) if self.rng.u8(0..16) == 0 => {
                 let upto = self.watched.1.get().saturating_sub(self.rng.u64(5..40));
@@ -317,11 +328,9 @@ impl Holder {
             }
             (_, Some(lease), None) => {
                 self.left = self.left.map(|left| left.saturating_sub(1));
-                let name = Name::new(LOCKS[self.rng.usize(0..LOCKS.len())]);
-                let wait = self.rng.u8(0..4) > 0;
-                let acquire = LockCommand::Acquire { name: name.clone(), lease, wait };
-                let floor = Revision::ZERO;
-                Some((What::Acquire { name, floor }, Command::Lock(acquire)))
+                let prize = Prize::draw(self.elections, &mut self.rng);
+                let ask = prize.ask(lease, &mut self.rng);
+                Some((What::Acquire { prize, floor: Revision::ZERO }, ask))
             }
         }
     }
@@ -350,24 +359,18 @@ impl Holder {
                 watch.leases.granted(self.place, id, self.clock.moment_us(until))?;
                 self.look_at_the_clock(now, watch);
             }
-            (What::Acquire { name, .. }, Reply::Lock(LockReply::Held { .. })) => {
-                self.holds(now, name.clone(), watch)?;
+            (What::Acquire { prize, floor }, reply) if let Some(came) = prize::came(reply) => {
+                self.asked(now, prize, *floor, came, watch)?;
             }
-            (What::Acquire { name, floor }, Reply::Lock(LockReply::Queued { at, .. })) => {
-                if self.lease.is_some() {
-                    watch.seen.see(Sight::Queued);
-                    self.lock = Some(Lock { name: name.clone(), queued: Some(*at) });
-                    self.wait_after(*at.max(floor));
-                }
+            (What::Relent { after }, Reply::Election(ElectionReply::Done { .. })) => {
+                self.wait_after(*after);
             }
-            (What::Acquire { .. }, Reply::Lock(LockReply::Taken { .. })) => {}
-            (What::Release, Reply::Lock(LockReply::Released { .. } | LockReply::Absent)) => {
-                self.lock = None;
-            }
+            (What::Order, Reply::Election(_)) => {}
+            (What::Release, reply) if prize::is_given_back(reply) => self.stake = None,
             (What::Revoke, Reply::Done(_)) => self.lost(watch),
             (What::Compact, Reply::Done(_)) => {}
             (
-                What::Acquire { .. } | What::Release | What::Revoke,
+                What::Acquire { .. } | What::Relent { .. } | What::Release | What::Revoke,
                 Reply::Rejected(Rejection::LeaseEnded),
             ) => {
                 // Its clock must have said so before, or it would have counted on it.
@@ -377,6 +380,27 @@ impl Holder {
             (what, reply) => {
                 demand!(false, "F2", "holder {}: {what:?} is answered with {reply:?}", self.place)
             }
+        }
+        Ok(())
+    }
+
+    /// What asking for something came to.
+    fn asked(
+        &mut self,
+        now: u64,
+        prize: &Prize,
+        floor: Revision,
+        came: Came,
+        watch: &mut Watch,
+    ) -> Checked {
+        match came {
+            Came::Held => self.holds(now, prize.clone(), watch)?,
+            Came::Queued(at) if self.lease.is_some() => {
+                watch.seen.see(Sight::Queued);
+                self.stake = Some(Stake { prize: prize.clone(), queued: Some(at) });
+                self.wait_after(at.max(floor));
+            }
+            Came::Queued(_) | Came::Taken => {}
         }
         Ok(())
     }
@@ -392,9 +416,9 @@ impl Holder {
                 let until_us = self.clock.moment_us(lease.until);
                 watch.leases.extended(lease.id, until_us)?;
                 watch.seen.see(Sight::Renewed);
-                let lock = self.lock.clone();
-                if let Some(Lock { name, queued: None }) = lock.filter(|_| self.main.is_none()) {
-                    watch.leases.goes_on(self.place, &name, (now, until_us))?;
+                let stake = self.stake.as_ref().filter(|_| self.main.is_none());
+                if let Some(Stake { prize, queued: None }) = stake {
+                    watch.leases.goes_on(self.place, prize.name(), (now, until_us))?;
                 }
             }
             Said::Reply(Reply::Rejected(Rejection::LeaseEnded)) => {
@@ -408,9 +432,9 @@ impl Holder {
         Ok(())
     }
 
-    /// The lock that it waits for has come to somebody.
+    /// What it waits for has come to somebody.
     fn woken(&mut self, now: u64, said: &Said, watch: &mut Watch) -> Checked {
-        let Some(Lock { name, queued: Some(at) }) = self.lock.clone() else { return Ok(()) };
+        let Some(Stake { prize, queued: Some(at) }) = self.stake.clone() else { return Ok(()) };
         let Some(lease) = self.lease.as_ref().map(|lease| lease.id) else { return Ok(()) };
         let Said::Watched { news, .. } = said else {
             demand!(false, "L7", "holder {}: a wait is answered with {said:?}", self.place);
@@ -418,27 +442,43 @@ impl Holder {
         };
         match news {
             Answer::Changes { changes, upto } => {
-                let is_ours = |change: &Change| {
-                    matches!(change,
-                        Change::Lock { holder: Some(holder), .. } if holder.lease == lease)
-                };
+                let is_ours = |change: &Change| Prize::comes_to(lease, change);
                 if changes.iter().any(|(_, row)| row.iter().any(is_ours)) {
                     watch.seen.see(Sight::Woken);
-                    self.holds(now, name, watch)?;
-                } else {
-                    self.wait_after(at.max(*upto));
+                    return self.holds(now, prize, watch);
                 }
+                self.wait_after(at.max(*upto));
             }
             // What was missed may have been its own turn: it asks again where it stands.
             Answer::Gap { forgotten } => {
-                let acquire = LockCommand::Acquire { name: name.clone(), lease, wait: true };
-                self.lock = None;
-                let what = What::Acquire { name, floor: *forgotten };
-                self.ask_again(now, what, Command::Lock(acquire), watch);
+                let ask = prize.ask_again(lease);
+                self.stake = None;
+                self.ask_again(now, What::Acquire { prize, floor: *forgotten }, ask, watch);
             }
             answer => demand!(false, "L7", "holder {}: a wait hears {answer:?}", self.place),
         }
         Ok(())
+    }
+
+    /// A candidate that said that it must not be granted would wait for ever.
+    fn relent(&mut self, now: u64, watch: &mut Watch) {
+        let (Some(lease), Some(Stake { prize, queued: Some(after) })) =
+            (self.lease.as_ref().map(|lease| lease.id), &self.stake)
+        else {
+            return;
+        };
+        let Some(relent) = prize.relent(lease) else { return };
+        let what = What::Relent { after: *after };
+        self.think(now);
+        if self.left.is_some() || self.rng.u8(0..3) == 0 {
+            self.waiting = None;
+            self.ask_again(now, what, relent, watch);
+        }
+    }
+
+    /// Whether it is a candidate that waits.
+    fn stands(&self) -> bool {
+        matches!(self.stake, Some(Stake { prize: Prize::Office(_), queued: Some(_) }))
     }
 
     fn ask_again(&mut self, now: u64, what: What, command: Command, watch: &mut Watch) {
@@ -450,18 +490,18 @@ impl Holder {
         self.main = Some((what, self.errand(Call::Submit(request)), now));
     }
 
-    fn holds(&mut self, now: u64, name: Name, watch: &mut Watch) -> Checked {
+    fn holds(&mut self, now: u64, prize: Prize, watch: &mut Watch) -> Checked {
         let Some(lease) = &self.lease else { return Ok(()) };
         let until_us = self.clock.moment_us(lease.until);
-        watch.leases.holds(self.place, lease.id, &name, (now, until_us))?;
-        self.lock = Some(Lock { name, queued: None });
+        watch.leases.holds(self.place, lease.id, prize.name(), (now, until_us))?;
+        self.stake = Some(Stake { prize, queued: None });
         self.think(now);
         Ok(())
     }
 
     fn wait_after(&mut self, after: Revision) {
-        let Some(Lock { name, .. }) = &self.lock else { return };
-        let interest = Interest::Lock { name: name.clone() };
+        let Some(Stake { prize, .. }) = &self.stake else { return };
+        let interest = prize.interest();
         let habits = (self.voters, self.patience_us);
         self.waiting = Some(watch(self.place, &interest, after, habits, &mut self.rng));
     }
@@ -487,7 +527,7 @@ impl Holder {
             let ends = (!self.clings).then_some(lease.until);
             renew.into_iter().chain(ends).map(|tick| self.clock.moment_us(tick))
         });
-        let idle = self.main.is_none() && self.waiting.is_none();
+        let idle = self.main.is_none() && (self.waiting.is_none() || self.stands());
         let think = idle.then_some(self.think_until_us);
         errands.chain(lease).chain(think).min().map(|at_us| at_us.max(now + 1))
     }

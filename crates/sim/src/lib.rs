@@ -26,6 +26,7 @@ mod network;
 mod node;
 mod plan;
 mod planted;
+mod prize;
 
 mod progress;
 mod run;

@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) operators: bool,
     /// Holders of leases and locks, who watch what changes.
     pub(crate) holders: u16,
+    /// Whether they contend for offices, too.
+    pub(crate) elections: bool,
     /// How often a node asks how current it is.
     pub(crate) look_every: Duration,
     /// Whether leaders ask for leases, and how long vows last.
@@ -143,6 +145,7 @@ impl Plan {
             participants: rng.u16(2..=4),
             operators: seed % OPERATORS_ONE_IN == OPERATORS_AT,
             holders: holders(seed),
+            elections: elections(seed),
             look_every: Duration::MAX,
             leasing: Leasing { asks: false, vow: Duration::ZERO },
         }
@@ -152,6 +155,11 @@ impl Plan {
     pub(crate) fn knows(&self, trouble: Trouble) -> bool {
         self.gaps_us.iter().any(|(known, _)| *known == trouble)
     }
+}
+
+/// In half of the universes that have holders.
+fn elections(seed: u64) -> bool {
+    holders(seed) > 0 && !(seed / HOLDERS_ONE_IN).is_multiple_of(2)
 }
 
 /// Two to four, where there are any: one alone meets nobody.

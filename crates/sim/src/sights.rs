@@ -106,6 +106,7 @@ sights! {
     Queued = "a lock is held, and another waits for it",
     Woken = "whoever waits for a lock hears that it has come",
     Watched = "a watch is told of something",
+    HandedOver = "an office passes on to whom its incumbent was to leave for",
     Gap = "a watch hears that what it missed is forgotten",
 }
 

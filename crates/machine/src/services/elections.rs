@@ -66,7 +66,7 @@ impl Elections {
         }
     }
 
-    /// Stands for election, or says how it stands by now.
+    /// Stands for election, or says how it stands by now. `revision` moves if anything changes.
     pub(crate) fn stand(
         &mut self,
         name: Name,
@@ -79,7 +79,13 @@ impl Elections {
         let report = report.map(|report| (report, now));
         let mut row = Candidate { candidate, lease, owner, priority, report };
         match stood.and_then(|at| self.candidates.get(&(name.clone(), at))) {
-            Some(stands) => row.report = row.report.or(stands.report),
+            Some(stands) => {
+                row.report = row.report.or(stands.report);
+                if row == *stands {
+                    let place = stood.unwrap_or_default();
+                    return Ok(self.stands(&name, place, (*revision, now)));
+                }
+            }
             None => self.have_room(&name, &row.owner)?,
         }
         let before = self.office(&name);

@@ -213,6 +213,16 @@ impl Elections {
         }
     }
 
+    fn stands(&self, name: &Name, place: Revision, now: Timestamp) -> ElectionReply {
+        match self.incumbent(name) {
+            Some((holds, token, _)) if holds == place => ElectionReply::Incumbent { token },
+            _ => {
+                let (office, bar) = (self.office(name), self.bar(name, place, now));
+                ElectionReply::Waiting { at: self.ledger.now(), office, bar }
+            }
+        }
+    }
+
     fn push(&mut self, name: &Name, event: Event) {
         self.events.push((name.clone(), event));
     }
@@ -228,18 +238,23 @@ impl Elections {
         let (before, stood) = (self.office(name), self.place_of(name, *lease));
         match (command, stood) {
             (ElectionCommand::Stand { candidate, priority, report, .. }, stood) => {
+                let words = stood.map(|place| self.words(name, place));
+                let said = report.map(|report| (report, now));
+                let as_it_was = words.is_some_and(|(by_whom, _, as_whom, importance)| {
+                    let same = (owner(by_whom), as_whom, importance);
+                    let place = stood.unwrap_or_default();
+                    same == (owner(by), candidate.clone(), *priority)
+                        && (said.is_none() || said == self.said(name, place))
+                });
+                if as_it_was {
+                    return self.stands(name, stood.unwrap_or_default(), now);
+                }
                 let at = self.ledger.next();
                 let place = stood.unwrap_or(at);
                 self.push(name, Stood(by, place, *lease, candidate.clone(), *priority));
                 report.iter().for_each(|report| self.push(name, Reported(place, *report, now)));
                 self.follows(name, &before, now);
-                match self.incumbent(name) {
-                    Some((holds, token, _)) if holds == place => ElectionReply::Incumbent { token },
-                    _ => {
-                        let (office, bar) = (self.office(name), self.bar(name, place, now));
-                        ElectionReply::Waiting { at, office, bar }
-                    }
-                }
+                self.stands(name, place, now)
             }
             (ElectionCommand::Proclaim { token, value, .. }, stood) => {
                 let holds = self.incumbent(name).map(|(place, token, _)| (Some(place), token));

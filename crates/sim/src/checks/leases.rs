@@ -9,7 +9,10 @@ use synod_machine::{
 };
 use synod_paxos::Decree;
 
-use super::order::{Effect, decode};
+use super::{
+    offices::Offices,
+    order::{Effect, decode},
+};
 use crate::{
     sights::{Sight, Sights},
     violation::{Checked, Violation, demand},
@@ -29,6 +32,7 @@ pub(crate) struct Leases {
     holders: BTreeMap<usize, (LeaseId, BTreeSet<Name>)>,
     /// The last token of each lock.
     tokens: BTreeMap<Name, Revision>,
+    offices: Offices,
     /// Everything that ever changed, in order.
     changes: Vec<(Revision, Change)>,
     reign: Reign,
@@ -71,6 +75,7 @@ impl Leases {
                         guard(machine.reign(), uses.checked_sub(1)?)
                     })?;
                 }
+                (Command::Election(command), reply) => self.offices.hears(command, reply),
                 (Command::Compact { upto }, Reply::Done(_)) => {
                     self.forgotten = self.forgotten.max(*upto);
                 }
@@ -79,6 +84,9 @@ impl Leases {
         }
         for (at, change) in machine.changes_since(self.revision) {
             self.changes.push((at, change.clone()));
+            if let Change::Election { name, office } = change {
+                self.offices.changed((at, name, office), &mut self.seen)?;
+            }
             if let Change::Lock { name, holder: Some(holder) } = change {
                 let last = self.tokens.insert(name.clone(), holder.token);
                 demand!(

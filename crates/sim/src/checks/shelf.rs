@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use synod_machine::{Command, Entry, Expect, LockReply, Multi, Mutation, Reply, Revision};
+use synod_machine::{
+    Command, ElectionReply, Entry, Expect, LockReply, Multi, Mutation, Reply, Revision,
+};
 
 use crate::violation::{Checked, demand};
 
@@ -96,6 +98,13 @@ impl Shelf {
             LockReply::Held { token: at }
             | LockReply::Queued { at, .. }
             | LockReply::Released { revision: at, .. },
+        )
+        | Reply::Election(
+            ElectionReply::Incumbent { token: at }
+            | ElectionReply::Waiting { at, .. }
+            | ElectionReply::Done { revision: at }
+            | ElectionReply::Left { revision: at, .. }
+            | ElectionReply::HandingOver { revision: at, .. },
         ) = reply
         {
             self.last = self.last.max(*at);

@@ -32,7 +32,7 @@ pub(super) struct Term {
 }
 
 /// Who stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Candidate {
     pub(super) candidate: Name,
     pub(super) lease: LeaseId,

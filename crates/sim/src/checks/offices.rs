@@ -1,0 +1,89 @@
+//! L of elections: tokens grow, whoever says that it must not be granted is not, and a switchover
+//! grants nobody before the incumbent has left, and then whom it was for.
+
+use std::collections::BTreeMap;
+
+use synod_machine::{
+    ElectionCommand, ElectionReply, Incumbent, LeaseId, Name, Office, Reply, Report, Revision,
+};
+
+use crate::{
+    sights::{Sight, Sights},
+    violation::{Checked, demand},
+};
+
+/// What the log said of offices and of who stands.
+#[derive(Debug, Default)]
+pub(crate) struct Offices {
+    /// As each stood last.
+    offices: BTreeMap<Name, Office>,
+    /// The last token of each.
+    tokens: BTreeMap<Name, Revision>,
+    /// Since when whoever stands has said what of itself: whether it must not be granted.
+    said: BTreeMap<(Name, LeaseId), BTreeMap<Revision, bool>>,
+}
+
+impl Offices {
+    /// What a candidate says counts from the revision that its reply tells.
+    pub(crate) fn hears(&mut self, command: &ElectionCommand, reply: &Reply) {
+        let Reply::Election(reply) = reply else { return };
+        let (name, lease, unwilling, at) = match (command, reply) {
+            (
+                ElectionCommand::Stand { name, lease, report: Some(report), .. },
+                ElectionReply::Waiting { at, .. },
+            ) => (name, lease, *report == Report::NotNow, *at),
+            (ElectionCommand::Report { name, lease, report }, ElectionReply::Done { revision }) => {
+                (name, lease, *report == Report::NotNow, *revision)
+            }
+            // It may come again, with another word or none.
+            (ElectionCommand::Leave { name, lease }, ElectionReply::Left { revision, .. }) => {
+                (name, lease, false, *revision)
+            }
+            _ => return,
+        };
+        self.said.entry((name.clone(), *lease)).or_default().insert(at, unwilling);
+    }
+
+    /// An office stands so since this revision.
+    pub(crate) fn changed(
+        &mut self,
+        (at, name, office): (Revision, &Name, &Office),
+        seen: &mut Sights,
+    ) -> Checked {
+        let before = self.offices.insert(name.clone(), office.clone()).unwrap_or_default();
+        let Some(now) = &office.incumbent else { return Ok(()) };
+        if before.incumbent.as_ref().is_some_and(|one| one.token == now.token) {
+            return Ok(());
+        }
+        let last = self.tokens.insert(name.clone(), now.token);
+        demand!(
+            last.is_none_or(|last| last < now.token),
+            "L1",
+            "{name} is granted with token {} after {last:?}",
+            now.token
+        );
+        self.was_willing(name, now, at)?;
+        let Some(to) = before.successor else { return Ok(()) };
+        seen.see(Sight::HandedOver);
+        demand!(
+            to.lease == now.lease,
+            "L6",
+            "{name} was to pass on to lease {}, and is granted to lease {} at {at}",
+            to.lease,
+            now.lease
+        );
+        Ok(())
+    }
+
+    fn was_willing(&self, name: &Name, now: &Incumbent, at: Revision) -> Checked {
+        let said = self.said.get(&(name.clone(), now.lease));
+        let last = said.and_then(|said| said.range(..=at).next_back());
+        demand!(
+            !last.is_some_and(|(_, unwilling)| *unwilling),
+            "L5",
+            "{name} is granted at {at} to lease {}, which said that it must not be",
+            now.lease
+        );
+        Ok(())
+    }
+}
