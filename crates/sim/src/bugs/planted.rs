@@ -3,6 +3,7 @@
 mod acceptor;
 mod beginning;
 mod campaign;
+mod elections;
 mod leases;
 mod machine;
 mod reign;
@@ -20,6 +21,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
         machine::BUGS,
         transactions::BUGS,
         leases::BUGS,
+        elections::BUGS,
     ]
     .into_iter()
     .flatten()

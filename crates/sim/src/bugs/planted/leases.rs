@@ -78,7 +78,7 @@ pub(super) const BUGS: &[Bug] = &[
         source: "etcd#10686: what hung on a lease stays when the lease has expired",
         edits: &[edit(
             "machine/src/machine/serve.rs",
-            "self.services.lease_ended(lease, moment, &mut self.history);",
+            "self.services.lease_ended(lease, &mut self.keys, moment, &mut self.history);",
             "let _ = moment;",
         )],
     },

@@ -1,5 +1,5 @@
 //! The transaction rules of the log: `machine/src/machine.rs`, `machine/decide.rs`,
-//! `transactions.rs` and `participants.rs`.
+//! `machine/multi.rs`, `transactions.rs` and `participants.rs`.
 
 use super::{super::row::Bug, lines};
 
@@ -19,9 +19,14 @@ pub(super) const LINES: &[&[Bug]] = &[
              stands" => "Verdict::InProgress",
         "a yes of another store is none":
             "self.participants.lost_vote(&parts).cloned()" => "None::<ParticipantName>",
-        "guards hold at the commit": "self.keys.failing(&multi.guards).is_some()" => "false",
+    },
+    lines! { "machine/src/machine/multi.rs":
+        "guards hold at the commit": "«self.failing(multi).is_none()» && self.keys" => "true",
+    },
+    lines! { "machine/src/machine/decide.rs":
         "a commit writes what rode with it":
-            "self.keys.multi(multi, &mut self.revision, &mut self.history);" => "drop(multi);",
+            "self.keys.multi(multi, None, &mut self.revision, &mut self.history);" =>
+            "drop(multi);",
         "a commit is recorded": "self.transactions.commit(txn, parts, self.clock.now);" =>
             "drop(parts);",
         "an abort is recorded": "self.transactions.abort(txn, cause, self.clock.now);" =>
