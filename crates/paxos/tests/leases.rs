@@ -69,6 +69,23 @@ fn whoever_has_just_started_promises_nobody_for_a_vow() {
     assert!(promises(&mut stage));
 }
 
+/// A member whose turn to campaign was near when it vowed is not woken again and again for it: so
+/// it was once, and did nothing else any more.
+#[test]
+fn whoever_vows_has_no_turn_to_wait_for() {
+    let mut stage = member();
+    for _ in 0..40 {
+        stage.answer_heartbeat(Ballot::ZERO);
+        stage.hear(2, vow(1));
+        let woken = (0..60).find(|_| {
+            stage.step(Input::Wake);
+            stage.peer.wake_at() > Some(stage.now)
+        });
+        assert!(woken.is_some(), "woken for ever at {}", stage.now);
+        stage.now = stage.peer.wake_at().unwrap();
+    }
+}
+
 /// Who has promised a higher ballot is part of another leader's quorum.
 #[test]
 fn whoever_promised_a_higher_ballot_answers_no_round() {

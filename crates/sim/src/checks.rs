@@ -2,7 +2,11 @@
 //! every step.
 
 pub(crate) mod acceptor;
+pub(crate) mod acknowledged;
+pub(crate) mod ages;
 pub(crate) mod agreement;
+pub(crate) mod alone;
+mod at_least;
 pub(crate) mod beginning;
 pub(crate) mod books;
 mod budgets;
@@ -21,10 +25,15 @@ pub(crate) mod succession;
 pub(crate) mod transactions;
 mod whatif;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use synod_machine::{Command, TxnId, Verdict, branch};
-use synod_paxos::{Config, Durable, Envelope, Life, Message, NodeId, Peer, Slot, Tick, Write};
+use synod_paxos::{
+    Config, Durable, Envelope, Leasing, Life, Message, NodeId, Peer, Slot, Tick, Write,
+};
 use synod_replica::{ClientId, Replica};
 
 use self::{
@@ -187,7 +196,9 @@ impl Watch {
 
     /// A node is about to start from `durable`, with a state that has come to `applied`.
     pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
-        WhatIf::recovers(config, durable, applied)
+        // The copies vow nothing: what they promise they promise at once.
+        let leasing = Leasing { asks: false, vow: Duration::ZERO };
+        WhatIf::recovers(&Config { leasing, ..config.clone() }, durable, applied)
     }
 
     /// A node has taken a step.

@@ -22,6 +22,8 @@ const INSISTS_US: u64 = 1_500_000;
 pub(crate) struct Client {
     name: usize,
     rng: Rng,
+    /// Chance of how fresh its reads are.
+    tastes: Rng,
     habits: Habits,
     session: Option<SessionId>,
     /// The number of the last request of the session.
@@ -45,6 +47,8 @@ struct Habits {
     ttl_ms: u64,
     /// Whether a call may come to a node twice, as it does not on a real connection.
     calls_come_twice: bool,
+    /// Whether it reads at any node too.
+    reading: bool,
 }
 
 #[derive(Debug)]
@@ -69,8 +73,13 @@ struct Asking {
 enum What {
     Open,
     Change(RequestId),
-    Settle { with: RequestId, about: RequestId },
+    Settle {
+        with: RequestId,
+        about: RequestId,
+    },
     Look(Bytes),
+    /// At least this revision; whatever is there if it is zero.
+    Past(Bytes, Revision),
     Keep(SessionId),
 }
 
@@ -92,12 +101,14 @@ impl Client {
             patience_us: plan.patience_us,
             ttl_ms: plan.ttl_ms,
             calls_come_twice: plan.network.doubled > 0,
+            reading: plan.reading,
         };
         let seq = Seq::ZERO;
         let home = rng.bool().then(|| rng.u16(1..=plan.voters));
         Client {
             name,
             rng,
+            tastes: Rng::with_seed(0xF4E5 + name as u64),
             habits,
             session: None,
             seq,
@@ -214,6 +225,11 @@ impl Client {
             (What::Look(key), Said::Answer(Answer::Key { revision, entry })) => {
                 clients.read(key, sent_us, floor, *revision, entry.as_ref())?;
             }
+            (What::Past(key, least), Said::Answer(answer) | Said::Stale { answer, .. }) => {
+                if let Answer::Key { revision, entry } = answer {
+                    clients.read_past(key, *least, *revision, entry.as_ref())?;
+                }
+            }
             (what, said) => crate::violation::demand!(
                 false,
                 "F2",
@@ -244,12 +260,29 @@ impl Client {
         }
         if self.rng.u8(0..12) < self.habits.reads {
             let query = Query::Get { key: key.clone() };
-            let call = Call::Read { query, freshness: Freshness::Linearizable };
-            return self.ask(now, What::Look(key), call, clients);
+            let freshness = self.freshness(clients.shown());
+            let what = match freshness {
+                Freshness::AtLeast(least) => What::Past(key, least),
+                Freshness::Stale => What::Past(key, Revision::ZERO),
+                Freshness::Linearizable | Freshness::Nearby => What::Look(key),
+            };
+            return self.ask(now, what, Call::Read { query, freshness }, clients);
         }
         let command = self.change(key);
         let id = self.next_id(session);
         self.submit(now, What::Change(id), id, id.seq, command, clients)
+    }
+
+    fn freshness(&mut self, shown: Revision) -> Freshness {
+        if !self.habits.reading {
+            return Freshness::Linearizable;
+        }
+        match self.tastes.u8(0..10) {
+            0..=4 => Freshness::Linearizable,
+            5..=7 => Freshness::Nearby,
+            8 => Freshness::AtLeast(shown),
+            _ => Freshness::Stale,
+        }
     }
 
     /// Gives up on what it asked. What may have taken effect is settled, with the number of the

@@ -66,6 +66,9 @@ pub(crate) struct Up {
     pub(crate) syncing_since_us: u64,
     /// The disk was full the last time: when to offer it the same again.
     pub(crate) full_until_us: Option<u64>,
+    /// The tick that it had read when it stood still, for the reads that it takes up when it goes
+    /// on at this moment: a driver reads its clock before it takes up what has come.
+    pub(crate) stood_still_at: Option<(Tick, u64)>,
     /// The earliest wake that is in the queue of events.
     pub(crate) wake_us: Option<u64>,
     /// Whether the news that the disk is free is in the queue of events.
@@ -190,6 +193,7 @@ impl Up {
             syncing: None,
             syncing_since_us: now_us,
             full_until_us: None,
+            stood_still_at: None,
             wake_us: None,
             free_told: false,
             has_fetched: false,

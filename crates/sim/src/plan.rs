@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use synod_paxos::{Leasing, Timing};
+use synod_paxos::{CLOCKS_OFF_BY_ONE_IN, Leasing, Timing};
 use synod_replica::Cadence;
 
 use crate::{network::Shape, trouble::Trouble, weather::Weather};
@@ -82,7 +82,15 @@ pub(crate) struct Plan {
     pub(crate) look_every: Duration,
     /// Whether leaders ask for leases, and how long vows last.
     pub(crate) leasing: Leasing,
+    /// Whether clients read at any node, and not from the leader alone.
+    pub(crate) reading: bool,
 }
+
+/// One universe in so many has leaders with leases, and clients that read at any node.
+const READERS_ONE_IN: u8 = 4;
+
+/// How far the rates of clocks may be off for what a lease trusts: a part in 64.
+pub(crate) const CLOCKS_OFF_PPM: i64 = 1_000_000 / CLOCKS_OFF_BY_ONE_IN as i64;
 
 /// Universes of these places among so many have holders.
 const HOLDERS_ONE_IN: u64 = 5;
@@ -148,7 +156,30 @@ impl Plan {
             elections: elections(seed),
             look_every: Duration::MAX,
             leasing: Leasing { asks: false, vow: Duration::ZERO },
+            reading: false,
         }
+        .with_readers(seed)
+    }
+
+    /// In some universes leaders hold leases and clients read at any node. What else happens in a
+    /// universe does not change with the draw, but for what follows from that.
+    fn with_readers(mut self, seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed ^ 0x0004_EAD1_EA5E);
+        if rng.u8(0..READERS_ONE_IN) != 0 {
+            return self;
+        }
+        self.reading = true;
+        self.look_every = Duration::from_millis(rng.u64(20..200));
+        self.reads = self.reads.max(6);
+        // A vow lasts as long as it takes to miss a leader, or as far as safety goes, any time.
+        let vow = [self.timing.suspect_min * 9 / 10, Duration::from_millis(rng.u64(10..400))];
+        self.leasing = Leasing { asks: rng.u8(0..8) != 0, vow: vow[rng.usize(0..2)] };
+        // Beside holders of leases of their own clocks have to run as evenly as these may rely on.
+        if self.drift_ppm > 200 || self.holders == 0 && self.drift_ppm > 0 {
+            self.drift_ppm = CLOCKS_OFF_PPM;
+        }
+        self.gaps_us.push((Trouble::Transfer, rng.u64(100 * MS..1_500 * MS)));
+        self
     }
 
     /// Whether this universe knows this kind of trouble.
@@ -187,6 +218,9 @@ fn troubles(rng: &mut Rng) -> Vec<(Trouble, u64)> {
     let mut gaps = Vec::new();
     for (trouble, _) in Trouble::ALL {
         let (least, most) = trouble.gap_us();
+        if trouble == Trouble::Transfer {
+            continue;
+        }
         let gap = rng.u64(least..most);
         let cut = gaps.iter().any(|(other, _)| *other == Trouble::Cut);
         let on = rng.bool();

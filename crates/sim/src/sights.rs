@@ -108,6 +108,13 @@ sights! {
     Watched = "a watch is told of something",
     HandedOver = "an office passes on to whom its incumbent was to leave for",
     Gap = "a watch hears that what it missed is forgotten",
+    Transfer = "a leader is told to let another lead",
+    LeasedRead = "a read is answered by a lease",
+    Lapsed = "an answer comes too late for its lease",
+    VowHeld = "a campaign waits for the end of a vow",
+    NearbyRead = "a node that does not lead answers a read that sees all",
+    AtLeastRead = "a read of at least a revision is answered",
+    Aged = "a stale read tells its age",
 }
 
 /// How often each was seen.

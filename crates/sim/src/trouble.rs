@@ -47,11 +47,13 @@ pub(crate) enum Trouble {
     Forsaken,
     /// Words on some links do not get on for a while, and then come all at once.
     Jam,
+    /// The leader stands still, or is told to let another lead, and perhaps hears nobody after that.
+    Transfer,
 }
 
 impl Trouble {
     /// Every kind, with its name.
-    pub(crate) const ALL: [(Trouble, &str); 22] = [
+    pub(crate) const ALL: [(Trouble, &str); 23] = [
         (Trouble::Crash, "crash"),
         (Trouble::Kill, "kill"),
         (Trouble::Blackout, "blackout"),
@@ -74,6 +76,7 @@ impl Trouble {
         (Trouble::Vault, "vault"),
         (Trouble::Forsaken, "forsaken"),
         (Trouble::Jam, "jam"),
+        (Trouble::Transfer, "transfer"),
     ];
 
     /// The bounds between which a universe draws the mean gap.
@@ -90,7 +93,7 @@ impl Trouble {
             Trouble::Owner | Trouble::Participant => (300 * MS, 2 * SECOND),
             Trouble::Stray | Trouble::Doze | Trouble::Vault => (300 * MS, 3 * SECOND),
             Trouble::Forsaken => (300 * MS, 2 * SECOND),
-            Trouble::Jam => (150 * MS, 1_500 * MS),
+            Trouble::Jam | Trouble::Transfer => (150 * MS, 1_500 * MS),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
     holder::Holder,
     network::Network,
     node::Node,
-    plan::{MS, Plan, SECOND},
+    plan::{CLOCKS_OFF_PPM, MS, Plan, SECOND},
     planted::Plant,
     script::Script,
     sights::Sights,
@@ -100,7 +100,7 @@ impl World {
             let fast_ppm = rng.i64(-plan.drift_ppm..=plan.drift_ppm);
             Ok(Node::new(*life, empty_disk(&plan, *life)?, fast_ppm))
         });
-        let nodes = nodes.collect::<Result<_, Violation>>()?;
+        let nodes = nodes.collect::<Result<Vec<Node>, Violation>>()?;
         let chance = |(kind, _): (Trouble, _)| (kind, Rng::with_seed(seed << 8 | kind as u64));
         let network = Network::new(plan.voters, plan.network.clone(), rng.fork());
         let clients = (0..usize::from(plan.clients))
@@ -117,6 +117,7 @@ impl World {
         let holders = (0..usize::from(plan.holders))
             .map(|place| Holder::new(place, &plan, chance_of_holders.fork()))
             .collect();
+        let nodes = set_clocks(&plan, seed, nodes);
         let mut world = World {
             now_us: 0,
             events: 0,
@@ -340,6 +341,18 @@ impl World {
     fn node(&mut self, node: NodeId) -> &mut Node {
         &mut self.nodes[usize::from(node.get()) - 1]
     }
+}
+
+/// Where leases trust the rates of clocks, most are as far off as they may be.
+fn set_clocks(plan: &Plan, seed: u64, mut nodes: Vec<Node>) -> Vec<Node> {
+    if plan.reading && plan.drift_ppm == CLOCKS_OFF_PPM {
+        let mut rng = Rng::with_seed(seed ^ 0x00C1_0CC5);
+        for node in &mut nodes {
+            let off = rng.i64(-CLOCKS_OFF_PPM..=CLOCKS_OFF_PPM);
+            node.fast_ppm = [off, CLOCKS_OFF_PPM, -CLOCKS_OFF_PPM][rng.usize(0..3)];
+        }
+    }
+    nodes
 }
 
 fn empty_disk(plan: &Plan, life: Life) -> Result<Disk, Violation> {

@@ -120,7 +120,8 @@ impl Peer {
             return self.election.rest(led);
         }
         if !self.vow.allows(self.voice.life(), now) {
-            return;
+            // It has no turn to wait for before the vow ends.
+            return self.election.rest(false);
         }
         let fresher = self.links.fresher(self.voice.me(), self.learner.upto(), now);
         // A cluster of one has nobody to meet.

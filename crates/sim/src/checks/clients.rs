@@ -8,7 +8,7 @@ use synod_machine::{
     Request, RequestId, Revision, SessionId, Verdict,
 };
 
-use super::{linear::Linear, lives::Lives, order::Effect, shelf::Shelf};
+use super::{ages::Ages, at_least, linear::Linear, lives::Lives, order::Effect, shelf::Shelf};
 use crate::{
     sights::{Sight, Sights},
     violation::{Checked, demand},
@@ -30,6 +30,7 @@ pub(crate) struct Clients {
     pub(crate) seen: Sights,
     /// The highest revision that any client has been shown.
     shown: Revision,
+    pub(crate) ages: Ages,
 }
 
 impl Clients {
@@ -184,7 +185,7 @@ impl Clients {
                 "E2",
                 "{id} writes at {revision}, and {floor} was seen before it was asked"
             );
-            self.shown = self.shown.max(revision);
+            self.shows(revision);
         }
         if let (Reply::SettledApplied(inner), Some(Command::Settle { request })) =
             (reply, self.asked.get(&id))
@@ -216,9 +217,36 @@ impl Clients {
             "E2",
             "a read of {key:?} at {revision} finds {entry:?}; there was {expected:?}"
         );
-        self.shown = self.shown.max(revision);
+        self.shows(revision);
         self.linear.read(key, (sent_us, self.now_us), entry);
         Ok(())
+    }
+
+    /// A client receives the answer to a read of at least `asked`, sent at `sent_us`, or to one of
+    /// whatever some node knew: it is of the revision that it says, and orders nothing.
+    pub(crate) fn read_past(
+        &mut self,
+        key: &Bytes,
+        asked: Revision,
+        revision: Revision,
+        entry: Option<&Entry>,
+    ) -> Checked {
+        at_least::hears(asked, revision)?;
+        if asked > Revision::ZERO {
+            self.seen.see(Sight::AtLeastRead);
+        }
+        let expected = self.shelf.as_of(key, revision);
+        demand!(
+            entry == expected,
+            "E4",
+            "a read of {key:?} at {revision} finds {entry:?}; there was {expected:?}"
+        );
+        Ok(())
+    }
+
+    fn shows(&mut self, revision: Revision) {
+        self.shown = self.shown.max(revision);
+        self.ages.shows(self.now_us, revision);
     }
 
     /// Everything has come to an end.

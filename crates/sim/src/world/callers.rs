@@ -1,19 +1,21 @@
 //! What happens between callers and nodes.
 
 use synod_machine::{
+    Answer,
     door::{Ask, Said},
     participant_door as door,
 };
 use synod_paxos::{Envelope, Message, NodeId};
-use synod_replica::{ClientId, Response};
+use synod_replica::{ClientId, Response, Status};
 
 use super::World;
 use crate::{
-    checks::leases,
+    checks::{acknowledged, leases},
     client::Wish,
     event::{Caller, Event},
     holder::Wants,
     network::Place,
+    sights::Sight,
     txn::{Acts, Participant, Report, Sealed, Teller},
     violation::Checked,
 };
@@ -25,12 +27,34 @@ impl World {
         let (status, asked) = (up.replica.status(), up.calls.remove(&client));
         let is_told = matches!(response, Response::Said(Said::Answer(_) | Said::Kept));
         self.watch.succession.answers(client, &status, is_told)?;
+        if self.plan.reading {
+            self.reads(&status, &response)?;
+        }
         let Some((caller, call)) = asked else { return Ok(()) };
         self.story.tell(self.now_us, || format!("{id} answers {caller:?}: {response:?}"));
         let (from, to) = (Place::Node(id.get()), Place::Caller(caller));
         for delay in self.network.copies(from, to, self.now_us) {
             let response = response.clone();
             self.queue.plan(self.now_us + delay, Event::Answer { caller, call, response });
+        }
+        Ok(())
+    }
+
+    /// What a node says of reads, or of writes that others may read without.
+    fn reads(&mut self, status: &Status, response: &Response) -> Checked {
+        match response {
+            Response::Said(Said::Reply(_)) => acknowledged::tells(status, &self.held())?,
+            Response::Said(Said::Answer(_)) if !status.serving => {
+                self.watch.seen.see(Sight::NearbyRead);
+            }
+            Response::Said(Said::Stale {
+                answer: Answer::Key { revision, .. },
+                age_ms: Some(age_ms),
+            }) => {
+                self.watch.seen.see(Sight::Aged);
+                self.watch.clients.ages.answers(self.now_us, *revision, *age_ms)?;
+            }
+            _ => {}
         }
         Ok(())
     }

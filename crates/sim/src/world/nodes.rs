@@ -4,12 +4,16 @@
 use std::collections::VecDeque;
 
 use synod_machine::door;
-use synod_paxos::{Envelope, Fetch, Fetched, NodeId};
+use synod_paxos::{Envelope, Fetch, Fetched, Message, NodeId, Role, Tick};
 use synod_replica::{Checkpoint, ClientId, Input, Leased, Output, Replica};
 
 use super::{World, store_failed};
 use crate::{
-    checks::{Watch, leadership::Times},
+    checks::{
+        Watch,
+        alone::{self, Held},
+        leadership::Times,
+    },
     disk::{Opened, Stop, Wrote},
     event::{Caller, Event},
     network::Place,
@@ -232,7 +236,8 @@ impl World {
         ask: door::Ask,
     ) -> Checked {
         let again = || Event::Call { node: id, caller, call, ask: ask.clone() };
-        if self.hold(id, again) {
+        let first = is_linearizable(&ask) && self.plan.reading;
+        if self.hold_call(id, first, again) {
             return Ok(());
         }
         self.calls += 1;
@@ -241,11 +246,7 @@ impl World {
         let Some(up) = &mut self.node(id).up else { return Ok(()) };
         up.calls.insert(client, (caller, call));
         let tick = up.tick(now);
-        if matches!(
-            ask.call,
-            door::Call::Read { freshness: door::Freshness::Linearizable, .. }
-                | door::Call::Renew { .. }
-        ) {
+        if is_linearizable(&ask) || matches!(ask.call, door::Call::Renew { .. }) {
             let peer =
                 self.nodes[usize::from(id.get()) - 1].up.as_ref().map(|up| up.replica.peer());
             self.watch.reads(client, peer, id, tick)?;
@@ -264,16 +265,36 @@ impl World {
         self.settle(id, output)
     }
 
+    /// The tick that a node's step is told: a read that came while the process stood still may be
+    /// taken up with the clock read before.
+    fn tick_for(up: &Up, now: u64, input: &Input) -> Tick {
+        match (up.stood_still_at, input) {
+            (Some((tick, until)), Input::Client { ask, .. })
+                if until == now && is_linearizable(ask) =>
+            {
+                tick
+            }
+            _ => up.tick(now),
+        }
+    }
+
     fn step_into(&mut self, id: NodeId, input: Input, output: &mut Output) -> Checked {
         let now = self.now_us;
         let node = &mut self.nodes[usize::from(id.get()) - 1];
         let (wall, life, boot, held) = (node.wall(now), node.life, node.boot, node.paused_until_us);
         let Some(up) = &mut node.up else { return Ok(()) };
-        let (tick, asked) = (up.tick(now), output.durably.writes().len());
+        let (tick, asked) = (World::tick_for(up, now, &input), output.durably.writes().len());
+        let mut campaign = None;
         if let Input::Peer(envelope) = &input {
             self.watch.heard(up.replica.peer(), tick, envelope)?;
+            if let Message::Prepare { ballot, .. } = envelope.message {
+                campaign = Some(ballot);
+            }
         }
         up.replica.step(tick, wall, input, output);
+        if campaign.is_some_and(|ballot| up.replica.peer().promised() < ballot) {
+            self.watch.seen.see(Sight::VowHeld);
+        }
         let under_way = up.syncing.as_ref().map(|_| now - up.syncing_since_us);
         let times = Times {
             now_us: now,
@@ -282,7 +303,8 @@ impl World {
             syncing_us: under_way.unwrap_or_default(),
         };
         self.watch.asked(life, &output.durably.writes()[asked..])?;
-        self.watch.stepped(id, boot, &up.replica, times)
+        self.watch.stepped(id, boot, &up.replica, times)?;
+        if self.plan.leasing.asks { alone::stepped(&self.held()) } else { Ok(()) }
     }
 
     /// Sends, syncs, reads and answers, and steps in what the node says to itself, until it wants
@@ -354,6 +376,18 @@ impl World {
         Ok(false)
     }
 
+    /// All leases that run now. A process that stands still holds its own, for it may go on.
+    pub(super) fn held(&self) -> Vec<Held> {
+        let held = |node: &crate::node::Node| {
+            let up = node.up.as_ref()?;
+            let peer = up.replica.peer();
+            let until = peer.lease(up.tick(self.now_us))?;
+            let Role::Leading { ballot: at, .. } = peer.role() else { return None };
+            Some(Held { by: node.id(), at, until_us: up.clock.moment_us(until) })
+        };
+        self.nodes.iter().filter_map(held).collect()
+    }
+
     /// An answer that a lease vouches for leaves, if it runs still; else it is asked for again.
     fn open_leased(
         &mut self,
@@ -364,8 +398,12 @@ impl World {
         let now = self.now_us;
         let Some(up) = &self.node(id).up else { return Ok(()) };
         match leased.open(up.tick(now)) {
-            Ok((client, response)) => self.respond(id, client, response),
+            Ok((client, response)) => {
+                self.watch.seen.see(Sight::LeasedRead);
+                self.respond(id, client, response)
+            }
             Err(lapsed) => {
+                self.watch.seen.see(Sight::Lapsed);
                 to_self.push_back(Input::Lapsed(lapsed));
                 Ok(())
             }
@@ -439,6 +477,16 @@ impl World {
         if until <= self.now_us {
             return false;
         }
+        self.queue.plan(until + u64::from(self.plan.reading), event());
+        true
+    }
+
+    /// The same of a call. Reads are taken up before whatever else waits, where anybody reads.
+    fn hold_call(&mut self, id: NodeId, first: bool, event: impl FnOnce() -> Event) -> bool {
+        let until = self.node(id).paused_until_us;
+        if !first || until <= self.now_us {
+            return self.hold(id, event);
+        }
         self.queue.plan(until, event());
         true
     }
@@ -448,4 +496,8 @@ impl World {
         let node = self.node(id);
         node.boot == boot && node.up.is_some()
     }
+}
+
+fn is_linearizable(ask: &door::Ask) -> bool {
+    matches!(ask.call, door::Call::Read { freshness: door::Freshness::Linearizable, .. })
 }

@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 use synod_paxos::NodeId;
+use synod_replica::Input;
 
 use super::World;
 use crate::{
@@ -104,6 +105,7 @@ impl World {
             Trouble::Doze => self.doze(),
             Trouble::Forsaken => self.forsake(id),
             Trouble::Jam => self.jam(),
+            Trouble::Transfer => self.transfer()?,
         }
         Ok(())
     }
@@ -136,15 +138,38 @@ impl World {
         self.story.tell(self.now_us, || format!("{id}'s disk has room again"));
     }
 
-    /// A node stands still; its clock with it, as in a suspended machine, or not.
+    /// The leader is to let another lead; now and then it hears nothing of what comes of that. Or
+    /// it stands still, with its lease.
+    fn transfer(&mut self) -> Checked {
+        let Some(id) = self.leader() else { return Ok(()) };
+        if self.chance(Trouble::Transfer).bool() {
+            self.pause(id);
+            return Ok(());
+        }
+        self.watch.seen.see(Sight::Transfer);
+        self.story.tell(self.now_us, || format!("{id} is told to let another lead"));
+        self.step(id, Input::StepDown)?;
+        if self.chance(Trouble::Transfer).bool() {
+            let until = self.a_while(Trouble::Transfer, FORSAKEN_US);
+            self.network.shut_out(id.get(), until);
+        }
+        Ok(())
+    }
+
+    /// A node stands still; its clock with it, as in a suspended machine, or not. Where leaders
+    /// hold leases no clock does: those of nodes go on while their machines sleep.
     fn pause(&mut self, id: NodeId) {
         let (now, until) = (self.now_us, self.a_while(Trouble::Pause, PAUSE_US));
-        let clock_too = self.chance(Trouble::Pause).bool();
+        let clock_too = self.chance(Trouble::Pause).bool() && !self.plan.reading;
         if self.watch.rare.serves(id) {
             self.watch.seen.see(Sight::PausedLeader);
         }
+        let reading = self.plan.reading;
         let node = self.node(id);
         node.paused_until_us = until;
+        if let Some(up) = node.up.as_mut().filter(|_| reading) {
+            up.stood_still_at = Some((up.tick(now), until));
+        }
         if let Some(up) = node.up.as_mut().filter(|_| clock_too) {
             up.clock.stand_still(now, until);
         }

@@ -1,7 +1,9 @@
 //! Each check is quiet about the product, and sees a copy that does something else than it should:
 //! one that mishears, and so does rightly what it was not asked to.
 
-use synod_paxos::{Config, Durable, Envelope, Input, Members, Report};
+use std::time::Duration;
+
+use synod_paxos::{Config, Durable, Envelope, Input, Leasing, Members, Report};
 
 use super::{bounds::Hears, hollow::Hollow, *};
 
@@ -13,7 +15,9 @@ fn voters() -> Vec<Life> {
 }
 
 fn config() -> Config {
-    Config::new(Life::first(ME), Members::new(voters()).unwrap()).unwrap()
+    let config = Config::new(Life::first(ME), Members::new(voters()).unwrap()).unwrap();
+    // They vow nothing: what they promise they promise at once.
+    Config { leasing: Leasing { asks: false, vow: Duration::ZERO }, ..config }
 }
 
 /// One that has heard these words of another.
