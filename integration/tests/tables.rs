@@ -110,3 +110,69 @@ fn keys_on_a_lease_end_with_it_and_a_batch_asks_for_a_claim_that_stands() {
     let over = cluster.tool(&["kv", "put", "api/1", "10.0.3.7", "--lease", lease]).expect(5);
     assert!(over.stderr.contains("lease"), "{over:?}");
 }
+
+/// What an admin takes away is another's to take; what is listed is in the order of names.
+#[test]
+fn a_claim_is_broken_and_registers_are_listed() {
+    let cluster = lone();
+    let _ = cluster.tool(&["claim", "take", "a", "--owner", "17"]).expect(0);
+    let broken = ["claim", "break", "a", "--reason", "gone"];
+    let _ = cluster.tool(&broken).expect(0);
+    assert_eq!(cluster.tool(&broken).expect(1).stderr, "nobody had a\n");
+    for name in ["y", "x"] {
+        let _ = cluster.tool(&["register", "propose", name, "v"]).expect(0);
+    }
+    assert_eq!(cluster.tool(&["register", "ls"]).expect(0).stdout, "x\tv\ny\tv\n");
+}
+
+#[test]
+fn a_counter_counts_and_is_set_only_if_it_is_as_expected() {
+    let cluster = lone();
+    let counter = |args: &[&str], code| cluster.tool(&[&["counter"], args].concat()).expect(code);
+    assert_eq!(counter(&["show", "c"], 1).stderr, "c does not exist\n");
+    assert_eq!(counter(&["add", "c"], 0).stdout, "1\n");
+    assert_eq!(counter(&["add", "c", "-3"], 0).stdout, "-2\n");
+    let wrong = counter(&["set", "c", "7", "--absent"], 1);
+    assert_eq!(wrong.stderr, "c is -2; nothing was changed\n");
+    assert_eq!(counter(&["set", "c", "7", "--expect", "-2"], 0).stdout, "7\n");
+    let full = counter(&["add", "c", &i64::MAX.to_string()], 1);
+    assert!(full.stderr.contains("cannot be counted so far"), "{full:?}");
+    let shown = counter(&["show", "c", "-o", "json"], 0).json();
+    assert_eq!((&shown["schema"], &shown["value"]), (&"synod.counter/1".into(), &7.into()));
+    assert_eq!(counter(&["ls"], 0).stdout, "c\t7\n");
+    let _ = counter(&["del", "c"], 0);
+    assert_eq!(counter(&["del", "c"], 1).stderr, "c did not exist\n");
+}
+
+#[test]
+fn a_barrier_opens_when_all_have_come() {
+    let cluster = lone();
+    for _ in 0..2 {
+        let _ = cluster.tool(&["lease", "grant", "--ttl", "1h"]).expect(0);
+    }
+    let barrier = |args: &[&str], code| cluster.tool(&[&["barrier"], args].concat()).expect(code);
+    let enter = ["enter", "b", "--parties", "2", "--lease"];
+    let waits = barrier(&[&enter[..], &["1", "--timeout", "1s"]].concat(), 1);
+    assert_eq!(waits.stderr, "b\t1 of 2 have come\n");
+    let _ = barrier(&["rm", "b"], 1);
+    assert_eq!(barrier(&[&enter[..], &["2", "-o", "json"]].concat(), 0).json()["open"], true);
+    let _ = barrier(&["show", "b"], 0);
+    assert_eq!(barrier(&["leave", "b", "--lease", "1"], 0).stdout, "left; 1 are still there\n");
+    let listed = barrier(&["ls", "-o", "json"], 0).json();
+    assert_eq!(listed["barriers"][0]["here"], 1);
+    let _ = barrier(&["rm", "b"], 0);
+    assert_eq!(barrier(&["show", "b"], 1).stderr, "b\tnobody has come\n");
+}
+
+#[test]
+fn a_group_of_readers_has_an_offset_that_never_goes_back() {
+    let cluster = lone();
+    let journal = |args: &[&str], code| cluster.tool(&[&["journal"], args].concat()).expect(code);
+    for value in ["a", "b"] {
+        let _ = journal(&["append", "j", value], 0);
+    }
+    let _ = journal(&["commit", "j", "g", "2"], 0);
+    assert_eq!(journal(&["commit", "j", "g", "1"], 1).stderr, "g is at position 2 already\n");
+    assert_eq!(journal(&["commit", "j", "g", "3"], 1).stderr, "the last position is 2\n");
+    assert_eq!(journal(&["offsets", "j"], 0).stdout, "g\t2\n");
+}

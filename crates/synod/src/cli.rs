@@ -3,6 +3,7 @@
 
 mod asking;
 mod checking;
+mod counting;
 mod electing;
 mod holding;
 mod running;
@@ -20,6 +21,7 @@ pub(crate) use self::{
     checking::{
         CertRole, CertVerb, CheckConfigArgs, IssueArgs, RenewArgs, SignArgs, SimRunArgs, SimVerb,
     },
+    counting::{BarrierVerb, CounterVerb},
     electing::{
         CampaignArgs, ElectionRunArgs, ElectionVerb, ElectionWatchArgs, OrderArgs, RulesArgs,
         SwitchoverArgs,
@@ -128,6 +130,12 @@ pub(crate) enum Verb {
     /// Registers that are written once
     #[command(subcommand)]
     Register(RegisterVerb),
+    /// Whole numbers that anybody who writes may count
+    #[command(subcommand)]
+    Counter(CounterVerb),
+    /// Nobody passes before everybody has come
+    #[command(subcommand)]
+    Barrier(BarrierVerb),
     /// Entries in one order that all readers see alike
     #[command(subcommand)]
     Journal(JournalVerb),

@@ -65,6 +65,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Txn(verb) => verbs::txn::run(common, verb),
         Verb::Claim(verb) => verbs::claim::run(common, verb),
         Verb::Register(verb) => verbs::register::run(common, verb),
+        Verb::Counter(verb) => verbs::counter::run(common, verb),
+        Verb::Barrier(verb) => verbs::barrier::run(common, verb),
         Verb::Journal(verb) => verbs::journal::run(common, verb),
         Verb::Request(verb) => verbs::request::run(common, verb),
         Verb::CheckConfig(args) => verbs::check_config::run(common, args),

@@ -1,9 +1,11 @@
 //! One file a verb: what it asks, and how it shows the answer.
 
 pub(crate) mod ask;
+pub(crate) mod barrier;
 pub(crate) mod cert;
 pub(crate) mod check_config;
 pub(crate) mod claim;
+pub(crate) mod counter;
 pub(crate) mod election;
 pub(crate) mod init;
 pub(crate) mod journal;

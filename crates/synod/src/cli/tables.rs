@@ -27,6 +27,9 @@ pub(crate) enum ClaimVerb {
         name: String,
     },
     /// List claims in the order of names
+    #[command(
+        after_help = "Examples:\n  synod claim ls\n  synod claim ls user/ --limit 20 -o json"
+    )]
     Ls(NamesArgs),
     /// Give a name back, which only the client may that took it; exit 1 when it was not held
     #[command(after_help = "Examples:\n  synod claim release user/alice --owner 17\n  \
@@ -38,10 +41,19 @@ pub(crate) enum ClaimVerb {
         #[arg(long)]
         owner: String,
     },
+    /// Take a name away from whoever has it; exit 1 when nobody does
+    #[command(after_help = "Examples:\n  synod claim break user/alice --reason moved\n  \
+                            synod claim break user/alice --reason moved -o json")]
+    Break {
+        /// Which
+        name: String,
+        /// Why; it stays on record with who did it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  synod claim ls\n  synod claim ls user/ --limit 20 -o json")]
 pub(crate) struct NamesArgs {
     /// That begin with this
     #[arg(default_value = "", hide_default_value = true)]
@@ -76,6 +88,10 @@ pub(crate) enum RegisterVerb {
         #[arg(long)]
         base64: bool,
     },
+    /// List registers in the order of names
+    #[command(after_help = "Examples:\n  synod register ls\n  \
+                            synod register ls schema/ -o jsonl")]
+    Ls(NamesArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,6 +121,24 @@ pub(crate) enum JournalVerb {
         #[arg(long, default_value_t = 1_000, value_name = "N")]
         #[arg(value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
+    },
+    /// Say how far a group of readers has done; exit 1 when it is further, or that is beyond the end
+    #[command(after_help = "Examples:\n  synod journal commit moves indexer 17\n  \
+                            synod journal commit moves indexer 17 -o json")]
+    Commit {
+        /// Of which
+        name: String,
+        /// Which group
+        group: String,
+        /// The position of the last that it has done
+        position: u64,
+    },
+    /// How far each group of readers has done
+    #[command(after_help = "Examples:\n  synod journal offsets moves\n  \
+                            synod journal offsets moves -o json")]
+    Offsets {
+        /// Of which
+        name: String,
     },
     /// Take the oldest entries away; exit 1 when there is no such journal
     #[command(after_help = "Examples:\n  synod journal trim moves 1000\n  \

@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, future::Future, path::Path, time::Instant};
 
-use synod_client::{Client, Config, ConfigError, Error, Unreached, Why};
+use synod_client::{Client, Config, ConfigError, Error, Unreached, Why, machine::Name};
 
 use crate::{
     cli::Common,
@@ -30,6 +30,24 @@ where
     });
     runtime.shutdown_background();
     answer
+}
+
+/// Page after page of what has names, until `limit` or the end; whether there is more.
+pub(crate) async fn pages<T>(
+    limit: u32,
+    mut page: impl AsyncFnMut(Option<Name>, u32) -> Result<(Vec<T>, bool), Error>,
+    name: impl Fn(&T) -> Name,
+) -> Result<(Vec<T>, bool), Failure> {
+    let (mut all, mut left): (Vec<T>, _) = (Vec::new(), limit);
+    loop {
+        let (rows, more) = page(all.last().map(&name), left).await.map_err(failure)?;
+        left = left.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        let stuck = rows.is_empty();
+        all.extend(rows);
+        if !more || left == 0 || stuck {
+            return Ok((all, more));
+        }
+    }
 }
 
 /// A runtime for a tool: one thread is plenty.

@@ -6,7 +6,7 @@ use synod_client::{
     machine::{ClaimView, LeaseId},
 };
 
-use super::ask::{ask, failure};
+use super::ask::{ask, failure, pages};
 use crate::{
     cli::{ClaimVerb, Common, NamesArgs, Output},
     exit::{Code, Failure},
@@ -22,6 +22,7 @@ pub(crate) fn run(common: &Common, verb: &ClaimVerb) -> Result<(), Failure> {
         ClaimVerb::Show { name } => show(common, name),
         ClaimVerb::Ls(args) => list(common, args),
         ClaimVerb::Release { name, owner } => release(common, name, owner),
+        ClaimVerb::Break { name, reason } => break_it(common, name, reason),
     }
 }
 
@@ -125,18 +126,8 @@ fn list(common: &Common, args: &NamesArgs) -> Result<(), Failure> {
         more: bool,
     }
     let (claims, more) = ask(common, |client| async move {
-        let (mut all, mut left): (Vec<ClaimView>, _) = (Vec::new(), args.limit);
-        loop {
-            let after = all.last().map(|claim| claim.name.clone());
-            let page = client.claims(args.prefix.clone(), after, left).await;
-            let (page, more) = page.map_err(failure)?;
-            left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
-            let stuck = page.is_empty();
-            all.extend(page);
-            if !more || left == 0 || stuck {
-                return Ok((all, more));
-            }
-        }
+        let page = async |after, left| client.claims(args.prefix.clone(), after, left).await;
+        pages(args.limit, page, |claim: &ClaimView| claim.name.clone()).await
     })?;
     match common.output {
         Output::Json => {
@@ -155,16 +146,29 @@ fn list(common: &Common, args: &NamesArgs) -> Result<(), Failure> {
 }
 
 fn release(common: &Common, name: &str, owner: &str) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Released {
-        schema: &'static str,
-        released: bool,
-    }
     let released =
         ask(
             common,
             |client| async move { client.claim(name).release(owner).await.map_err(failure) },
         )?;
+    tell(common, name, &released)
+}
+
+fn break_it(common: &Common, name: &str, reason: &str) -> Result<(), Failure> {
+    let broken =
+        ask(
+            common,
+            |client| async move { client.claim(name).break_it(reason).await.map_err(failure) },
+        )?;
+    tell(common, name, &broken)
+}
+
+fn tell(common: &Common, name: &str, released: &Unclaimed) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Released {
+        schema: &'static str,
+        released: bool,
+    }
     if common.output.is_json() {
         let done = matches!(released, Unclaimed::Released(_));
         print::json(&Released { schema: "synod.claim.released/1", released: done })?;
@@ -173,6 +177,6 @@ fn release(common: &Common, name: &str, owner: &str) -> Result<(), Failure> {
     match released {
         Unclaimed::Released(_) => Ok(()),
         Unclaimed::Absent => Err(Failure::no(format!("nobody had {name}"))),
-        Unclaimed::TakenBy(claim) => Err(taken(&claim)),
+        Unclaimed::TakenBy(claim) => Err(taken(claim)),
     }
 }

@@ -13,7 +13,7 @@ use synod_client::{
     machine::{ElectionView, Revision, Rules},
 };
 
-use super::ask::{ask, failure};
+use super::ask::{ask, failure, pages};
 use crate::{
     cli::{Common, ElectionVerb, OrderArgs, Output, RulesArgs},
     exit::{Code, Failure},
@@ -63,17 +63,8 @@ fn list(common: &Common, prefix: &str, limit: u32) -> Result<(), Failure> {
         more: bool,
     }
     let (views, more) = ask(common, |client| async move {
-        let (mut all, mut left): (Vec<ElectionView>, _) = (Vec::new(), limit);
-        loop {
-            let after = all.last().map(|view| view.name.clone());
-            let (page, more) = client.elections(prefix, after, left).await.map_err(failure)?;
-            left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
-            let stuck = page.is_empty();
-            all.extend(page);
-            if !more || left == 0 || stuck {
-                return Ok((all, more));
-            }
-        }
+        let page = async |after, left| client.elections(prefix, after, left).await;
+        pages(limit, page, |view: &ElectionView| view.name.clone()).await
     })?;
     let mut shown = views.iter().map(|view| Shown::new(view.name.as_str(), Some(view)));
     match common.output {

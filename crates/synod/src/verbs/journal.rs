@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use synod_client::{
-    Client, JournalPage,
+    Client, Committed, JournalPage,
     machine::{JournalEntry, JournalView, Position},
 };
 use tokio::time::timeout;
 
 use super::{
-    ask::{ask, failure},
+    ask::{ask, failure, pages},
     kv::value_or_input,
 };
 use crate::{
@@ -31,6 +31,10 @@ pub(crate) fn run(common: &Common, verb: &JournalVerb) -> Result<(), Failure> {
         JournalVerb::Tail(args) if args.follow => follow(common, args),
         JournalVerb::Tail(args) => tail(common, args),
         JournalVerb::Ls { prefix, limit } => list(common, prefix, *limit),
+        JournalVerb::Commit { name, group, position } => {
+            commit(common, name, group, Position::new(*position))
+        }
+        JournalVerb::Offsets { name } => offsets(common, name),
         JournalVerb::Trim { name, upto } => trim(common, name, Position::new(*upto)),
     }
 }
@@ -86,7 +90,7 @@ fn tail(common: &Common, args: &TailArgs) -> Result<(), Failure> {
         entries: Vec<Entry>,
         more: bool,
     }
-    let JournalPage { journal, entries, more } = ask(common, |client| pages(client, args))?;
+    let JournalPage { journal, entries, more } = ask(common, |client| entries(client, args))?;
     let trimmed = journal.as_ref().map_or(Position::ZERO, |journal| journal.trimmed);
     let shown = entries.iter().map(|entry| Entry::new(entry, args.base64));
     match (common.output, &journal) {
@@ -157,7 +161,7 @@ async fn show_each(client: Client, output: Output, args: &TailArgs) -> Result<()
 }
 
 /// Page after page, until the limit or the end.
-async fn pages(client: Client, args: &TailArgs) -> Result<JournalPage, Failure> {
+async fn entries(client: Client, args: &TailArgs) -> Result<JournalPage, Failure> {
     let journal = client.journal(args.name.clone());
     let mut after = Position::new(args.after);
     let limit = args.limit.unwrap_or(LIMIT);
@@ -215,17 +219,8 @@ fn list(common: &Common, prefix: &str, limit: u32) -> Result<(), Failure> {
         journal: Shown,
     }
     let (journals, more) = ask(common, |client| async move {
-        let (mut all, mut left): (Vec<JournalView>, _) = (Vec::new(), limit);
-        loop {
-            let after = all.last().map(|journal| journal.name.clone());
-            let (page, more) = client.journals(prefix, after, left).await.map_err(failure)?;
-            left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
-            let stuck = page.is_empty();
-            all.extend(page);
-            if !more || left == 0 || stuck {
-                return Ok((all, more));
-            }
-        }
+        let page = async |after, left| client.journals(prefix, after, left).await;
+        pages(limit, page, |journal: &JournalView| journal.name.clone()).await
     })?;
     let mut shown = journals.iter().map(Shown::new);
     match common.output {
@@ -247,6 +242,56 @@ fn list(common: &Common, prefix: &str, limit: u32) -> Result<(), Failure> {
         anstream::eprintln!("there are more than {limit}: --limit shows more of them");
     }
     Ok(())
+}
+
+fn commit(common: &Common, name: &str, group: &str, to: Position) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Done {
+        schema: &'static str,
+        done: bool,
+        /// Where the group is, if it is further; else the last there is.
+        position: Option<u64>,
+    }
+    let committed = ask(common, |client| async move {
+        client.journal(name).commit(group, to).await.map_err(failure)
+    })?;
+    let (position, no) = match committed {
+        Committed::Done => (Some(to), String::new()),
+        Committed::Behind(at) => (Some(at), format!("{group} is at position {at} already")),
+        Committed::Beyond(last) => (Some(last), format!("the last position is {last}")),
+        Committed::Absent => (None, format!("nothing was ever appended to {name}")),
+    };
+    let done = committed == Committed::Done;
+    if common.output.is_json() {
+        let (schema, position) = ("synod.journal.committed/1", position.map(Position::get));
+        print::json(&Done { schema, done, position })?;
+        return if done { Ok(()) } else { Err(Failure::silent(Code::No)) };
+    }
+    if done { Ok(()) } else { Err(Failure::no(no)) }
+}
+
+fn offsets(common: &Common, name: &str) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Offset {
+        group: String,
+        position: u64,
+    }
+    #[derive(Serialize)]
+    struct Listed {
+        schema: &'static str,
+        offsets: Vec<Offset>,
+    }
+    let offsets =
+        ask(common, |client| async move { client.journal(name).offsets().await.map_err(failure) })?;
+    let offsets = offsets.into_iter();
+    let offsets: Vec<_> = offsets
+        .map(|(group, at)| Offset { group: group.to_string(), position: at.get() })
+        .collect();
+    if common.output.is_json() {
+        return print::json(&Listed { schema: "synod.journal.offsets/1", offsets });
+    }
+    let lines = offsets.iter().map(|one| format!("{}\t{}", one.group, one.position));
+    print::lines(&lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn trim(common: &Common, name: &str, upto: Position) -> Result<(), Failure> {

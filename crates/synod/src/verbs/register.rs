@@ -1,13 +1,14 @@
 //! `synod register`: registers that are written once.
 
 use serde::Serialize;
+use synod_client::machine::RegisterView;
 
 use super::{
-    ask::{ask, failure},
+    ask::{ask, failure, pages},
     kv::value_or_input,
 };
 use crate::{
-    cli::{Common, RegisterVerb},
+    cli::{Common, NamesArgs, Output, RegisterVerb},
     exit::{Code, Failure},
     print,
 };
@@ -17,6 +18,7 @@ pub(crate) fn run(common: &Common, verb: &RegisterVerb) -> Result<(), Failure> {
     match verb {
         RegisterVerb::Propose { name, value } => propose(common, name, value_or_input(value)?),
         RegisterVerb::Get { name, base64 } => get(common, name, *base64),
+        RegisterVerb::Ls(args) => list(common, args),
     }
 }
 
@@ -76,4 +78,49 @@ fn get(common: &Common, name: &str, base64: bool) -> Result<(), Failure> {
         Some(found) => print::value(&found.value),
         None => Err(Failure::no(format!("nothing was chosen in {name}"))),
     }
+}
+
+fn list(common: &Common, args: &NamesArgs) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct One {
+        schema: &'static str,
+        name: String,
+        #[serde(flatten)]
+        value: print::Value,
+        revision: u64,
+        by: String,
+    }
+    #[derive(Serialize)]
+    struct Listed {
+        schema: &'static str,
+        registers: Vec<One>,
+        more: bool,
+    }
+    let (registers, more) = ask(common, |client| async move {
+        let page = async |after, left| client.registers(args.prefix.clone(), after, left).await;
+        pages(args.limit, page, |register: &RegisterView| register.name.clone()).await
+    })?;
+    let mut shown = registers.iter().map(|register| One {
+        schema: SCHEMA,
+        name: register.name.to_string(),
+        value: print::Value::new(&register.value, false),
+        revision: register.at.get(),
+        by: register.by.clone(),
+    });
+    match common.output {
+        Output::Json => {
+            let (schema, registers) = ("synod.register.list/1", shown.collect());
+            return print::json(&Listed { schema, registers, more });
+        }
+        Output::Jsonl => shown.try_for_each(|register| print::json(&register))?,
+        Output::Text => {
+            let lines = registers.iter();
+            let lines = lines.map(|one| format!("{}\t{}", one.name, print::escaped(&one.value)));
+            print::lines(&lines.collect::<Vec<_>>().join("\n"))?;
+        }
+    }
+    if more {
+        anstream::eprintln!("there are more than {}: --limit shows more of them", args.limit);
+    }
+    Ok(())
 }
