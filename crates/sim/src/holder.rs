@@ -30,8 +30,8 @@ const WATCHES: u64 = 4;
 /// off by 200 at most, that is just what leases allow for.
 pub(crate) const DRIFT_PPM: i64 = 15_000;
 
-/// One that holds leases, contends for locks and offices, and watches what changes. It does what a client's
-/// library does: it counts its lease on its own clock, from before the renewal was sent.
+/// One that holds leases, contends for locks and offices, and watches what changes. It does what a
+/// client's library does: it counts its lease on its own clock, from before the renewal was sent.
 #[derive(Debug)]
 pub(crate) struct Holder {
     place: usize,

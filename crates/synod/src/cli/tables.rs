@@ -122,7 +122,7 @@ pub(crate) enum JournalVerb {
         #[arg(value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
-    /// Say how far a group of readers has done; exit 1 when it is further, or that is beyond the end
+    /// Say how far a group of readers has done; exit 1: it is further, or the journal ends before
     #[command(after_help = "Examples:\n  synod journal commit moves indexer 17\n  \
                             synod journal commit moves indexer 17 -o json")]
     Commit {
