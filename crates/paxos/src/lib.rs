@@ -19,7 +19,7 @@
 //! | [`Trimmed`] | any → learner | nothing: what is trimmed is chosen | |
 //! | [`Confirm`], [`Confirmed`] | leader → all, and back | nothing | Ongaro §6.4 |
 //! | [`Fathom`], [`Fathomed`] | each → the leader, and back | nothing | Ongaro §6.4 |
-//! | [`Vow`], [`Vowed`] | leader → all, and back | nothing: a start is silent as long | *Paxos Made Live* §5.2 |
+//! | [`Vow`], [`Vowed`] | leader → all, back | nothing: starts are silent | Chandra et al. §5.2 |
 //! | [`Release`] | leader → all | nothing | |
 //! | [`Synced`] | a node → itself | what was written with it | |
 //!

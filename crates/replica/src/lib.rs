@@ -3,11 +3,11 @@
 //!
 //! [`Replica::step`] is the one way in, [`Output`] the one way out. One room for each thing that a
 //! call may wait for: to be proposed (`queue`), to be chosen and applied (`proposed`), for the
-//! reign to be confirmed (`reads`), for the own state to have come far enough (`nearby`), for the fate of a session or a lease (`silences`), for news of
-//! a branch (`attendants`), for something to change (`watchers`); `calls` knows where each waits
-//! and until when. `reign` says whether this node may serve, `state` is what all nodes compute
-//! alike, and `checkpoints` whether they did; `snapshots` is what lets the log be trimmed, and a
-//! node that was away for long come back.
+//! reign to be confirmed (`reads`), for the own state to have come far enough (`nearby`), for the
+//! fate of a session or a lease (`silences`), for news of a branch (`attendants`), for something to
+//! change (`watchers`); `calls` knows where each waits and until when. `reign` says whether this
+//! node may serve, `state` is what all nodes compute alike, and `checkpoints` whether they did;
+//! `snapshots` is what lets the log be trimmed, and a node that was away for long come back.
 
 mod attendants;
 mod batch;

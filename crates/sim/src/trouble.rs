@@ -47,7 +47,7 @@ pub(crate) enum Trouble {
     Forsaken,
     /// Words on some links do not get on for a while, and then come all at once.
     Jam,
-    /// The leader stands still, or is told to let another lead, and perhaps hears nobody after that.
+    /// The leader stands still, or is told to let another lead, and perhaps hears nobody after.
     Transfer,
 }
 

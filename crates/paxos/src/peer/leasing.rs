@@ -1,5 +1,5 @@
-//! The leader's lease of reads, and the vows on which it rests (Gray and Cheriton, SOSP 1989; Chandra
-//! et al., *Paxos Made Live* §5.2).
+//! The leader's lease of reads, and the vows on which it rests (Gray and Cheriton, SOSP 1989;
+//! Chandra et al., *Paxos Made Live* §5.2).
 
 use super::{Peer, Reign};
 use crate::{Ballot, Message, NodeId, Output, Tick};
@@ -17,9 +17,9 @@ impl Peer {
         }
     }
 
-    /// Until when this node, as the leader, may answer reads without asking, if it may now. It holds
-    /// for what was read before that moment, and not for what was read after a look at the clock:
-    /// whoever answers looks at the clock once more when it has read.
+    /// Until when this node, as the leader, may answer reads without asking, if it may now. It
+    /// holds for what was read before that moment, and not for what was read after a look at the
+    /// clock: whoever answers looks at the clock once more when it has read.
     pub fn lease(&self, now: Tick) -> Option<Tick> {
         let Reign::Leading(proposer) = &self.reign else { return None };
         Some(proposer.lease.until()).filter(|until| now < *until)

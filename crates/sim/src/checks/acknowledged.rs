@@ -1,5 +1,5 @@
-//! E3: nobody acknowledges a write while the leader of an earlier reign holds a lease: that one would
-//! read without it. (What an earlier leader acknowledges, a later one has inherited.)
+//! E3: nobody acknowledges a write while the leader of an earlier reign holds a lease: that one
+//! would read without it. (What an earlier leader acknowledges, a later one has inherited.)
 
 use synod_paxos::Role;
 use synod_replica::Status;
