@@ -54,10 +54,12 @@ impl Leases {
                 (Command::Lease(LeaseCommand::Grant { .. }), Reply::Lease(lease)) => {
                     self.live.insert(*lease);
                 }
-                (Command::Lease(LeaseCommand::Revoke { lease }), Reply::Done(_)) => {
+                (Command::Lease(LeaseCommand::Revoke { lease }), Reply::Done(at)) => {
+                    self.offices.lease_ended(*lease, *at);
                     self.live.remove(lease);
                 }
-                (Command::Lease(LeaseCommand::Expire { lease, .. }), Reply::Done(_)) => {
+                (Command::Lease(LeaseCommand::Expire { lease, .. }), Reply::Done(at)) => {
+                    self.offices.lease_ended(*lease, *at);
                     self.expires(*lease, now)?;
                 }
                 (Command::Lease(LeaseCommand::Expire { .. }), _) => {

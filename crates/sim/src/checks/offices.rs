@@ -1,7 +1,7 @@
-//! L of elections: tokens grow, whoever says that it must not be granted is not, and a switchover
-//! grants nobody before the incumbent has left, and then whom it was for.
+//! L of elections: tokens grow, nobody is granted before the incumbent has left, whoever says that
+//! it must not be granted is not, and a switchover grants whom it was for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
     ElectionCommand, ElectionReply, Incumbent, LeaseId, Name, Office, Reply, Report, Revision,
@@ -21,9 +21,18 @@ pub(crate) struct Offices {
     tokens: BTreeMap<Name, Revision>,
     /// Since when whoever stands has said what of itself: whether it must not be granted.
     said: BTreeMap<(Name, LeaseId), BTreeMap<Revision, bool>>,
+    /// Who stood no longer, and from when on.
+    left: BTreeSet<(Name, LeaseId, Revision)>,
+    /// Leases that are over, and since when: nobody stands on them.
+    ended: BTreeMap<LeaseId, Revision>,
 }
 
 impl Offices {
+    /// A lease is over, since this revision if it was not before.
+    pub(crate) fn lease_ended(&mut self, lease: LeaseId, at: Revision) {
+        self.ended.entry(lease).or_insert(at);
+    }
+
     /// What a candidate says counts from the revision that its reply tells.
     pub(crate) fn hears(&mut self, command: &ElectionCommand, reply: &Reply) {
         let Reply::Election(reply) = reply else { return };
@@ -37,6 +46,7 @@ impl Offices {
             }
             // It may come again, with another word or none.
             (ElectionCommand::Leave { name, lease }, ElectionReply::Left { revision, .. }) => {
+                self.left.insert((name.clone(), *lease, *revision));
                 (name, lease, false, *revision)
             }
             _ => return,
@@ -62,6 +72,7 @@ impl Offices {
             "{name} is granted with token {} after {last:?}",
             now.token
         );
+        self.had_left(name, before.incumbent.as_ref(), at)?;
         self.was_willing(name, now, at)?;
         let Some(to) = before.successor else { return Ok(()) };
         seen.see(Sight::HandedOver);
@@ -71,6 +82,17 @@ impl Offices {
             "{name} was to pass on to lease {}, and is granted to lease {} at {at}",
             to.lease,
             now.lease
+        );
+        Ok(())
+    }
+
+    /// Whoever was the incumbent up to this revision stands no longer from there on.
+    fn had_left(&self, name: &Name, before: Option<&Incumbent>, at: Revision) -> Checked {
+        let Some(Incumbent { lease, .. }) = before else { return Ok(()) };
+        demand!(
+            self.ended.get(lease) == Some(&at) || self.left.contains(&(name.clone(), *lease, at)),
+            "L2",
+            "{name} passes on at {at}, and lease {lease} that held it has not left"
         );
         Ok(())
     }

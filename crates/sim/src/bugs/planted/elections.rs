@@ -33,4 +33,14 @@ pub(super) const BUGS: &[Bug] = &[
             "",
         )],
     },
+    Bug {
+        name: "switchover before the incumbent has left",
+        does: "a switchover grants its target at once, and the incumbent hears of it",
+        source: "cloudnative-pg#11294: the next primary is chosen while the last one still commits",
+        edits: &[edit(
+            "machine/src/services/elections.rs",
+            "«there(&term.place).is_some()») {",
+            "there(&term.place).is_some() && term.successor.is_none()",
+        )],
+    },
 ];
