@@ -96,7 +96,12 @@ fn prepare(pair: &Pair, desk: &Desk, token: u64) {
 
 fn fail_over(pair: &mut Pair, ledger: &Ledger, round: usize) -> Told {
     let trouble = Trouble::ALL[round % Trouble::ALL.len()];
-    let (primary, token) = pair.incumbent().unwrap();
+    let mut incumbent = None;
+    pair.eventually(&format!("round {round}: somebody is primary"), || {
+        incumbent = pair.incumbent();
+        incumbent.is_some()
+    });
+    let (primary, token) = incumbent.unwrap();
     let began = Instant::now();
     let repair = trouble.make(pair, primary);
     let mut next = None;
