@@ -55,22 +55,8 @@ impl TxnRow {
             txn: view.txn.to_string(),
             verdict: verdict.to_owned(),
             decided_at_ms: view.decided_at_ms.map(Count),
-            cause: view.cause.as_ref().map(why),
+            cause: view.cause.as_ref().map(AbortCause::to_string),
             parts: parts.collect(),
-        }
-    }
-}
-
-fn why(cause: &AbortCause) -> String {
-    match cause {
-        AbortCause::InDoubtGrace { participant } => {
-            format!("{participant} heard nothing of it for its grace")
-        }
-        AbortCause::Operator { actor, reason } => format!("{actor} decided: {reason}"),
-        AbortCause::Owner => "its owner gave up".to_owned(),
-        AbortCause::Guard => "a guard on the log's own keys did not hold".to_owned(),
-        AbortCause::LostVote { participant } => {
-            format!("{participant} has lost the store that it voted from")
         }
     }
 }

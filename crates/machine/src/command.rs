@@ -195,14 +195,16 @@ pub struct Part {
 }
 
 /// Why somebody proposed to abort.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum AbortCause {
     /// A prepared branch heard nothing for its grace.
+    #[error("{participant} heard nothing of it for its grace")]
     InDoubtGrace {
         /// Whose branch.
         participant: ParticipantName,
     },
     /// A person decided.
+    #[error("{actor} decided: {reason}")]
     Operator {
         /// Who.
         actor: String,
@@ -210,11 +212,14 @@ pub enum AbortCause {
         reason: String,
     },
     /// The owner gave up after it may have sent its commit.
+    #[error("its owner gave up")]
     Owner,
     /// The guards that rode in the commit did not hold.
+    #[error("what its commit asks of the log did not hold")]
     Guard,
     /// The commit named a participant that is not registered, or that votes from another store
     /// now: its yes binds nobody, so the transaction can never commit.
+    #[error("{participant} has lost the store that it voted from")]
     LostVote {
         /// Whose.
         participant: ParticipantName,

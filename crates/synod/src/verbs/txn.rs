@@ -39,7 +39,7 @@ impl Shown {
             txn: view.txn.to_string(),
             verdict: word(view.verdict),
             decided_at_ms: view.decided_at_ms,
-            cause: view.cause.as_ref().map(why),
+            cause: view.cause.as_ref().map(AbortCause::to_string),
             parts: parts.collect(),
         }
     }
@@ -67,20 +67,6 @@ pub(crate) fn word(verdict: Verdict) -> &'static str {
         Verdict::Committed => "committed",
         Verdict::Aborted => "aborted",
         Verdict::Retired => "retired",
-    }
-}
-
-fn why(cause: &AbortCause) -> String {
-    match cause {
-        AbortCause::InDoubtGrace { participant } => {
-            format!("{participant} heard nothing of it for its grace")
-        }
-        AbortCause::Operator { actor, reason } => format!("{actor} decided: {reason}"),
-        AbortCause::Owner => "its owner gave up".to_owned(),
-        AbortCause::Guard => "a guard on the log's own keys did not hold".to_owned(),
-        AbortCause::LostVote { participant } => {
-            format!("{participant} has lost the store that it voted from")
-        }
     }
 }
 
@@ -196,7 +182,7 @@ mod tests {
              west waits"
         );
         (shown.verdict, shown.decided_at_ms, shown.parts) = ("aborted", None, Vec::new());
-        shown.cause = Some(why(&AbortCause::Owner));
+        shown.cause = Some(AbortCause::Owner.to_string());
         assert_eq!(shown.line(), "17.4       aborted      its owner gave up");
         shown.cause = None;
         assert_eq!(shown.line(), "17.4       aborted      no commit of it was ever decided");

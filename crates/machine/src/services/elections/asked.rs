@@ -202,7 +202,7 @@ pub struct Successor {
 /// Why a candidate is not granted though nobody else is the incumbent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum Bar {
-    /// Nobody is, for now.
+    /// Nobody is, until an operator resumes the election.
     #[error("the election is paused")]
     Paused,
     /// It says so itself.
