@@ -76,8 +76,8 @@ impl Elections {
         history: &mut History,
     ) -> Result<ElectionReply, Rejection> {
         let stood = self.place(&name, lease);
-        let report = report.map(|report| (report, now));
-        let mut row = Candidate { candidate, lease, owner, priority, report };
+        let said = report.map(|report| (report, now));
+        let mut row = Candidate { candidate, lease, owner, priority, report: said };
         match stood.and_then(|at| self.candidates.get(&(name.clone(), at))) {
             Some(stands) => {
                 row.report = row.report.or(stands.report);
@@ -92,9 +92,9 @@ impl Elections {
         *revision = revision.next();
         self.begin(&name, &row.owner);
         let place = stood.unwrap_or(*revision);
-        let report = row.report.map(|(report, _)| report);
         self.remove(&name, place);
         self.insert(name.clone(), place, row);
+        // Only what is said now: what it said before the last grant was lost with that grant.
         self.races.change(&name, |race| race.reached(report));
         self.settle(&name, before, (*revision, now), history);
         Ok(self.stands(&name, place, (*revision, now)))

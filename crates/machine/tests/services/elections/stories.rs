@@ -94,6 +94,29 @@ fn whoever_is_too_far_behind_the_dead_is_not_granted() {
     assert_eq!(holder(&office(&commands)), Some("pg-2"));
 }
 
+/// A candidate that stands again, with other words and no report, says nothing new of how far it
+/// is: what it said before the last grant was lost with that grant and measures nobody. It used to
+/// count again, and barred a candidate that was close enough to what is left.
+#[test]
+fn what_was_said_before_a_grant_does_not_count_again() {
+    let rules = Rules { lag_max: Some(10), ..Rules::default() };
+    let at = |position| Some(Report::At(position));
+    let mut commands: Vec<_> = (0..4).map(|_| grant()).collect();
+    commands.extend([
+        ordered(Order::Rules(rules)),
+        stand("n", 1, "pg-1", at(100)),
+        stand("n", 2, "pg-2", at(95)),
+        stand("n", 3, "pg-3", at(90)),
+        ordered(Order::Switchover { to: Some(Name::new("pg-3")) }),
+        leave(1),
+        stand("n", 2, "pg-two", None),
+        leave(2),
+        stand("n", 4, "pg-4", at(84)),
+        leave(3),
+    ]);
+    assert_eq!(holder(&office(&commands)), Some("pg-4"));
+}
+
 /// What a person orders is on record, with how it stood, who and why; what changed nothing is not.
 #[test]
 fn orders_are_on_record() {
