@@ -5,13 +5,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use synod_integration::synod;
 
 /// A demo is six processes with six disks: two at once on a small machine would measure each other.
@@ -74,7 +75,7 @@ fn every_satellite_is_accounted_for_after_all_four_kinds_of_kill() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("979 of 979 accounted for"), "{said}");
     let text = fs::read_to_string(&report).unwrap();
-    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(report["schema"], "synod.demo/1");
     assert_eq!(report["satellites"], 979);
     assert_eq!(report["accounted"], 979);
@@ -104,7 +105,7 @@ fn a_lone_coordinator_makes_everybody_wait_until_it_is_back() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     assert_eq!(said.matches("a lone coordinator blocks").count(), 1, "{said}");
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let kills = report["kills"].as_array().unwrap();
     let of = |what: &str| kills.iter().find(|kill| kill["what"] == what).unwrap();
     // It is back only after three seconds, and nothing is decided before.
@@ -116,9 +117,13 @@ fn a_lone_coordinator_makes_everybody_wait_until_it_is_back() {
 
 /// Waits until a demo has said that every process is up; what it says from there on.
 fn until_up(demo: &mut Child) -> impl Iterator<Item = String> + use<> {
+    until_said(demo, "joined")
+}
+
+fn until_said(demo: &mut Child, what: &str) -> impl Iterator<Item = String> + use<> {
     let stdout = demo.stdout.take().unwrap();
     let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-    assert!(lines.by_ref().any(|line| line.contains("joined")), "the demo ended early");
+    assert!(lines.by_ref().any(|line| line.contains(what)), "the demo ended early");
     lines
 }
 
@@ -220,7 +225,7 @@ fn a_script_plays_its_own_kills_and_dir_keeps_what_they_left() {
     let output = start(place.path(), &args).wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let kills: Vec<_> = report["kills"].as_array().unwrap().iter().map(|k| &k["what"]).collect();
     assert_eq!(kills, ["follower", "leader"]);
     assert!(said.contains("files are kept in"), "{said}");
@@ -241,4 +246,103 @@ fn a_wrong_script_plays_nothing() {
     let output = start(place.path(), &args).wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     nothing_is_left(place.path());
+}
+
+/// What a failover came to that ended well.
+fn failed_over(report: &Value) {
+    assert_eq!(report["schema"], "synod.demo.failover/1");
+    assert_eq!((&report["ok"], &report["lost"]), (&Value::from(true), &Value::from(0)), "{report}");
+    assert!(report["rows"].as_u64().unwrap() > 0, "{report}");
+    let changes = report["changes"].as_array().unwrap();
+    let [killed, back] = changes.as_slice() else { panic!("{report}") };
+    let of = |change: &Value, key: &str| change[key].as_str().unwrap().to_owned();
+    assert_eq!((of(killed, "what"), of(back, "what")), ("killed".into(), "switchover".into()));
+    assert_eq!((of(killed, "from"), of(back, "from")), ("db-1".into(), "db-2".into()));
+    assert_eq!((of(killed, "to"), of(back, "to")), ("db-2".into(), "db-1".into()));
+    let tokens: Vec<_> = report["tokens"].as_array().unwrap().iter().map(Value::as_u64).collect();
+    assert!(tokens.len() == 3 && tokens.is_sorted_by(|before, after| before < after), "{report}");
+}
+
+#[test]
+fn a_primary_that_is_killed_is_followed_by_the_other_and_no_row_is_lost() {
+    let _alone = alone();
+    let (place, reports) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let report = reports.path().join("report.json");
+    let args = ["--failover", "--child", "file", "--report", report.to_str().unwrap()];
+    let output = start(place.path(), &args).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    for told in ["KILLED db-1, the primary", "db-2 has all of them", "one primary at a time"] {
+        assert!(said.contains(told), "{told:?} in {said}");
+    }
+    failed_over(&serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap());
+    nothing_is_left(place.path());
+}
+
+/// Two real servers, where PostgreSQL is installed.
+#[test]
+fn a_postgresql_server_that_is_killed_is_followed_by_its_standby() {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    if !versions.into_iter().any(|version| version.path().join("bin/pg_rewind").exists()) {
+        assert!(std::env::var_os("CI").is_none(), "this test lacks PostgreSQL's server");
+        eprintln!("not run: this test lacks PostgreSQL's server (Debian: postgresql)");
+        return;
+    }
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    passable(place.path());
+    let args = ["--failover", "--child", "postgres", "-o", "json"];
+    let output = start(place.path(), &args).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    failed_over(&serde_json::from_slice(&output.stdout).unwrap());
+    nothing_is_left(place.path());
+}
+
+/// The servers do not run as root, and find their data.
+fn passable(place: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(place, fs::Permissions::from_mode(0o711)).unwrap();
+}
+
+/// The demo can fail: as if whoever was killed had written on.
+#[test]
+fn a_row_under_an_earlier_token_after_a_later_one_ends_the_demo_with_one() {
+    let _alone = alone();
+    let (place, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dir = kept.path().join("files");
+    let args = ["--failover", "--child", "file", "--dir", dir.to_str().unwrap()];
+    let mut demo = start(place.path(), &args);
+    let mut lines = until_said(&mut demo, "db-2 is the primary");
+    let rows = dir.join("rows");
+    let first = fs::read_to_string(&rows).unwrap().lines().next().unwrap().to_owned();
+    let (_, token) = first.split_once(' ').unwrap();
+    let mut file = fs::OpenOptions::new().append(true).open(&rows).unwrap();
+    writeln!(file, "1000000 {token}").unwrap();
+    assert!(lines.any(|line| line.contains("SIGNS OF TWO PRIMARIES")));
+    assert_eq!(demo.wait().unwrap().code(), Some(1));
+    let mut said = String::new();
+    demo.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains(&format!("row 1000000 was written under token {token}")), "{said}");
+    nobody_is_left(&dir);
+}
+
+/// Neither a signal nor SIGKILL leaves a supervisor behind, or what it runs.
+#[test]
+fn whoever_ends_a_failover_leaves_nobody_behind() {
+    let _alone = alone();
+    let place = tempfile::tempdir().unwrap();
+    let mut demo = start(place.path(), &["--failover", "--child", "file"]);
+    let lines = until_said(&mut demo, "db-2 stands by");
+    let id = demo.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    assert_eq!(demo.wait().unwrap().code(), Some(130));
+    drop(lines);
+    nothing_is_left(place.path());
+    let mut demo = start(place.path(), &["--failover", "--child", "file"]);
+    let lines = until_said(&mut demo, "db-2 stands by");
+    demo.kill().unwrap();
+    let _killed = demo.wait().unwrap();
+    drop(lines);
+    nobody_is_left(place.path());
 }

@@ -27,7 +27,7 @@ pub(crate) use self::{
         SwitchoverArgs,
     },
     holding::{LeaseVerb, LockRunArgs, LockVerb},
-    running::{DemoArgs, DemoOwnerArgs, InitArgs, ShardArgs, StartArgs},
+    running::{DemoArgs, DemoChild, DemoOwnerArgs, InitArgs, ShardArgs, StartArgs},
     tables::{ClaimVerb, JournalVerb, NamesArgs, RegisterVerb, TailArgs},
 };
 

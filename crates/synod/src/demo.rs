@@ -4,6 +4,7 @@
 mod audit;
 mod catalog;
 mod director;
+mod failover;
 mod ledger;
 pub(crate) mod owner;
 mod place;
@@ -17,8 +18,9 @@ mod stage;
 mod states;
 mod teller;
 
-use std::fs;
+use std::{fs, path::Path};
 
+pub(crate) use self::failover::{WRITER, write_rows};
 use self::{
     place::Place, play::Play, scene::Scene, script::Planned, signals::Signals, teller::Teller,
 };
@@ -31,27 +33,38 @@ use crate::{
 /// Runs the verb. Its processes are ended before it returns, however it does.
 pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<(), Failure> {
     let script = script(args)?;
+    on_stage(args, async |dir, mut signals| {
+        if args.failover {
+            return failover::run(common, args, dir, signals).await;
+        }
+        let seed = args.seed.unwrap_or_else(|| fastrand::u64(1..));
+        let mut scene = Scene::build(dir, args.nodes, args.rtt, seed).await?;
+        let teller = Teller::new(common.output);
+        let play = Play { args, script: &script, seed, teller: &teller };
+        let ended = tokio::select! {
+            ended = play.perform(&mut scene) => ended,
+            () = signals.heard() => Err(interrupted()),
+        };
+        scene.close().await;
+        ended
+    })
+}
+
+/// Has a play performed at a place of its own, which vanishes unless it was asked for.
+fn on_stage(
+    args: &DemoArgs,
+    play: impl AsyncFnOnce(&Path, Signals) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let runtime = ask::runtime()?;
     let ended = runtime.block_on(async {
         // Before anything is made: what is asked of us from here on is heard, and cleaned up after.
-        let mut signals = Signals::listen()?;
+        let signals = Signals::listen()?;
         // Dropped last: it vanishes when nobody writes to it any more.
         let place = match &args.dir {
             Some(dir) => Place::at(dir)?,
             None => Place::vanishing(&std::env::temp_dir())?,
         };
-        let seed = args.seed.unwrap_or_else(|| fastrand::u64(1..));
-        let mut scene = Scene::build(place.path(), args.nodes, args.rtt, seed).await?;
-        let teller = Teller::new(common.output);
-        let play = Play { args, script: &script, seed, teller: &teller };
-        let ended = tokio::select! {
-            ended = play.perform(&mut scene) => ended,
-            () = signals.heard() => {
-                let what = "interrupted; every process was ended";
-                Err(Failure::new(Code::Interrupted, "SYN-DEMO-006", what))
-            }
-        };
-        scene.close().await;
+        let ended = play(place.path(), signals).await;
         if let Place::Stays(dir) = &place {
             anstream::eprintln!("files are kept in {}", dir.display());
         }
@@ -59,6 +72,11 @@ pub(crate) fn run(common: &Common, args: &DemoArgs) -> Result<(), Failure> {
     });
     runtime.shutdown_background();
     ended
+}
+
+fn interrupted() -> Failure {
+    let what = "interrupted; every process was ended";
+    Failure::new(Code::Interrupted, "SYN-DEMO-006", what)
 }
 
 fn script(args: &DemoArgs) -> Result<Vec<Planned>, Failure> {

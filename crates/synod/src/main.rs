@@ -27,6 +27,8 @@ fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
     let ended = if first.as_ref().is_some_and(|word| word == ward::warden::WORD) {
         ward::warden::run()
+    } else if first.as_ref().is_some_and(|word| word == demo::WRITER) {
+        demo::write_rows()
     } else if first.is_some_and(|word| word == DemoOwner::WORD) {
         let owner = DemoOwner::parse_from(std::env::args_os().skip(1));
         log::listen("warn", false);

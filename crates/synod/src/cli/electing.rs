@@ -107,6 +107,9 @@ pub(crate) struct ElectionRunArgs {
     /// How often
     #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = pace)]
     pub(crate) report_every: Duration,
+    /// End as by SIGTERM when standard input closes: for a parent that must not be outlived
+    #[arg(long)]
+    pub(crate) until_stdin_closes: bool,
     /// The command and its arguments
     #[arg(required = true, last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

@@ -2,13 +2,24 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::span;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  synod demo --for 20s\n  synod demo --nodes 1 --for 10s")]
+#[command(after_help = "Examples:\n  synod demo --for 20s\n  synod demo --failover --child file")]
 pub(crate) struct DemoArgs {
+    /// Lose the primary of a pair instead, and hand its office over once
+    ///
+    /// Two PostgreSQL servers with streaming replication where those are installed, otherwise two
+    /// programs that write rows into one file. Exit 0: no row that was acknowledged is lost, and
+    /// none was taken under a token after one under a later.
+    #[arg(long, verbatim_doc_comment)]
+    #[arg(conflicts_with_all = ["span", "rtt", "seed", "script"])]
+    pub(crate) failover: bool,
+    /// What the pair of --failover runs
+    #[arg(long, value_name = "KIND", requires = "failover", default_value = "auto")]
+    pub(crate) child: DemoChild,
     /// Nodes of the cluster: 1, 3, 5 or 7
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub(crate) nodes: u16,
@@ -24,12 +35,23 @@ pub(crate) struct DemoArgs {
     /// Kills to play instead of the usual ones: lines such as `3s leader`
     #[arg(long, value_name = "FILE")]
     pub(crate) script: Option<PathBuf>,
-    /// Where to write the report (`synod.demo/1`)
+    /// Where to write the report (`synod.demo/1`, `synod.demo.failover/1`)
     #[arg(long, value_name = "FILE.json")]
     pub(crate) report: Option<PathBuf>,
     /// Keep the cluster's files here; otherwise nothing is left behind
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// What the two supervisors of `demo --failover` supervise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoChild {
+    /// PostgreSQL where it is installed, else a program that writes rows into a file
+    Auto,
+    /// Two PostgreSQL servers, of which one follows the other
+    Postgres,
+    /// A program that writes rows into a file
+    File,
 }
 
 #[derive(Debug, Args)]

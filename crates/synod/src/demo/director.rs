@@ -195,14 +195,7 @@ impl Director<'_> {
 
     /// The node that says of itself that it leads.
     pub(crate) async fn leader(&self) -> Result<String, Failure> {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if let Some(leader) = self.client.leading().await.node {
-                return Ok(leader);
-            }
-            sleep(LOOK_EVERY).await;
-        }
-        Err(Failure::new(Code::Bug, "SYN-DEMO-005", "no node leads"))
+        leader(&self.client).await
     }
 
     /// Transactions of which some shard holds a prepared branch.
@@ -231,6 +224,18 @@ impl Murder {
         }
         format!("{sign} KILLED {whom}, with {doubted} transactions in doubt")
     }
+}
+
+/// The node that says of itself that it leads, once one does.
+pub(super) async fn leader(client: &Client) -> Result<String, Failure> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(leader) = client.leading().await.node {
+            return Ok(leader);
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Err(Failure::new(Code::Bug, "SYN-DEMO-005", "no node leads"))
 }
 
 /// Waits until no shard holds a branch of `doubted`; a shard that does not answer may still.

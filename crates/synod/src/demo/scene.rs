@@ -44,12 +44,7 @@ impl Scene {
         rtt: Option<Duration>,
         seed: u64,
     ) -> Result<Scene, Failure> {
-        let (plan, relays) = build(dir, nodes, rtt, seed).await?;
-        let mut scene = Scene { dir: dir.to_path_buf(), actors: BTreeMap::new(), _relays: relays };
-        for Voter { name, .. } in &plan.voters {
-            let config = scene.config(name);
-            scene.cast(name, &["start", "-c", &config, "--until-stdin-closes"]);
-        }
+        let (mut scene, plan) = Scene::of_nodes(dir, nodes, &SHARDS, rtt, seed).await?;
         for name in SHARDS {
             let (config, data) = (scene.config(name), scene.path(&format!("{name}-shard")));
             let data = data.display().to_string();
@@ -57,8 +52,27 @@ impl Scene {
             scene.cast(name, &[&args[..], &["--until-stdin-closes"]].concat());
         }
         let (config, seed) = (scene.config(OWNER), seed.to_string());
+        let ttl = format!("session_ttl_ms = {OWNER_TTL_MS}\n");
+        write(Path::new(&config), &(ttl + &init::client_toml(&plan, "client")))?;
         scene.cast(OWNER, &[DemoOwner::WORD, "-c", &config, "--seed", &seed]);
         Ok(scene)
+    }
+
+    /// The nodes alone, of a cluster that has these participants.
+    pub(crate) async fn of_nodes(
+        dir: &Path,
+        nodes: u16,
+        participants: &[&str],
+        rtt: Option<Duration>,
+        seed: u64,
+    ) -> Result<(Scene, Plan), Failure> {
+        let (plan, relays) = build(dir, nodes, participants, rtt, seed).await?;
+        let mut scene = Scene { dir: dir.to_path_buf(), actors: BTreeMap::new(), _relays: relays };
+        for Voter { name, .. } in &plan.voters {
+            let config = scene.config(name);
+            scene.cast(name, &["start", "-c", &config, "--until-stdin-closes"]);
+        }
+        Ok((scene, plan))
     }
 
     /// Starts every node and shard, and waits until each listens.
@@ -78,10 +92,17 @@ impl Scene {
         &self.dir
     }
 
-    fn cast(&mut self, name: &str, args: &[&str]) {
+    /// Gives a part to somebody new, who is not on stage yet.
+    pub(crate) fn cast(&mut self, name: &str, args: &[&str]) {
+        self.cast_in(name, args, &[]);
+    }
+
+    /// The same, with this in its environment.
+    pub(crate) fn cast_in(&mut self, name: &str, args: &[&str], environment: &[(&str, String)]) {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         let log = self.path(&format!("{name}.log"));
-        self.actors.insert(name.to_owned(), Actor::new(name, args, &log));
+        let actor = Actor::new(name, args, &log).with(environment);
+        self.actors.insert(name.to_owned(), actor);
     }
 
     /// Starts a node or shard and waits until it listens.
@@ -117,8 +138,18 @@ impl Scene {
         self.path(&format!("c/{name}.toml")).display().to_string()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file or directory of this play.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Has some end in order, all at once; who takes too long is killed.
+    pub(crate) async fn dismiss(&mut self, names: &[&str], patience: Duration) {
+        let named = self.actors.iter_mut().filter(|(name, _)| names.contains(&name.as_str()));
+        let leaving: Vec<_> = named.map(|(_, actor)| actor.dismiss(patience)).collect();
+        for gone in leaving {
+            gone.await;
+        }
     }
 
     /// Ends every process.
@@ -133,6 +164,7 @@ impl Scene {
 async fn build(
     dir: &Path,
     nodes: u16,
+    participants: &[&str],
     rtt: Option<Duration>,
     seed: u64,
 ) -> Result<(Plan, Vec<Relay>), Failure> {
@@ -147,13 +179,10 @@ async fn build(
         cluster: "demo".to_owned(),
         cluster_id: seed | 1,
         voters,
-        participants: SHARDS.map(str::to_owned).to_vec(),
+        participants: participants.iter().map(|name| (*name).to_owned()).collect(),
     };
     let cluster = dir.join("c");
     init::build(&cluster, &plan)?;
-    let ttl = format!("session_ttl_ms = {OWNER_TTL_MS}\n");
-    let owner = cluster.join(format!("{OWNER}.toml"));
-    write(&owner, &(ttl + &init::client_toml(&plan, "client")))?;
     let relays = match rtt {
         Some(rtt) => delay_links(&cluster, &plan, rtt, seed).await?,
         None => Vec::new(),
@@ -198,7 +227,7 @@ fn port_failure(error: std::io::Error) -> Failure {
     Failure::new(Code::Bug, "SYN-DEMO-004", format!("no free port on loopback: {error}"))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| {
         Failure::new(Code::Usage, "SYN-DEMO-002", format!("{}: {error}", path.display()))
     })

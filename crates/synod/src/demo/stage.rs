@@ -3,12 +3,14 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, Command},
     sync::mpsc,
+    time::timeout,
 };
 
 use crate::exit::{Code, Failure};
@@ -18,6 +20,7 @@ use crate::exit::{Code, Failure};
 pub(crate) struct Actor {
     pub(crate) name: String,
     args: Vec<String>,
+    environment: Vec<(String, String)>,
     log: PathBuf,
     running: Option<Running>,
 }
@@ -30,7 +33,15 @@ struct Running {
 impl Actor {
     /// An actor that is not on stage yet; what it says on standard error goes to `log`.
     pub(crate) fn new(name: &str, args: Vec<String>, log: &Path) -> Actor {
-        Actor { name: name.to_owned(), args, log: log.to_path_buf(), running: None }
+        let (name, log) = (name.to_owned(), log.to_path_buf());
+        Actor { name, args, environment: Vec::new(), log, running: None }
+    }
+
+    /// With this in its environment.
+    pub(crate) fn with(mut self, environment: &[(&str, String)]) -> Actor {
+        let own = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
+        self.environment.extend(environment.iter().map(own));
+        self
     }
 
     /// Starts the process; the lines of its standard output come out of the receiver.
@@ -42,6 +53,7 @@ impl Actor {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
         let mut child = Command::new(program)
             .args(&self.args)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log.map_err(failed)?)
@@ -81,6 +93,22 @@ impl Actor {
         if let Some(mut running) = self.running.take() {
             // `kill` fails only when the process has ended already, which is what it is for.
             let _ = running.child.kill().await;
+        }
+    }
+
+    /// Closes its input, by which it knows that it is to end; what is returned waits until it has.
+    /// Who takes too long is killed.
+    pub(crate) fn dismiss(&mut self, patience: Duration) -> impl Future<Output = ()> + use<> {
+        let child = self.running.take().map(|Running { child, stdin }| {
+            drop(stdin);
+            child
+        });
+        async move {
+            let Some(mut child) = child else { return };
+            if timeout(patience, child.wait()).await.is_err() {
+                // As above.
+                let _ = child.kill().await;
+            }
         }
     }
 

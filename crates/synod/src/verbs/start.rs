@@ -117,7 +117,7 @@ pub(crate) async fn stopped(until_stdin_closes: bool) {
 }
 
 /// Resolves when whoever held the other end of standard input is gone.
-async fn stdin_closed() {
+pub(crate) async fn stdin_closed() {
     let mut stdin = tokio::io::stdin();
     let mut ignored = [0; 256];
     while matches!(stdin.read(&mut ignored).await, Ok(read) if read > 0) {}

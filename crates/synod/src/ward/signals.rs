@@ -1,13 +1,23 @@
-use rustix::process::Signal;
-use tokio::signal::unix::{self, SignalKind};
+use std::future::pending;
 
-use crate::exit::{Code, Failure};
+use rustix::process::Signal;
+use tokio::{
+    signal::unix::{self, SignalKind},
+    sync::oneshot,
+};
+
+use crate::{
+    exit::{Code, Failure},
+    verbs::start::stdin_closed,
+};
 
 /// The signals that are passed on to the command.
 pub(crate) struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hang_up: unix::Signal,
+    /// Sent when whoever must not be outlived is gone; heard once, as SIGTERM is.
+    orphaned: Option<oneshot::Receiver<()>>,
 }
 
 impl Signals {
@@ -19,7 +29,21 @@ impl Signals {
             interrupt: hear(SignalKind::interrupt())?,
             terminate: hear(SignalKind::terminate())?,
             hang_up: hear(SignalKind::hangup())?,
+            orphaned: None,
         })
+    }
+
+    /// The end of standard input is heard too, if that is wanted.
+    pub(crate) fn or_end_of_input(mut self, wanted: bool) -> Signals {
+        if wanted {
+            let (end, orphaned) = oneshot::channel();
+            tokio::spawn(async move {
+                stdin_closed().await;
+                let _nobody_listens = end.send(());
+            });
+            self.orphaned = Some(orphaned);
+        }
+        self
     }
 
     pub(crate) async fn heard(&mut self) -> Signal {
@@ -27,6 +51,18 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::INT,
             _ = self.terminate.recv() => Signal::TERM,
             _ = self.hang_up.recv() => Signal::HUP,
+            () = over(&mut self.orphaned) => {
+                self.orphaned = None;
+                Signal::TERM
+            }
         }
+    }
+}
+
+async fn over(orphaned: &mut Option<oneshot::Receiver<()>>) {
+    match orphaned {
+        // Its sender is dropped with the runtime alone.
+        Some(end) => drop(end.await),
+        None => pending().await,
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn run(common: &Common, args: &ElectionRunArgs) -> Result<(), Failure
     let config = config(common).map_err(Failure::of_run)?;
     let runtime = runtime().map_err(Failure::of_run)?;
     let ended = runtime.block_on(async {
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::listen()?.or_end_of_input(args.until_stdin_closes);
         let client = Client::connect(config).await.map_err(failure)?;
         let election = client.election(args.candidate.name.clone());
         let candidate =
