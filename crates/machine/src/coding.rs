@@ -54,6 +54,12 @@ impl<'a, E> Encoder<'a, E> {
         if self.piece.len() >= PIECE_BYTES { self.flush() } else { Ok(()) }
     }
 
+    /// Bytes that are in their stored form already.
+    pub(crate) fn put_as_is(&mut self, bytes: &[u8]) -> Result<(), E> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE_BYTES { self.flush() } else { Ok(()) }
+    }
+
     pub(crate) fn flush(&mut self) -> Result<(), E> {
         (self.sink)(&self.piece)?;
         self.piece.clear();

@@ -1,14 +1,19 @@
-use std::ops::Bound::{Excluded, Unbounded};
-
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+mod change;
+mod rows;
 
 use crate::limits::REPLY_BYTES_MAX;
-use crate::table::{Digesting, Table};
+use crate::table::Digesting;
 use crate::{
-    Answer, BarrierNews, ClaimView, Entry, Holder, Name, Office, Position, RestoreError, Revision,
+    Answer, Entry, RestoreError, Revision,
     coding::{Decoder, Encoder},
 };
+use bytes::Bytes;
+use serde::Serialize;
+
+pub use change::{Change, Interest};
+
+use change::{Glimpse, Set};
+use rows::{Rows, read};
 
 /// Revisions whose changes are known at most.
 pub(crate) const REVISIONS_MAX: u64 = 100_000;
@@ -16,159 +21,60 @@ pub(crate) const REVISIONS_MAX: u64 = 100_000;
 pub(crate) const BYTES_MAX: u64 = 32 << 20;
 /// Revisions that one answer looks at, so that none takes long, however rare what it looks for.
 const LOOKED_AT_MAX: usize = 4_096;
-/// Bytes of a change besides its names and values: itself, its row and three allocations.
-const CHANGE_BYTES: u64 = 240;
-
-/// What a watch is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Interest {
-    /// Keys that begin with this.
-    Keys {
-        /// With what.
-        prefix: Bytes,
-    },
-    /// One lock.
-    Lock {
-        /// Which.
-        name: Name,
-    },
-    /// One claim.
-    Claim {
-        /// Which.
-        name: Name,
-    },
-    /// One register.
-    Register {
-        /// Which.
-        name: Name,
-    },
-    /// One counter.
-    Counter {
-        /// Which.
-        name: Name,
-    },
-    /// One barrier.
-    Barrier {
-        /// Which.
-        name: Name,
-    },
-    /// What is appended to one journal.
-    Journal {
-        /// Which.
-        name: Name,
-    },
-    /// How one election stands.
-    Election {
-        /// Which.
-        name: Name,
-    },
-}
-
-/// One thing that changed at a revision.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Change {
-    /// A key was set.
-    Put {
-        /// Which.
-        key: Bytes,
-        /// As it stands since.
-        entry: Entry,
-    },
-    /// A key was removed.
-    Deleted {
-        /// Which.
-        key: Bytes,
-    },
-    /// A lock came to another, or to nobody.
-    Lock {
-        /// Which.
-        name: Name,
-        /// Who has it since.
-        holder: Option<Holder>,
-    },
-    /// A claim came to be, hangs on another lease, or is over.
-    Claim {
-        /// Which.
-        name: Name,
-        /// As it stands since.
-        claim: Option<ClaimView>,
-    },
-    /// Something was chosen in a register.
-    Register {
-        /// Which.
-        name: Name,
-        /// What.
-        value: Bytes,
-    },
-    /// A counter was counted, set or removed.
-    Counter {
-        /// Which.
-        name: Name,
-        /// What it is since, if it is still there.
-        value: Option<i64>,
-    },
-    /// What those who wait at a barrier wait for.
-    Barrier {
-        /// Which.
-        name: Name,
-        /// What.
-        news: BarrierNews,
-    },
-    /// An entry was appended to a journal.
-    Journal {
-        /// Which.
-        name: Name,
-        /// Where it stands.
-        position: Position,
-    },
-    /// Somebody was granted, has left or proclaims something; or a person ordered something.
-    Election {
-        /// In which.
-        name: Name,
-        /// As it stands since.
-        office: Office,
-    },
-}
 
 /// What changed at the latest revisions, so that whoever was away for a while can go on where it
 /// was, on any node. Every node forgets alike: the window is part of the state.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
-    rows: Table<Revision, Vec<Change>>,
-    /// Of the request that is being applied. Empty between requests.
-    open: Vec<Change>,
+    rows: Rows,
+    /// Of the request that is being applied, in stored form. Empty between requests.
+    open: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
     /// Everything up to here is forgotten.
     forgotten: Revision,
-    /// Follows from `rows`.
-    bytes: u64,
 }
 
 impl History {
     pub(crate) fn new(seed: u64) -> History {
-        History { rows: Table::new(seed), open: Vec::new(), forgotten: Revision::ZERO, bytes: 0 }
+        History::of(Rows::new(seed), Revision::ZERO)
+    }
+
+    fn of(rows: Rows, forgotten: Revision) -> History {
+        History { rows, open: Vec::new(), ends: Vec::new(), forgotten }
     }
 
     /// A request changes something.
     pub(crate) fn note(&mut self, change: Change) {
-        self.bytes = self.bytes.saturating_add(change.bytes());
-        self.open.push(change);
+        write(&change, &mut self.open, &mut self.ends);
+    }
+
+    /// The change of most requests, [`Change::Put`], without a copy of it.
+    pub(crate) fn note_put(&mut self, key: &Bytes, entry: &Entry) {
+        write(&Set::Put { key, entry }, &mut self.open, &mut self.ends);
     }
 
     /// What the request changed, it changed at this revision.
     pub(crate) fn close(&mut self, at: Revision) {
-        if !self.open.is_empty() {
-            self.rows.insert(at, std::mem::take(&mut self.open));
+        if !self.ends.is_empty() {
+            self.rows.push(at, &self.open, &self.ends);
+            self.open.clear();
+            self.ends.clear();
         }
     }
 
     /// Lets go of the oldest while there is too much.
     pub(crate) fn sweep(&mut self) {
-        while (self.rows.len() > REVISIONS_MAX || self.bytes > BYTES_MAX) && self.forget_first() {}
+        while self.rows.len() > REVISIONS_MAX || self.rows.bytes() > BYTES_MAX {
+            self.forget_first();
+        }
     }
 
     /// Forgets everything up to `upto`.
     pub(crate) fn compact(&mut self, upto: Revision) {
-        while self.rows.iter().next().is_some_and(|(at, _)| *at <= upto) && self.forget_first() {}
+        while self.rows.first().is_some_and(|first| first <= upto) {
+            self.forget_first();
+        }
         self.forgotten = self.forgotten.max(upto);
     }
 
@@ -177,21 +83,24 @@ impl History {
         if after < self.forgotten {
             return Answer::Gap { forgotten: self.forgotten };
         }
-        let (mut changes, mut bytes) = (Vec::new(), 0u64);
-        let mut rows = self.rows.range((Excluded(after), Unbounded)).enumerate();
+        let (mut changes, mut bytes) = (Vec::new(), 0usize);
+        let mut rows = self.rows.after(after).enumerate();
         let mut upto = after;
         let all = loop {
-            let Some((looked_at, (at, row))) = rows.next() else { break true };
-            let concerned = row.iter().filter(|change| interest.is_of(change));
-            let of_row = concerned.clone().map(Change::bytes).fold(0, u64::saturating_add);
-            let full = bytes.saturating_add(of_row) > REPLY_BYTES_MAX as u64;
+            let Some((looked_at, row)) = rows.next() else { break true };
+            let concerned = || {
+                let is_of = |change: &&[u8]| interest.is_of_glimpse(&read::<Glimpse<'_>>(change));
+                row.changes().filter(is_of)
+            };
+            let of_row = concerned().map(<[u8]>::len).fold(0, usize::saturating_add);
+            let full = bytes.saturating_add(of_row) > REPLY_BYTES_MAX;
             if (full && !changes.is_empty()) || looked_at >= LOOKED_AT_MAX {
                 break false;
             }
-            upto = *at;
+            upto = row.at;
             if of_row > 0 {
                 bytes = bytes.saturating_add(of_row);
-                changes.push((*at, concerned.cloned().collect()));
+                changes.push((row.at, concerned().map(read::<Change>).collect()));
             }
         };
         // Nothing lies between the last row and the state's revision.
@@ -200,9 +109,9 @@ impl History {
     }
 
     /// The changes after a revision, all of them.
-    pub(crate) fn since(&self, after: Revision) -> impl Iterator<Item = (Revision, &Change)> {
-        let rows = self.rows.range((Excluded(after), Unbounded));
-        rows.flat_map(|(at, changes)| changes.iter().map(|change| (*at, change)))
+    pub(crate) fn since(&self, after: Revision) -> impl Iterator<Item = (Revision, Change)> {
+        let rows = self.rows.after(after);
+        rows.flat_map(|row| row.changes().map(move |change| (row.at, read(change))))
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -220,94 +129,19 @@ impl History {
 
     pub(crate) fn restore(seed: u64, from: &mut Decoder<'_>) -> Result<History, RestoreError> {
         let forgotten = from.take()?;
-        let rows: Table<Revision, Vec<Change>> = Table::restore(seed, from)?;
-        let changes = rows.iter().flat_map(|(_, changes)| changes);
-        let bytes = changes.map(Change::bytes).fold(0, u64::saturating_add);
-        Ok(History { rows, open: Vec::new(), forgotten, bytes })
+        Ok(History::of(Rows::restore(seed, from)?, forgotten))
     }
 
-    fn forget_first(&mut self) -> bool {
-        let Some(first) = self.rows.iter().next().map(|(at, _)| *at) else { return false };
-        let gone = self.rows.remove(&first).unwrap_or_default();
-        let bytes = gone.iter().map(Change::bytes).fold(0, u64::saturating_add);
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.forgotten = first;
-        true
+    fn forget_first(&mut self) {
+        self.forgotten = self.rows.pop_first().unwrap_or(self.forgotten);
     }
 }
 
-impl Interest {
-    /// Whether it is about this.
-    pub fn is_of(&self, change: &Change) -> bool {
-        match (self, change) {
-            (Interest::Keys { prefix }, Change::Put { key, .. } | Change::Deleted { key }) => {
-                key.starts_with(prefix)
-            }
-            (Interest::Lock { name }, Change::Lock { name: changed, .. })
-            | (Interest::Claim { name }, Change::Claim { name: changed, .. })
-            | (Interest::Register { name }, Change::Register { name: changed, .. })
-            | (Interest::Counter { name }, Change::Counter { name: changed, .. })
-            | (Interest::Barrier { name }, Change::Barrier { name: changed, .. })
-            | (Interest::Journal { name }, Change::Journal { name: changed, .. })
-            | (Interest::Election { name }, Change::Election { name: changed, .. }) => {
-                name == changed
-            }
-            (
-                Interest::Keys { .. }
-                | Interest::Lock { .. }
-                | Interest::Claim { .. }
-                | Interest::Register { .. }
-                | Interest::Counter { .. }
-                | Interest::Barrier { .. }
-                | Interest::Journal { .. }
-                | Interest::Election { .. },
-                _,
-            ) => false,
-        }
-    }
-}
-
-impl Change {
-    /// The interest in exactly what changed; of keys there is one for every prefix.
-    pub fn named(&self) -> Option<Interest> {
-        Some(match self {
-            Change::Put { .. } | Change::Deleted { .. } => return None,
-            Change::Lock { name, .. } => Interest::Lock { name: name.clone() },
-            Change::Claim { name, .. } => Interest::Claim { name: name.clone() },
-            Change::Register { name, .. } => Interest::Register { name: name.clone() },
-            Change::Counter { name, .. } => Interest::Counter { name: name.clone() },
-            Change::Barrier { name, .. } => Interest::Barrier { name: name.clone() },
-            Change::Journal { name, .. } => Interest::Journal { name: name.clone() },
-            Change::Election { name, .. } => Interest::Election { name: name.clone() },
-        })
-    }
-
-    /// Bytes that it takes in memory, about.
-    fn bytes(&self) -> u64 {
-        let held = match self {
-            Change::Put { key, entry } => key.len().saturating_add(entry.value.len()),
-            Change::Deleted { key } => key.len(),
-            Change::Lock { name, holder } => {
-                let owner = holder.as_ref().map_or(0, |holder| holder.owner.len());
-                name.as_str().len().saturating_add(owner)
-            }
-            Change::Claim { name, claim } => {
-                let texts =
-                    |claim: &ClaimView| claim.owner.len().saturating_add(claim.client.len());
-                // The view names it again.
-                let name = name.as_str().len().saturating_mul(2);
-                name.saturating_add(claim.as_ref().map_or(0, texts))
-            }
-            Change::Election { name, office } => {
-                name.as_str().len().saturating_add(office.weight())
-            }
-            Change::Register { name, value } => name.as_str().len().saturating_add(value.len()),
-            Change::Counter { name, .. }
-            | Change::Barrier { name, .. }
-            | Change::Journal { name, .. } => name.as_str().len(),
-        };
-        CHANGE_BYTES.saturating_add(held as u64)
-    }
+/// Writes a change behind others, and where it ends.
+fn write(change: &impl Serialize, bytes: &mut Vec<u8>, ends: &mut Vec<usize>) {
+    let written = postcard::to_extend(change, std::mem::take(bytes));
+    *bytes = written.expect("a Vec takes every byte, and every sequence of ours knows its length");
+    ends.push(bytes.len());
 }
 
 #[cfg(test)]
@@ -402,6 +236,6 @@ mod tests {
             history.sweep();
         }
         assert_eq!(history.len(), 31);
-        assert!(history.bytes <= BYTES_MAX);
+        assert!(history.rows.bytes() <= BYTES_MAX);
     }
 }

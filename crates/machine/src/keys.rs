@@ -60,7 +60,7 @@ impl Keys {
         if let Some(lease) = lease {
             self.by_lease.entry(lease).or_default().insert(key.clone());
         }
-        history.note(Change::Put { key: key.clone(), entry: entry.clone() });
+        history.note_put(&key, &entry);
         self.rows.insert(key, entry);
     }
 

@@ -180,7 +180,7 @@ impl Machine {
     }
 
     /// What changed after a revision and at which, as far as that is known.
-    pub fn changes_since(&self, after: Revision) -> impl Iterator<Item = (Revision, &Change)> {
+    pub fn changes_since(&self, after: Revision) -> impl Iterator<Item = (Revision, Change)> {
         self.history.since(after)
     }
 

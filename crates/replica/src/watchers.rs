@@ -64,7 +64,7 @@ impl Watchers {
         }
         let changes = machine.changes_since(since);
         let concerned: BTreeSet<ClientId> =
-            changes.flat_map(|(_, change)| self.concerned(change)).collect();
+            changes.flat_map(|(_, change)| self.concerned(&change)).collect();
         concerned.into_iter().filter_map(|client| self.news(client, machine)).collect()
     }
 
@@ -74,7 +74,7 @@ impl Watchers {
         all.into_iter().filter_map(|client| self.news(client, machine)).collect()
     }
 
-    fn concerned(&self, change: &Change) -> impl Iterator<Item = ClientId> {
+    fn concerned(&self, change: &Change) -> Vec<ClientId> {
         let mut concerned = Vec::new();
         if let Change::Put { key, .. } | Change::Deleted { key } = change {
             for length in self.lengths.keys().take_while(|length| **length <= key.len()) {
@@ -84,7 +84,7 @@ impl Watchers {
         }
         let named = change.named().and_then(|named| self.by_name.get(&named));
         concerned.extend(named.into_iter().flatten().copied());
-        concerned.into_iter()
+        concerned
     }
 
     fn news(&mut self, client: ClientId, machine: &Machine) -> Option<(ClientId, Answer)> {

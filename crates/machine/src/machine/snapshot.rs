@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The first byte of an encoded state. It goes up when the meaning of the rest changes.
-const VERSION: u8 = 9;
+const VERSION: u8 = 10;
 
 /// Everything that a machine holds at one moment.
 ///

@@ -208,7 +208,7 @@ fn what_hangs_on_a_lease_ends_at_one_revision() {
         Change::Claim { name, claim: None },
         Change::Claim { name: Name::new("b"), claim: None },
     ];
-    let changes = world.machine.changes_since(before).map(|(_, change)| change.clone());
+    let changes = world.machine.changes_since(before).map(|(_, change)| change);
     assert_eq!(changes.collect::<Vec<_>>(), over);
     assert_eq!(world.machine.census().claims, 1);
 }

@@ -488,15 +488,15 @@ proptest! {
             world.machine.apply(batch);
             for (_, change) in world.machine.changes_since(since) {
                 let Change::Election { name, office } = change else { continue };
-                let before = holds.remove(name);
-                let Some(now) = office.incumbent.clone() else { continue };
+                let before = holds.remove(&name);
+                let Some(now) = office.incumbent else { continue };
                 if before.as_ref().is_none_or(|before| before.token != now.token) {
                     let last = last.insert(name.clone(), now.token);
                     prop_assert!(last.is_none_or(|last| last < now.token));
-                    let stands = |one: &Incumbent| stand_on(&world.machine, name, one);
+                    let stands = |one: &Incumbent| stand_on(&world.machine, &name, one);
                     prop_assert!(!before.as_ref().is_some_and(stands));
                 }
-                holds.insert(name.clone(), now);
+                holds.insert(name, now);
             }
         }
     }

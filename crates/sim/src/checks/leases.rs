@@ -86,10 +86,10 @@ impl Leases {
         }
         for (at, change) in machine.changes_since(self.revision) {
             self.changes.push((at, change.clone()));
-            if let Change::Election { name, office } = change {
+            if let Change::Election { name, office } = &change {
                 self.offices.changed((at, name, office), &mut self.seen)?;
             }
-            if let Change::Lock { name, holder: Some(holder) } = change {
+            if let Change::Lock { name, holder: Some(holder) } = &change {
                 let last = self.tokens.insert(name.clone(), holder.token);
                 demand!(
                     last.is_none_or(|last| last < holder.token),

@@ -338,16 +338,3 @@ impl ElectionCommand {
         }
     }
 }
-
-impl Office {
-    /// Bytes of the texts in it.
-    pub(crate) fn weight(&self) -> usize {
-        let incumbent = self.incumbent.as_ref().map_or(0, |incumbent| {
-            let proclaimed = incumbent.proclaimed.as_ref().map_or(0, String::len);
-            let texts = incumbent.candidate.as_str().len().saturating_add(incumbent.owner.len());
-            texts.saturating_add(proclaimed)
-        });
-        let successor = self.successor.as_ref();
-        incumbent.saturating_add(successor.map_or(0, |to| to.candidate.as_str().len()))
-    }
-}
