@@ -11,6 +11,7 @@ pub(crate) mod beginning;
 pub(crate) mod books;
 mod budgets;
 pub(crate) mod calm;
+mod children;
 pub(crate) mod clients;
 mod force;
 pub(crate) mod leadership;
@@ -20,6 +21,7 @@ mod lives;
 mod offices;
 pub(crate) mod order;
 pub(crate) mod rare;
+mod services;
 mod shelf;
 pub(crate) mod succession;
 pub(crate) mod transactions;
@@ -30,7 +32,7 @@ use std::{
     time::Duration,
 };
 
-use synod_machine::{Command, TxnId, Verdict, branch};
+use synod_machine::{Command, LeaseId, Name, TxnId, Verdict, branch};
 use synod_paxos::{
     Config, Durable, Envelope, Leasing, Life, Message, NodeId, Peer, Slot, Tick, Write,
 };
@@ -41,6 +43,7 @@ use self::{
     books::{Books, Standing},
     budgets::Budgets,
     calm::Calm,
+    children::Children,
     clients::Clients,
     force::Force,
     leadership::{Leadership, Times},
@@ -76,6 +79,7 @@ pub(crate) struct Watch {
     pub(crate) transactions: Transactions,
     force: Force,
     pub(crate) leases: Leases,
+    pub(crate) children: Children,
     pub(crate) books: Books,
     pub(crate) rare: Rare,
     pub(crate) calm: Calm,
@@ -102,6 +106,7 @@ impl Watch {
             transactions: Transactions::default(),
             force: Force::default(),
             leases: Leases::new(plan.drift_ppm <= CLOCKS_AGREE_PPM),
+            children: Children::default(),
             books: Books::default(),
             rare: Rare::default(),
             calm: Calm::default(),
@@ -259,6 +264,11 @@ impl Watch {
         self.transactions.doubt_ends(txn, verdict, self.leadership.reigns());
     }
 
+    /// A holder begins to do something under what it has.
+    pub(crate) fn begins(&mut self, holder: usize, lease: LeaseId, name: &Name) -> Checked {
+        self.children.begins(holder, (lease, name), self.leases.clocks_agree())
+    }
+
     /// A participant asks its disk for facts, in a step that brought it `verdict`.
     pub(crate) fn branch_asked(
         &mut self,
@@ -273,7 +283,7 @@ impl Watch {
     pub(crate) fn sights(&self) -> Sights {
         let mut seen = self.seen;
         for part in [
-            self.clients.seen,
+            self.clients.sights(),
             self.order.seen,
             self.leadership.seen,
             self.transactions.seen,
@@ -288,13 +298,15 @@ impl Watch {
 
     fn advance(&mut self) -> Checked {
         while let Some((_, effect)) = self.order.advance(&self.ghost)? {
-            self.clients.applied(&effect, self.order.machine(), self.now_us)?;
+            self.clients.applied(&effect, self.now_us)?;
             for request in &effect.batch.requests {
                 self.whatif.applied(request, self.order.machine())?;
             }
             self.transactions.applied(&effect, self.order.machine())?;
             self.force.applied(&effect, self.order.machine())?;
             self.leases.applied(&effect, self.order.machine(), self.now_us)?;
+            self.children.applied(&effect)?;
+            self.clients.judge(&effect, self.order.machine())?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::{
     checks::clients::Clients,
     errand::{Errand, Heard},
     plan::Plan,
+    trade::{Trade, Wanted},
     violation::Checked,
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Client {
     values: u64,
     /// The node that it asks first, as one that runs beside it; `None` asks any.
     home: Option<u16>,
+    /// What it asks of services, if it is a patron of them.
+    trade: Option<Trade>,
     doing: Doing,
     /// Requests still to be asked once trouble has ended; `None` before.
     left: Option<u32>,
@@ -81,6 +84,8 @@ enum What {
     /// At least this revision; whatever is there if it is zero.
     Past(Bytes, Revision),
     Keep(SessionId),
+    Read(Query),
+    Renew,
 }
 
 /// What a client wants of the world: a call to make, if any, and when to be woken.
@@ -114,9 +119,16 @@ impl Client {
             seq,
             values: 0,
             home,
+            trade: None,
             doing: Doing::Thinking,
             left: None,
         }
+    }
+
+    /// The `name`th client, which is a patron of services and asks for nothing else.
+    pub(crate) fn patron(name: usize, plan: &Plan, mut rng: Rng) -> Client {
+        let trade = Some(Trade::new(name, rng.fork()));
+        Client { trade, ..Client::new(name, plan, rng) }
     }
 
     /// Whether it has done all it wanted.
@@ -163,7 +175,7 @@ impl Client {
                 self.give_up(now, &what, untouched, clients)?
             }
             Doing::Asking(asking) => {
-                if let What::Look(_) = asking.what {
+                if let What::Look(_) | What::Read(_) = asking.what {
                     // Only an answer to this try will be taken: it must see what was seen by now.
                     asking.floor = clients.shown();
                 }
@@ -214,6 +226,9 @@ impl Client {
             (What::Open, _) => {}
             (What::Change(id) | What::Settle { with: id, .. }, Said::Reply(reply)) => {
                 clients.answered(*id, floor, reply)?;
+                if let Some(trade) = &mut self.trade {
+                    trade.hears(reply);
+                }
                 if let Reply::Rejected(Rejection::SessionEnded) = reply {
                     self.session = None;
                 }
@@ -221,6 +236,18 @@ impl Client {
             (What::Keep(session), Said::Kept) => clients.kept(*session, sent_us),
             (What::Keep(_), Said::Reply(Reply::Rejected(Rejection::SessionEnded))) => {
                 self.session = None;
+            }
+            (What::Renew, Said::Kept) => {}
+            (What::Renew, Said::Reply(reply)) => {
+                if let Some(trade) = &mut self.trade {
+                    trade.hears(reply);
+                }
+            }
+            (What::Read(query), Said::Answer(answer)) => {
+                clients.looked(query, floor, answer)?;
+                if let Some(trade) = &mut self.trade {
+                    trade.has_read(answer);
+                }
             }
             (What::Look(key), Said::Answer(Answer::Key { revision, entry })) => {
                 clients.read(key, sent_us, floor, *revision, entry.as_ref())?;
@@ -258,6 +285,10 @@ impl Client {
             let call = Call::KeepAlive { session };
             return self.ask(now, What::Keep(session), call, clients);
         }
+        if let Some(trade) = &mut self.trade {
+            let wanted = trade.next();
+            return self.trade(now, session, wanted, clients);
+        }
         if self.rng.u8(0..12) < self.habits.reads {
             let query = Query::Get { key: key.clone() };
             let freshness = self.freshness(clients.shown());
@@ -271,6 +302,30 @@ impl Client {
         let command = self.change(key);
         let id = self.next_id(session);
         self.submit(now, What::Change(id), id, id.seq, command, clients)
+    }
+
+    fn trade(
+        &mut self,
+        now: u64,
+        session: SessionId,
+        wanted: Wanted,
+        clients: &mut Clients,
+    ) -> Wish {
+        match wanted {
+            Wanted::Done(command) => {
+                let id = self.next_id(session);
+                self.submit(now, What::Change(id), id, id.seq, command, clients)
+            }
+            Wanted::Read(query) => {
+                let freshness = match self.habits.reading && self.tastes.bool() {
+                    true => Freshness::Nearby,
+                    false => Freshness::Linearizable,
+                };
+                let call = Call::Read { query: query.clone(), freshness };
+                self.ask(now, What::Read(query), call, clients)
+            }
+            Wanted::Renewed(lease) => self.ask(now, What::Renew, Call::Renew { lease }, clients),
+        }
     }
 
     fn freshness(&mut self, shown: Revision) -> Freshness {

@@ -11,6 +11,8 @@ pub(crate) struct Errand {
     what: Call,
     voters: u16,
     patience_us: u64,
+    /// How long a node may take over it.
+    within_us: u64,
     target: u16,
     /// The number of the try under way; answers to others are not for us.
     under_way: Option<u64>,
@@ -49,6 +51,7 @@ impl Errand {
             what,
             voters,
             patience_us,
+            within_us: patience_us,
             target,
             under_way: None,
             tries,
@@ -67,6 +70,13 @@ impl Errand {
     #[must_use]
     pub(crate) fn beginning_at(self, target: u16) -> Errand {
         Errand { target, ..self }
+    }
+
+    /// Has it answered in less time than it waits for an answer, so that also the word that nothing
+    /// came of it arrives in time.
+    #[must_use]
+    pub(crate) fn answered_within(self, within_us: u64) -> Errand {
+        Errand { within_us, ..self }
     }
 
     /// When the last try was sent.
@@ -95,7 +105,7 @@ impl Errand {
         self.under_way = Some(self.tries);
         self.sent_us = now;
         self.wake_us = now + self.patience_us;
-        let within_ms = u32::try_from(self.patience_us / 1_000).unwrap_or(u32::MAX);
+        let within_ms = u32::try_from(self.within_us / 1_000).unwrap_or(u32::MAX);
         (self.target, self.tries, Ask { within_ms, call: self.what.clone() })
     }
 

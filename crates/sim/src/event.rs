@@ -17,6 +17,8 @@ pub(crate) enum Caller {
     Participant(usize),
     /// One that holds leases and locks.
     Holder(usize),
+    /// One that watches at one node.
+    Observer(usize),
 }
 
 /// What can happen in a universe.
@@ -97,6 +99,7 @@ impl Event {
             Caller::Owner(place) => 100 + *place as u64,
             Caller::Participant(place) => 200 + *place as u64,
             Caller::Holder(place) => 300 + *place as u64,
+            Caller::Observer(place) => 400 + *place as u64,
         };
         let number = |node: &NodeId| u64::from(node.get());
         match self {

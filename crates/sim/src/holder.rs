@@ -1,7 +1,9 @@
+mod next;
+
 use fastrand::Rng;
 use synod_machine::{
-    Answer, Change, Command, ElectionReply, Interest, LeaseCommand, LeaseId, Rejection, Reply,
-    Request, RequestId, Revision, Seq, SessionId,
+    Answer, ElectionReply, Interest, LeaseId, Rejection, Reply, Request, RequestId, Revision, Seq,
+    SessionId,
     door::{Ask, Call, Said},
 };
 use synod_paxos::{NodeId, Tick};
@@ -9,10 +11,13 @@ use synod_replica::Response;
 
 use crate::{
     checks::Watch,
+    child::Child,
     clock::Clock,
     errand::{Errand, Heard},
+    event::Caller,
     plan::{MS, Plan},
-    prize::{self, Came, Prize},
+    planted::Plant,
+    prize::{self, Came, Prize, Standing},
     sights::Sight,
     violation::{Checked, Violation, demand},
 };
@@ -54,8 +59,17 @@ pub(crate) struct Holder {
     /// Whether it goes on asking for a lease that has run out on its own clock: the log may have
     /// waited longer, and who is told that it lives may count on it again.
     clings: bool,
-    /// Whether there are elections.
+    /// Whether there are elections, and how many holders.
     elections: bool,
+    holders: u16,
+    /// How it stands for offices.
+    standing: Standing,
+    /// What it does under what it has.
+    child: Child,
+    /// Whether it gives back what it has before that has ended.
+    hasty: bool,
+    /// What had been seen of the log when it asked last.
+    floor: Revision,
     /// Rounds still to go once trouble has ended; `None` before.
     left: Option<u32>,
 }
@@ -72,8 +86,16 @@ struct Lease {
 #[derive(Clone, Debug)]
 struct Stake {
     prize: Prize,
-    /// Its place in the queue, while it waits.
-    queued: Option<Revision>,
+    has: Has,
+}
+
+/// Whether it has what it asked for.
+#[derive(Clone, Copy, Debug)]
+enum Has {
+    /// Under this token.
+    It(Revision),
+    /// Its place in the queue; it waits.
+    Queued(Revision),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +121,8 @@ enum What {
         after: Revision,
     },
     Release,
+    /// It says something of it, or does something under it.
+    Use,
     Order,
     Revoke,
     Compact,
@@ -113,7 +137,7 @@ pub(crate) struct Wants {
 
 impl Holder {
     /// The holder of this place.
-    pub(crate) fn new(place: usize, plan: &Plan, mut rng: Rng) -> Holder {
+    pub(crate) fn new(place: usize, plan: &Plan, plant: Option<Plant>, mut rng: Rng) -> Holder {
         let off = if plan.drift_ppm > 0 { DRIFT_PPM } else { 0 };
         let clock = Clock::new(0, rng.i64(-off..=off));
         let patience_us = plan.patience_us.1;
@@ -142,6 +166,11 @@ impl Holder {
             think_until_us: 0,
             clings,
             elections: plan.elections,
+            holders: plan.holders,
+            standing: Standing::new(place),
+            child: Child::default(),
+            hasty: plant == Some(Plant::ReleaseBeforeReaped),
+            floor: Revision::ZERO,
             left: None,
         }
     }
@@ -207,7 +236,14 @@ impl Holder {
         self.look_at_the_clock(now, watch);
         if let Some((what, mut errand, since)) = self.main.take() {
             match errand.hear(now, call, response, &mut self.rng) {
-                Heard::Said(said) => self.done(now, &what, since, said, watch)?,
+                Heard::Said(said) => {
+                    if let (Call::Submit(Request { id: Some(id), .. }), Said::Reply(reply)) =
+                        (errand.call(), said)
+                    {
+                        watch.clients.answered(*id, self.floor, reply)?;
+                    }
+                    self.done(now, &what, since, said, watch)?;
+                }
                 Heard::Nothing | Heard::Later => self.main = Some((what, errand, since)),
             }
         }
@@ -225,7 +261,7 @@ impl Holder {
         }
         if let Heard::Said(said) = self.watch.hear(now, call, response, &mut self.rng) {
             let (interest, after) = &mut self.watched;
-            *after = watch.leases.watched(self.place, interest, *after, said)?;
+            *after = watch.leases.watched(Caller::Holder(self.place), interest, *after, said)?;
             let habits = (self.voters, self.patience_us);
             self.watch = self::watch(self.place, interest, *after, habits, &mut self.rng);
         }
@@ -241,14 +277,16 @@ impl Holder {
             return self.lost(watch);
         }
         // It counts on nothing until it hears more, and asks at once.
-        if let Some(Stake { prize, queued: None }) = &self.stake {
+        if let Some(Stake { prize, has: Has::It(_) }) = &self.stake {
             watch.leases.lets_go(self.place, prize.name());
         }
+        self.child.kill(self.place, watch);
         lease.renew_at = lease.renew_at.min(tick);
     }
 
     fn lost(&mut self, watch: &mut Watch) {
         watch.leases.gives_up(self.place);
+        self.child.kill(self.place, watch);
         (self.lease, self.stake, self.renewal, self.waiting) = (None, None, None, None);
     }
 
@@ -268,7 +306,8 @@ impl Holder {
         if self.waiting.is_some() {
             return self.relent(now, watch);
         }
-        let Some((what, command)) = self.next(watch) else { return };
+        self.child.look(now, self.place, watch);
+        let Some((what, command)) = self.next(now, watch) else { return };
         let call = match (&what, self.session) {
             (What::Open, _) | (_, None) => {
                 Call::Submit(Request { id: None, acked: Seq::ZERO, command })
@@ -278,61 +317,11 @@ impl Holder {
                 let id = RequestId { session, seq: self.seq };
                 let request = Request { id: Some(id), acked: id.seq, command };
                 watch.clients.asks(&request);
+                self.floor = watch.clients.shown();
                 Call::Submit(request)
             }
         };
         self.main = Some((what, self.errand(call), now));
-    }
-
-    fn next(&mut self, watch: &mut Watch) -> Option<(What, Command)> {
-        if self.doing == Doing::Resting {
-            return None;
-        }
-        if self.session.is_none() {
-            let owner = format!("holder {}", self.place);
-            return Some((What::Open, Command::OpenSession { owner, ttl_ms: SESSION_MS }));
-        }
-        if self.left == Some(0) {
-            self.doing = Doing::Leaving;
-        }
-        let lease = self.lease.as_ref().map(|lease| lease.id);
-        match (self.doing, lease, &self.stake) {
-            (Doing::Leaving, None, _) => {
-                self.doing = Doing::Resting;
-                None
-            }
-            (Doing::Leaving, Some(lease), _) => {
-                watch.leases.gives_up(self.place);
-                Some((What::Revoke, Command::Lease(LeaseCommand::Revoke { lease })))
-            }
-            (_, None, _) => {
-                let ttl_ms = self.rng.u64(TTL_MS.0..=TTL_MS.1);
-                let grant = Command::Lease(LeaseCommand::Grant { ttl_ms });
-                Some((What::Grant { ttl_us: ttl_ms * MS }, grant))
-            }
-            (_, Some(lease), Some(Stake { prize, .. })) => {
-                // It has held it for a while: from here on it does not count on it.
-                watch.leases.lets_go(self.place, prize.name());
-                Some((What::Release, prize.give_back(lease)))
-            }
-            (_, Some(_), None) if self.elections && self.rng.u8(0..6) == 0 => {
-                Some((What::Order, prize::order(&mut self.rng)))
-            }
-            (_, Some(_), None) if self.rng.u8(0..16) == 0 => {
-                let upto = self.watched.1.get().saturating_sub(self.rng.u64(5..40));
-                Some((What::Compact, Command::Compact { upto: Revision::new(upto) }))
-            }
-            (_, Some(lease), None) if self.rng.u8(0..12) == 0 => {
-                watch.leases.gives_up(self.place);
-                Some((What::Revoke, Command::Lease(LeaseCommand::Revoke { lease })))
-            }
-            (_, Some(lease), None) => {
-                self.left = self.left.map(|left| left.saturating_sub(1));
-                let prize = Prize::draw(self.elections, &mut self.rng);
-                let ask = prize.ask(lease, &mut self.rng);
-                Some((What::Acquire { prize, floor: Revision::ZERO }, ask))
-            }
-        }
     }
 
     /// What it wanted is done.
@@ -366,11 +355,21 @@ impl Holder {
                 self.wait_after(*after);
             }
             (What::Order, Reply::Election(_)) => {}
+            (What::Use, Reply::Election(_) | Reply::MultiDone { .. }) => {}
+            (What::Use, Reply::MultiRefused { .. }) => {
+                if let Some(Stake { prize, .. }) = &self.stake {
+                    watch.leases.is_refused(self.place, prize.name(), now)?;
+                }
+            }
             (What::Release, reply) if prize::is_given_back(reply) => self.stake = None,
             (What::Revoke, Reply::Done(_)) => self.lost(watch),
             (What::Compact, Reply::Done(_)) => {}
             (
-                What::Acquire { .. } | What::Relent { .. } | What::Release | What::Revoke,
+                What::Acquire { .. }
+                | What::Relent { .. }
+                | What::Use
+                | What::Release
+                | What::Revoke,
                 Reply::Rejected(Rejection::LeaseEnded),
             ) => {
                 // Its clock must have said so before, or it would have counted on it.
@@ -394,10 +393,10 @@ impl Holder {
         watch: &mut Watch,
     ) -> Checked {
         match came {
-            Came::Held => self.holds(now, prize.clone(), watch)?,
+            Came::Held(token) => self.holds(now, prize.clone(), token, watch)?,
             Came::Queued(at) if self.lease.is_some() => {
                 watch.seen.see(Sight::Queued);
-                self.stake = Some(Stake { prize: prize.clone(), queued: Some(at) });
+                self.stake = Some(Stake { prize: prize.clone(), has: Has::Queued(at) });
                 self.wait_after(at.max(floor));
             }
             Came::Queued(_) | Came::Taken => {}
@@ -417,7 +416,7 @@ impl Holder {
                 watch.leases.extended(lease.id, until_us)?;
                 watch.seen.see(Sight::Renewed);
                 let stake = self.stake.as_ref().filter(|_| self.main.is_none());
-                if let Some(Stake { prize, queued: None }) = stake {
+                if let Some(Stake { prize, has: Has::It(_) }) = stake {
                     watch.leases.goes_on(self.place, prize.name(), (now, until_us))?;
                 }
             }
@@ -434,7 +433,7 @@ impl Holder {
 
     /// What it waits for has come to somebody.
     fn woken(&mut self, now: u64, said: &Said, watch: &mut Watch) -> Checked {
-        let Some(Stake { prize, queued: Some(at) }) = self.stake.clone() else { return Ok(()) };
+        let Some(Stake { prize, has: Has::Queued(at) }) = self.stake.clone() else { return Ok(()) };
         let Some(lease) = self.lease.as_ref().map(|lease| lease.id) else { return Ok(()) };
         let Said::Watched { news, .. } = said else {
             demand!(false, "L7", "holder {}: a wait is answered with {said:?}", self.place);
@@ -442,16 +441,16 @@ impl Holder {
         };
         match news {
             Answer::Changes { changes, upto } => {
-                let is_ours = |change: &Change| Prize::comes_to(lease, change);
-                if changes.iter().any(|(_, row)| row.iter().any(is_ours)) {
+                let mut rows = changes.iter().flat_map(|(_, row)| row);
+                if let Some(token) = rows.find_map(|change| Prize::comes_to(lease, change)) {
                     watch.seen.see(Sight::Woken);
-                    return self.holds(now, prize, watch);
+                    return self.holds(now, prize, token, watch);
                 }
                 self.wait_after(at.max(*upto));
             }
             // What was missed may have been its own turn: it asks again where it stands.
             Answer::Gap { forgotten } => {
-                let ask = prize.ask_again(lease);
+                let ask = prize.ask_again(lease, &self.standing);
                 self.stake = None;
                 self.ask_again(now, What::Acquire { prize, floor: *forgotten }, ask, watch);
             }
@@ -460,41 +459,15 @@ impl Holder {
         Ok(())
     }
 
-    /// A candidate that said that it must not be granted would wait for ever.
-    fn relent(&mut self, now: u64, watch: &mut Watch) {
-        let (Some(lease), Some(Stake { prize, queued: Some(after) })) =
-            (self.lease.as_ref().map(|lease| lease.id), &self.stake)
-        else {
-            return;
-        };
-        let Some(relent) = prize.relent(lease) else { return };
-        let what = What::Relent { after: *after };
-        self.think(now);
-        if self.left.is_some() || self.rng.u8(0..3) == 0 {
-            self.waiting = None;
-            self.ask_again(now, what, relent, watch);
-        }
-    }
-
-    /// Whether it is a candidate that waits.
-    fn stands(&self) -> bool {
-        matches!(self.stake, Some(Stake { prize: Prize::Office(_), queued: Some(_) }))
-    }
-
-    fn ask_again(&mut self, now: u64, what: What, command: Command, watch: &mut Watch) {
-        let Some(session) = self.session.filter(|_| self.main.is_none()) else { return };
-        self.seq = self.seq.next();
-        let id = RequestId { session, seq: self.seq };
-        let request = Request { id: Some(id), acked: id.seq, command };
-        watch.clients.asks(&request);
-        self.main = Some((what, self.errand(Call::Submit(request)), now));
-    }
-
-    fn holds(&mut self, now: u64, prize: Prize, watch: &mut Watch) -> Checked {
+    fn holds(&mut self, now: u64, prize: Prize, token: Revision, watch: &mut Watch) -> Checked {
         let Some(lease) = &self.lease else { return Ok(()) };
         let until_us = self.clock.moment_us(lease.until);
         watch.leases.holds(self.place, lease.id, prize.name(), (now, until_us))?;
-        self.stake = Some(Stake { prize, queued: None });
+        if until_us > now {
+            watch.begins(self.place, lease.id, prize.name())?;
+            self.child.begin();
+        }
+        self.stake = Some(Stake { prize, has: Has::It(token) });
         self.think(now);
         Ok(())
     }
@@ -541,5 +514,8 @@ fn watch(
     rng: &mut Rng,
 ) -> Errand {
     let call = Call::Watch { interest: interest.clone(), after };
-    Errand::new(400 + place as u64, call, voters, WATCHES * patience_us, rng)
+    let patience_us = WATCHES * patience_us;
+    let within_us = patience_us / if rng.bool() { 1 } else { 2 };
+    let errand = Errand::new(400 + place as u64, call, voters, patience_us, rng);
+    errand.answered_within(within_us)
 }

@@ -12,6 +12,7 @@
 
 mod abreast;
 mod checks;
+mod child;
 mod client;
 mod clock;
 mod disk;
@@ -24,6 +25,7 @@ pub mod history;
 mod holder;
 mod network;
 mod node;
+mod observer;
 mod plan;
 mod planted;
 mod prize;
@@ -36,6 +38,7 @@ mod shelf;
 mod shrink;
 mod sights;
 mod story;
+mod trade;
 mod trouble;
 mod txn;
 mod violation;

@@ -78,6 +78,10 @@ pub(crate) struct Plan {
     pub(crate) holders: u16,
     /// Whether they contend for offices, too.
     pub(crate) elections: bool,
+    /// Clients that use services and nothing else.
+    pub(crate) patrons: u16,
+    /// Who watches at one node each, what changes seldom.
+    pub(crate) observers: u16,
     /// How often a node asks how current it is.
     pub(crate) look_every: Duration,
     /// Whether leaders ask for leases, and how long vows last.
@@ -96,6 +100,9 @@ pub(crate) const CLOCKS_OFF_PPM: i64 = 1_000_000 / CLOCKS_OFF_BY_ONE_IN as i64;
 const HOLDERS_ONE_IN: u64 = 5;
 /// Which of them.
 const HOLDERS_AT: [u64; 2] = [2, 4];
+
+/// Universes of these places among as many have patrons of services: with holders, and without.
+const PATRONS_AT: [u64; 2] = [1, 4];
 
 /// One universe in so many has operators who end what they take to be stuck.
 const OPERATORS_ONE_IN: u64 = 16;
@@ -154,6 +161,8 @@ impl Plan {
             operators: seed % OPERATORS_ONE_IN == OPERATORS_AT,
             holders: holders(seed),
             elections: elections(seed),
+            patrons: patrons(seed),
+            observers: if holders(seed) + patrons(seed) > 0 { voters } else { 0 },
             look_every: Duration::MAX,
             leasing: Leasing { asks: false, vow: Duration::ZERO },
             reading: false,
@@ -197,6 +206,14 @@ fn elections(seed: u64) -> bool {
 fn holders(seed: u64) -> u16 {
     match HOLDERS_AT.contains(&(seed % HOLDERS_ONE_IN)) {
         true => Rng::with_seed(seed ^ 0x1EA5E).u16(2..=4),
+        false => 0,
+    }
+}
+
+/// Two or three, where there are any.
+fn patrons(seed: u64) -> u16 {
+    match PATRONS_AT.contains(&(seed % HOLDERS_ONE_IN)) {
+        true => Rng::with_seed(seed ^ 0x00FA_7205).u16(2..=3),
         false => 0,
     }
 }

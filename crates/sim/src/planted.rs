@@ -13,22 +13,25 @@ pub enum Plant {
     BallotBeforeSync,
     /// A participant votes before its prepare is durable.
     VoteBeforeSync,
+    /// A holder gives back what it has before that what it does under it has ended.
+    ReleaseBeforeReaped,
 }
 
 impl Plant {
     /// Every one of them.
-    pub const ALL: [Plant; 4] = [
+    pub const ALL: [Plant; 5] = [
         Plant::PromiseBeforeSync,
         Plant::AcceptedBeforeSync,
         Plant::BallotBeforeSync,
         Plant::VoteBeforeSync,
+        Plant::ReleaseBeforeReaped,
     ];
 
     /// Whether this bug opens sealed words.
     pub(crate) fn opens_words(self) -> bool {
         match self {
             Plant::PromiseBeforeSync | Plant::AcceptedBeforeSync | Plant::BallotBeforeSync => true,
-            Plant::VoteBeforeSync => false,
+            Plant::VoteBeforeSync | Plant::ReleaseBeforeReaped => false,
         }
     }
 
@@ -38,7 +41,7 @@ impl Plant {
             Plant::PromiseBeforeSync => matches!(word.message, Message::Promise { .. }),
             Plant::AcceptedBeforeSync => matches!(word.message, Message::Accepted { .. }),
             Plant::BallotBeforeSync => matches!(word.message, Message::Prepare { .. }),
-            Plant::VoteBeforeSync => false,
+            Plant::VoteBeforeSync | Plant::ReleaseBeforeReaped => false,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use fastrand::Rng;
 use synod_machine::{
-    Change, Command, ElectionCommand, ElectionReply, Interest, LeaseId, LockCommand, LockReply,
-    Name, Order, Reply, Report, Revision,
+    Change, Command, ElectionCommand, ElectionReply, Hold, Interest, LeaseId, LockCommand,
+    LockReply, Multi, Mutation, Name, Order, Reply, Report, Revision, Rules,
 };
 
 /// All holders share these; few, so that they meet.
@@ -20,7 +20,8 @@ pub(crate) enum Prize {
 /// What asking for it comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
-    Held,
+    /// Under this token.
+    Held(Revision),
     /// What changes after this revision tells when it is.
     Queued(Revision),
     Taken,
@@ -42,38 +43,78 @@ impl Prize {
     }
 
     /// Asks for it. A candidate may have much to say for itself, or against.
-    pub(crate) fn ask(&self, lease: LeaseId, rng: &mut Rng) -> Command {
+    pub(crate) fn ask(&self, lease: LeaseId, standing: &mut Standing, rng: &mut Rng) -> Command {
         let name = self.name().clone();
         match self {
             Prize::Lock(_) => {
                 let wait = rng.u8(0..4) > 0;
                 Command::Lock(LockCommand::Acquire { name, lease, wait })
             }
-            Prize::Office(_) => stand(
-                name,
-                lease,
-                match rng.u8(0..4) {
+            Prize::Office(_) => {
+                standing.priority = rng.i32(-1..=2);
+                let report = match rng.u8(0..4) {
                     0 => Some(Report::NotNow),
-                    1 => Some(Report::At(rng.u64(0..100))),
+                    1..=2 => Some(Report::At(standing.moves_on(rng))),
                     _ => None,
-                },
-            ),
+                };
+                standing.stand(name, lease, report)
+            }
         }
     }
 
     /// Asks where whoever waits stands; its place is the same however often it asks.
-    pub(crate) fn ask_again(&self, lease: LeaseId) -> Command {
+    pub(crate) fn ask_again(&self, lease: LeaseId, standing: &Standing) -> Command {
         let name = self.name().clone();
         match self {
             Prize::Lock(_) => Command::Lock(LockCommand::Acquire { name, lease, wait: true }),
-            Prize::Office(_) => stand(name, lease, None),
+            Prize::Office(_) => standing.stand(name, lease, None),
         }
     }
 
-    /// A candidate that said that it must not be granted says that it may by now.
-    pub(crate) fn relent(&self, lease: LeaseId) -> Option<Command> {
+    /// What it says of it, or does under it, while it has it with this token.
+    pub(crate) fn use_it(
+        &self,
+        lease: LeaseId,
+        token: Revision,
+        standing: &mut Standing,
+        rng: &mut Rng,
+    ) -> Command {
+        let name = self.name().clone();
+        match (self, rng.u8(0..4)) {
+            (Prize::Office(_), 0) => {
+                let value = format!("at {}", standing.position);
+                Command::Election(ElectionCommand::Proclaim { name, lease, token, value })
+            }
+            (Prize::Office(_), 1) => {
+                let report = Report::At(standing.moves_on(rng));
+                Command::Election(ElectionCommand::Report { name, lease, report })
+            }
+            (_, _) => {
+                let hold = match self {
+                    Prize::Lock(_) => Hold::Lock { name: name.clone(), token },
+                    Prize::Office(_) => Hold::Incumbent { election: name.clone(), token },
+                };
+                let value = format!("{} under {token}", standing.candidate).into();
+                let work = Mutation::Put { key: format!("work of {name}").into(), value };
+                Command::Multi(Multi {
+                    holds: vec![hold],
+                    mutations: vec![work],
+                    ..Multi::default()
+                })
+            }
+        }
+    }
+
+    /// A candidate that said that it must not be granted says that it may by now, and one that was
+    /// too far behind how far it has come.
+    pub(crate) fn relent(
+        &self,
+        lease: LeaseId,
+        standing: &mut Standing,
+        rng: &mut Rng,
+    ) -> Option<Command> {
         let Prize::Office(name) = self else { return None };
-        let (name, report) = (name.clone(), Report::At(0));
+        let (name, report) = (name.clone(), Report::At(standing.moves_on(rng)));
         Some(Command::Election(ElectionCommand::Report { name, lease, report }))
     }
 
@@ -93,30 +134,56 @@ impl Prize {
         }
     }
 
-    /// Whether it has come to this lease.
-    pub(crate) fn comes_to(lease: LeaseId, change: &Change) -> bool {
+    /// The token under which it has come to this lease, if it has.
+    pub(crate) fn comes_to(lease: LeaseId, change: &Change) -> Option<Revision> {
         match change {
-            Change::Lock { holder: Some(holder), .. } => holder.lease == lease,
-            Change::Election { office, .. } => {
-                office.incumbent.as_ref().is_some_and(|one| one.lease == lease)
+            Change::Lock { holder: Some(holder), .. } if holder.lease == lease => {
+                Some(holder.token)
             }
-            _ => false,
+            Change::Election { office, .. } => {
+                let incumbent = office.incumbent.as_ref().filter(|one| one.lease == lease);
+                incumbent.map(|one| one.token)
+            }
+            _ => None,
         }
     }
 }
 
-fn stand(name: Name, lease: LeaseId, report: Option<Report>) -> Command {
-    let candidate = Name::new(format!("on lease {lease}"));
-    let priority = if lease.get().is_multiple_of(2) { 1 } else { 0 };
-    Command::Election(ElectionCommand::Stand { name, lease, candidate, priority, report })
+/// How a candidate stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    candidate: Name,
+    priority: i32,
+    position: u64,
+}
+
+impl Standing {
+    /// Of the holder of this place.
+    pub(crate) fn new(place: usize) -> Standing {
+        Standing { candidate: candidate(place), priority: 0, position: 0 }
+    }
+
+    /// It follows what it follows, fast or slowly.
+    fn moves_on(&mut self, rng: &mut Rng) -> u64 {
+        self.position += rng.u64(0..16);
+        self.position
+    }
+
+    fn stand(&self, name: Name, lease: LeaseId, report: Option<Report>) -> Command {
+        let (candidate, priority) = (self.candidate.clone(), self.priority);
+        Command::Election(ElectionCommand::Stand { name, lease, candidate, priority, report })
+    }
+}
+
+fn candidate(place: usize) -> Name {
+    Name::new(format!("holder {place}"))
 }
 
 /// What a reply to asking says.
 pub(crate) fn came(reply: &Reply) -> Option<Came> {
     match reply {
-        Reply::Lock(LockReply::Held { .. }) | Reply::Election(ElectionReply::Incumbent { .. }) => {
-            Some(Came::Held)
-        }
+        Reply::Lock(LockReply::Held { token })
+        | Reply::Election(ElectionReply::Incumbent { token }) => Some(Came::Held(*token)),
         Reply::Lock(LockReply::Queued { at, .. })
         | Reply::Election(ElectionReply::Waiting { at, .. }) => Some(Came::Queued(*at)),
         Reply::Lock(LockReply::Taken { .. }) => Some(Came::Taken),
@@ -133,10 +200,24 @@ pub(crate) fn is_given_back(reply: &Reply) -> bool {
     )
 }
 
-/// An operator asks an incumbent to leave, or has thought better of it.
-pub(crate) fn order(rng: &mut Rng) -> Command {
+/// What an operator orders: somebody to leave for another, or for a certain one, or to have thought
+/// better of it; that nobody is granted for now; and what must hold of whoever is.
+pub(crate) fn order(holders: u16, rng: &mut Rng) -> Command {
     let name = Name::new(OFFICES[rng.usize(0..OFFICES.len())]);
-    let order = if rng.u8(0..4) > 0 { Order::Switchover { to: None } } else { Order::Cancel };
+    let order = match rng.u8(0..12) {
+        0 => Order::Pause,
+        1..=2 => Order::Resume,
+        3..=4 => Order::Rules(rules(rng)),
+        5 => Order::Cancel,
+        6..=7 => Order::Switchover { to: None },
+        _ => Order::Switchover { to: Some(candidate(rng.usize(0..usize::from(holders)))) },
+    };
     let (actor, reason) = ("operator".to_owned(), "trouble".to_owned());
     Command::Election(ElectionCommand::Order { name, order, actor, reason })
+}
+
+/// Few enough that somebody keeps them, often.
+fn rules(rng: &mut Rng) -> Rules {
+    let mut rule = |most: u64| (rng.u8(0..3) == 0).then(|| rng.u64(0..most));
+    Rules { lag_max: rule(40), position_min: rule(60), fresh_ms: rule(1_000) }
 }

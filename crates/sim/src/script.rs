@@ -62,6 +62,7 @@ impl Script {
         plan.owners = changes.owners.unwrap_or(plan.owners);
         plan.participants = changes.participants.unwrap_or(plan.participants);
         plan.holders = changes.holders.unwrap_or(plan.holders);
+        plan.observers = plan.observers.min(plan.voters);
         plan.trouble_us = changes.trouble_ms.map_or(plan.trouble_us, |ms| ms * MS);
         plan.real_store = changes.store.map_or(plan.real_store, |store| store == Store::Redb);
         plan.gaps_us.retain(|(trouble, _)| !changes.without.contains(trouble));

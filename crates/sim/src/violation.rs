@@ -20,7 +20,7 @@ impl fmt::Display for Violation {
 
 /// Demands that a property holds; else returns its violation.
 macro_rules! demand {
-    ($holds:expr, $invariant:literal, $($what:tt)+) => {
+    ($holds:expr, $invariant:expr, $($what:tt)+) => {
         if !$holds {
             return Err($crate::violation::Violation {
                 invariant: $invariant,

@@ -20,6 +20,7 @@ use crate::{
     holder::Holder,
     network::Network,
     node::Node,
+    observer::Observer,
     plan::{CLOCKS_OFF_PPM, MS, Plan, SECOND},
     planted::Plant,
     script::Script,
@@ -55,6 +56,7 @@ pub(crate) struct World {
     owners: Vec<Owner>,
     participants: Vec<Participant>,
     holders: Vec<Holder>,
+    observers: Vec<Observer>,
     /// When each owner and participant is next woken.
     alarms: BTreeMap<Caller, u64>,
     /// Until when clients, owners and participants stand still.
@@ -65,6 +67,8 @@ pub(crate) struct World {
     opening: Standing,
     /// The last number given to a call at a node.
     calls: u64,
+    /// Whether a node takes a snapshot in at this moment.
+    installs: bool,
     watch: Watch,
     story: Story,
     /// Chance of what is no device of its own: syncs, what nodes are seeded with.
@@ -103,9 +107,14 @@ impl World {
         let nodes = nodes.collect::<Result<Vec<Node>, Violation>>()?;
         let chance = |(kind, _): (Trouble, _)| (kind, Rng::with_seed(seed << 8 | kind as u64));
         let network = Network::new(plan.voters, plan.network.clone(), rng.fork());
-        let clients = (0..usize::from(plan.clients))
+        let mut clients: Vec<Client> = (0..usize::from(plan.clients))
             .map(|name| Client::new(name, &plan, rng.fork()))
             .collect();
+        let mut chance_of_patrons = Rng::with_seed(seed ^ 0x0000_FA72);
+        clients.extend((0..usize::from(plan.patrons)).map(|place| {
+            let name = usize::from(plan.clients) + place;
+            Client::patron(name, &plan, chance_of_patrons.fork())
+        }));
         let owners = (0..usize::from(plan.owners))
             .map(|place| Owner::new(place, &plan, rng.fork()))
             .collect();
@@ -115,7 +124,10 @@ impl World {
         // Their chances are drawn apart: what else happens in a universe does not change with them.
         let mut chance_of_holders = Rng::with_seed(seed ^ 0x001E_A5E5);
         let holders = (0..usize::from(plan.holders))
-            .map(|place| Holder::new(place, &plan, chance_of_holders.fork()))
+            .map(|place| Holder::new(place, &plan, plant, chance_of_holders.fork()))
+            .collect();
+        let observers = (0..usize::from(plan.observers))
+            .map(|place| Observer::new(place, &plan, chance_of_holders.fork()))
             .collect();
         let nodes = set_clocks(&plan, seed, nodes);
         let mut world = World {
@@ -132,11 +144,13 @@ impl World {
             owners,
             participants,
             holders,
+            observers,
             alarms: BTreeMap::new(),
             dozing: BTreeMap::new(),
             rotten: BTreeSet::new(),
             opening: Standing::default(),
             calls: 0,
+            installs: false,
             story: Story::new(told),
             rng,
             chances: Trouble::ALL.into_iter().map(chance).collect(),
@@ -203,6 +217,10 @@ impl World {
         for holder in 0..self.holders.len() {
             let at_us = 200 * MS + 37 * MS * holder as u64;
             self.queue.plan(at_us, Event::Alarm { caller: Caller::Holder(holder) });
+        }
+        for observer in 0..self.observers.len() {
+            let at_us = 100 * MS + 23 * MS * observer as u64;
+            self.queue.plan(at_us, Event::Alarm { caller: Caller::Observer(observer) });
         }
         for (trouble, gap_us) in self.plan.gaps_us.clone() {
             self.plan_trouble(trouble, gap_us);

@@ -7,6 +7,7 @@ mod elections;
 mod leases;
 mod machine;
 mod reign;
+mod services;
 mod transactions;
 
 use super::row::Bug;
@@ -22,6 +23,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
         transactions::BUGS,
         leases::BUGS,
         elections::BUGS,
+        services::BUGS,
     ]
     .into_iter()
     .flatten()

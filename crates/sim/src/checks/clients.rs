@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use synod_machine::{
-    Answer, Applied, Command, Entry, FenceCause, Machine, Proposal, Query, Rejection, Reply,
-    Request, RequestId, Revision, SessionId, Verdict,
+    Answer, Applied, BarrierReply, ClaimReply, Command, CounterReply, Entry, FenceCause,
+    JournalReply, Machine, Query, RegisterReply, Rejection, Reply, Request, RequestId, Revision,
+    SessionId,
 };
 
-use super::{ages::Ages, at_least, linear::Linear, lives::Lives, order::Effect, shelf::Shelf};
+use super::{
+    ages::Ages, at_least, linear::Linear, lives::Lives, order::Effect, services::Services,
+    shelf::Shelf,
+};
 use crate::{
     sights::{Sight, Sights},
-    violation::{Checked, demand},
+    violation::{Checked, Violation, demand},
 };
 
 /// Who asked what, what came of it, and what was said.
@@ -23,6 +27,9 @@ pub(crate) struct Clients {
     /// Requests that somebody was told will never take effect.
     never: BTreeSet<RequestId>,
     shelf: Shelf,
+    services: Services,
+    /// Which requests of the last slot took effect there, or were refused.
+    took: Vec<bool>,
     lives: Lives,
     linear: Linear,
     /// The moment of the universe.
@@ -54,7 +61,7 @@ impl Clients {
     }
 
     /// A slot has joined the chosen prefix; `machine` has applied it.
-    pub(crate) fn applied(&mut self, effect: &Effect, machine: &Machine, now: u64) -> Checked {
+    pub(crate) fn applied(&mut self, effect: &Effect, now: u64) -> Checked {
         demand!(
             effect.results.len() == effect.batch.requests.len(),
             "F1",
@@ -62,9 +69,10 @@ impl Clients {
             effect.batch.requests.len(),
             effect.results.len()
         );
+        self.took.clear();
         for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
-            self.took_effect(request, result)?;
-            self.shelf.passes(&result.reply);
+            let took = self.took_effect(request, result)?;
+            self.took.push(took);
             self.lives.applied(request, &result.reply, now)?;
             if matches!(
                 (&request.command, &result.reply),
@@ -73,6 +81,12 @@ impl Clients {
                 self.seen.see(Sight::Expired);
             }
         }
+        Ok(())
+    }
+
+    /// What the requests of that slot did is what the simplest models of keys and services do.
+    pub(crate) fn judge(&mut self, effect: &Effect, machine: &Machine) -> Checked {
+        self.services.applied(effect, &self.took, machine, &mut self.shelf)?;
         for key in self.shelf.take_touched() {
             let found = machine.query(&Query::Get { key: key.clone() });
             let Answer::Key { entry, .. } = found else {
@@ -89,8 +103,9 @@ impl Clients {
         Ok(())
     }
 
-    fn took_effect(&mut self, request: &Request, result: &Applied) -> Checked {
-        let Some(id) = request.id else { return Ok(()) };
+    /// Whether it did, or was refused: it has not been here.
+    fn took_effect(&mut self, request: &Request, result: &Applied) -> Result<bool, Violation> {
+        let Some(id) = request.id else { return Ok(true) };
         let asked = self.asked.get(&id);
         demand!(
             asked == Some(&request.command),
@@ -99,7 +114,7 @@ impl Clients {
             request.command
         );
         if let Reply::Rejected(_) = result.reply {
-            return Ok(());
+            return Ok(!result.repeated);
         }
         let first = self.effects.get(&id);
         if result.repeated {
@@ -110,12 +125,12 @@ impl Clients {
                 "{id} is repeated with {:?}; it took effect with {first:?}",
                 result.reply
             );
-            return Ok(());
+            return Ok(false);
         }
         if matches!(request.command, Command::Decide { .. }) && first == Some(&result.reply) {
             // A decision that comes after the end of its session is told what stands; it has no
             // effect that could be had twice.
-            return Ok(());
+            return Ok(false);
         }
         demand!(
             first.is_none(),
@@ -127,13 +142,7 @@ impl Clients {
         self.effects.insert(id, result.reply.clone());
         self.seen.see(Sight::Effect);
         self.settled(request, &result.reply)?;
-        if let Command::Decide { outcome: Proposal::Commit { multi: Some(multi), .. }, .. } =
-            &request.command
-            && result.reply == Reply::Verdict(Verdict::Committed)
-        {
-            self.shelf.decide(multi)?;
-        }
-        self.shelf.place(&request.command, &result.reply)
+        Ok(true)
     }
 
     fn settled(&mut self, request: &Request, reply: &Reply) -> Checked {
@@ -143,8 +152,10 @@ impl Clients {
             Reply::SettledApplied(reply) => {
                 self.seen.see(Sight::SettledApplied);
                 let first = self.effects.get(about).cloned().and_then(Reply::into_first);
+                // What was looked at and refused is known, too, and had no effect.
+                let refused = first.is_none() && matches!(**reply, Reply::Rejected(_));
                 demand!(
-                    first.as_ref() == Some(&**reply),
+                    refused || first.as_ref() == Some(&**reply),
                     "F1",
                     "{about} is settled as {reply:?}; it took effect with {first:?}"
                 );
@@ -179,7 +190,7 @@ impl Clients {
                 "{id} is answered with {reply:?}; in the log it came to {first:?}"
             ),
         }
-        if let Some(revision) = written(reply) {
+        if let Some(revision) = written(self.asked.get(&id), reply) {
             demand!(
                 revision > floor,
                 "E2",
@@ -244,6 +255,27 @@ impl Clients {
         Ok(())
     }
 
+    /// A client, which had been shown `floor` before it asked, receives the answer to a
+    /// linearizable read of a service.
+    pub(crate) fn looked(&mut self, query: &Query, floor: Revision, answer: &Answer) -> Checked {
+        let revision = self.services.read(query, answer)?;
+        self.seen.see(Sight::ServiceRead);
+        demand!(
+            revision >= floor,
+            "E2",
+            "{query:?} sees {revision}, and {floor} was seen before it was asked"
+        );
+        self.shows(revision);
+        Ok(())
+    }
+
+    /// What was seen.
+    pub(crate) fn sights(&self) -> Sights {
+        let mut seen = self.seen;
+        seen += self.services.seen;
+        seen
+    }
+
     fn shows(&mut self, revision: Revision) {
         self.shown = self.shown.max(revision);
         self.ages.shows(self.now_us, revision);
@@ -256,9 +288,25 @@ impl Clients {
 }
 
 /// The revision of a write that this reply tells of.
-fn written(reply: &Reply) -> Option<Revision> {
+fn written(command: Option<&Command>, reply: &Reply) -> Option<Revision> {
+    if let Some(Command::Once(_)) = command {
+        // Whoever asks again under a key hears of what was done long ago.
+        return None;
+    }
     match reply {
-        Reply::Written(revision) | Reply::Deleted { existed: true, revision } => Some(*revision),
+        Reply::Written(revision)
+        | Reply::Deleted { existed: true, revision }
+        | Reply::Claim(ClaimReply::Released { revision })
+        | Reply::Register(RegisterReply::Chosen { at: revision, ours: true, .. })
+        | Reply::Counter(
+            CounterReply::Value { revision, .. } | CounterReply::Deleted { revision, .. },
+        )
+        | Reply::Barrier(
+            BarrierReply::Left { revision, .. } | BarrierReply::Removed { revision },
+        )
+        | Reply::Journal(
+            JournalReply::Appended { revision, .. } | JournalReply::Forgotten { revision, .. },
+        ) => Some(*revision),
         _ => None,
     }
 }

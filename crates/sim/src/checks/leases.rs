@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Answer, Batch, Change, Command, FenceGuard, Interest, LeaseCommand, LeaseId, LockCommand,
-    Machine, Name, Reign, Rejection, Reply, Request, Revision, Seq, Timestamp, door::Said,
+    Answer, Batch, Change, Command, FenceGuard, Interest, Keyed, LeaseCommand, LeaseId,
+    LockCommand, Machine, Name, Once, Reign, Rejection, Reply, Request, Revision, Seq, Timestamp,
+    door::Said,
 };
 use synod_paxos::Decree;
 
@@ -14,6 +15,7 @@ use super::{
     order::{Effect, decode},
 };
 use crate::{
+    event::Caller,
     sights::{Sight, Sights},
     violation::{Checked, Violation, demand},
 };
@@ -52,6 +54,11 @@ impl Leases {
         for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
             match (&request.command, &result.reply) {
                 (Command::Lease(LeaseCommand::Grant { .. }), Reply::Lease(lease)) => {
+                    self.live.insert(*lease);
+                }
+                (Command::Once(Once { what: Keyed::Grant { .. }, .. }), Reply::Lease(lease))
+                    if machine.knows_of_lease(*lease) =>
+                {
                     self.live.insert(*lease);
                 }
                 (Command::Lease(LeaseCommand::Revoke { lease }), Reply::Done(at)) => {
@@ -184,6 +191,24 @@ impl Leases {
         Ok(())
     }
 
+    /// What a holder does under a lock that it counts on still is refused.
+    pub(crate) fn is_refused(&self, holder: usize, name: &Name, now: u64) -> Checked {
+        let Some((lease, locks)) = self.holders.get(&holder) else { return Ok(()) };
+        let until = self.counted_on.get(lease).copied().unwrap_or(0);
+        demand!(
+            !self.clocks_agree || !locks.contains(name) || until <= now,
+            "L2",
+            "holder {holder} is refused at {now} us under {name}; on lease {lease} it counts on it \
+             until {until} us"
+        );
+        Ok(())
+    }
+
+    /// Whether clocks run so alike that leases may be counted on.
+    pub(super) fn clocks_agree(&self) -> bool {
+        self.clocks_agree
+    }
+
     /// A holder counts on a lock no more.
     pub(crate) fn lets_go(&mut self, holder: usize, name: &Name) {
         if let Some((_, locks)) = self.holders.get_mut(&holder) {
@@ -212,7 +237,7 @@ impl Leases {
     /// everything since.
     pub(crate) fn watched(
         &mut self,
-        holder: usize,
+        who: Caller,
         interest: &Interest,
         after: Revision,
         said: &Said,
@@ -232,7 +257,7 @@ impl Leases {
                 demand!(
                     told == expected && *upto >= after,
                     "L7",
-                    "holder {holder} watches {interest:?} after {after} and is told up to {upto}: \
+                    "{who:?} watches {interest:?} after {after} and is told up to {upto}: \
                      {told:?}; there were {expected:?}"
                 );
                 if !told.is_empty() {
@@ -244,7 +269,7 @@ impl Leases {
                 demand!(
                     after < *forgotten && *forgotten <= self.forgotten,
                     "L7",
-                    "holder {holder} hears of a gap up to {forgotten}; it was told up to {after}, \
+                    "{who:?} hears of a gap up to {forgotten}; it was told up to {after}, \
                      and what came up to {} is forgotten",
                     self.forgotten
                 );
@@ -252,7 +277,7 @@ impl Leases {
                 Ok(*forgotten)
             }
             Some(_) | None => {
-                demand!(false, "L7", "holder {holder}: a watch is answered with {said:?}");
+                demand!(false, "L7", "{who:?}: a watch is answered with {said:?}");
                 Ok(after)
             }
         }

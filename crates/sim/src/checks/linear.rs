@@ -3,10 +3,12 @@
 //! The other checks hold answers against the log. This one knows no log and no revision, only what
 //! clients asked, when, and what they heard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use synod_machine::{Command, Entry, Expect, Guard, Multi, Mutation, Reply, RequestId, SessionId};
+use synod_machine::{
+    Command, Entry, Expect, Guard, Keyed, Multi, Mutation, Once, Reply, RequestId, SessionId,
+};
 
 use crate::{
     history::{Operation, Saw, linearizable},
@@ -19,11 +21,15 @@ pub(crate) struct Linear {
     /// Asked and not answered for good.
     asked: BTreeMap<RequestId, (u64, Command)>,
     past: Vec<Operation>,
+    /// Keys that something else may change than what is asked of them here: they hang on leases, or
+    /// are written under keys of commands.
+    others: BTreeSet<Bytes>,
 }
 
 impl Linear {
     /// A request is sent for the first time.
     pub(super) fn asks(&mut self, id: RequestId, command: &Command, now: u64) {
+        self.others.extend(changed_elsewhere(command));
         self.asked.insert(id, (now, command.clone()));
     }
 
@@ -49,6 +55,7 @@ impl Linear {
         for (id, (asked, command)) in std::mem::take(&mut self.asked) {
             self.note(id.session, (asked, None), &command, None);
         }
+        self.past.retain(|operation| !self.others.contains(&operation.key));
         linearizable(&self.past).map_err(|contradiction| Violation {
             invariant: "P2",
             what: format!("not linearizable: {contradiction}"),
@@ -67,6 +74,18 @@ impl Linear {
             self.past.push(Operation { client, key, asked, answered, saw, wrote });
         }
     }
+}
+
+fn changed_elsewhere(command: &Command) -> Vec<Bytes> {
+    let multi = match command {
+        Command::Multi(multi) if multi.lease.is_some() => multi,
+        Command::Once(Once { what: Keyed::Multi(multi), .. }) => multi,
+        _ => return Vec::new(),
+    };
+    let keys = multi.mutations.iter().map(|mutation| match mutation {
+        Mutation::Put { key, .. } | Mutation::Delete { key } => key.clone(),
+    });
+    keys.collect()
 }
 
 /// What a command did to one key.

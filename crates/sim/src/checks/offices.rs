@@ -78,7 +78,7 @@ impl Offices {
         seen.see(Sight::HandedOver);
         demand!(
             to.lease == now.lease,
-            "L6",
+            "L9",
             "{name} was to pass on to lease {}, and is granted to lease {} at {at}",
             to.lease,
             now.lease

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use synod_machine::{
-    Command, ElectionReply, Entry, Expect, LockReply, Multi, Mutation, Reply, Revision,
+    Command, ElectionReply, Entry, Expect, Guard, LeaseId, LockReply, Multi, Mutation, Reply,
+    Revision,
 };
 
 use crate::violation::{Checked, demand};
@@ -34,10 +35,42 @@ impl Shelf {
         std::mem::take(&mut self.touched)
     }
 
+    /// The revision up to which it has come.
+    pub(crate) fn revision(&self) -> Revision {
+        self.last
+    }
+
+    /// What is no key has moved the revision.
+    pub(crate) fn moves_to(&mut self, revision: Revision) {
+        self.last = self.last.max(revision);
+    }
+
+    /// The first guard that does not hold.
+    pub(crate) fn failing(&self, guards: &[Guard]) -> Option<usize> {
+        guards.iter().position(|guard| !holds(&guard.expect, self.entry(&guard.key)))
+    }
+
+    /// Keys that hang on a lease.
+    pub(crate) fn hanging(&self, lease: LeaseId) -> Vec<Bytes> {
+        let hangs = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.lease == Some(lease));
+        let keys = self.past.keys().filter(|key| hangs(self.entry(key)));
+        keys.cloned().collect()
+    }
+
+    /// Keys that hang on a lease have ended with it at this revision.
+    pub(crate) fn lease_ended(&mut self, keys: Vec<Bytes>, at: Revision) -> Checked {
+        let before = self.last;
+        for key in keys {
+            self.last = before;
+            self.note(&key, None, at)?;
+        }
+        Ok(())
+    }
+
     /// Does what `command` does, which came to `reply`; the reply must be what the model comes to.
     pub(crate) fn place(&mut self, command: &Command, reply: &Reply) -> Checked {
         match (command, reply) {
-            (Command::Put { key, value }, Reply::Written(at)) => self.set(key, value, *at),
+            (Command::Put { key, value }, Reply::Written(at)) => self.set(key, value, None, *at),
             (Command::Cas { key, expect, value }, Reply::Written(at)) => {
                 let entry = self.entry(key);
                 demand!(
@@ -45,7 +78,7 @@ impl Shelf {
                     "F1",
                     "a cas of {key:?} that expects {expect:?} succeeds on {entry:?}"
                 );
-                self.set(key, value, *at)
+                self.set(key, value, None, *at)
             }
             (Command::Cas { key, expect, .. }, Reply::Mismatch(found)) => {
                 let entry = self.entry(key);
@@ -74,7 +107,7 @@ impl Shelf {
                         "a multi is done although {guard:?} meets {entry:?}"
                     );
                 }
-                self.mutate(&multi.mutations, *revision)
+                self.mutate(multi, *revision)
             }
             (
                 Command::Put { .. }
@@ -121,16 +154,16 @@ impl Shelf {
                 "a transaction commits although {guard:?} meets {entry:?}"
             );
         }
-        self.mutate(&multi.mutations, self.last.next())
+        self.mutate(multi, self.last.next())
     }
 
-    fn mutate(&mut self, mutations: &[Mutation], at: Revision) -> Checked {
+    fn mutate(&mut self, multi: &Multi, at: Revision) -> Checked {
         let before = self.last;
-        for mutation in mutations {
+        for mutation in &multi.mutations {
             // One revision for all of them.
             self.last = before;
             match mutation {
-                Mutation::Put { key, value } => self.set(key, value, at)?,
+                Mutation::Put { key, value } => self.set(key, value, multi.lease, at)?,
                 Mutation::Delete { key } if self.entry(key).is_some() => {
                     self.note(key, None, at)?
                 }
@@ -140,18 +173,14 @@ impl Shelf {
         Ok(())
     }
 
-    fn set(&mut self, key: &Bytes, value: &Bytes, at: Revision) -> Checked {
+    fn set(&mut self, key: &Bytes, value: &Bytes, lease: Option<LeaseId>, at: Revision) -> Checked {
+        let (value, modified) = (value.clone(), at);
         let entry = match self.entry(key) {
-            Some(before) => Entry {
-                value: value.clone(),
-                create: before.create,
-                modified: at,
-                version: before.version + 1,
-                lease: None,
-            },
-            None => {
-                Entry { value: value.clone(), create: at, modified: at, version: 1, lease: None }
+            Some(before) => {
+                let (create, version) = (before.create, before.version + 1);
+                Entry { value, create, modified, version, lease }
             }
+            None => Entry { value, create: at, modified, version: 1, lease },
         };
         self.note(key, Some(entry), at)
     }

@@ -47,6 +47,8 @@ pub(crate) struct Owner {
     doing: Doing,
     /// Whether somebody at its keyboard ends by force what it has begun.
     forced: bool,
+    /// The number of the first patron of services, if there are any.
+    patrons: Option<usize>,
     /// What it asks beside its transfer.
     aside: Option<(Errand, Aside)>,
     /// Transfers still to be made once trouble has ended; `None` before.
@@ -87,6 +89,7 @@ impl Owner {
             seq: Seq::ZERO,
             doing: Doing::Thinking { until_us: 0 },
             forced: plan.operators,
+            patrons: (plan.patrons > 0).then_some(usize::from(plan.clients)),
             aside: None,
             left: None,
         }
@@ -238,7 +241,7 @@ impl Owner {
         let txn = numbers.begin();
         watch.transactions.begins(txn, numbers)?;
         let until_us = now + self.rng.u64(20 * MS..800 * MS);
-        let transfer = Transfer::new(txn, looks, now, until_us, &mut self.rng);
+        let transfer = Transfer::new(txn, looks, now, until_us, self.patrons, &mut self.rng);
         watch.books.begins(txn, transfer.intent.clone(), now);
         if let Some((place, Some(keys))) = self.rng.choice(looks.iter().enumerate()) {
             let mut standing = Standing::default();

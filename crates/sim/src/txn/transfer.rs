@@ -13,7 +13,7 @@ use super::{
     Acts,
     work::{self, participant_name},
 };
-use crate::{checks::books::Intent, errand::Errand};
+use crate::{checks::books::Intent, errand::Errand, trade};
 
 /// The most that is moved at once.
 const AMOUNT_MAX: i64 = 10;
@@ -47,12 +47,15 @@ impl Transfer {
         looks: &[Option<&BTreeMap<Bytes, Entry>>],
         now: u64,
         until_us: u64,
+        patrons: Option<usize>,
         rng: &mut Rng,
     ) -> Transfer {
         let (works, intent) = works(txn, looks, rng);
         let mut transaction = Transaction::begin(txn, works.keys().cloned());
         if rng.u8(0..3) == 0 {
             transaction = transaction.with_multi(claim(txn, rng));
+        } else if let Some(first) = patrons {
+            transaction = transaction.with_multi(on_condition(txn, first, rng));
         }
         Transfer {
             transaction,
@@ -144,4 +147,11 @@ fn claim(txn: TxnId, rng: &mut Rng) -> Multi {
     };
     let guards = vec![Guard { key, expect }];
     Multi { guards, mutations: vec![mutation], ..Multi::default() }
+}
+
+/// Leaves a note in the log, on condition that a name is claimed for a patron of services.
+fn on_condition(txn: TxnId, first: usize, rng: &mut Rng) -> Multi {
+    let (key, value) = (Bytes::from_static(b"noted"), Bytes::from(format!("{txn}")));
+    let holds = vec![trade::some_claim(first, rng)];
+    Multi { holds, mutations: vec![Mutation::Put { key, value }], ..Multi::default() }
 }

@@ -31,6 +31,13 @@ impl World {
             self.reads(&status, &response)?;
         }
         let Some((caller, call)) = asked else { return Ok(()) };
+        if let Response::Said(Said::Watched { news: Answer::Changes { changes, .. }, .. }) =
+            &response
+            && self.installs
+            && !changes.is_empty()
+        {
+            self.watch.seen.see(Sight::WatchedInstall);
+        }
         self.story.tell(self.now_us, || format!("{id} answers {caller:?}: {response:?}"));
         let (from, to) = (Place::Node(id.get()), Place::Caller(caller));
         for delay in self.network.copies(from, to, self.now_us) {
@@ -79,6 +86,10 @@ impl World {
                 let wants = self.holders[place].hear(now, call, response, watch)?;
                 self.serve(caller, wants);
             }
+            Caller::Observer(place) => {
+                let wants = self.observers[place].hear(now, call, response, watch)?;
+                self.serve(caller, wants);
+            }
         }
         Ok(())
     }
@@ -102,6 +113,10 @@ impl World {
             }
             Caller::Holder(place) => {
                 let wants = self.holders[place].wake(now, watch)?;
+                self.serve(caller, wants);
+            }
+            Caller::Observer(place) => {
+                let wants = self.observers[place].wake(now);
                 self.serve(caller, wants);
             }
         }
@@ -174,7 +189,7 @@ impl World {
         }
     }
 
-    /// Does what a holder wants.
+    /// Does what a holder or an observer wants.
     fn serve(&mut self, caller: Caller, wants: Wants) {
         for (node, call, ask) in wants.calls {
             self.ask(NodeId::new(node), caller, call, &ask);
@@ -190,7 +205,7 @@ impl World {
             self.ask(NodeId::new(node), caller, call, &ask);
         }
         match caller {
-            Caller::Client(_) | Caller::Holder(_) => {}
+            Caller::Client(_) | Caller::Holder(_) | Caller::Observer(_) => {}
             Caller::Owner(place) => self.tell_participants(place, acts.errands),
             Caller::Participant(place) => self.tell_owners(place, acts.reports, acts.sync),
         }

@@ -44,7 +44,10 @@ impl World {
         }
         let Some(news) = news else { return Ok(()) };
         self.put_up(id, &news);
-        self.step(id, Input::Shelf(news))
+        self.installs = matches!(news, ShelfNews::Whole { .. });
+        let stepped = self.step(id, Input::Shelf(news));
+        self.installs = false;
+        stepped
     }
 
     /// Notes what stands on a shelf from now on.

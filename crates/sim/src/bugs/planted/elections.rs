@@ -43,4 +43,96 @@ pub(super) const BUGS: &[Bug] = &[
             "there(&term.place).is_some() && term.successor.is_none()",
         )],
     },
+    Bug {
+        name: "pause ignored",
+        does: "somebody is granted though nobody is to be for now",
+        source: "patroni#2919: a replica is promoted while the cluster is paused",
+        edits: &[edit(
+            "machine/src/services/elections/race.rs",
+            "if self.pause.is_some() {\n            return Some(Bar::Paused);\n        }",
+            "",
+        )],
+    },
+    Bug {
+        name: "lag ignored",
+        does: "whoever is far behind is granted like anybody else",
+        source: "openark/orchestrator#83: replicas that lag by hours are elected",
+        edits: &[edit(
+            "machine/src/services/elections/race.rs",
+            "lag_max.is_some_and(|most| lag > most)",
+            "{ let _ = (lag_max, lag); false }",
+        )],
+    },
+    Bug {
+        name: "position ignored",
+        does: "whoever has not come as far as it must is granted",
+        source: "openark/orchestrator#88: a replica is promoted that has not read its relay log",
+        edits: &[edit(
+            "machine/src/services/elections/race.rs",
+            "position_min.filter(|min| position < *min)",
+            "position_min.filter(|_| false)",
+        )],
+    },
+    Bug {
+        name: "report of long ago believed",
+        does: "a candidate is granted whose last word of itself is too old",
+        source: "openark/orchestrator#1403: the lag that counts at a promotion is not today's",
+        edits: &[edit(
+            "machine/src/services/elections/race.rs",
+            "fresh_ms.is_some_and(|most| age_ms > most)",
+            "{ let _ = fresh_ms; false }",
+        )],
+    },
+    Bug {
+        name: "report counted again after a grant",
+        does: "a candidate that stands again counts what it had said before the last grant",
+        source: "so it was in Synod: others were held to be behind what a grant had given up",
+        edits: &[edit(
+            "machine/src/services/elections.rs",
+            "self.remove(&name, place);\n        «self.insert(name.clone(), place, row);»",
+            "let report = row.report.map(|(report, _)| report);\n\
+             self.races.change(&name, |race| race.reached(report));\n\
+             self.insert(name.clone(), place, row);",
+        )],
+    },
+    Bug {
+        name: "priority ignored",
+        does: "whoever came first is granted, however important another is",
+        source: "patroni#3498: priorities are ignored when there is more than one standby",
+        edits: &[edit(
+            "machine/src/services/elections/race.rs",
+            "(Reverse(self.priority), place)",
+            "(Reverse(0), place)",
+        )],
+    },
+    Bug {
+        name: "switchover to whoever is best",
+        does: "a switchover to a certain candidate goes to the one that would be granted",
+        source: "patroni#2074: a switchover ends on another standby than it was meant for",
+        edits: &[edit(
+            "machine/src/services/elections.rs",
+            "others.filter(|(_, one)| «wanted.is_none_or(|wanted| one.candidate == *wanted)»)",
+            "{ let _ = (wanted, one); true }",
+        )],
+    },
+    Bug {
+        name: "successor passed over",
+        does: "the incumbent leaves for another, and the best of all is granted",
+        source: "openark/orchestrator#293: another is promoted first than the one that is meant",
+        edits: &[edit(
+            "machine/src/services/elections.rs",
+            "may.min_by_key(|(place, one)| «(wanted != Some(*place), one.rank(*place))»)",
+            "one.rank(*place)",
+        )],
+    },
+    Bug {
+        name: "successor not told",
+        does: "nobody is told for whom the incumbent is to leave",
+        source: "patroni#743: a switchover is under way, and whoever asked hears nothing of it",
+        edits: &[edit(
+            "machine/src/services/elections.rs",
+            "if office != before {",
+            "if office.incumbent != before.incumbent {",
+        )],
+    },
 ];
