@@ -18,6 +18,7 @@ use crate::{
     ask::{Ended, Tries},
     deadline::Deadline,
     directory::Directory,
+    ears::Ears,
     error::{Error, Why},
     fates::{Fates, Settled},
     route::Route,
@@ -36,6 +37,8 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Core {
     pub(crate) route: Arc<Route>,
     pub(crate) directory: Directory,
+    /// What is listened to.
+    pub(crate) ears: Ears,
     /// Who opens sessions, for people to read.
     owner: String,
     session_ttl: Duration,
@@ -56,6 +59,7 @@ impl Core {
         Core {
             route,
             directory: Directory::default(),
+            ears: Ears::default(),
             owner,
             session_ttl,
             session: Mutex::default(),

@@ -43,6 +43,7 @@ mod counter;
 mod cursor;
 mod deadline;
 mod directory;
+mod ears;
 mod election;
 mod error;
 mod fate;

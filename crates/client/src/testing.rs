@@ -319,9 +319,14 @@ impl Booth {
 fn is_no_news(said: &door::Said) -> bool {
     match said {
         door::Said::Verdicts(verdicts) => verdicts.is_empty(),
-        door::Said::Watched { news: Answer::Changes { changes, .. }, .. } => changes.is_empty(),
+        door::Said::Watched { news, .. } => is_no_change(news),
+        door::Said::WatchedAny { news, .. } => news.is_empty(),
         _ => false,
     }
+}
+
+fn is_no_change(news: &Answer) -> bool {
+    matches!(news, Answer::Changes { changes, .. } if changes.is_empty())
 }
 
 impl Play {

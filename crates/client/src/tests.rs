@@ -1,5 +1,6 @@
 //! The client against a scripted cluster whose nodes share the real machine.
 
+mod crowds;
 mod dropping;
 mod elections;
 mod honesty;

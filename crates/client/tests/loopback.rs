@@ -140,6 +140,9 @@ fn read(machine: &Machine, call: &Call) -> Said {
             let query = machine::Query::Changes { interest: interest.clone(), after: *after };
             Said::Watched { news: machine.query(&query), silent_ms: 0 }
         }
+        Call::WatchAny { .. } => {
+            Said::WatchedAny { news: Vec::new(), upto: machine.revision(), silent_ms: 0 }
+        }
         Call::Status => Said::Status(Box::new(status())),
     }
 }

@@ -62,6 +62,11 @@ pub enum Call {
         /// After this revision.
         after: Revision,
     },
+    /// The same for whoever waits for much: answered when any of it has changed. Any node.
+    WatchAny {
+        /// What, and after which revision; at most [`WATCHES_MAX`](crate::limits::WATCHES_MAX).
+        watches: Vec<(Interest, Revision)>,
+    },
 }
 
 /// How fresh a read must be.
@@ -110,6 +115,16 @@ pub enum Said {
         news: Answer,
         /// Milliseconds since the node last knew a quorum to be there: changes chosen meanwhile
         /// may not have reached it.
+        silent_ms: u32,
+    },
+    /// `WatchAny`.
+    WatchedAny {
+        /// As to a [`Query::Changes`], by the place in the call. One that there was no room for is
+        /// said not to have been looked at: no changes, up to where it was.
+        news: Vec<(u32, Answer)>,
+        /// Nothing that is not named has changed up to here.
+        upto: Revision,
+        /// As of `Watched`.
         silent_ms: u32,
     },
     /// `Read` of whatever a node has applied.

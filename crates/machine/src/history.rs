@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use serde::Serialize;
 
-pub use change::{Change, Interest};
+pub use change::{Change, Interest, Touched};
 
 use change::{Glimpse, Set};
 use rows::{Rows, read};
@@ -106,6 +106,21 @@ impl History {
         // Nothing lies between the last row and the state's revision.
         let upto = if all { upto.max(now) } else { upto };
         Answer::Changes { changes, upto }
+    }
+
+    /// Everything up to here is forgotten.
+    pub(crate) fn forgotten(&self) -> Revision {
+        self.forgotten
+    }
+
+    /// What the changes after a revision are of, without a copy of what it came to.
+    pub(crate) fn touched_since(
+        &self,
+        after: Revision,
+    ) -> impl Iterator<Item = (Revision, Touched<'_>)> {
+        let rows = self.rows.after(after);
+        rows.flat_map(|row| row.changes().map(move |change| (row.at, read::<Glimpse<'_>>(change))))
+            .map(|(at, glimpse)| (at, glimpse.into()))
     }
 
     /// The changes after a revision, all of them.

@@ -39,7 +39,7 @@ pub use command::{
     AbortCause, Batch, Command, Expect, FenceCause, FenceGuard, Guard, Hold, Multi, Mutation, Part,
     Proposal, Reign, Request, Timestamp, owner_name,
 };
-pub use history::{Change, Interest};
+pub use history::{Change, Interest, Touched};
 pub use ids::{
     BranchIncarnation, LeaseId, Name, ParticipantName, Position, RequestId, Revision, Seq,
     SessionId, TxnId,

@@ -10,7 +10,7 @@ use crate::branch::Work;
 use crate::door::Call;
 use crate::{
     Batch, Command, Expect, Hold, Interest, Multi, Mutation, Name, Part, Proposal, Query, Request,
-    TxnId,
+    Revision, TxnId,
 };
 
 /// Keys are names: 4 KiB is already a long one, and every index holds them whole.
@@ -23,6 +23,8 @@ pub const MULTI_COMMANDS_MAX: usize = 128;
 pub const REQUEST_BYTES_MAX: usize = 3 << 19;
 /// Values that one reply carries: it must fit a frame of 2 MiB together with its keys.
 pub const REPLY_BYTES_MAX: usize = 1 << 20;
+/// Watches of one call. Whoever has more asks more calls, each of which is a stream of its own.
+pub const WATCHES_MAX: usize = 256;
 /// Participants of one transaction. Each adds a row that waits for its acknowledgement.
 pub const PARTS_MAX: usize = 64;
 /// Transactions named in one acknowledgement, question or wait.
@@ -377,13 +379,21 @@ impl Call {
                 at_most("branches finished", finished.len(), TXNS_MAX)
             }
             Call::Watch { interest, .. } => interest.check(),
+            Call::WatchAny { watches } => check_watches(watches),
             Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status => Ok(()),
         }
     }
 }
 
+/// Whether the watches of one call keep the limits.
+pub fn check_watches(watches: &[(Interest, Revision)]) -> Result<(), Misuse> {
+    at_most("watches", watches.len(), WATCHES_MAX)?;
+    watches.iter().try_for_each(|(interest, _)| interest.check())
+}
+
 impl Interest {
-    fn check(&self) -> Result<(), Misuse> {
+    /// Whether it keeps the limits.
+    pub fn check(&self) -> Result<(), Misuse> {
         match self {
             Interest::Keys { prefix } => check_page(prefix, None),
             Interest::Lock { name }

@@ -22,7 +22,7 @@ use crate::table::{self, Digesting};
 use crate::transactions::{Room, Transactions};
 use crate::{
     Batch, Change, Command, FenceCause, LeaseId, ParticipantName, Reign, Rejection, Reply, Request,
-    RequestId, Revision, SessionId, TxnId, Verdict,
+    RequestId, Revision, SessionId, Touched, TxnId, Verdict,
 };
 
 // The seeds of the tables' digests.
@@ -177,6 +177,17 @@ impl Machine {
     /// Leases that have not ended: (lease, ttl in ms, uses).
     pub fn live_leases(&self) -> impl Iterator<Item = (LeaseId, u64, u64)> + '_ {
         self.services.leases.live()
+    }
+
+    /// What the changes after a revision are of, and at which each came to be. As far as that is
+    /// known: not of those up to [`Machine::forgotten`].
+    pub fn touched_since(&self, after: Revision) -> impl Iterator<Item = (Revision, Touched<'_>)> {
+        self.history.touched_since(after)
+    }
+
+    /// What changed up to this revision is known no more.
+    pub fn forgotten(&self) -> Revision {
+        self.history.forgotten()
     }
 
     /// What changed after a revision and at which, as far as that is known.

@@ -34,7 +34,7 @@ impl Op {
             Call::Attend { .. } => Op::Attend,
             Call::Status => Op::Status,
             Call::Renew { .. } => Op::Renew,
-            Call::Watch { .. } => Op::Watch,
+            Call::Watch { .. } | Call::WatchAny { .. } => Op::Watch,
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn admit(from: &Identity, ask: &Ask, machine: &Machine) -> Result<(),
             within("transactions waited for", in_doubt.len())?;
             within("transactions finished", finished.len())
         }
-        Call::Watch { .. } => Ok(ask.call.check()?),
+        Call::Watch { .. } | Call::WatchAny { .. } => Ok(ask.call.check()?),
         Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status => Ok(()),
     }
 }
@@ -72,6 +72,7 @@ fn own_session(name: &str, call: &Call, machine: &Machine) -> Result<(), Refusal
         | Call::Attend { .. }
         | Call::Renew { .. }
         | Call::Watch { .. }
+        | Call::WatchAny { .. }
         | Call::Status => None,
     };
     match session.and_then(|session| Some((session, machine.session_owner(session)?))) {
@@ -108,7 +109,7 @@ fn needs(call: &Call) -> Needs<'_> {
         Call::Attend { participant, .. } => Needs::Own(participant),
         Call::Status => Needs::Client,
         Call::Renew { .. } => Needs::Write,
-        Call::Watch { .. } => Needs::Read,
+        Call::Watch { .. } | Call::WatchAny { .. } => Needs::Read,
     }
 }
 

@@ -287,7 +287,8 @@ fn result_of(said: &Said) -> (&'static str, Option<&'static str>) {
         | Said::Stale { .. }
         | Said::Verdicts(_)
         | Said::Status(_)
-        | Said::Watched { .. } => ("done", None),
+        | Said::Watched { .. }
+        | Said::WatchedAny { .. } => ("done", None),
         Said::NotLeader { .. } => ("not_leader", None),
         Said::Unknown => ("unknown", None),
         Said::NotApplied(why) => ("not_applied", Some(why_not(*why))),

@@ -123,6 +123,12 @@ fn calls() -> Vec<Call> {
         watch(Interest::Lock { name: Name::new("n") }),
         watch(Interest::Journal { name: Name::new("n") }),
         watch(Interest::Election { name: Name::new("n") }),
+        Call::WatchAny {
+            watches: vec![
+                (Interest::Keys { prefix: "k".into() }, Revision::new(3)),
+                (Interest::Lock { name: Name::new("n") }, Revision::new(4)),
+            ],
+        },
     ];
     submits.chain(others).collect()
 }
@@ -185,7 +191,10 @@ fn answers() {
             upto: Revision::new(5),
         }),
     ];
-    hunt("answers", 1, &said.map(|said| bytes_of(&said)), is_itself::<Said>);
+    let gap = Answer::Gap { forgotten: Revision::new(4) };
+    let any = Said::WatchedAny { news: vec![(1, gap)], upto: Revision::new(5), silent_ms: 20 };
+    let said = said.into_iter().chain([any]).collect::<Vec<_>>();
+    hunt("answers", 1, &said.iter().map(bytes_of).collect::<Vec<_>>(), is_itself::<Said>);
 }
 
 fn watched(news: Answer) -> Said {

@@ -9,7 +9,7 @@ use synod_machine::{
     participant_door::{self, NoReason, Vote},
 };
 
-use super::{NODES, Play, SHARDS};
+use super::{NODES, Play, SHARDS, is_no_change};
 use crate::wire::{decode, encode};
 
 /// What is asked, as far as scripts tell it apart.
@@ -74,7 +74,7 @@ impl Kind {
             Call::Read { .. } => Kind::Read,
             Call::Attend { .. } => Kind::Attend,
             Call::Renew { .. } => Kind::Renew,
-            Call::Watch { .. } => Kind::Watch,
+            Call::Watch { .. } | Call::WatchAny { .. } => Kind::Watch,
             Call::Status => Kind::Status,
         }
     }
@@ -131,6 +131,13 @@ impl Play {
             Call::Watch { interest, after } => {
                 let news = self.machine.query(&Query::Changes { interest, after });
                 Said::Watched { news, silent_ms: 0 }
+            }
+            Call::WatchAny { watches } => {
+                let news =
+                    |(interest, after)| self.machine.query(&Query::Changes { interest, after });
+                let news = (0..).zip(watches.into_iter().map(news));
+                let news = news.filter(|(_, news)| !is_no_change(news)).collect();
+                Said::WatchedAny { news, upto: self.machine.revision(), silent_ms: 0 }
             }
             _ if !leads => Said::NotLeader { leader: self.leader.map(str::to_owned) },
             Call::Submit(request) => Said::Reply(self.apply(request)),

@@ -135,6 +135,30 @@ pub(super) enum Glimpse<'a> {
     Election { name: &'a str },
 }
 
+/// What a change is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched<'a> {
+    /// A key.
+    Key(&'a [u8]),
+    /// What has a name, as it is watched.
+    Named(Interest),
+}
+
+impl<'a> From<Glimpse<'a>> for Touched<'a> {
+    fn from(glimpse: Glimpse<'a>) -> Touched<'a> {
+        Touched::Named(match glimpse {
+            Glimpse::Put { key } | Glimpse::Deleted { key } => return Touched::Key(key),
+            Glimpse::Lock { name } => Interest::Lock { name: Name::new(name) },
+            Glimpse::Claim { name } => Interest::Claim { name: Name::new(name) },
+            Glimpse::Register { name } => Interest::Register { name: Name::new(name) },
+            Glimpse::Counter { name } => Interest::Counter { name: Name::new(name) },
+            Glimpse::Barrier { name } => Interest::Barrier { name: Name::new(name) },
+            Glimpse::Journal { name } => Interest::Journal { name: Name::new(name) },
+            Glimpse::Election { name } => Interest::Election { name: Name::new(name) },
+        })
+    }
+}
+
 impl Interest {
     /// Whether it is about this.
     pub fn is_of(&self, change: &Change) -> bool {
@@ -234,6 +258,11 @@ mod tests {
             assert_eq!(glimpse, change.glimpse());
             let named = change.named().unwrap_or(Interest::Keys { prefix: "k".into() });
             assert!(named.is_of_glimpse(&glimpse));
+            match (Touched::from(glimpse), change.named()) {
+                (Touched::Named(touched), Some(named)) => assert_eq!(touched, named),
+                (Touched::Key(key), None) => assert_eq!(key, b"k"),
+                other => panic!("{other:?}"),
+            }
         }
     }
 }

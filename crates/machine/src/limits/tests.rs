@@ -90,7 +90,7 @@ fn stand(name: usize, candidate: usize) -> Command {
 }
 
 fn proclaim(length: usize) -> Command {
-    let (name, lease, token) = (Name::new("n"), crate::LeaseId::new(1), crate::Revision::new(1));
+    let (name, lease, token) = (Name::new("n"), crate::LeaseId::new(1), Revision::new(1));
     Command::Election(ElectionCommand::Proclaim { name, lease, token, value: text(length) })
 }
 
@@ -114,7 +114,7 @@ fn multi(guards: usize, mutations: usize, reads: usize) -> Multi {
 
 /// So many locks of a long name that must be held, and writes beside two reads.
 fn held(holds: usize, name: usize, mutations: usize) -> Multi {
-    let hold = Hold::Lock { name: Name::new(text(name)), token: crate::Revision::new(1) };
+    let hold = Hold::Lock { name: Name::new(text(name)), token: Revision::new(1) };
     Multi { holds: vec![hold; holds], ..multi(0, mutations, 1) }
 }
 
@@ -238,7 +238,7 @@ fn the_machine_refuses_what_breaks_a_limit_whoever_let_it_in() {
         assert!(misuse, "{story}: {:?}", applied.reply);
         let census = machine.census();
         assert_eq!((census.keys, census.sessions, census.aborts, census.runs), (0, 1, 0, 0));
-        assert_eq!(machine.revision(), crate::Revision::ZERO);
+        assert_eq!(machine.revision(), Revision::ZERO);
     }
 }
 

@@ -109,6 +109,8 @@ fn leases_and_locks_are_for_writers_and_force_is_for_admins() {
     assert_eq!(lock(broken("writer")), "");
     assert_eq!(may(submit(Command::Compact { upto: Revision::new(1) })), "a");
     let interest = synod_machine::Interest::Lock { name: name() };
+    let watches = vec![(interest.clone(), Revision::ZERO)];
+    assert_eq!(may(Call::WatchAny { watches }), "rwa");
     assert_eq!(may(Call::Watch { interest, after: Revision::ZERO }), "rwa");
     assert_eq!(may(read(Query::Lock { name: name() })), "rwa");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use synod_machine::{
-    Answer, Command, Interest, LeaseCommand, Query, Request, Revision,
+    Command, LeaseCommand, Query, Request,
     door::{Ask, Call, Freshness, NotApplied, Refusal, Said},
     limits::{Misuse, TXNS_MAX},
 };
@@ -16,7 +16,7 @@ use crate::{
     calls::Place,
     nearby::Until,
     reads::{Question, Waiting},
-    watchers,
+    watchers::{News, Wanted},
 };
 
 /// When somebody who found the queue full should try again: a few syncs later.
@@ -44,7 +44,10 @@ impl Replica {
                 }
                 self.ask_reign(client, deadline, Question::Renew(lease), out)
             }
-            Call::Watch { interest, after } => self.watch(client, deadline, interest, after),
+            Call::Watch { interest, after } => {
+                self.watch(client, deadline, Wanted::One((interest, after)))
+            }
+            Call::WatchAny { watches } => self.watch(client, deadline, Wanted::Any(watches)),
             Call::Status => {
                 let why = "status is the driver's to tell".to_owned();
                 Some(Response::Said(Said::Refused(Refusal::Misuse(why))))
@@ -227,36 +230,36 @@ impl Replica {
 
     /// Any node may tell what has changed: it tells how far it has come, and since when it has not
     /// known a quorum to be there.
-    fn watch(
-        &mut self,
-        client: ClientId,
-        deadline: Tick,
-        interest: Interest,
-        after: Revision,
-    ) -> Option<Response> {
-        if let Err(misuse) = (Call::Watch { interest: interest.clone(), after }).check() {
+    fn watch(&mut self, client: ClientId, deadline: Tick, wanted: Wanted) -> Option<Response> {
+        if let Err(misuse) = wanted.check() {
             return Some(Response::Said(Said::Refused(misuse.into())));
         }
-        if let Some(news) = watchers::news_of(&interest, after, &self.state.machine) {
+        if let Some(news) = wanted.news(&self.state.machine) {
             return Some(Response::Said(self.watched(news)));
         }
         self.calls.open(client, deadline, Place::Watchers);
-        self.watchers.wait(client, interest, after);
+        self.watchers.wait(client, wanted);
         None
     }
 
     /// Whoever waits in vain has been told everything: what it waits for has not changed, though
     /// the history may have forgotten since when.
     fn unchanged(&mut self, client: ClientId) -> Said {
-        let revision = self.state.machine.revision();
-        let upto = self.watchers.leave(client).map_or(revision, |after| after.max(revision));
-        self.watched(Answer::Changes { changes: Vec::new(), upto })
+        let wanted = self.watchers.leave(client);
+        let none = wanted.map_or(News::Any(Vec::new()), |wanted| wanted.none(&self.state.machine));
+        self.watched(none)
     }
 
-    pub(super) fn watched(&mut self, news: Answer) -> Said {
+    pub(super) fn watched(&mut self, news: News) -> Said {
         self.look_for_quorum();
         let silent = self.now.since(self.quorum_at).as_millis();
-        Said::Watched { news, silent_ms: u32::try_from(silent).unwrap_or(u32::MAX) }
+        let silent_ms = u32::try_from(silent).unwrap_or(u32::MAX);
+        match news {
+            News::One(news) => Said::Watched { news, silent_ms },
+            News::Any(news) => {
+                Said::WatchedAny { news, upto: self.state.machine.revision(), silent_ms }
+            }
+        }
     }
 
     /// Takes note of when a quorum was last known to be there: by leading with one, or from a

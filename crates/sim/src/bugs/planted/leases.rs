@@ -103,9 +103,9 @@ pub(super) const BUGS: &[Bug] = &[
         does: "a node that lags tells a watch to go on from where the node is",
         source: "etcd#20221: a watch resumed at a node that lags is told of the past",
         edits: &[edit(
-            "replica/src/replica/asks.rs",
-            "|after| «after.max(revision)»",
-            "{ let _ = after; revision }",
+            "replica/src/watchers.rs",
+            "none_upto(«machine.revision().max(*after)»)",
+            "{ let _ = after; machine.revision() }",
         )],
     },
     Bug {
@@ -123,9 +123,9 @@ pub(super) const BUGS: &[Bug] = &[
         does: "a watch that waits in vain is told to go on from a revision ahead of its node",
         source: "richlander/nightshift#197: a revision sampled after the events skips one",
         edits: &[edit(
-            "replica/src/replica/asks.rs",
-            "|after| «after.max(revision)»",
-            "after.max(revision.next())",
+            "replica/src/watchers.rs",
+            "none_upto(«machine.revision().max(*after)»)",
+            "machine.revision().next().max(*after)",
         )],
     },
 ];
