@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use serde_json::json;
+use serde_json::{Value, json};
 use synod_integration::{Cluster, Http, Options};
 
 fn lone() -> Cluster {
@@ -327,6 +327,79 @@ fn a_watch_goes_on_at_another_door_where_it_was() {
     let mut early = door(&cluster, "n2");
     let error = early.ask("GET /v1/watch?from=1000", &[], b"").expect(400).json();
     assert_eq!((&error["error"]["code"], &error["now"]), (&json!("not_yet"), &json!(4)));
+}
+
+/// Whoever was away for longer than the cluster remembers is told up to where, and of everything
+/// that came after that; and so is who comes again from there.
+#[test]
+fn a_watch_from_before_the_history_is_told_of_the_gap_and_goes_on() {
+    // More than the bytes that are remembered.
+    const VALUES: u64 = 36;
+    let cluster = Cluster::start(&Options { nodes: 1, ..Options::default() });
+    let mut writer = door(&cluster, "n1");
+    let value = vec![b'v'; 1 << 20];
+    for place in 1..=VALUES {
+        let _ = writer.ask(&format!("PUT /v1/kv/k{place}"), &[], &value).expect(200);
+    }
+    let watch = |rest: &str| {
+        let mut http = door(&cluster, "n1");
+        let head = format!("GET /v1/watch{rest}Host: {}\r\n\r\n", http.host());
+        http.send(head.as_bytes());
+        http
+    };
+    let gap = |http: &mut Http| {
+        let (name, gap, data) = http.event().unwrap();
+        assert_eq!(name, "gap");
+        assert_eq!(data, json!({ "forgotten": gap.unwrap() }));
+        gap.unwrap()
+    };
+    let mut http = watch("?from=0 HTTP/1.1\r\n");
+    let gone = gap(&mut http);
+    assert!(0 < gone && gone < VALUES, "{gone}");
+    for revision in gone + 1..=VALUES {
+        let (name, id, data) = http.event().unwrap();
+        assert_eq!((&*name, id), ("change", Some(revision)));
+        assert_eq!(data["changes"][0]["key"], format!("k{revision}"));
+    }
+    assert_eq!(http.event().unwrap().0, "caught-up");
+    assert_eq!(gap(&mut watch(" HTTP/1.1\r\nLast-Event-ID: 1\r\n")), gone);
+    let again = watch(&format!(" HTTP/1.1\r\nLast-Event-ID: {gone}\r\n")).event();
+    assert_eq!(again.map(|(name, id, _)| (name, id)), Some(("change".to_owned(), Some(gone + 1))));
+}
+
+/// Nobody passes before everybody has come; whoever waits is told when they have, and who is gone
+/// counts no more.
+#[test]
+fn parties_meet_at_a_barrier() {
+    let cluster = Cluster::start(&Options { nodes: 1, ..Options::default() });
+    let (mut first, mut second) = (door(&cluster, "n1"), door(&cluster, "n1"));
+    let come = |http: &mut Http, party: Value| http.json("POST /v1/barriers/load", &party);
+    let lone = come(&mut first, json!({ "parties": 2, "wait_ms": 50 })).expect(200).json();
+    assert_eq!((&lone["open"], &lone["arrived"]), (&json!(false), &json!(1)));
+    let other = come(&mut first, json!({ "parties": 3 })).expect(400).json();
+    assert!(other["error"]["message"].as_str().unwrap().contains("2 parties"), "{other}");
+    let waits = second.ask("POST /v1/barriers/load:remove", &[], b"").expect(409).json();
+    assert_eq!(
+        (&waits["error"]["code"], &waits["present"]["here"]),
+        (&json!("waiting"), &json!(1))
+    );
+    // The first goes and comes again, to wait; the second comes meanwhile.
+    let lease = lone["lease"].as_u64().unwrap();
+    let gone = first.ask(&format!("DELETE /v1/barriers/load?lease={lease}"), &[], b"").expect(200);
+    assert_eq!(gone.json(), json!({ "existed": true, "here": 0 }));
+    let party = json!({ "parties": 2, "lease": lease, "wait_ms": 60_000 });
+    let waiting = std::thread::spawn(move || come(&mut first, party).expect(200).json());
+    cluster.eventually("the first has come again", || {
+        let shown = second.ask("GET /v1/barriers/load", &[], b"");
+        shown.status == 200 && shown.json()["here"] == 1
+    });
+    let party = second.json("POST /v1/barriers/load", &json!({ "parties": 2 })).expect(200).json();
+    assert_eq!((&party["open"], &party["arrived"]), (&json!(true), &Value::Null));
+    assert_eq!(waiting.join().unwrap()["open"], true);
+    let all = second.ask("GET /v1/barriers", &[], b"").expect(200).json();
+    assert_eq!(all["barriers"][0]["barrier"], "load");
+    let _ = second.ask("POST /v1/barriers/load:remove", &[], b"").expect(200);
+    let _ = second.ask("GET /v1/barriers/load", &[], b"").expect(404);
 }
 
 /// Where other people use the machine, only who can read a file of its owner's is heard.

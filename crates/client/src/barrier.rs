@@ -8,6 +8,7 @@ use synod_machine::{
 use crate::{
     client::{Client, nonsense},
     cursor::{Cursor, Heard},
+    deadline::Deadline,
     error::Error,
 };
 
@@ -97,25 +98,36 @@ impl Barrier {
         let deadline = self.client.deadline();
         let arrived = self.arrive(lease, parties).await?;
         let Arrived::Waiting { at, .. } = arrived else { return Ok(arrived) };
+        let opened = self.opens(at, deadline).await?;
+        Ok(opened.map_or(arrived, |at| Arrived::Open { at }))
+    }
+
+    /// Waits until it is open, no longer than a call of this handle may take; the revision at which
+    /// it was. `at` is when it was known not to be. May be left at any await.
+    pub async fn opened_after(&self, at: Revision) -> Result<Option<Revision>, Error> {
+        self.opens(at, self.client.deadline()).await
+    }
+
+    async fn opens(&self, at: Revision, deadline: Deadline) -> Result<Option<Revision>, Error> {
         let interest = Interest::Barrier { name: self.name.clone() };
         let mut cursor = Cursor::new(&self.client.core, interest, at);
         while !deadline.passed() {
             match cursor.listen(deadline.left().min(LISTEN)).await? {
                 Heard::Changes(changes) => {
                     if let Some(at) = changes.into_iter().find_map(opened) {
-                        return Ok(Arrived::Open { at });
+                        return Ok(Some(at));
                     }
                 }
                 // It may have opened in what is forgotten.
                 Heard::Gap { .. } => {
                     if let Some(at) = self.view().await?.and_then(|barrier| barrier.opened) {
-                        return Ok(Arrived::Open { at });
+                        return Ok(Some(at));
                     }
                 }
                 Heard::Nothing => {}
             }
         }
-        Ok(arrived)
+        Ok(None)
     }
 
     /// A party goes, before the barrier opens or after; how many are still there, if it was.

@@ -15,6 +15,7 @@
 
 mod answer;
 mod ask;
+mod barriers;
 mod body;
 mod caller;
 mod claims;

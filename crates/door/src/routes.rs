@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use synod_client::machine::{REGISTER_BYTES_MAX, limits::VALUE_BYTES_MAX};
 
 use crate::{
+    barriers,
     caller::Needs::{Admin, Read, Write},
     claims, counters, elections, journals, kv, leases,
     limits::{JSON_BYTES_MAX, MULTI_BYTES_MAX},
@@ -321,6 +322,36 @@ pub(crate) static ROUTES: &[Route] = &[
         .what("Counters")
         .query(NAMED)
         .says(&[Says::json::<counters::CounterRows>("In the order of their names")]),
+    Route::post("/v1/barriers/{name}:remove", "barrierRemove", Write, |ask| {
+        Box::pin(barriers::remove(ask))
+    })
+    .what("Removes a barrier that is open")
+    .says(&[
+        Says::json::<barriers::Removed>("It is not there any more"),
+        Says::fault(StatusCode::CONFLICT, "Somebody waits at it; nothing was changed"),
+    ]),
+    Route::post("/v1/barriers/{name}", "barrierArrive", Write, |ask| {
+        Box::pin(barriers::arrive(ask))
+    })
+    .what("Comes to a barrier, where nobody passes before everybody has come; waits if told to")
+    .takes(Takes::json::<barriers::Arrival>(JSON_BYTES_MAX))
+    .says(&[
+        Says::json::<barriers::Party>("The party is there, and `open` says whether it may pass"),
+        LEASE_ENDED,
+    ]),
+    Route::get("/v1/barriers/{name}", "barrierShow", Read, |ask| Box::pin(barriers::show(ask)))
+        .what("A barrier: for how many it is, and how many are there")
+        .says(&[Says::json::<barriers::BarrierRow>("It is there"), ABSENT]),
+    Route::delete("/v1/barriers/{name}", "barrierLeave", Write, |ask| {
+        Box::pin(barriers::leave(ask))
+    })
+    .what("A party goes, before the barrier opens or after")
+    .query(&[Param::required("lease", Kind::Number, "The lease of the party")])
+    .says(&[Says::json::<barriers::Gone>("It is gone"), LEASE_ENDED]),
+    Route::get("/v1/barriers", "barrierList", Read, |ask| Box::pin(barriers::list(ask)))
+        .what("Barriers")
+        .query(NAMED)
+        .says(&[Says::json::<barriers::BarrierRows>("In the order of their names")]),
     Route::post("/v1/journals/{name}:trim", "journalTrim", Write, |ask| {
         Box::pin(journals::trim(ask))
     })
