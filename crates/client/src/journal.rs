@@ -83,6 +83,14 @@ impl Client {
 }
 
 impl Journal {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// Adds an entry at the end; where it stands.
     pub async fn append(&self, value: impl Into<Bytes>) -> Result<Position, Error> {
         let appended = |reply| match reply {

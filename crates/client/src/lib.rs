@@ -25,8 +25,8 @@
 //! - **Any future may be dropped at any moment.** What was already sent goes on in the background
 //!   until its fate is known; nothing else is lost, blocked or half done.
 //! - **What is held for a while says when it is lost.** A [`Lease`], a [`LockGuard`] and an
-//!   [`Incumbency`] are lost here before the cluster can give them to another; a [`KvWatch`] and
-//!   [`Standings`] are never silent.
+//!   [`Incumbency`] are lost here before the cluster can give them to another; a [`KvWatch`],
+//!   [`Standings`] and a [`Subscription`] are never silent.
 //!
 //! A client knows no ballots and no slots: it asks whoever says that it leads.
 
@@ -79,6 +79,7 @@ mod session;
 mod shard;
 mod standing;
 mod submit;
+mod subscription;
 mod survey;
 mod tally;
 #[cfg(test)]
@@ -118,6 +119,7 @@ pub use register::{Chosen, Register};
 pub use serve::{Again, ResourceManager, Serving, Share};
 pub use shard::Shard;
 pub use standing::Lost;
+pub use subscription::{Delivered, GroupReader, Subscription};
 pub use tally::{Spans, TxnTally};
 pub use txn::{Outcome, Prepared, TxnBuilder, WhyAborted};
 pub use watch::{KvWatch, Watched};

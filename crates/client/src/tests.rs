@@ -4,6 +4,7 @@ mod crowds;
 mod dropping;
 mod elections;
 mod honesty;
+mod journals;
 mod leases;
 mod locks;
 mod requests;
