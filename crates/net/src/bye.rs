@@ -20,6 +20,8 @@ pub(crate) enum Bye {
     Malformed = 5,
     /// Too much nonsense lately; come back later.
     Penalty = 6,
+    /// Answers are not taken: this one is not kept.
+    Slow = 7,
 }
 
 impl Bye {
@@ -121,7 +123,9 @@ mod tests {
         for bye in [Bye::WrongCluster, Bye::WrongIdentity] {
             assert!(Bye::is_identity(&said(bye)), "{bye:?}");
         }
-        for bye in [Bye::Stopping, Bye::Replaced, Bye::Busy, Bye::Malformed, Bye::Penalty] {
+        for bye in
+            [Bye::Stopping, Bye::Replaced, Bye::Busy, Bye::Malformed, Bye::Penalty, Bye::Slow]
+        {
             assert!(!Bye::is_identity(&said(bye)), "{bye:?}");
         }
         assert!(!Bye::is_identity(&ConnectionError::TimedOut));

@@ -166,6 +166,9 @@ impl Channel {
             let why = "it has no room for another question".to_owned();
             return call::connect(&address, why, false);
         }
+        if code == Bye::Slow.code() {
+            return self.lost("its answer was not taken in time, and not kept");
+        }
         if code == Bye::Malformed.code() {
             return self.lost("it could not read the question");
         }

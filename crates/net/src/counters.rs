@@ -19,6 +19,8 @@ pub struct Counters {
     pub frames_stalled: u64,
     /// Questions turned away because too much was waiting.
     pub questions_refused: u64,
+    /// Answers that were not kept for callers that did not take them.
+    pub answers_untaken: u64,
     /// Handshakes that failed or took too long.
     pub handshakes_failed: u64,
     /// Handshakes put off until the caller had proved its address, because too many were under way.
@@ -68,6 +70,7 @@ pub(crate) struct Tally {
     pub(crate) frames_dropped: Count,
     pub(crate) frames_stalled: Count,
     pub(crate) questions_refused: Count,
+    pub(crate) answers_untaken: Count,
     pub(crate) handshakes_failed: Count,
     pub(crate) handshakes_put_off: Count,
     pub(crate) handshakes_refused: Count,
@@ -81,6 +84,7 @@ impl Tally {
             frames_dropped: self.frames_dropped.read(),
             frames_stalled: self.frames_stalled.read(),
             questions_refused: self.questions_refused.read(),
+            answers_untaken: self.answers_untaken.read(),
             handshakes_failed: self.handshakes_failed.read(),
             handshakes_put_off: self.handshakes_put_off.read(),
             handshakes_refused: self.handshakes_refused.read(),

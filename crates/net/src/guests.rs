@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
@@ -21,6 +22,7 @@ pub(crate) struct Guests {
     limits: Limits,
     seats: Mutex<BTreeMap<Identity, usize>>,
     room: Arc<Semaphore>,
+    trays: Arc<Semaphore>,
 }
 
 /// One connection's place among the guests, with its own budget; given back when dropped.
@@ -29,9 +31,18 @@ pub(crate) struct Seat {
     guests: Arc<Guests>,
     identity: Identity,
     room: Arc<Semaphore>,
+    tray: Tray,
 }
 
-/// Room for one question until it is answered.
+/// Where answers lie that their callers have not taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Tray {
+    own: Arc<Semaphore>,
+    shared: Arc<Semaphore>,
+    pub(crate) patience: Duration,
+}
+
+/// Room for one question until it is answered, or for one answer until it is taken.
 #[derive(Debug)]
 pub(crate) struct Room {
     _own: OwnedSemaphorePermit,
@@ -41,7 +52,8 @@ pub(crate) struct Room {
 impl Guests {
     pub(crate) fn new(limits: Limits) -> Guests {
         let room = Arc::new(Semaphore::new(limits.unanswered_bytes_all / UNIT_BYTES));
-        Guests { limits, seats: Mutex::default(), room }
+        let trays = Arc::new(Semaphore::new(limits.untaken_bytes_all / UNIT_BYTES));
+        Guests { limits, seats: Mutex::default(), room, trays }
     }
 
     /// A place for one more connection, unless a limit says no.
@@ -54,11 +66,30 @@ impl Guests {
         }
         seats.insert(identity.clone(), own + 1);
         let room = Arc::new(Semaphore::new(self.limits.unanswered_bytes / UNIT_BYTES));
-        Some(Seat { guests: Arc::clone(self), identity: identity.clone(), room })
+        let tray = Tray {
+            own: Arc::new(Semaphore::new(self.limits.untaken_bytes / UNIT_BYTES)),
+            shared: Arc::clone(&self.trays),
+            patience: self.limits.untaken,
+        };
+        Some(Seat { guests: Arc::clone(self), identity: identity.clone(), room, tray })
+    }
+}
+
+impl Tray {
+    /// Room for an answer that is not taken at once, if there is some.
+    pub(crate) fn room(&self, bytes: usize) -> Option<Room> {
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES).max(1)).ok()?;
+        let own = Arc::clone(&self.own).try_acquire_many_owned(units).ok()?;
+        let shared = Arc::clone(&self.shared).try_acquire_many_owned(units).ok()?;
+        Some(Room { _own: own, _shared: shared })
     }
 }
 
 impl Seat {
+    pub(crate) fn tray(&self) -> Tray {
+        self.tray.clone()
+    }
+
     /// Waits for room for so many bytes; not for long. The own budget first: who has exhausted it
     /// must not take of the shared one meanwhile.
     pub(crate) async fn room(&self, bytes: usize) -> Option<Room> {
@@ -85,8 +116,6 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SMALL: Limits = Limits {

@@ -36,6 +36,12 @@ pub(crate) struct Limits {
     /// connection, and all together. One guest can take its own budget, not the house's.
     pub(crate) unanswered_bytes: usize,
     pub(crate) unanswered_bytes_all: usize,
+    /// Bytes of answers that a connection was sent and has not taken, and all together. Beyond it an
+    /// answer is not kept for whoever does not read: its caller is told, and asks again or not.
+    pub(crate) untaken_bytes: usize,
+    pub(crate) untaken_bytes_all: usize,
+    /// An answer that was not taken in this time is lost to its caller.
+    pub(crate) untaken: Duration,
     /// Broken or stalled frames on one connection, before it is closed and its identity has to
     /// wait.
     pub(crate) strikes: u32,
@@ -60,6 +66,9 @@ impl Limits {
         clients_per_name: 256,
         unanswered_bytes: 16 << 20,
         unanswered_bytes_all: 64 << 20,
+        untaken_bytes: 32 << 20,
+        untaken_bytes_all: 256 << 20,
+        untaken: Duration::from_secs(10),
         strikes: 3,
         penalty_min: Duration::from_secs(1),
         penalty_max: Duration::from_secs(60),

@@ -44,6 +44,13 @@ pub(crate) struct House {
 }
 
 impl House {
+    /// An answer is not kept any longer for a caller that does not take it.
+    pub(crate) fn answer_untaken(&self) {
+        if let Some(total) = self.tally.answers_untaken.one() {
+            warn!(total, "answers are not taken, and not kept");
+        }
+    }
+
     pub(crate) fn new(credentials: &Credentials, cluster_id: u64, limits: Limits) -> House {
         House {
             hello: Hello { cluster_id, identity: credentials.identity().clone() },

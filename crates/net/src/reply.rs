@@ -1,22 +1,20 @@
 use std::{
-    pin::pin,
+    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Waker},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use quinn::SendStream;
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 use tracing::warn;
 
 use crate::{
     bye::Bye,
     frame::{self, Kind},
-    guests::Room,
+    guests::{Room, Tray},
+    listener::House,
 };
-
-/// A caller that does not take its answer in this time loses it.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// The way back to one caller. Dropped without an answer, the caller hears that none will come.
 #[derive(Debug)]
@@ -24,27 +22,48 @@ pub struct Reply {
     // `None` once it was answered.
     stream: Option<SendStream>,
     _room: Room,
+    tray: Tray,
+    house: Arc<House>,
 }
 
 impl Reply {
-    pub(crate) fn new(stream: SendStream, room: Room) -> Reply {
-        Reply { stream: Some(stream), _room: room }
+    pub(crate) fn new(stream: SendStream, room: Room, tray: Tray, house: Arc<House>) -> Reply {
+        Reply { stream: Some(stream), _room: room, tray, house }
     }
 
     /// Sends the answer; a caller that is gone is no error. An answer has 1 byte to 2 MiB: another
-    /// cannot be sent, and the caller hears that none will come.
+    /// cannot be sent, and the caller hears that none will come. One that its caller does not take
+    /// is kept for a while, as long as there are not too many of them.
     pub fn send(mut self, body: Bytes) {
-        if !Kind::Answer.fits(body.len()) {
-            warn!(bytes = body.len(), "an answer of this length cannot be sent");
+        let bytes = body.len();
+        if !Kind::Answer.fits(bytes) {
+            warn!(bytes, "an answer of this length cannot be sent");
             return;
         }
         let Some(stream) = self.stream.take() else { return };
-        let mut writing = Box::pin(write(stream, body));
+        let (cut, is_cut) = oneshot::channel();
+        let mut writing = Box::pin(write(stream, body, is_cut));
         // Almost always there is room, and then no task is needed.
-        let mut now = Context::from_waker(Waker::noop());
-        if pin!(&mut writing).poll(&mut now).is_pending() {
-            tokio::spawn(timeout(ANSWER_MAX, writing));
+        if is_done(writing.as_mut()) {
+            return;
         }
+        let kept = self.tray.room(bytes);
+        let patience = self.tray.patience;
+        let house = Arc::clone(&self.house);
+        if kept.is_none() {
+            house.answer_untaken();
+            drop(cut);
+            let _done = is_done(writing.as_mut());
+            return;
+        }
+        tokio::spawn(async move {
+            let _kept = kept;
+            if timeout(patience, writing.as_mut()).await.is_err() {
+                house.answer_untaken();
+                drop(cut);
+                writing.await;
+            }
+        });
     }
 
     /// Resolves when the caller has gone away without waiting for the answer.
@@ -65,10 +84,23 @@ impl Drop for Reply {
     }
 }
 
-async fn write(mut stream: SendStream, body: Bytes) {
+/// Whether a future has come to its end, without waiting.
+fn is_done(future: Pin<&mut impl Future<Output = ()>>) -> bool {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+/// Writes the answer, unless it is cut off meanwhile, which its caller is told.
+async fn write(mut stream: SendStream, body: Bytes, is_cut: oneshot::Receiver<()>) {
     let mut chunks = frame::chunks(Kind::Answer, &body);
-    // Whoever asked and went away will ask again, or not.
-    if stream.write_all_chunks(&mut chunks).await.is_ok() {
-        let _gone = stream.finish();
+    let wrote = tokio::select! {
+        biased;
+        _ = is_cut => None,
+        wrote = stream.write_all_chunks(&mut chunks) => Some(wrote),
+    };
+    match wrote {
+        None => drop(stream.reset(Bye::Slow.code())),
+        Some(Ok(())) => drop(stream.finish()),
+        // Whoever asked and went away will ask again, or not.
+        Some(Err(_)) => {}
     }
 }

@@ -194,7 +194,8 @@ impl Door {
         match read.unwrap_or(Err(FrameError::Stalled(limits.question))) {
             Ok(Some((body, room))) => {
                 let from = self.strikes.identity().clone();
-                let reply = Reply::new(answer, room);
+                let house = Arc::clone(self.strikes.house_of());
+                let reply = Reply::new(answer, room, self.seat.tray(), house);
                 hand_over(Asked { from, body, reply }).await;
             }
             Ok(None) => self.turn_away(&mut frames, answer),

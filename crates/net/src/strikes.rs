@@ -31,6 +31,10 @@ impl Strikes {
         &self.house
     }
 
+    pub(crate) fn house_of(&self) -> &Arc<House> {
+        &self.house
+    }
+
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }

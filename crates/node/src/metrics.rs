@@ -56,6 +56,7 @@ struct Inner {
     frames_dropped: Shown,
     frames_stalled: Shown,
     questions_refused: Shown,
+    answers_untaken: Shown,
     handshakes_failed: Shown,
     handshakes_put_off: Shown,
     handshakes_refused: Shown,
@@ -159,6 +160,10 @@ impl Metrics {
                 "questions_refused",
                 "Calls turned away unheard because too many bytes were waiting",
             ),
+            answers_untaken: book.shown(
+                "answers_untaken",
+                "Answers that were not kept for callers that did not take them",
+            ),
             handshakes_failed: book.shown("handshakes_failed", "Handshakes that failed"),
             handshakes_put_off: book.shown(
                 "handshakes_put_off",
@@ -253,6 +258,7 @@ impl Metrics {
         inner.frames_dropped.reach(gauges.mesh.frames_dropped);
         inner.frames_stalled.reach(gauges.mesh.frames_stalled);
         inner.questions_refused.reach(gauges.mesh.questions_refused);
+        inner.answers_untaken.reach(gauges.mesh.answers_untaken);
         inner.handshakes_failed.reach(gauges.mesh.handshakes_failed);
         inner.handshakes_put_off.reach(gauges.mesh.handshakes_put_off);
         inner.handshakes_refused.reach(gauges.mesh.handshakes_refused);

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::net::UdpSocket;
 
 use super::world::*;
-use crate::{Event, Mesh, Role, bye::Bye, limits::Limits, tls};
+use crate::{Event, Mesh, Role, bye::Bye, frame::Kind, limits::Limits, tls};
 
 #[tokio::test]
 async fn connections_of_one_name_and_in_all_are_limited_and_a_place_is_given_back() {
@@ -233,4 +233,47 @@ async fn questions_that_are_not_answered_have_a_budget_and_one_connection_cannot
         asked.reply.send("again".into());
     });
     assert_eq!(answer.unwrap(), &b"again"[..]);
+}
+
+/// Who asks and does not read is answered until there is too much that it has not taken; then it is
+/// told so, and nobody else notices.
+#[tokio::test]
+async fn whoever_takes_no_answers_is_told_and_the_others_are_served() {
+    // More than QUIC has on its way to anybody.
+    const QUESTIONS: usize = 40;
+    let world = World::new();
+    let limits = Limits { untaken_bytes: 2 << 20, ..Limits::DEFAULT };
+    let (mesh, mut events) = Mesh::open_with(world.config("n1", ANY, &[]), limits).unwrap();
+    let (_endpoint, connection) = world.let_in(app(), tls::ALPN_CLIENT, mesh.address(), "n1").await;
+    let answer = bytes::Bytes::from(vec![7; 1 << 20]);
+    let mut unread = Vec::new();
+    for _ in 0..QUESTIONS {
+        let (mut question, answers) = connection.open_bi().await.unwrap();
+        let mut chunks = crate::frame::chunks(Kind::Ask, &"?".into());
+        question.write_all_chunks(&mut chunks).await.unwrap();
+        question.finish().unwrap();
+        let Some(Event::Asked(asked)) = events.recv().await else { panic!("no question") };
+        asked.reply.send(answer.clone());
+        unread.push(answers);
+    }
+    let cut = mesh.counters().answers_untaken;
+    assert!(cut > 0, "all of {QUESTIONS} answers were kept");
+    let honest = world.channel(client("honest", Role::Read), mesh.address()).await.unwrap();
+    let (served, ()) = tokio::join!(honest.ask("?".into()), async {
+        let Some(Event::Asked(asked)) = events.recv().await else { panic!("no question") };
+        asked.reply.send("served".into());
+    });
+    assert_eq!(served.unwrap(), &b"served"[..]);
+    let (mut told, mut whole) = (0, 0);
+    for mut answers in unread {
+        match answers.read_to_end(2 << 20).await {
+            Ok(read) => whole += u64::from(read.len() > answer.len()),
+            Err(quinn::ReadToEndError::Read(quinn::ReadError::Reset(code))) => {
+                assert_eq!(code, Bye::Slow.code());
+                told += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((told, whole), (cut, QUESTIONS as u64 - cut));
 }
