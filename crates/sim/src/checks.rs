@@ -13,6 +13,7 @@ mod budgets;
 pub(crate) mod calm;
 mod children;
 pub(crate) mod clients;
+pub(crate) mod current;
 mod force;
 pub(crate) mod leadership;
 pub(crate) mod leases;
@@ -25,17 +26,13 @@ mod services;
 mod shelf;
 pub(crate) mod succession;
 pub(crate) mod transactions;
+pub(crate) mod vows;
 mod whatif;
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use synod_machine::{Command, LeaseId, Name, TxnId, Verdict, branch};
-use synod_paxos::{
-    Config, Durable, Envelope, Leasing, Life, Message, NodeId, Peer, Slot, Tick, Write,
-};
+use synod_paxos::{Config, Durable, Envelope, Life, Message, NodeId, Peer, Slot, Tick, Write};
 use synod_replica::{ClientId, Replica};
 
 use self::{
@@ -45,6 +42,7 @@ use self::{
     calm::Calm,
     children::Children,
     clients::Clients,
+    current::Current,
     force::Force,
     leadership::{Leadership, Times},
     leases::Leases,
@@ -52,6 +50,7 @@ use self::{
     rare::Rare,
     succession::Succession,
     transactions::Transactions,
+    vows::Vows,
     whatif::WhatIf,
 };
 use crate::{
@@ -75,6 +74,8 @@ pub(crate) struct Watch {
     pub(crate) succession: Succession,
     whatif: WhatIf,
     budgets: Budgets,
+    pub(crate) vows: Vows,
+    pub(crate) current: Current,
     pub(crate) clients: Clients,
     pub(crate) transactions: Transactions,
     force: Force,
@@ -100,8 +101,10 @@ impl Watch {
             beginning: Beginning::default(),
             leadership,
             succession: Succession::default(),
-            whatif: WhatIf::default(),
+            whatif: WhatIf::new(plan.leasing.vow),
             budgets: Budgets::new(plan.queue_bytes),
+            vows: Vows::new(plan.leasing),
+            current: Current::default(),
             clients: Clients::default(),
             transactions: Transactions::default(),
             force: Force::default(),
@@ -121,6 +124,11 @@ impl Watch {
             agreement::asked(&mut self.ghost, life, write)?;
             acceptor::asked(&self.ghost, life, write)?;
             order::asked(&self.ghost, life, write)?;
+            if let Write::Promised { ballot } = write
+                && !self.leadership.has_promises(*ballot)
+            {
+                self.vows.promises(life, *ballot, self.now_us)?;
+            }
             self.rare.asked(&self.ghost, life, write);
             if self.beginning.asked(&self.ghost, life, write)? {
                 self.seen.see(Sight::Trim);
@@ -152,6 +160,9 @@ impl Watch {
         self.rare.spoken(&self.ghost, envelope);
         self.whatif.spoken(envelope);
         self.budgets.spoken(envelope)?;
+        self.current.spoken(envelope);
+        let promised = self.ghost.asked(envelope.from.node).promised();
+        self.vows.spoken(promised, envelope, self.now_us)?;
         acceptor::spoken(&self.ghost, envelope)?;
         agreement::spoken(&mut self.ghost, envelope)?;
         self.leadership.spoken(&self.ghost, envelope)?;
@@ -165,7 +176,8 @@ impl Watch {
     }
 
     /// A word arrives at a peer.
-    pub(crate) fn heard(&self, peer: &Peer, now: Tick, envelope: &Envelope) -> Checked {
+    pub(crate) fn heard(&mut self, peer: &Peer, now: Tick, envelope: &Envelope) -> Checked {
+        self.current.heard(envelope);
         self.whatif.heard(peer, now, envelope)
     }
 
@@ -194,6 +206,7 @@ impl Watch {
             self.seen.see(if survived.is_empty() { Sight::Lost } else { Sight::Survived });
         }
         self.order.restarted(life.node);
+        self.current.started(life.node);
         self.synced(life, survived)?;
         self.ghost.opened(life.node);
         Ok(())
@@ -201,9 +214,7 @@ impl Watch {
 
     /// A node is about to start from `durable`, with a state that has come to `applied`.
     pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
-        // The copies vow nothing: what they promise they promise at once.
-        let leasing = Leasing { asks: false, vow: Duration::ZERO };
-        WhatIf::recovers(&Config { leasing, ..config.clone() }, durable, applied)
+        WhatIf::recovers(config, durable, applied)
     }
 
     /// A node has taken a step.
@@ -216,6 +227,7 @@ impl Watch {
     ) -> Checked {
         let status = replica.status();
         self.rare.stepped(node, &status, times.syncing_us);
+        self.current.stepped(status.applied);
         self.budgets.waits(node, status.bytes_queued)?;
         self.order.stepped(&self.ghost, node, replica)?;
         self.succession.stepped(&self.ghost, node, &status)?;

@@ -69,6 +69,8 @@ pub(crate) struct Up {
     /// The tick that it had read when it stood still, for the reads that it takes up when it goes
     /// on at this moment: a driver reads its clock before it takes up what has come.
     pub(crate) stood_still_at: Option<(Tick, u64)>,
+    /// Whether it held a lease for reads before its last step, by its clock at that moment.
+    pub(crate) had_lease: bool,
     /// The earliest wake that is in the queue of events.
     pub(crate) wake_us: Option<u64>,
     /// Whether the news that the disk is free is in the queue of events.
@@ -194,6 +196,7 @@ impl Up {
             syncing_since_us: now_us,
             full_until_us: None,
             stood_still_at: None,
+            had_lease: false,
             wake_us: None,
             free_told: false,
             has_fetched: false,

@@ -6,6 +6,7 @@ mod campaign;
 mod elections;
 mod leases;
 mod machine;
+mod reads;
 mod reign;
 mod services;
 mod transactions;
@@ -24,6 +25,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
         leases::BUGS,
         elections::BUGS,
         services::BUGS,
+        reads::BUGS,
     ]
     .into_iter()
     .flatten()

@@ -4,6 +4,7 @@ mod acceptor;
 mod campaign;
 mod participants;
 mod peer;
+mod reads;
 mod records;
 
 use super::row::Bug;
@@ -35,9 +36,7 @@ use lines;
 
 /// Every one of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
-    [acceptor::LINES, campaign::LINES, peer::LINES, records::LINES, participants::LINES]
-        .into_iter()
-        .flatten()
-        .copied()
-        .flatten()
+    let paxos = [acceptor::LINES, campaign::LINES, peer::LINES];
+    let machine = [records::LINES, participants::LINES];
+    (paxos.into_iter().chain(machine).chain([reads::LINES])).flatten().copied().flatten()
 }

@@ -13,6 +13,8 @@ pub(crate) struct Held {
     pub(crate) at: Ballot,
     /// When it ends on its holder's clock, if nothing prolongs it.
     pub(crate) until_us: u64,
+    /// The same, should that clock run as slowly as it may from now on.
+    pub(crate) latest_us: u64,
 }
 
 impl fmt::Display for Held {

@@ -9,16 +9,17 @@ mod starts;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod vows;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use synod_machine::{
     Batch, Command, FenceCause, FenceGuard, Machine, Reign, Rejection, Reply, Request, Seq,
     Timestamp,
 };
 use synod_paxos::{
-    Ballot, Barrier, BarrierId, Config, Decree, Durable, Envelope, Epoch, Input, Life, Message,
-    NodeId, Output, Peer, Role, Slot, Tick,
+    Ballot, Barrier, BarrierId, Config, Decree, Durable, Envelope, Epoch, Input, Leasing, Life,
+    Message, NodeId, Output, Peer, Role, Slot, Tick,
 };
 
 use self::{
@@ -53,9 +54,16 @@ pub(crate) struct WhatIf {
     reign: Reign,
     /// At which ballot each node last campaigned.
     campaigns: BTreeMap<NodeId, Ballot>,
+    /// How long vows last.
+    vow: Duration,
 }
 
 impl WhatIf {
+    /// Where vows last so long.
+    pub(crate) fn new(vow: Duration) -> WhatIf {
+        WhatIf { vow, ..WhatIf::default() }
+    }
+
     /// A word leaves.
     pub(crate) fn spoken(&mut self, envelope: &Envelope) {
         if let Message::Confirm { ballot, round } = &envelope.message {
@@ -124,6 +132,10 @@ impl WhatIf {
 
     /// A node starts from its disk, with a state that has come to `applied`.
     pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
+        vows::a_start_is_silent(config, durable, RECOVER)?;
+        // What other copies promise they promise at once.
+        let leasing = Leasing { asks: false, vow: Duration::ZERO };
+        let config = &Config { leasing, ..config.clone() };
         hollow::votes_for_nothing_it_lost(config, durable)?;
         Starts { config, durable, applied, start: RECOVER }.hold()
     }
@@ -140,7 +152,10 @@ impl WhatIf {
     ) -> Checked {
         self.all_steps += 1;
         if self.all_steps.is_multiple_of(LOOK_EVERY_BOUNDS) {
-            Bounds::of(&at_rest(peer, now, node), node, now).hold(ghost)?;
+            let rest = at_rest(peer, now, node);
+            let bounds = Bounds::of(&rest, node, now);
+            bounds.hold(ghost)?;
+            bounds.leases_are_sound(ghost, self.vow)?;
         }
         if let Role::Campaigning { ballot } = peer.role()
             && self.campaigns.insert(node, ballot) != Some(ballot)

@@ -27,6 +27,7 @@ impl World {
         let (status, asked) = (up.replica.status(), up.calls.remove(&client));
         let is_told = matches!(response, Response::Said(Said::Answer(_) | Said::Kept));
         self.watch.succession.answers(client, &status, is_told)?;
+        self.watch.current.answers(client, (id, status.applied), &response)?;
         if self.plan.reading {
             self.reads(&status, &response)?;
         }

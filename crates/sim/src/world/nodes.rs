@@ -18,10 +18,10 @@ use crate::{
     event::{Caller, Event},
     network::Place,
     node::{Batch, Cut, Up},
-    plan::MS,
+    plan::{CLOCKS_OFF_PPM, MS},
     sights::Sight,
     trouble::Trouble,
-    violation::{Checked, Violation},
+    violation::{Checked, Violation, demand},
 };
 
 /// Bytes that the driver reads for one fetch.
@@ -251,6 +251,12 @@ impl World {
                 self.nodes[usize::from(id.get()) - 1].up.as_ref().map(|up| up.replica.peer());
             self.watch.reads(client, peer, id, tick)?;
         }
+        if is_linearizable(&ask) || is_nearby(&ask) {
+            self.watch.current.reads(client);
+        }
+        if is_nearby(&ask) {
+            self.watch.current.reads_nearby(client, id);
+        }
         if let (Caller::Participant(_), door::Call::Submit(request)) = (caller, &ask.call) {
             self.watch.participant_asks(&request.command);
         }
@@ -291,6 +297,7 @@ impl World {
                 campaign = Some(ballot);
             }
         }
+        up.had_lease = up.replica.peer().lease(up.tick(now)).is_some();
         up.replica.step(tick, wall, input, output);
         if campaign.is_some_and(|ballot| up.replica.peer().promised() < ballot) {
             self.watch.seen.see(Sight::VowHeld);
@@ -304,7 +311,12 @@ impl World {
         };
         self.watch.asked(life, &output.durably.writes()[asked..])?;
         self.watch.stepped(id, boot, &up.replica, times)?;
-        if self.plan.leasing.asks { alone::stepped(&self.held()) } else { Ok(()) }
+        if self.plan.leasing.asks {
+            let held = self.held();
+            alone::stepped(&held)?;
+            self.watch.vows.bear(&held, self.watch.ghost.quorum())?;
+        }
+        Ok(())
     }
 
     /// Sends, syncs, reads and answers, and steps in what the node says to itself, until it wants
@@ -383,7 +395,9 @@ impl World {
             let peer = up.replica.peer();
             let until = peer.lease(up.tick(self.now_us))?;
             let Role::Leading { ballot: at, .. } = peer.role() else { return None };
-            Some(Held { by: node.id(), at, until_us: up.clock.moment_us(until) })
+            let left_us = until.since(up.tick(self.now_us)).as_micros() as u64;
+            let latest_us = self.now_us + slowest_us(left_us);
+            Some(Held { by: node.id(), at, until_us: up.clock.moment_us(until), latest_us })
         };
         self.nodes.iter().filter_map(held).collect()
     }
@@ -399,6 +413,12 @@ impl World {
         let Some(up) = &self.node(id).up else { return Ok(()) };
         match leased.open(up.tick(now)) {
             Ok((client, response)) => {
+                let has_lease = up.replica.peer().lease(up.tick(now)).is_some();
+                demand!(
+                    up.had_lease || has_lease,
+                    "E6",
+                    "{id} answers {client:?} by a lease, and holds none"
+                );
                 self.watch.seen.see(Sight::LeasedRead);
                 self.respond(id, client, response)
             }
@@ -496,6 +516,16 @@ impl World {
         let node = self.node(id);
         node.boot == boot && node.up.is_some()
     }
+}
+
+/// How long so much of a clock may take at most.
+fn slowest_us(shown_us: u64) -> u64 {
+    const MILLION: u64 = 1_000_000;
+    (shown_us * MILLION).div_ceil(MILLION - CLOCKS_OFF_PPM.unsigned_abs())
+}
+
+fn is_nearby(ask: &door::Ask) -> bool {
+    matches!(ask.call, door::Call::Read { freshness: door::Freshness::Nearby, .. })
 }
 
 fn is_linearizable(ask: &door::Ask) -> bool {

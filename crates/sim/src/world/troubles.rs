@@ -79,7 +79,7 @@ impl World {
             }
             Trouble::MidSentence => self.node(id).cut = Some(Cut::MidSentence),
             Trouble::AfterSync => self.node(id).cut = Some(Cut::AfterSync),
-            Trouble::Pause => self.pause(id),
+            Trouble::Pause => self.pause(id, PAUSE_US),
             Trouble::Lag => {
                 let until = self.a_while(trouble, WHILE_US);
                 let by = self.draw(trouble, LAG_US);
@@ -139,11 +139,12 @@ impl World {
     }
 
     /// The leader is to let another lead; now and then it hears nothing of what comes of that. Or
-    /// it stands still, with its lease.
+    /// it stands still, with its lease, for about as long as others keep their vows.
     fn transfer(&mut self) -> Checked {
         let Some(id) = self.leader() else { return Ok(()) };
         if self.chance(Trouble::Transfer).bool() {
-            self.pause(id);
+            let vow_us = self.plan.leasing.vow.as_micros() as u64;
+            self.pause(id, (vow_us / 2, 4 * vow_us));
             return Ok(());
         }
         self.watch.seen.see(Sight::Transfer);
@@ -158,8 +159,8 @@ impl World {
 
     /// A node stands still; its clock with it, as in a suspended machine, or not. Where leaders
     /// hold leases no clock does: those of nodes go on while their machines sleep.
-    fn pause(&mut self, id: NodeId) {
-        let (now, until) = (self.now_us, self.a_while(Trouble::Pause, PAUSE_US));
+    fn pause(&mut self, id: NodeId, span_us: (u64, u64)) {
+        let (now, until) = (self.now_us, self.a_while(Trouble::Pause, span_us));
         let clock_too = self.chance(Trouble::Pause).bool() && !self.plan.reading;
         if self.watch.rare.serves(id) {
             self.watch.seen.see(Sight::PausedLeader);

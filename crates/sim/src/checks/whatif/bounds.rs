@@ -108,16 +108,17 @@ impl<'p> Bounds<'p> {
         Ok(())
     }
 
-    /// A `Prepare`, an `Accept` and a `Confirm` below the promise come late: they are refused, and
-    /// who is told so need not wait for what never comes.
+    /// A `Prepare`, an `Accept`, a `Confirm` and a `Vow` below the promise come late: they are
+    /// refused, and who is told so need not wait for what never comes.
     pub(super) fn what_is_below_is_refused(&self, other: Life) -> Checked {
         let promised = self.peer.promised();
         let Some(round) = promised.round().checked_sub(1) else { return Ok(()) };
         let (ballot, first) = (Ballot::of(round, other), Slot::new(1));
         let (slot, chosen_upto) = (self.peer.settled().next(), Slot::ZERO);
         let accept = Message::Accept { ballot, slot, decree: Decree::Noop, chosen_upto };
-        let confirm = Message::Confirm { ballot, round: 1 };
-        for late in [Message::Prepare { ballot, first, holds: Vec::new() }, accept, confirm] {
+        let (confirm, vow) =
+            (Message::Confirm { ballot, round: 1 }, Message::Vow { ballot, round: 1 });
+        for late in [Message::Prepare { ballot, first, holds: Vec::new() }, accept, confirm, vow] {
             let (_, out) = self.given([self.word(other, late.clone())]);
             let wrote = !out.durably.writes().is_empty();
             let words = out.durably.synced().into_iter().chain(out.at_once);

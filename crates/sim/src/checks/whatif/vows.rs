@@ -1,0 +1,362 @@
+//! E6 and E2 at a copy: what it keeps that has vowed, what a leader counts towards its lease, and
+//! which question answers a read that came where another leads.
+
+use std::time::Duration;
+
+use synod_paxos::{
+    Ballot, Config, Durable, Envelope, Input, Life, Message, Output, Peer, Process, Role, Slot,
+    Tick, Write,
+};
+
+use super::{bounds::Bounds, starts::Start};
+use crate::{
+    ghost::Ghost,
+    violation::{Checked, demand},
+};
+
+/// A round that no leader comes to.
+const NO_ROUND: u64 = u64::MAX;
+
+/// The finest that a clock is read.
+const TICK: Duration = Duration::from_micros(1);
+
+impl Bounds<'_> {
+    /// What leases and reads rest on, where vows last so long.
+    pub(super) fn leases_are_sound(&self, ghost: &Ghost, vow: Duration) -> Checked {
+        let others = ghost.nodes().filter(|other| *other != self.node).map(Life::first);
+        let others: Vec<Life> = others.collect();
+        if let [one, other, ..] = others[..] {
+            self.a_read_joins_no_question_under_way(one)?;
+            self.a_question_keeps_its_age()?;
+            self.what_a_member_asks_is_confirmed(one)?;
+            if vow > Duration::ZERO {
+                self.a_vow_is_kept(one, other, vow)?;
+                let quorum = ghost.quorum();
+                self.only_what_was_asked_is_answered(&others[..quorum - 1], vow)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// It vows to `one`. Neither what comes late of other reigns, nor another who campaigns, nor
+    /// its own patience has it promise anybody else before the vow has run out.
+    pub(super) fn a_vow_is_kept(&self, one: Life, other: Life, vow: Duration) -> Checked {
+        let low = self.peer.promised().raised_by(other);
+        let reign = low.raised_by(one);
+        let (round, earlier) = (1, Ballot::of(low.round(), one));
+        let (mut copy, out) = self.given([self.word(one, Message::Vow { ballot: reign, round })]);
+        if vowed(&out) != Some(reign) {
+            return Ok(());
+        }
+        let mut out = Output::default();
+        let late = [
+            (other, Message::Vow { ballot: low, round }),
+            (other, Message::Release { ballot: low }),
+            (one, Message::Release { ballot: earlier }),
+        ];
+        for (from, message) in late {
+            self.give(&mut copy, self.now, self.word(from, message), &mut out);
+        }
+        let last = micros(self.now, vow, -1);
+        let (ballot, first) = (reign.raised_by(other), Slot::new(1));
+        let prepare = self.word(other, Message::Prepare { ballot, first, holds: Vec::new() });
+        self.give(&mut copy, last, prepare, &mut out);
+        self.give(&mut copy, last, Input::Wake, &mut out);
+        let (again, promise) = (vowed(&out), promised(&out));
+        demand!(
+            again.is_none() && promise.is_none_or(|ballot| ballot.owner() == one),
+            "E6",
+            "{} has vowed to {reign}, and would vow to {again:?} and promise {promise:?}",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// A leader opens rounds until its lease must have run out; the others answer a round that it
+    /// never opened, then its first one again, and one of a reign before.
+    pub(super) fn only_what_was_asked_is_answered(
+        &self,
+        answer: &[Life],
+        vow: Duration,
+    ) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        let earlier = Ballot::of(ballot.round().saturating_sub(1), ballot.owner());
+        let vowed = |from: &Life, ballot, round| self.word(*from, Message::Vowed { ballot, round });
+        let (mut copy, _) = self.given(answer.iter().map(|from| vowed(from, ballot, NO_ROUND)));
+        let end = self.now.after(vow);
+        let mut now = self.now;
+        while now < end && matches!(copy.role(), Role::Leading { .. }) {
+            self.give(&mut copy, now, Input::Wake, &mut Output::default());
+            for from in answer {
+                for word in [vowed(from, ballot, 1), vowed(from, earlier, NO_ROUND)] {
+                    self.give(&mut copy, now, word, &mut Output::default());
+                }
+            }
+            let soon = now.after(TICK);
+            now = copy.wake_at().unwrap_or(soon).max(soon);
+        }
+        let lease = copy.lease(end);
+        demand!(
+            lease.is_none(),
+            "E6",
+            "{} at {ballot} holds a lease until {lease:?}, and nobody has answered since {:?}",
+            self.node,
+            self.now
+        );
+        Ok(())
+    }
+
+    /// A read comes and is asked for; another comes, and then answers to other questions.
+    pub(super) fn a_read_joins_no_question_under_way(&self, other: Life) -> Checked {
+        let (mut copy, mut out) = self.given([Input::ReadNearby]);
+        let Some((process, round)) = asked(&out) else { return Ok(()) };
+        self.give(&mut copy, self.now, Input::ReadNearby, &mut out);
+        demand!(
+            out.joined.last().is_some_and(|joined| *joined > round),
+            "E2",
+            "{} has asked in round {round}, and reads that come later wait for {:?}",
+            self.node,
+            out.joined
+        );
+        let upto = Slot::ZERO;
+        let before = Message::Fathomed { process, round: round - 1, upto };
+        let strange = Message::Fathomed { process: Process::new(NO_ROUND), round, upto };
+        for message in [before, strange] {
+            self.give(&mut copy, self.now, self.word(other, message), &mut out);
+        }
+        demand!(
+            out.fathomed.is_empty(),
+            "E2",
+            "{} asks in round {round} of {process:?}, and would take {:?} for answers",
+            self.node,
+            out.fathomed
+        );
+        Ok(())
+    }
+
+    /// A leader asks itself, answers only when it has been asked again, and leads all the while.
+    pub(super) fn a_question_keeps_its_age(&self) -> Checked {
+        let (mut copy, out) = self.given([Input::ReadNearby]);
+        let (Some((process, round)), Role::Leading { .. }) = (asked(&out), copy.role()) else {
+            return Ok(());
+        };
+        let (mut now, mut again) = (self.now, Output::default());
+        while asked(&again).is_none() {
+            let soon = now.after(TICK);
+            now = copy.wake_at().unwrap_or(soon).max(soon);
+            self.give(&mut copy, now, Input::Wake, &mut again);
+            if !matches!(copy.role(), Role::Leading { .. }) {
+                return Ok(());
+            }
+        }
+        let answer = Message::Fathomed { process, round, upto: Slot::ZERO };
+        let me = Life::first(self.node);
+        self.give(&mut copy, now, self.word(me, answer), &mut again);
+        let late = again.fathomed.iter().find(|fathomed| fathomed.at > self.now);
+        demand!(
+            late.is_none(),
+            "E5",
+            "{} asked at {:?}, and would take {late:?} for the answer",
+            self.node,
+            self.now
+        );
+        Ok(())
+    }
+
+    /// A member asks a leader how far a state must have come: no lease vouches for that, for
+    /// nobody looks at the clock when the member has read.
+    pub(super) fn what_a_member_asks_is_confirmed(&self, other: Life) -> Checked {
+        let (process, round) = (Process::new(NO_ROUND), NO_ROUND);
+        let (_, out) = self.given([self.word(other, Message::Fathom { process, round })]);
+        let told = |word: &Envelope| matches!(word.message, Message::Fathomed { .. });
+        demand!(
+            !out.at_once.iter().any(told),
+            "E2",
+            "{} would tell {other} how far its state must have come, and has asked nobody",
+            self.node
+        );
+        Ok(())
+    }
+}
+
+/// A node starts from `durable`, and somebody campaigns at once, and when a vow that it gave before
+/// has all but run out.
+pub(super) fn a_start_is_silent(config: &Config, durable: &Durable, start: Start) -> Checked {
+    let vow = config.leasing.vow;
+    let me = config.life;
+    let Some(other) = config.members.iter().find(|life| *life != me) else { return Ok(()) };
+    if vow == Duration::ZERO {
+        return Ok(());
+    }
+    let mut copy: Peer = start(config.clone(), durable.clone(), durable.chosen_upto);
+    let (ballot, first) = (copy.promised().raised_by(other), Slot::new(1));
+    let message = Message::Prepare { ballot, first, holds: Vec::new() };
+    let word = Envelope { from: other, to: me.node, epoch: synod_paxos::Epoch::FIRST, message };
+    let mut out = Output::default();
+    for now in [Tick::ZERO, micros(Tick::ZERO, vow, -1)] {
+        copy.step(now, Input::Deliver(word.clone()), &mut out);
+        copy.step(now, Input::Wake, &mut out);
+    }
+    let promise = promised(&out);
+    demand!(
+        promise.is_none(),
+        "E6",
+        "{me} would promise {promise:?} within {vow:?} of its start; it may have vowed before"
+    );
+    Ok(())
+}
+
+fn micros(now: Tick, later: Duration, less: i64) -> Tick {
+    Tick::from_micros(now.after(later).micros().saturating_add_signed(less))
+}
+
+/// What it asks the leader for reads that wait for it.
+fn asked(out: &Output) -> Option<(Process, u64)> {
+    out.at_once.iter().find_map(|word| match word.message {
+        Message::Fathom { process, round } => Some((process, round)),
+        _ => None,
+    })
+}
+
+/// To whom it says that it has vowed.
+fn vowed(out: &Output) -> Option<Ballot> {
+    out.at_once.iter().find_map(|word| match word.message {
+        Message::Vowed { ballot, .. } => Some(ballot),
+        _ => None,
+    })
+}
+
+fn promised(out: &Output) -> Option<Ballot> {
+    out.durably.writes().iter().find_map(|write| match write {
+        Write::Promised { ballot } => Some(*ballot),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_paxos::{Epoch, Leasing, Members, NodeId};
+
+    use super::{
+        super::{bounds::Hears, hollow::Hollow, starts::RECOVER},
+        *,
+    };
+
+    const ME: NodeId = NodeId::new(1);
+    const OTHER: Life = Life::first(NodeId::new(2));
+    const THIRD: Life = Life::first(NodeId::new(3));
+    const VOW: Duration = Leasing::VOW;
+
+    fn config() -> Config {
+        let me = Life::first(ME);
+        let config = Config::new(me, Members::new(vec![me, OTHER, THIRD]).unwrap()).unwrap();
+        Config { leasing: Leasing { asks: true, vow: VOW }, ..config }
+    }
+
+    /// One whose silence is over.
+    fn follower() -> Peer {
+        let mut peer = Peer::recover(config(), Durable::default(), 0);
+        for now in [Tick::ZERO, Tick::ZERO.after(VOW)] {
+            peer.step(now, Input::Wake, &mut Output::default());
+        }
+        peer
+    }
+
+    fn leader() -> Hollow {
+        let mut hollow = Hollow::of(&config(), &Durable::default());
+        let ballot = hollow.campaigns().unwrap();
+        drop(hollow.is_told_of_a_vote(ballot));
+        hollow
+    }
+
+    /// What is seen of a peer that mishears; of one that does not, nothing.
+    fn seen(
+        peer: &Peer,
+        now: Tick,
+        mishears: Hears,
+        check: impl Fn(&Bounds<'_>) -> Checked,
+    ) -> Option<&'static str> {
+        let bounds = Bounds::of(peer, ME, now);
+        assert_eq!(check(&bounds), Ok(()));
+        check(&Bounds { hears: mishears, ..bounds }).err().map(|violation| violation.invariant)
+    }
+
+    #[test]
+    fn a_promise_against_a_vow_is_seen() {
+        let of_the_reign: Hears = |input| match input {
+            Input::Deliver(Envelope { to, message: Message::Release { ballot }, .. }) => {
+                let message = Message::Release { ballot: ballot.raised_by(OTHER) };
+                vec![Input::Deliver(Envelope { from: OTHER, to, epoch: Epoch::FIRST, message })]
+            }
+            input => vec![input],
+        };
+        let check = |bounds: &Bounds<'_>| bounds.a_vow_is_kept(OTHER, THIRD, VOW);
+        let now = Tick::ZERO.after(VOW * 2);
+        assert_eq!(seen(&follower(), now, of_the_reign, check), Some("E6"));
+    }
+
+    #[test]
+    fn a_lease_by_answers_to_something_else_is_seen() {
+        let to_the_last: Hears = |input| match input {
+            Input::Deliver(Envelope {
+                from,
+                to,
+                epoch,
+                message: Message::Vowed { ballot, .. },
+            }) => {
+                let message = Message::Vowed { ballot, round: NO_ROUND };
+                vec![Input::Deliver(Envelope { from, to, epoch, message })]
+            }
+            input => vec![input],
+        };
+        let check = |bounds: &Bounds<'_>| bounds.only_what_was_asked_is_answered(&[OTHER], VOW);
+        let leader = leader();
+        assert_eq!(seen(&leader.peer, leader.now, to_the_last, check), Some("E6"));
+    }
+
+    #[test]
+    fn a_read_that_is_answered_by_another_question_is_seen() {
+        let later: Hears = |input| match input {
+            Input::Deliver(Envelope {
+                from,
+                to,
+                epoch,
+                message: Message::Fathomed { process, round, upto },
+            }) => {
+                let message = Message::Fathomed { process, round: round + 1, upto };
+                vec![Input::Deliver(Envelope { from, to, epoch, message })]
+            }
+            input => vec![input],
+        };
+        let check = |bounds: &Bounds<'_>| bounds.a_read_joins_no_question_under_way(OTHER);
+        let leader = leader();
+        assert_eq!(seen(&leader.peer, leader.now, later, check), Some("E2"));
+    }
+
+    #[test]
+    fn an_answer_to_a_member_that_nobody_confirmed_is_seen() {
+        let confirmed: Hears = |input| {
+            let confirms = |ballot| {
+                let message = Message::Confirmed { ballot, round: 1 };
+                let word = Envelope { from: OTHER, to: ME, epoch: Epoch::FIRST, message };
+                Input::Deliver(word)
+            };
+            vec![input, confirms(Ballot::first(Life::first(ME)))]
+        };
+        let check = |bounds: &Bounds<'_>| bounds.what_a_member_asks_is_confirmed(OTHER);
+        let leader = leader();
+        assert_eq!(leader.peer.promised(), Ballot::first(Life::first(ME)));
+        assert_eq!(seen(&leader.peer, leader.now, confirmed, check), Some("E2"));
+    }
+
+    #[test]
+    fn a_start_that_is_not_silent_is_seen() {
+        let check = |start| a_start_is_silent(&config(), &Durable::default(), start);
+        assert_eq!(check(RECOVER), Ok(()));
+        let free: Start = |config, durable, applied| {
+            let leasing = Leasing { vow: Duration::ZERO, ..config.leasing };
+            RECOVER(Config { leasing, ..config }, durable, applied)
+        };
+        assert_eq!(check(free).unwrap_err().invariant, "E6");
+    }
+}
