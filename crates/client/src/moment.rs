@@ -53,7 +53,17 @@ impl Moment {
 #[cfg(target_os = "linux")]
 fn uptime() -> Option<Duration> {
     use rustix::time::{ClockId, clock_gettime};
-    clock_gettime(ClockId::Boottime).try_into().ok()
+    let uptime: Duration = clock_gettime(ClockId::Boottime).try_into().ok()?;
+    #[cfg(test)]
+    let uptime = uptime + SLEPT.get();
+    Some(uptime)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How long the machine of a test on this thread has slept.
+    pub(crate) static SLEPT: std::cell::Cell<Duration> =
+        const { std::cell::Cell::new(Duration::ZERO) };
 }
 
 #[cfg(not(target_os = "linux"))]

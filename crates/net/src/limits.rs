@@ -36,8 +36,8 @@ pub(crate) struct Limits {
     /// connection, and all together. One guest can take its own budget, not the house's.
     pub(crate) unanswered_bytes: usize,
     pub(crate) unanswered_bytes_all: usize,
-    /// Bytes of answers that a connection was sent and has not taken, and all together. Beyond it an
-    /// answer is not kept for whoever does not read: its caller is told, and asks again or not.
+    /// Bytes of answers that a connection was sent and has not taken, and all together. Beyond it
+    /// an answer is not kept for whoever does not read: its caller is told, and asks again or not.
     pub(crate) untaken_bytes: usize,
     pub(crate) untaken_bytes_all: usize,
     /// An answer that was not taken in this time is lost to its caller.

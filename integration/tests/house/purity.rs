@@ -33,6 +33,20 @@ fn each_pure_crate_bans_the_world_and_says_why() {
     }
 }
 
+/// Whoever holds something for a while counts on clocks that nobody sets: no client, and nothing
+/// that guards a command under a lock, knows the time of day.
+#[test]
+fn no_holder_reads_the_time_of_day() {
+    for folder in ["crates/client/src", "crates/synod/src/ward", "crates/replica/src"] {
+        for path in files(folder, "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            for clock in ["SystemTime", "UNIX_EPOCH", "ClockId::Realtime"] {
+                assert!(!text.contains(clock), "{}: reads {clock}", path.display());
+            }
+        }
+    }
+}
+
 /// A ban that the code switches off is no ban.
 #[test]
 fn no_pure_crate_allows_what_is_banned() {

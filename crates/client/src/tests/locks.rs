@@ -1,7 +1,13 @@
 //! A lock is one client's at a time, its guard knows when it is lost, and whoever leaves holds
 //! nothing.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use synod_machine::{
     Answer, Command, LeaseCommand, LeaseId, LockCommand, LockReply, LockView, Name, Query,
@@ -19,6 +25,7 @@ use super::{
 };
 use crate::{
     Client, Error, LockGuard, Locked, Lost,
+    moment::SLEPT,
     testing::{Kind, NODES, Stage, Twist},
 };
 
@@ -385,6 +392,54 @@ async fn a_release_may_be_left_at_every_await() {
             .await;
         }
     }
+}
+
+/// The clock of its machine leaps: it slept, and none of its timers has run out. It holds nothing
+/// from that moment on, whatever was under way and whatever is acknowledged to it later.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_holder_whose_clock_leaps_beyond_its_lease_holds_nothing_from_then_on() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let guard = held(&client, "a").await;
+    let worked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&worked);
+    let work = async move {
+        for _ in 0..1_000 {
+            sleep(Duration::from_millis(100)).await;
+            count.fetch_add(1, SeqCst);
+        }
+    };
+    let running = tokio::spawn(async move {
+        let ended = guard.run(work).await;
+        (guard, ended)
+    });
+    sleep(Duration::from_secs(1)).await;
+    assert!(worked.load(SeqCst) > 5, "it works");
+    SLEPT.set(LEASE);
+    let (guard, ended) = timeout(Duration::from_millis(1_001), running).await.unwrap().unwrap();
+    assert_eq!((ended, guard.is_lost()), (Err(Lost::NotRenewed), Some(Lost::NotRenewed)));
+    let done = worked.load(SeqCst);
+    sleep(3 * LEASE).await;
+    assert_eq!(worked.load(SeqCst), done);
+    assert_eq!(guard.is_lost(), Some(Lost::NotRenewed), "a renewal came too late");
+    SLEPT.set(Duration::ZERO);
+}
+
+/// A leap that is shorter than what is left of the lease costs that much of it, and no more.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_holder_whose_clock_leaps_a_little_renews_and_goes_on() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let guard = held(&client, "a").await;
+    for leap in 1..=5 {
+        SLEPT.set(LEASE / 4 * leap);
+        assert_eq!(guard.is_lost(), None, "after {leap}");
+        sleep(LEASE / 2).await;
+    }
+    assert!(guard.release().await.unwrap());
+    SLEPT.set(Duration::ZERO);
 }
 
 /// One poll at a time, and none for a guard that is gone.

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use synod_machine::{
-    Answer, Command, Query, Reply, Request, RequestId, Seq, SessionId,
+    Answer, Command, LeaseCommand, LeaseId, Query, Reply, Request, RequestId, Seq, SessionId,
     door::{Ask, Call, Freshness, NotApplied, Said},
 };
 use synod_net::{Authority, Credentials, Dialer, Identity, Name, Role, Who};
@@ -206,7 +206,7 @@ async fn a_stuck_disk_does_not_keep_a_node_from_stopping() {
     lone.medium.set(Trouble::None);
 }
 
-/// How far the wall clock of the next test is off.
+/// How far the wall clock of the next tests is off; each may set it under the other.
 static OFF_S: AtomicI64 = AtomicI64::new(0);
 
 fn wrong_clock() -> SystemTime {
@@ -214,6 +214,48 @@ fn wrong_clock() -> SystemTime {
     let by = Duration::from_secs(off.unsigned_abs());
     let now = SystemTime::now();
     if off < 0 { now - by } else { now + by }
+}
+
+impl Lone {
+    /// A lease of a session, by its request `seq`.
+    async fn grant(&self, session: SessionId, seq: u64, ttl_ms: u64) -> LeaseId {
+        let id = Some(RequestId { session, seq: Seq::new(seq) });
+        let command = Command::Lease(LeaseCommand::Grant { ttl_ms });
+        match self.ask(Call::Submit(Request { id, acked: Seq::ZERO, command })).await {
+            Said::Reply(Reply::Lease(lease)) => lease,
+            other => panic!("no lease: {other:?}"),
+        }
+    }
+
+    async fn until_over(&self, lease: LeaseId) {
+        let until = Instant::now() + PATIENCE;
+        while self.read(Query::Lease { lease }).await != Answer::Lease(None) {
+            assert!(Instant::now() < until, "lease {lease} never ends");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// The wall clock of a leader is set, back or ahead: a lease that is renewed lives on, and one that
+/// is not ends in its time all the same.
+#[tokio::test]
+async fn a_leader_whose_wall_clock_is_set_ends_no_lease_and_keeps_none() {
+    const DAY_S: i64 = 24 * 60 * 60;
+    let mut lone = Lone::start_by(Clock::with_wall(wrong_clock)).await;
+    lone.until_served(true).await;
+    let session = lone.open(60_000).await;
+    let kept = lone.grant(session, 1, 60_000).await;
+    for (seq, days) in (2..).zip([-80 * 365, 60, -1, 0, 30_000, -60]) {
+        OFF_S.store(days * DAY_S, SeqCst);
+        let silent = lone.grant(session, seq, 100).await;
+        lone.until_over(silent).await;
+        assert_eq!(lone.ask(Call::Renew { lease: kept }).await, Said::Kept, "{days}");
+        if seq == 4 {
+            lone = lone.again_by(Clock::with_wall(wrong_clock)).await;
+            lone.until_served(true).await;
+        }
+    }
+    lone.node.stop().await.unwrap();
 }
 
 /// A wall clock that is set, back or ahead, under a node that runs or that comes back, is of no

@@ -93,6 +93,30 @@ fn a_new_leader_gives_every_lease_its_full_time() {
     assert!(world.now_us - serves_at_us >= (WAIT_MS - 5) * 1_000);
 }
 
+/// The clock of a leader leaps: its machine slept, and what its clients said meanwhile was heard by
+/// nobody. The silence was its own, so it ends nothing at once; and what nobody renews after that
+/// ends in its time.
+#[test]
+fn a_leader_whose_clock_leaps_ends_no_lease_before_it_has_listened() {
+    let (mut world, leader) = World::serving(1);
+    let session = world.open_session(leader, SESSION_MS);
+    let leases = [1, 2].map(|seq| grant(&mut world, leader, session, seq));
+    for leap_ms in [WAIT_MS / 2, 10 * WAIT_MS] {
+        world.nodes[leader].paused = true;
+        world.run_ms(leap_ms);
+        world.nodes[leader].paused = false;
+        world.run_ms(GRACE_MS - 10);
+        assert!(leases.iter().all(|lease| lives(&world, leader, *lease)), "{leap_ms}");
+        for lease in leases {
+            assert_eq!(world.answer(leader, Call::Renew { lease }), kept(), "{leap_ms}");
+        }
+    }
+    world.run_ms(TTL_MS);
+    assert_eq!(world.answer(leader, Call::Renew { lease: leases[0] }), kept());
+    world.run_until(WAIT_MS + 200, |world| !lives(world, leader, leases[1]));
+    assert!(lives(&world, leader, leases[0]));
+}
+
 /// Once its end is in the log nobody is told that a lease lives, until it is known.
 #[test]
 fn a_lease_whose_end_is_in_the_log_is_not_confirmed() {
