@@ -9,7 +9,7 @@ use synod_client::{
     machine::{
         self, Batch, BranchIncarnation, Expect, Guard, Machine, TxnId, Verdict,
         branch::Work,
-        door::{Ask, Call, Freshness, NodeStatus, Said},
+        door::{Ask, Call, Freshness, NodeStatus, Said, Spent},
         participant_door::NoReason,
     },
     net::{
@@ -173,6 +173,7 @@ fn status() -> NodeStatus {
         requests_in_flight: 0,
         certificate_ends_in_s: 0,
         peers: Vec::new(),
+        spent: Spent::default(),
         version: "loop".to_owned(),
     }
 }

@@ -267,8 +267,37 @@ pub struct NodeStatus {
     pub certificate_ends_in_s: i64,
     /// Every other voter.
     pub peers: Vec<PeerStatus>,
+    /// What its process has used since it started.
+    pub spent: Spent,
     /// The build.
     pub version: String,
+}
+
+/// What a node's process has used since it started: whoever measures takes differences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Microseconds of processor time, of all its threads.
+    pub cpu_us: u64,
+    /// Bytes of memory that it holds now.
+    pub resident_bytes: u64,
+    /// Where the batches that it led spent their time.
+    pub stages: Stages,
+}
+
+/// Microseconds that batches of this leader have spent, all of them together; see
+/// `synod_commit_stage_duration_seconds` in `docs/metrics.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stages {
+    /// Batches that were chosen.
+    pub batches: u64,
+    /// From the first of a batch's requests at the door to being proposed.
+    pub queue_us: u64,
+    /// From there to the leader's own vote being durable.
+    pub sync_us: u64,
+    /// From being proposed to being chosen.
+    pub quorum_us: u64,
+    /// From there to its answers being sent.
+    pub apply_us: u64,
 }
 
 /// How a node sees one peer.

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use synod_machine::door::Stages;
 use synod_net::{Event, Mesh};
 use synod_replica::{ClientId, Input, Output, Replica, ShelfNews};
 use tokio::{
@@ -110,6 +111,8 @@ pub(crate) struct State {
     foreign_frames: Quiet,
     /// Differences between nodes' states that were told of already.
     hashes_differed: u64,
+    /// Where batches have spent their time.
+    stages: Stages,
 }
 
 impl Driver {

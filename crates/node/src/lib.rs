@@ -22,6 +22,7 @@ mod roster;
 mod shaky;
 mod shelf;
 mod syncs;
+mod usage;
 
 pub use config::{Config, ConfigError, DoorKeys, DoorRole, LogFormat, LogLevel, Voter, check_many};
 pub use error::{Fault, NodeError};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_machine::{
     BranchIncarnation, Query, Rejection, Reply,
-    door::{self, Call, NodeStatus, Said},
+    door::{self, Call, NodeStatus, Said, Spent},
     participant_door::{self, NoReason, Vote},
 };
 
@@ -214,6 +214,7 @@ impl Play {
             requests_in_flight: 0,
             certificate_ends_in_s: 0,
             peers: Vec::new(),
+            spent: Spent::default(),
             version: "stage".to_owned(),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     metrics::Gauges,
     page::Found,
     reign::Change,
+    usage,
 };
 
 impl Driver {
@@ -69,6 +70,7 @@ impl Driver {
                 .certificate_ends_at
                 .saturating_sub(self.clock.unix_seconds()),
             peers: self.roster.peers().map(|(node, name)| self.peer_status(node, name)).collect(),
+            spent: usage::spent(self.state.stages),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -193,6 +195,6 @@ fn role_word(role: Role) -> &'static str {
     }
 }
 
-fn micros(span: Duration) -> u64 {
+pub(super) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

@@ -6,7 +6,7 @@ use synod_paxos::Durably;
 use synod_replica::{ClientId, Input, Passed, Response};
 use tracing::warn;
 
-use super::Driver;
+use super::{Driver, reports::micros};
 
 impl Driver {
     /// Sends, syncs, reads and answers; steps in what this node says to itself and what time
@@ -71,18 +71,24 @@ impl Driver {
     }
 
     /// What is left of a batch once it is chosen is to apply it and to answer: done by now.
-    fn note_stages(&self, passed: Vec<Passed>) {
+    fn note_stages(&mut self, passed: Vec<Passed>) {
         if passed.is_empty() {
             return;
         }
         let now = self.clock.now();
+        let (metrics, stages) = (&self.metrics, &mut self.state.stages);
+        let note = |stage, sum: &mut u64, after| {
+            metrics.stage(stage, after);
+            *sum = sum.saturating_add(micros(after));
+        };
         for passed in passed {
             match passed {
-                Passed::Queue(after) => self.metrics.stage("queue", after),
-                Passed::Sync(after) => self.metrics.stage("sync", after),
+                Passed::Queue(after) => note("queue", &mut stages.queue_us, after),
+                Passed::Sync(after) => note("sync", &mut stages.sync_us, after),
                 Passed::Quorum { after, at } => {
-                    self.metrics.stage("quorum", after);
-                    self.metrics.stage("apply", now.since(at));
+                    stages.batches += 1;
+                    note("quorum", &mut stages.quorum_us, after);
+                    note("apply", &mut stages.apply_us, now.since(at));
                 }
             }
         }

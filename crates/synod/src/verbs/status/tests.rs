@@ -1,6 +1,9 @@
 use synod_client::{
     Why,
-    machine::{Revision, door::PeerStatus},
+    machine::{
+        Revision,
+        door::{PeerStatus, Spent},
+    },
 };
 
 use super::*;
@@ -40,6 +43,7 @@ fn status(node: &str, role: &str) -> NodeStatus {
                 chosen_slot: 48_211_903,
             })
             .collect(),
+        spent: Spent::default(),
         version: "1.0.2".to_owned(),
     }
 }
