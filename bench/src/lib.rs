@@ -4,13 +4,22 @@
 //! floor (a client's round trip, a quorum's round trip, a sync in the very directory), interleaved
 //! with the load, and reported as a ratio of medians.
 
+pub mod assertion;
+pub mod callers;
+pub mod disk;
+pub mod document;
+pub mod environment;
 pub mod floor;
 pub mod load;
+pub mod page;
+mod processors;
 mod quantiles;
+pub mod rtt;
 pub mod services;
 pub mod snapshots;
 pub mod stage;
 pub mod takeover;
+pub mod trial;
 
 pub use quantiles::Quantiles;
 

@@ -27,11 +27,35 @@ pub struct Quantiles {
 #[derive(Clone, Debug)]
 pub(crate) struct Spans(Histogram<u64>);
 
-impl Spans {
-    pub(crate) fn new() -> Spans {
+impl Default for Spans {
+    fn default() -> Spans {
         let mut histogram = Histogram::new(3).expect("3 significant digits are within 0..=5");
         histogram.auto(true);
         Spans(histogram)
+    }
+}
+
+impl Spans {
+    pub(crate) fn new() -> Spans {
+        Spans::default()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// So many of all, from 0 to 1, took at most this.
+    pub(crate) fn at(&self, quantile: f64) -> u64 {
+        self.0.value_at_quantile(quantile)
+    }
+
+    /// How many took up to so many microseconds, and more than the bucket before: a dozen buckets
+    /// for each factor of ten.
+    pub(crate) fn buckets(&self) -> Vec<(u64, u64)> {
+        let buckets = self.0.iter_log(1, 10f64.powf(1.0 / 12.0));
+        let counted =
+            buckets.map(|step| (step.value_iterated_to(), step.count_since_last_iteration()));
+        counted.filter(|(_, count)| *count > 0).collect()
     }
 
     pub(crate) fn add(&mut self, span: Duration) {

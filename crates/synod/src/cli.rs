@@ -2,6 +2,7 @@
 //! examples, and a test parses them.
 
 mod asking;
+mod benching;
 mod checking;
 mod counting;
 mod electing;
@@ -18,6 +19,7 @@ pub(crate) use self::{
         CasArgs, FreshArgs, GetArgs, KvVerb, LeaderVerb, ListArgs, PutArgs, RequestVerb, TxnVerb,
         WatchArgs,
     },
+    benching::{BenchVerb, KvBenchArgs, LoadArgs},
     checking::{
         CertRole, CertVerb, CheckConfigArgs, IssueArgs, RenewArgs, SignArgs, SimRunArgs, SimVerb,
     },
@@ -147,6 +149,9 @@ pub(crate) enum Verb {
     /// Certificates
     #[command(subcommand)]
     Cert(CertVerb),
+    /// How fast, beside what no system can be faster than
+    #[command(subcommand)]
+    Bench(BenchVerb),
     /// The deterministic simulator
     #[command(subcommand)]
     Sim(SimVerb),

@@ -16,6 +16,8 @@ pub(crate) enum Code {
     Unknown,
     /// Refused: identity, permission, wrong cluster.
     Refused,
+    /// `bench`: what was to hold of a measurement did not.
+    Missed,
     /// Our bug.
     Bug,
     /// The machine failed us: its disk, its files.
@@ -42,6 +44,7 @@ impl Code {
             Code::NotApplied => 3,
             Code::Unknown => 4,
             Code::Refused => 5,
+            Code::Missed => 6,
             Code::Bug => 70,
             Code::Machine => 74,
             Code::LockLost => 123,
@@ -110,6 +113,7 @@ impl Failure {
             | Code::NotApplied
             | Code::Unknown
             | Code::Refused
+            | Code::Missed
             | Code::Bug
             | Code::Machine => Code::RunFailed,
             of_run => of_run,

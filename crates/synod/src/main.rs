@@ -73,6 +73,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Request(verb) => verbs::request::run(common, verb),
         Verb::CheckConfig(args) => verbs::check_config::run(common, args),
         Verb::Cert(verb) => verbs::cert::run(common, verb),
+        Verb::Bench(verb) => verbs::bench::run(common, verb),
         Verb::Sim(verb) => verbs::sim::run(common, verb),
         Verb::Completions { shell } => {
             let mut script = Vec::new();

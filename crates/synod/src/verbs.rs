@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod barrier;
+pub(crate) mod bench;
 pub(crate) mod cert;
 pub(crate) mod check_config;
 pub(crate) mod claim;

@@ -1,0 +1,133 @@
+use std::time::{Duration, Instant};
+
+use std::collections::BTreeMap;
+
+use synod_client::{Lease, LockGuard};
+
+use super::{Op, Pace, Work, outcome::Errors};
+use crate::{
+    BenchError,
+    callers::{Answered, Caller},
+    quantiles::Spans,
+};
+
+/// No lease runs out while it is measured.
+const TTL: Duration = Duration::from_secs(600);
+
+/// One client of a trial.
+#[derive(Debug)]
+pub(super) struct Hand {
+    number: usize,
+    caller: Caller,
+    work: Work,
+    rng: fastrand::Rng,
+    lock: Option<Locker>,
+}
+
+/// What a client of locks has.
+#[derive(Debug)]
+struct Locker {
+    lease: Lease,
+    held: Option<LockGuard>,
+}
+
+/// What one client did in a round.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) spans: BTreeMap<Op, Spans>,
+    /// How late requests were sent that could have been sent when they were due: the generator's
+    /// own lateness.
+    pub(super) late: Option<Spans>,
+    pub(super) errors: Errors,
+    pub(super) took: Duration,
+}
+
+impl Hand {
+    pub(super) async fn new(
+        number: usize,
+        caller: Caller,
+        work: &Work,
+    ) -> Result<Hand, BenchError> {
+        let lock = match caller.client().filter(|_| work.mix.has(Op::Lock)) {
+            Some(client) => Some(Locker { lease: client.lease(TTL).await?, held: None }),
+            None => None,
+        };
+        let rng = fastrand::Rng::with_seed(number as u64 + 1);
+        Ok(Hand { number, caller, work: work.clone(), rng, lock })
+    }
+
+    /// Asks again and again until `length` is over, and waits for what it has asked.
+    pub(super) async fn work(
+        &mut self,
+        clients: usize,
+        pace: Pace,
+        begun: Instant,
+        length: Duration,
+    ) -> Result<Done, BenchError> {
+        let mut done = Done::default();
+        for number in 0.. {
+            let due = match pace.due(self.number, clients, number) {
+                None => Instant::now(),
+                Some(after) if after >= length => break,
+                Some(after) => self.until(begun + after, &mut done).await,
+            };
+            if pace == Pace::Closed && due.duration_since(begun) >= length {
+                break;
+            }
+            let (op, answered) = self.ask().await?;
+            let span = due.elapsed();
+            match answered {
+                Answered::Done => done.spans.entry(op).or_default().add(span),
+                Answered::NotApplied => done.errors.not_applied += 1,
+                Answered::Unknown => done.errors.unknown += 1,
+                Answered::Refused => done.errors.refused += 1,
+            }
+        }
+        done.took = begun.elapsed();
+        Ok(done)
+    }
+
+    /// Waits until a request is due, if it is not yet.
+    async fn until(&self, due: Instant, done: &mut Done) -> Instant {
+        if Instant::now() < due {
+            tokio::time::sleep_until(due.into()).await;
+            done.late.get_or_insert_default().add(due.elapsed());
+        }
+        due
+    }
+
+    async fn ask(&mut self) -> Result<(Op, Answered), BenchError> {
+        let op = self.work.mix.draw(&mut self.rng);
+        let (rng, value) = (&mut self.rng, self.work.value.clone());
+        Ok(match op {
+            Op::Put => (op, self.caller.put(self.work.key(rng), value).await?),
+            Op::Get => (op, self.caller.get(self.work.key(rng)).await?),
+            Op::Append => (op, self.caller.append("bench", value).await?),
+            Op::Lock | Op::Unlock => self.lock().await?,
+        })
+    }
+
+    /// Takes its lock or lets go of it, in turn.
+    async fn lock(&mut self) -> Result<(Op, Answered), BenchError> {
+        let (Some(locker), Some(client)) = (&mut self.lock, self.caller.client()) else {
+            return Err(BenchError::Cluster("only synod has locks that can be compared".into()));
+        };
+        if let Some(guard) = locker.held.take() {
+            return Ok((Op::Unlock, Answered::of(guard.release().await)?.0));
+        }
+        let name = format!("bench/{}", self.number);
+        let asked = client.lock(name).on(&locker.lease).await;
+        let (answered, locked) = Answered::of(asked)?;
+        locker.held = locked.and_then(synod_client::Locked::guard);
+        Ok((Op::Lock, answered))
+    }
+
+    pub(super) async fn close(self) -> Result<(), BenchError> {
+        if let Some(locker) = self.lock {
+            drop(locker.held);
+            locker.lease.revoke().await?;
+        }
+        self.caller.close().await;
+        Ok(())
+    }
+}
