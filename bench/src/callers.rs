@@ -10,7 +10,10 @@ mod zookeeper;
 use std::path::Path;
 
 use bytes::Bytes;
-use synod_client::{Client, Error, machine::door::Stages};
+use synod_client::{
+    Client, Error, Outcome,
+    machine::{Mutation, branch::Work, door::Stages},
+};
 
 pub use etcd::Etcd;
 pub use pids::Pids;
@@ -144,6 +147,25 @@ impl Caller {
             return Err(BenchError::Cluster("only synod has journals".to_owned()));
         };
         Ok(Answered::of(client.journal(journal).append(value).await)?.0)
+    }
+
+    /// Sets a key at each participant, all or none. One that aborts counts as refused.
+    pub(crate) async fn commit(
+        &self,
+        key: &str,
+        value: &Bytes,
+        participants: &[String],
+    ) -> Result<Answered, BenchError> {
+        let Caller::Synod(client) = self else {
+            return Err(BenchError::Cluster("only synod has transactions over shards".to_owned()));
+        };
+        let put = Mutation::Put { key: Bytes::from(key.to_owned()), value: value.clone() };
+        let work = Work { guards: Vec::new(), mutations: vec![put] };
+        let txn = client.txn();
+        let txn = participants.iter().fold(txn, |txn, name| txn.ask(name, work.clone()));
+        let (answered, outcome) = Answered::of(txn.commit().await)?;
+        let aborted = matches!(outcome, Some(Outcome::Aborted { .. }));
+        Ok(if aborted { Answered::Refused } else { answered })
     }
 
     pub(crate) async fn close(&self) {

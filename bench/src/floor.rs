@@ -1,7 +1,7 @@
 //! The floor of a durable write on this machine, now: what no implementation can go below.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{Seek, SeekFrom, Write},
     path::Path,
     time::{Duration, Instant},
@@ -28,14 +28,9 @@ pub struct SyncFloor {
 impl SyncFloor {
     /// A file for syncs in `dir`, which should be where the nodes keep their stores.
     pub fn new(dir: &Path) -> Result<SyncFloor, BenchError> {
-        let path = dir.join("floor");
-        let what = || path.display().to_string();
-        let mut file = OpenOptions::new()
-            .create_new(true)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(BenchError::io(what()))?;
+        let what = || dir.display().to_string();
+        // It has no name, so nothing is left in the directory.
+        let mut file = tempfile::tempfile_in(dir).map_err(BenchError::io(what()))?;
         let zeros = vec![0; usize::try_from(FILE_BYTES).unwrap_or(RECORD_BYTES)];
         file.write_all(&zeros).and_then(|()| file.sync_all()).map_err(BenchError::io(what()))?;
         Ok(SyncFloor { file, at: 0, spans: Spans::new() })

@@ -16,6 +16,7 @@ use crate::BenchError;
 /// Ports that `synod init` writes when it is not told otherwise.
 const INIT_PORT: u16 = 7411;
 const INIT_HTTP_PORT: u16 = INIT_PORT + 100;
+const INIT_DOOR_PORT: u16 = INIT_PORT - 1;
 
 /// The cluster.
 #[derive(Debug)]
@@ -44,12 +45,23 @@ impl Stage {
     /// Makes and starts `nodes` nodes of the binary `synod`, with `settings` besides what `init`
     /// writes.
     pub fn open(synod: &Path, nodes: u16, settings: &str) -> Result<Stage, BenchError> {
+        Stage::open_with(synod, nodes, settings, &[])
+    }
+
+    /// The same, and a shard for each participant.
+    pub fn open_with(
+        synod: &Path,
+        nodes: u16,
+        settings: &str,
+        participants: &[String],
+    ) -> Result<Stage, BenchError> {
         let dir = TempDir::new().map_err(BenchError::io("a temporary directory"))?;
         let mut stage = Stage { synod: synod.to_path_buf(), dir, running: BTreeMap::new() };
         let made = Command::new(synod)
             .arg("init")
             .arg(stage.path("c"))
             .args(["--nodes", &nodes.to_string(), "--name", "bench"])
+            .args(participants.iter().flat_map(|name| ["--participant", name.as_str()]))
             .output()
             .map_err(BenchError::io(synod.display().to_string()))?;
         if !made.status.success() {
@@ -60,6 +72,7 @@ impl Stage {
             stage.settle(&format!("n{i}"), settings)?;
             stage.start(&format!("n{i}"))?;
         }
+        participants.iter().try_for_each(|name| stage.start_shard(name))?;
         Ok(stage)
     }
 
@@ -73,6 +86,11 @@ impl Stage {
             }
             let what = path.display().to_string();
             let mut text = fs::read_to_string(&path).map_err(BenchError::io(what.clone()))?;
+            for i in 0..nodes {
+                // A node's door, which is not measured, has the port of its neighbour's mesh.
+                let door = |port: u16| format!("[door]\nlisten = \"127.0.0.1:{port}\"");
+                text = text.replace(&door(INIT_DOOR_PORT + i), &door(0));
+            }
             for (i, socket) in (0..nodes).zip(&sockets) {
                 let address = socket.local_addr().map_err(BenchError::io("a free port"))?;
                 text = text
@@ -106,9 +124,20 @@ impl Stage {
     }
 
     fn start_by(&mut self, mut start: Command, node: &str) -> Result<(), BenchError> {
+        start.arg("start");
+        self.launch(start, node)
+    }
+
+    fn start_shard(&mut self, name: &str) -> Result<(), BenchError> {
+        let mut start = Command::new(&self.synod);
+        let data = self.path(&format!("c/{name}-shard"));
+        start.args(["shard", "--name", name, "--data"]).arg(data);
+        self.launch(start, name)
+    }
+
+    fn launch(&mut self, mut start: Command, node: &str) -> Result<(), BenchError> {
         let log = fs::File::create(self.path(&format!("{node}.log")));
         let mut child = start
-            .arg("start")
             .arg("-c")
             .arg(self.path(&format!("c/{node}.toml")))
             .arg("--until-stdin-closes")

@@ -11,7 +11,7 @@ mod pace;
 mod round;
 mod work;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use outcome::{
     Errors, FloorSum, Generator, Latency, Mean, Outcome, Resident, RoundOutcome, Spread, StagesUs,
@@ -31,8 +31,9 @@ use round::{Round, round};
 
 /// Rounds are a second long, or shorter: fewer tell nothing of how they differ.
 const ROUNDS_MIN: u32 = 3;
-/// Measurements of the floor between two rounds.
-const FLOORS_PER_ROUND: u32 = 40;
+/// Measurements of the floor between two rounds; fewer if they would take longer than a round.
+const FLOORS_PER_ROUND: usize = 40;
+const FLOORS_MIN: usize = 3;
 
 /// What a trial is to do.
 #[derive(Clone, Debug)]
@@ -135,7 +136,11 @@ impl Side {
         counts: bool,
     ) -> Result<f64, BenchError> {
         if let (Some(floor), Some(client)) = (&mut self.floor, self.service.client()) {
-            for _ in 0..FLOORS_PER_ROUND {
+            let begun = Instant::now();
+            for number in 0..FLOORS_PER_ROUND {
+                if number >= FLOORS_MIN && begun.elapsed() > length {
+                    break;
+                }
                 floor.measure(client).await?;
             }
         }
@@ -150,9 +155,12 @@ impl Side {
         Ok(ops_per_s)
     }
 
-    async fn close(self, plan: &Plan) -> Result<Outcome, BenchError> {
+    async fn close(mut self, plan: &Plan) -> Result<Outcome, BenchError> {
+        for hand in &mut self.hands {
+            hand.give_back().await?;
+        }
         for hand in self.hands {
-            hand.close().await?;
+            hand.close().await;
         }
         let floor = self.floor.as_ref().map(Floor::us);
         let outcome = self.sums.outcome(plan, self.service.name(), floor);

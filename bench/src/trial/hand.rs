@@ -103,6 +103,10 @@ impl Hand {
             Op::Put => (op, self.caller.put(self.work.key(rng), value).await?),
             Op::Get => (op, self.caller.get(self.work.key(rng)).await?),
             Op::Append => (op, self.caller.append("bench", value).await?),
+            Op::Commit => {
+                let (key, over) = (self.work.key(rng), &self.work.participants);
+                (op, self.caller.commit(&key, &value, over).await?)
+            }
             Op::Lock | Op::Unlock => self.lock().await?,
         })
     }
@@ -122,12 +126,16 @@ impl Hand {
         Ok((Op::Lock, answered))
     }
 
-    pub(super) async fn close(self) -> Result<(), BenchError> {
-        if let Some(locker) = self.lock {
+    /// Gives back what it holds. Others may share its connection, so that stays.
+    pub(super) async fn give_back(&mut self) -> Result<(), BenchError> {
+        if let Some(locker) = self.lock.take() {
             drop(locker.held);
             locker.lease.revoke().await?;
         }
-        self.caller.close().await;
         Ok(())
+    }
+
+    pub(super) async fn close(self) {
+        self.caller.close().await;
     }
 }

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use synod_client::machine::door::Stages;
 
-use super::{Pace, Plan, Round};
+use super::{Op, Pace, Plan, Round};
 use crate::{callers::Used, floor::FloorUs, quantiles::Spans};
 
 /// A load generator that uses more of the one thread that it has is what was measured.
@@ -78,7 +78,8 @@ pub struct FloorSum {
     pub quorum_rtt: u64,
     /// A sync of a zero-filled file.
     pub sync: u64,
-    /// The three together.
+    /// The three together; of an atomic commit, which is two rounds, with a client's round trip and
+    /// a sync more.
     pub sum: u64,
 }
 
@@ -171,6 +172,16 @@ pub(super) struct Sums {
     own_cpu: Duration,
 }
 
+impl FloorSum {
+    /// An atomic commit is two rounds: participants prepare and sync, then the log decides.
+    fn of(floor: &FloorUs, commits: bool) -> FloorSum {
+        let (client_rtt, sync) = (floor.client_rtt_us.p50, floor.sync_us.p50);
+        let prepare = if commits { client_rtt + sync } else { 0 };
+        let sum = floor.floor_us + prepare;
+        FloorSum { client_rtt, quorum_rtt: floor.quorum_rtt_us.p50, sync, sum }
+    }
+}
+
 impl Errors {
     pub(super) fn add(&mut self, other: Errors) {
         self.not_applied += other.not_applied;
@@ -243,12 +254,8 @@ impl Sums {
         let mut all = Spans::default();
         self.by_op.values().for_each(|spans| all.merge(spans));
         let latency_us = Latency::of(&all);
-        let floor_us = floor.map(|floor| FloorSum {
-            client_rtt: floor.client_rtt_us.p50,
-            quorum_rtt: floor.quorum_rtt_us.p50,
-            sync: floor.sync_us.p50,
-            sum: floor.floor_us,
-        });
+        let commits = plan.work.mix.has(Op::Commit);
+        let floor_us = floor.map(|floor| FloorSum::of(&floor, commits));
         let figures = |of: fn(&RoundOutcome) -> f64| self.rounds.iter().map(of).collect::<Vec<_>>();
         let seconds = self.took.as_secs_f64().max(f64::EPSILON);
         let cpu_share = self.own_cpu.as_secs_f64() / seconds;
@@ -267,7 +274,9 @@ impl Sums {
             by_op: self.by_op.iter().map(|(op, of)| ((*op).to_owned(), Latency::of(of))).collect(),
             floor_us,
             over_floor: floor_us.map(|floor| latency_us.p50 as f64 / floor.sum.max(1) as f64),
-            stages_us: floor_us.and_then(|floor| stages(latency_us.p50, floor, self.stages)),
+            stages_us: floor_us
+                .filter(|_| !commits)
+                .and_then(|floor| stages(latency_us.p50, floor, self.stages)),
             errors: self.errors,
             server_cpu_s_per_10k: self.server_cpu_us.map(per_10k),
             rss_bytes: (self.resident > 0).then_some(Resident { max: self.resident }),

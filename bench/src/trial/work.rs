@@ -15,6 +15,8 @@ pub enum Op {
     Unlock,
     /// An entry is appended to a journal.
     Append,
+    /// A key is set at each participant, all or none.
+    Commit,
 }
 
 impl Op {
@@ -26,6 +28,7 @@ impl Op {
             Op::Lock => "lock",
             Op::Unlock => "unlock",
             Op::Append => "append",
+            Op::Commit => "commit",
         }
     }
 }
@@ -103,12 +106,15 @@ pub struct Work {
     pub keys: u64,
     /// What is written.
     pub value: Bytes,
+    /// Whom transactions span.
+    pub participants: Vec<String>,
 }
 
 impl Work {
     /// Requests of `mix` to one of `keys` keys each time, with values of so many bytes.
     pub fn of(mix: Mix, keys: u64, value_bytes: usize) -> Work {
-        Work { mix, keys, value: Bytes::from(vec![b'v'; value_bytes]) }
+        let value = Bytes::from(vec![b'v'; value_bytes]);
+        Work { mix, keys, value, participants: Vec::new() }
     }
 
     /// A key by chance: all of one length, as names are.

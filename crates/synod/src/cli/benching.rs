@@ -21,6 +21,8 @@ pub(crate) enum BenchVerb {
     #[command(after_help = "Examples:\n  synod bench journal --clients 16\n  \
                             synod bench journal -c eu/client.toml --rate 1000")]
     Journal(LoadArgs),
+    /// Atomic commits: a key is set at each of several shards, all or none
+    Txn(TxnBenchArgs),
     /// Round trips alone: of this client to each node, and of the leader to the others
     #[command(after_help = "Examples:\n  synod bench rtt\n  \
                             synod bench rtt -c eu/client.toml --for 10s")]
@@ -74,6 +76,25 @@ pub(crate) struct KvBenchArgs {
     /// etcd=http://HOST:PORT or zookeeper=HOST:PORT, each with ,pids=P+P+P to count what it uses
     #[arg(long = "target", value_name = "SYSTEM")]
     pub(crate) targets: Vec<Target>,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  synod bench txn --participants 2 --clients 16\n  \
+                        synod bench txn -c eu/client.toml --over east --over west")]
+pub(crate) struct TxnBenchArgs {
+    /// How many shards are started for it and spanned by each transaction
+    #[arg(long, default_value_t = 2, value_name = "N", conflicts_with = "over")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) participants: u16,
+    /// With `-c`: a participant that each transaction spans; given once for each
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) over: Vec<String>,
+    /// Different keys at each, one by chance each time: transactions that meet are refused
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) keys: u64,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 }

@@ -24,7 +24,7 @@ use synod_bench::{
 
 use super::ask;
 use crate::{
-    cli::{BenchVerb, Common, KvBenchArgs, LoadArgs},
+    cli::{BenchVerb, Common, KvBenchArgs, LoadArgs, TxnBenchArgs},
     exit::{Code, Failure},
     print,
 };
@@ -47,8 +47,9 @@ pub(crate) fn run(common: &Common, verb: &BenchVerb) -> Result<(), Failure> {
             let mix = Mix::only(Op::Append);
             measure(common, load, &Load { what: "journal", mix, ..Load::default() })
         }
+        BenchVerb::Txn(args) => txn(common, args),
         BenchVerb::Rtt { span } => {
-            let stage = Place::of(common, None)?;
+            let stage = Place::of(common, None, &[])?;
             let told = block_on(async { rtt::rtt(stage.config(), *span).await })?;
             tell(common, &told, || text::rtt(&told))
         }
@@ -70,22 +71,41 @@ struct Load {
     mix: Mix,
     keys: u64,
     targets: Vec<Target>,
+    participants: Vec<String>,
 }
 
 impl Default for Load {
     fn default() -> Load {
-        Load { what: "kv", mix: Mix::only(Op::Put), keys: NO_KEYS, targets: Vec::new() }
+        Load {
+            what: "kv",
+            mix: Mix::only(Op::Put),
+            keys: NO_KEYS,
+            targets: Vec::new(),
+            participants: Vec::new(),
+        }
     }
 }
 
 fn kv(common: &Common, args: &KvBenchArgs) -> Result<(), Failure> {
     let (mix, targets) = (args.mix.clone(), args.targets.clone());
-    measure(common, &args.load, &Load { what: "kv", mix, keys: args.keys, targets })
+    measure(common, &args.load, &Load { mix, keys: args.keys, targets, ..Load::default() })
+}
+
+fn txn(common: &Common, args: &TxnBenchArgs) -> Result<(), Failure> {
+    if common.config.is_some() && args.over.is_empty() {
+        let what = "which participants does a transaction span? --over NAME, once for each";
+        return Err(Failure::new(Code::Usage, "SYN-BENCH-003", what));
+    }
+    let made = (1..=args.participants).map(|number| format!("p{number}"));
+    let participants = if args.over.is_empty() { made.collect() } else { args.over.clone() };
+    let (mix, keys) = (Mix::only(Op::Commit), args.keys);
+    measure(common, &args.load, &Load { what: "txn", mix, keys, participants, ..Load::default() })
 }
 
 fn measure(common: &Common, args: &LoadArgs, load: &Load) -> Result<(), Failure> {
-    let place = Place::of(common, args.dir.clone())?;
-    let work = Work::of(load.mix.clone(), load.keys, args.value as usize);
+    let place = Place::of(common, args.dir.clone(), &load.participants)?;
+    let mut work = Work::of(load.mix.clone(), load.keys, args.value as usize);
+    work.participants.clone_from(&load.participants);
     let plan = Plan {
         work,
         clients: usize::from(args.clients),
@@ -165,11 +185,16 @@ enum Place {
 }
 
 impl Place {
-    fn of(common: &Common, dir: Option<PathBuf>) -> Result<Place, Failure> {
+    fn of(
+        common: &Common,
+        dir: Option<PathBuf>,
+        participants: &[String],
+    ) -> Result<Place, Failure> {
         if common.config.is_some() {
             return Ok(Place::Named { config: ask::config(common)?, dir });
         }
-        let stage = Stage::open(&own_binary()?, NODES, "").map_err(failure)?;
+        let stage = Stage::open_with(&own_binary()?, NODES, "", participants);
+        let stage = stage.map_err(failure)?;
         let config = synod_client::Config::load(&stage.client());
         let config = config.map_err(|error| Failure::new(Code::Bug, "SYN-BUG-001", error))?;
         Ok(Place::Made { config, stage })
