@@ -20,6 +20,7 @@ pub mod snapshots;
 pub mod stage;
 pub mod takeover;
 pub mod trial;
+pub mod wan;
 
 pub use quantiles::Quantiles;
 

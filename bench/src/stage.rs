@@ -4,19 +4,24 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
-    net::UdpSocket,
+    net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::BenchError;
+use crate::{
+    BenchError,
+    wan::{Wan, Ways},
+};
 
 /// Ports that `synod init` writes when it is not told otherwise.
 const INIT_PORT: u16 = 7411;
 const INIT_HTTP_PORT: u16 = INIT_PORT + 100;
 const INIT_DOOR_PORT: u16 = INIT_PORT - 1;
+/// As many nodes as `synod init` makes.
+const NODES_MAX: u16 = 7;
 
 /// The cluster.
 #[derive(Debug)]
@@ -24,6 +29,16 @@ pub struct Stage {
     synod: PathBuf,
     dir: TempDir,
     running: BTreeMap<String, Running>,
+    wan: Option<Wan>,
+}
+
+/// What a cluster is to have besides its nodes.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// Participants, each with a shard.
+    pub participants: Vec<String>,
+    /// How far its nodes lie apart, if they do.
+    pub ways: Option<Ways>,
 }
 
 #[derive(Debug)]
@@ -45,61 +60,75 @@ impl Stage {
     /// Makes and starts `nodes` nodes of the binary `synod`, with `settings` besides what `init`
     /// writes.
     pub fn open(synod: &Path, nodes: u16, settings: &str) -> Result<Stage, BenchError> {
-        Stage::open_with(synod, nodes, settings, &[])
+        Stage::open_with(synod, nodes, settings, &Setting::default())
     }
 
-    /// The same, and a shard for each participant.
+    /// The same in a setting.
     pub fn open_with(
         synod: &Path,
         nodes: u16,
         settings: &str,
-        participants: &[String],
+        setting: &Setting,
     ) -> Result<Stage, BenchError> {
         let dir = TempDir::new().map_err(BenchError::io("a temporary directory"))?;
-        let mut stage = Stage { synod: synod.to_path_buf(), dir, running: BTreeMap::new() };
-        let made = Command::new(synod)
+        let synod = synod.to_path_buf();
+        let mut stage = Stage { synod, dir, running: BTreeMap::new(), wan: None };
+        let made = Command::new(&stage.synod)
             .arg("init")
             .arg(stage.path("c"))
             .args(["--nodes", &nodes.to_string(), "--name", "bench"])
-            .args(participants.iter().flat_map(|name| ["--participant", name.as_str()]))
+            .args(setting.participants.iter().flat_map(|name| ["--participant", name.as_str()]))
             .output()
-            .map_err(BenchError::io(synod.display().to_string()))?;
+            .map_err(BenchError::io(stage.synod.display().to_string()))?;
         if !made.status.success() {
             return Err(BenchError::Cluster(String::from_utf8_lossy(&made.stderr).into_owned()));
         }
-        stage.move_to_free_ports(nodes)?;
+        stage.move_to_free_ports(nodes, setting.ways)?;
         for i in 1..=nodes {
             stage.settle(&format!("n{i}"), settings)?;
             stage.start(&format!("n{i}"))?;
         }
-        participants.iter().try_for_each(|name| stage.start_shard(name))?;
+        setting.participants.iter().try_for_each(|name| stage.start_shard(name))?;
         Ok(stage)
     }
 
-    fn move_to_free_ports(&self, nodes: u16) -> Result<(), BenchError> {
+    /// `init` always writes the same ports; clusters that are measured run beside others.
+    fn move_to_free_ports(&mut self, nodes: u16, ways: Option<Ways>) -> Result<(), BenchError> {
         let free = || UdpSocket::bind("127.0.0.1:0").map_err(BenchError::io("a free port"));
         let sockets = (0..nodes).map(|_| free()).collect::<Result<Vec<_>, _>>()?;
+        let mut addresses = Vec::new();
+        for (i, socket) in (1..=nodes).zip(&sockets) {
+            let address = socket.local_addr().map_err(BenchError::io("a free port"))?;
+            addresses.push((format!("n{i}"), address));
+        }
+        self.wan = ways.map(|ways| Wan::open(ways, &addresses)).transpose()?;
         for entry in fs::read_dir(self.path("c")).map_err(BenchError::io("the cluster"))? {
             let path = entry.map_err(BenchError::io("the cluster"))?.path();
             if path.extension().is_none_or(|end| end != "toml") {
                 continue;
             }
             let what = path.display().to_string();
-            let mut text = fs::read_to_string(&path).map_err(BenchError::io(what.clone()))?;
-            for i in 0..nodes {
-                // A node's door, which is not measured, has the port of its neighbour's mesh.
-                let door = |port: u16| format!("[door]\nlisten = \"127.0.0.1:{port}\"");
-                text = text.replace(&door(INIT_DOOR_PORT + i), &door(0));
-            }
-            for (i, socket) in (0..nodes).zip(&sockets) {
-                let address = socket.local_addr().map_err(BenchError::io("a free port"))?;
-                text = text
-                    .replace(&format!("\"127.0.0.1:{}\"", INIT_PORT + i), &format!("\"{address}\""))
-                    .replace(&format!("\"127.0.0.1:{}\"", INIT_HTTP_PORT + i), "\"127.0.0.1:0\"");
-            }
-            fs::write(&path, text).map_err(BenchError::io(what))?;
+            let text = fs::read_to_string(&path).map_err(BenchError::io(what.clone()))?;
+            let of = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            fs::write(&path, self.moved(of, text, &addresses)).map_err(BenchError::io(what))?;
         }
         Ok(())
+    }
+
+    /// The file of `of` with the addresses at which it listens and at which it reaches the others.
+    fn moved(&self, of: &str, mut text: String, addresses: &[(String, SocketAddr)]) -> String {
+        for i in 0..NODES_MAX {
+            // A node's door, which is not measured, has the port of its neighbour's mesh.
+            let door = |port: u16| format!("[door]\nlisten = \"127.0.0.1:{port}\"");
+            text = text.replace(&door(INIT_DOOR_PORT + i), &door(0));
+            text = text.replace(&quoted(INIT_HTTP_PORT + i), &quoted(0));
+        }
+        for (i, (name, address)) in (0..).zip(addresses) {
+            let way = self.wan.as_ref().and_then(|wan| wan.address(of, name));
+            let seen = format!("\"{}\"", way.unwrap_or(*address));
+            text = text.replace(&quoted(INIT_PORT + i), &seen);
+        }
+        text
     }
 
     fn settle(&self, node: &str, settings: &str) -> Result<(), BenchError> {
@@ -207,6 +236,10 @@ impl Stage {
             .sum();
         ticks as f64 / TICKS_PER_S
     }
+}
+
+fn quoted(port: u16) -> String {
+    format!("\"127.0.0.1:{port}\"")
 }
 
 fn field_kib(status: &str, name: &str) -> Option<u64> {

@@ -63,6 +63,18 @@ fn commits_are_measured_in_an_open_loop() {
     assert!(keys.stderr.contains("--over NAME"), "{keys:#?}");
 }
 
+/// Nodes that are made far apart are: a put takes a round trip between them, and the floor says so.
+#[test]
+fn a_cluster_that_is_made_for_it_may_lie_far_apart() {
+    let args = ["bench", "kv", "--rtt", "30ms", "--for", "600ms", "--warmup", "0s", "-o", "json"];
+    let told = run(&args).expect(0).json();
+    assert!(told["latency_us"]["p50"].as_u64().unwrap() >= 30_000, "{told}");
+    assert!(told["floor_us"]["quorum_rtt"].as_u64().unwrap() >= 30_000, "{told}");
+    assert!(told["floor_us"]["sync"].as_u64().unwrap() > 0, "{told}");
+    let both = run(&["bench", "kv", "--rtt", "30ms", "-c", "some.toml"]).expect(2);
+    assert!(both.stderr.contains("cannot be used with"), "{both:#?}");
+}
+
 /// What is claimed of a measurement sets the exit code, and says what was missed.
 #[test]
 fn a_claim_that_does_not_hold_ends_with_its_own_code() {

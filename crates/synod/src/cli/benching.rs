@@ -3,7 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use synod_bench::{assertion::Assertion, callers::Target, trial::Mix};
+use synod_bench::{assertion::Assertion, callers::Target, trial::Mix, wan::Ways};
+use synod_client::net::Conditions;
 
 use super::span;
 
@@ -128,7 +129,41 @@ pub(crate) struct LoadArgs {
     /// Write the measurement there: JSON, and a page with its pictures that needs no network
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) apart: ApartArgs,
     /// With `-c`: a directory on the nodes' disk for the floor's syncs; else no floor is told
     #[arg(long, value_name = "DIR", requires = "config")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// How far the nodes of a cluster that is made for a measurement lie apart, by relays.
+#[derive(Debug, Args)]
+pub(crate) struct ApartArgs {
+    /// Without `-c`: a round trip between any two nodes takes so long
+    #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "config")]
+    pub(crate) rtt: Option<Duration>,
+    /// And up to this more, by chance, each way
+    #[arg(long, value_name = "SPAN", value_parser = span, requires = "rtt")]
+    pub(crate) jitter: Option<Duration>,
+    /// So many of 100 datagrams between nodes are lost
+    #[arg(long, value_name = "PERCENT", requires = "rtt")]
+    #[arg(value_parser = clap::value_parser!(u8).range(0..=50))]
+    pub(crate) loss: Option<u8>,
+    /// A round trip from the clients to any node; else they are beside all of them
+    #[arg(long, value_name = "SPAN", value_parser = span, requires = "rtt")]
+    pub(crate) client_rtt: Option<Duration>,
+}
+
+impl ApartArgs {
+    /// How the ways are, if they are not what this machine gives.
+    pub(crate) fn ways(&self) -> Option<Ways> {
+        let delay = self.rtt? / 2;
+        let jitter = self.jitter.unwrap_or_default();
+        let loss = f64::from(self.loss.unwrap_or_default()) / 100.0;
+        let to_clients = self.client_rtt.unwrap_or_default() / 2;
+        Some(Ways {
+            between_nodes: Conditions { delay, jitter, loss, cut: false },
+            to_clients: Conditions { delay: to_clients, ..Conditions::default() },
+        })
+    }
 }

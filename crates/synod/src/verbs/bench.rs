@@ -17,7 +17,7 @@ use synod_bench::{
     document::{Comparison, Document, Peer, Ratio, SCHEMA},
     environment::Environment,
     page, rtt,
-    stage::Stage,
+    stage::{Setting, Stage},
     takeover,
     trial::{Mix, Op, Outcome, Pace, Plan, Progress, Work, trial},
 };
@@ -49,7 +49,7 @@ pub(crate) fn run(common: &Common, verb: &BenchVerb) -> Result<(), Failure> {
         }
         BenchVerb::Txn(args) => txn(common, args),
         BenchVerb::Rtt { span } => {
-            let stage = Place::of(common, None, &[])?;
+            let stage = Place::of(common, None, &Setting::default())?;
             let told = block_on(async { rtt::rtt(stage.config(), *span).await })?;
             tell(common, &told, || text::rtt(&told))
         }
@@ -103,7 +103,9 @@ fn txn(common: &Common, args: &TxnBenchArgs) -> Result<(), Failure> {
 }
 
 fn measure(common: &Common, args: &LoadArgs, load: &Load) -> Result<(), Failure> {
-    let place = Place::of(common, args.dir.clone(), &load.participants)?;
+    let participants = load.participants.clone();
+    let setting = Setting { participants, ways: args.apart.ways() };
+    let place = Place::of(common, args.dir.clone(), &setting)?;
     let mut work = Work::of(load.mix.clone(), load.keys, args.value as usize);
     work.participants.clone_from(&load.participants);
     let plan = Plan {
@@ -185,15 +187,11 @@ enum Place {
 }
 
 impl Place {
-    fn of(
-        common: &Common,
-        dir: Option<PathBuf>,
-        participants: &[String],
-    ) -> Result<Place, Failure> {
+    fn of(common: &Common, dir: Option<PathBuf>, setting: &Setting) -> Result<Place, Failure> {
         if common.config.is_some() {
             return Ok(Place::Named { config: ask::config(common)?, dir });
         }
-        let stage = Stage::open_with(&own_binary()?, NODES, "", participants);
+        let stage = Stage::open_with(&own_binary()?, NODES, "", setting);
         let stage = stage.map_err(failure)?;
         let config = synod_client::Config::load(&stage.client());
         let config = config.map_err(|error| Failure::new(Code::Bug, "SYN-BUG-001", error))?;
