@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{encoding::EncodeLabelSet, metrics::family::Family};
 use synod_machine::{
-    Rejection, Reply,
+    Census, Rejection, Reply,
     door::{NotApplied, Refusal, Said},
 };
 use synod_net::Counters;
@@ -47,6 +47,7 @@ struct Inner {
     requests_refused: Words<Counter>,
     sessions: Whole,
     txns_unacked: Whole,
+    held: Words<Whole>,
     txn_oldest: Seconds,
     state_hash_mismatches: Shown,
     frames_foreign: Words<Counter>,
@@ -79,8 +80,7 @@ pub(crate) struct Gauges {
     /// Name, round trip while connected, packets lost.
     pub(crate) peers: Vec<(String, Option<Duration>, u64)>,
     pub(crate) requests_in_flight: u64,
-    pub(crate) sessions: u64,
-    pub(crate) txns_unacked: u64,
+    pub(crate) census: Census,
     pub(crate) txn_oldest: Duration,
     pub(crate) state_hash_mismatches: u64,
     pub(crate) words_turned_away: u64,
@@ -131,6 +131,7 @@ impl Metrics {
                 "requests_refused",
                 "Requests that were not done, by reason",
             ),
+            held: book.gauges_by("what", "held", "What the state holds, by its kind"),
             sessions: book.gauge("sessions", "Sessions that have not ended"),
             txns_unacked: book.gauge(
                 "txns_unacked",
@@ -249,8 +250,11 @@ impl Metrics {
         inner.catch_up_chunks.set(gauges.catch_up_chunks);
         inner.store_size.set(gauges.store_bytes);
         inner.requests_in_flight.set(gauges.requests_in_flight);
-        inner.sessions.set(gauges.sessions);
-        inner.txns_unacked.set(gauges.txns_unacked);
+        inner.sessions.set(gauges.census.sessions);
+        inner.txns_unacked.set(gauges.census.commits_unacked);
+        for (what, count) in held(&gauges.census) {
+            inner.held.of(what).set(count);
+        }
         inner.txn_oldest.set(gauges.txn_oldest.as_secs_f64());
         inner.state_hash_mismatches.reach(gauges.state_hash_mismatches);
         inner.words_turned_away.reach(gauges.words_turned_away);
@@ -324,6 +328,25 @@ fn refused_for(refusal: &Refusal) -> &'static str {
         Refusal::ForeignLease { .. } => "lease",
         _ => "other",
     }
+}
+
+/// What a node holds for its clients, in the words of the label.
+fn held(census: &Census) -> [(&'static str, u64); 13] {
+    [
+        ("keys", census.keys),
+        ("revisions", census.history),
+        ("leases", census.leases),
+        ("lock_places", census.contenders),
+        ("claims", census.claims),
+        ("registers", census.registers),
+        ("counters", census.counters),
+        ("barriers", census.barriers),
+        ("parties", census.arrivals),
+        ("journals", census.journals),
+        ("journal_entries", census.journal_entries),
+        ("elections", census.elections),
+        ("candidates", census.candidates),
+    ]
 }
 
 #[cfg(test)]

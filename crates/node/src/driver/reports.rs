@@ -135,8 +135,7 @@ impl Driver {
             store_bytes: self.disk.store_bytes(),
             peers: self.roster.peers().map(|(_, name)| peer(name)).collect(),
             requests_in_flight: self.calls.count() as u64,
-            sessions: census.sessions,
-            txns_unacked: census.commits_unacked,
+            census,
             // The stamp is a leader's, whose clock may be ahead of this one.
             txn_oldest: oldest
                 .map_or(Duration::ZERO, |at| Duration::from_millis(now.0.saturating_sub(at.0))),

@@ -79,6 +79,11 @@ impl Book {
         self.put(name, help, None, Whole::default())
     }
 
+    /// Such a number for each word of a label.
+    pub fn gauges_by(&mut self, label: &'static str, name: &str, help: &str) -> Words<Whole> {
+        self.words(label, name, help, None, Whole::default)
+    }
+
     /// Bytes that rise and fall.
     pub fn bytes(&mut self, name: &str, help: &str) -> Whole {
         self.put(name, help, Some(Unit::Bytes), Whole::default())
