@@ -8,6 +8,7 @@ pub mod assertion;
 pub mod callers;
 pub mod disk;
 pub mod document;
+pub mod door;
 pub mod environment;
 pub mod floor;
 pub mod load;

@@ -1,13 +1,13 @@
 //! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real
 //! processes; with the argument `takeover`, the deaths of leaders alone, with `snapshots` what
 //! snapshots and a peer that catches up do to the puts of others, with `services` what leases,
-//! locks and watches take.
+//! locks and watches take, with `door` what the HTTP door takes beside the library.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use synod_bench::{BenchError, load, services, snapshots, stage::Stage, takeover};
+use synod_bench::{BenchError, door, load, services, snapshots, stage::Stage, takeover};
 
 /// Nodes of the cluster that is measured.
 const NODES: u16 = 3;
@@ -25,9 +25,10 @@ async fn main() -> ExitCode {
         Some("takeover") => takeovers_alone().await,
         Some("snapshots") => lengthened().await,
         Some("services") => services_alone().await,
+        Some("door") => door_alone().await,
         Some(other) => {
-            let why =
-                format!("no such part: {other}; `takeover`, `snapshots` and `services` are parts");
+            let parts = "`takeover`, `snapshots`, `services` and `door`";
+            let why = format!("no such part: {other}; {parts} are parts");
             Err(BenchError::Cluster(why))
         }
     };
@@ -106,6 +107,17 @@ async fn services_alone() -> Result<serde_json::Value, BenchError> {
         "schema": "synod.bench.services/1",
         "nodes": NODES,
         "services": services::services(&config, &dir, SPAN).await?,
+    }))
+}
+
+async fn door_alone() -> Result<serde_json::Value, BenchError> {
+    let stage = Stage::open(&synod()?, NODES, "")?;
+    tokio::time::sleep(SETTLE).await;
+    let (config, dir) = (stage.client(), stage.dir().to_path_buf());
+    Ok(serde_json::json!({
+        "schema": "synod.bench.door/1",
+        "nodes": NODES,
+        "door": door::doors(&config, stage.door("n1")?, &dir, SPAN).await?,
     }))
 }
 

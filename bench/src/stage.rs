@@ -29,6 +29,8 @@ pub struct Stage {
     synod: PathBuf,
     dir: TempDir,
     running: BTreeMap<String, Running>,
+    /// Where the HTTP door of each node is.
+    doors: BTreeMap<String, String>,
     wan: Option<Wan>,
 }
 
@@ -72,7 +74,8 @@ impl Stage {
     ) -> Result<Stage, BenchError> {
         let dir = TempDir::new().map_err(BenchError::io("a temporary directory"))?;
         let synod = synod.to_path_buf();
-        let mut stage = Stage { synod, dir, running: BTreeMap::new(), wan: None };
+        let (running, doors) = (BTreeMap::new(), BTreeMap::new());
+        let mut stage = Stage { synod, dir, running, doors, wan: None };
         let made = Command::new(&stage.synod)
             .arg("init")
             .arg(stage.path("c"))
@@ -118,7 +121,7 @@ impl Stage {
     /// The file of `of` with the addresses at which it listens and at which it reaches the others.
     fn moved(&self, of: &str, mut text: String, addresses: &[(String, SocketAddr)]) -> String {
         for i in 0..NODES_MAX {
-            // A node's door, which is not measured, has the port of its neighbour's mesh.
+            // A node's door has the port of its neighbour's mesh.
             let door = |port: u16| format!("[door]\nlisten = \"127.0.0.1:{port}\"");
             text = text.replace(&door(INIT_DOOR_PORT + i), &door(0));
             text = text.replace(&quoted(INIT_HTTP_PORT + i), &quoted(0));
@@ -182,11 +185,19 @@ impl Stage {
             read.map_err(BenchError::io(format!("{node}'s first line")))?;
         }
         self.running.insert(node.to_owned(), Running { child, _stdin: stdin });
+        let door = line.split_once("door on ").and_then(|(_, rest)| rest.split(',').next());
+        self.doors.extend(door.map(|door| (node.to_owned(), door.to_owned())));
         if line.is_empty() {
             let said = fs::read_to_string(self.path(&format!("{node}.log"))).unwrap_or_default();
             return Err(BenchError::Cluster(format!("{node} did not start: {said}")));
         }
         Ok(())
+    }
+
+    /// Where the HTTP door of a node that was started is.
+    pub fn door(&self, node: &str) -> Result<&str, BenchError> {
+        let none = || BenchError::Cluster(format!("{node} has no door"));
+        self.doors.get(node).map(String::as_str).ok_or_else(none)
     }
 
     /// SIGKILL.
