@@ -278,7 +278,8 @@ impl Watch {
 
     /// A holder begins to do something under what it has.
     pub(crate) fn begins(&mut self, holder: usize, lease: LeaseId, name: &Name) -> Checked {
-        self.children.begins(holder, (lease, name), self.leases.clocks_agree())
+        let now = self.now_us;
+        self.children.begins(holder, (lease, name), |other| self.leases.counts(other, now))
     }
 
     /// A participant asks its disk for facts, in a step that brought it `verdict`.

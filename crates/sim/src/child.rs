@@ -42,4 +42,9 @@ impl Child {
         }
         self.ends_us = None;
     }
+
+    /// Whether it has not been reaped.
+    pub(crate) fn runs(&self) -> bool {
+        self.runs
+    }
 }

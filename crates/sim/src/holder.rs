@@ -272,6 +272,9 @@ impl Holder {
     fn look_at_the_clock(&mut self, now: u64, watch: &mut Watch) {
         let tick = self.clock.tick(now);
         let Some(lease) = self.lease.as_mut().filter(|lease| lease.until <= tick) else { return };
+        if self.child.runs() {
+            watch.seen.see(Sight::ChildKilled);
+        }
         if !self.clings {
             watch.seen.see(Sight::LeaseRanOut);
             return self.lost(watch);
@@ -497,7 +500,7 @@ impl Holder {
         let errands = errands.into_iter().flatten().map(Errand::wake_us);
         let lease = self.lease.iter().flat_map(|lease| {
             let renew = self.renewal.is_none().then_some(lease.renew_at);
-            let ends = (!self.clings).then_some(lease.until);
+            let ends = (!self.clings || self.child.runs()).then_some(lease.until);
             renew.into_iter().chain(ends).map(|tick| self.clock.moment_us(tick))
         });
         let idle = self.main.is_none() && (self.waiting.is_none() || self.stands());

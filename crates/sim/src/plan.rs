@@ -199,13 +199,14 @@ impl Plan {
 
 /// In half of the universes that have holders.
 fn elections(seed: u64) -> bool {
-    holders(seed) > 0 && !(seed / HOLDERS_ONE_IN).is_multiple_of(2)
+    HOLDERS_AT.contains(&(seed % HOLDERS_ONE_IN)) && !(seed / HOLDERS_ONE_IN).is_multiple_of(2)
 }
 
-/// Two to four, where there are any: one alone meets nobody.
+/// Two to four, where there are any: one alone meets nobody, and where there are elections there are
+/// three at least.
 fn holders(seed: u64) -> u16 {
     match HOLDERS_AT.contains(&(seed % HOLDERS_ONE_IN)) {
-        true => Rng::with_seed(seed ^ 0x1EA5E).u16(2..=4),
+        true => Rng::with_seed(seed ^ 0x1EA5E).u16(2..=4).max(if elections(seed) { 3 } else { 2 }),
         false => 0,
     }
 }

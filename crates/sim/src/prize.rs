@@ -30,8 +30,8 @@ pub(crate) enum Came {
 impl Prize {
     /// One of them; offices are only where there are elections.
     pub(crate) fn draw(elections: bool, rng: &mut Rng) -> Prize {
-        if elections && rng.bool() {
-            return Prize::Office(Name::new(OFFICES[rng.usize(0..OFFICES.len())]));
+        if elections && rng.u8(0..4) > 0 {
+            return Prize::Office(some_office(rng));
         }
         Prize::Lock(Name::new(LOCKS[rng.usize(0..LOCKS.len())]))
     }
@@ -52,9 +52,9 @@ impl Prize {
             }
             Prize::Office(_) => {
                 standing.priority = rng.i32(-1..=2);
-                let report = match rng.u8(0..4) {
+                let report = match rng.u8(0..8) {
                     0 => Some(Report::NotNow),
-                    1..=2 => Some(Report::At(standing.moves_on(rng))),
+                    1..=5 => Some(Report::At(standing.moves_on(rng))),
                     _ => None,
                 };
                 standing.stand(name, lease, report)
@@ -69,6 +69,17 @@ impl Prize {
             Prize::Lock(_) => Command::Lock(LockCommand::Acquire { name, lease, wait: true }),
             Prize::Office(_) => standing.stand(name, lease, None),
         }
+    }
+
+    /// A candidate that waits would be more important, or less. What it said of itself stands.
+    pub(crate) fn stand_again(
+        &self,
+        lease: LeaseId,
+        standing: &mut Standing,
+        rng: &mut Rng,
+    ) -> Command {
+        standing.priority = rng.i32(-1..=2);
+        self.ask_again(lease, standing)
     }
 
     /// What it says of it, or does under it, while it has it with this token.
@@ -200,16 +211,22 @@ pub(crate) fn is_given_back(reply: &Reply) -> bool {
     )
 }
 
+/// The first, mostly: where many stand there is somebody to leave for.
+fn some_office(rng: &mut Rng) -> Name {
+    Name::new(OFFICES[usize::from(rng.u8(0..5) == 0)])
+}
+
 /// What an operator orders: somebody to leave for another, or for a certain one, or to have thought
 /// better of it; that nobody is granted for now; and what must hold of whoever is.
 pub(crate) fn order(holders: u16, rng: &mut Rng) -> Command {
-    let name = Name::new(OFFICES[rng.usize(0..OFFICES.len())]);
-    let order = match rng.u8(0..12) {
+    let name = some_office(rng);
+    let order = match rng.u8(0..20) {
         0 => Order::Pause,
-        1..=2 => Order::Resume,
-        3..=4 => Order::Rules(rules(rng)),
-        5 => Order::Cancel,
-        6..=7 => Order::Switchover { to: None },
+        1..=3 => Order::Resume,
+        4..=8 => Order::Rules(rules(rng)),
+        9 => Order::Rules(Rules::default()),
+        10 => Order::Cancel,
+        11..=12 => Order::Switchover { to: None },
         _ => Order::Switchover { to: Some(candidate(rng.usize(0..usize::from(holders)))) },
     };
     let (actor, reason) = ("operator".to_owned(), "trouble".to_owned());
@@ -219,5 +236,5 @@ pub(crate) fn order(holders: u16, rng: &mut Rng) -> Command {
 /// Few enough that somebody keeps them, often.
 fn rules(rng: &mut Rng) -> Rules {
     let mut rule = |most: u64| (rng.u8(0..3) == 0).then(|| rng.u64(0..most));
-    Rules { lag_max: rule(40), position_min: rule(60), fresh_ms: rule(1_000) }
+    Rules { lag_max: rule(24), position_min: rule(60), fresh_ms: rule(300) }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Changes {
     pub(crate) owners: Option<u16>,
     pub(crate) participants: Option<u16>,
     pub(crate) holders: Option<u16>,
+    pub(crate) patrons: Option<u16>,
     pub(crate) trouble_ms: Option<u64>,
     pub(crate) store: Option<Store>,
     pub(crate) without: BTreeSet<Trouble>,
@@ -62,7 +63,10 @@ impl Script {
         plan.owners = changes.owners.unwrap_or(plan.owners);
         plan.participants = changes.participants.unwrap_or(plan.participants);
         plan.holders = changes.holders.unwrap_or(plan.holders);
-        plan.observers = plan.observers.min(plan.voters);
+        plan.patrons = changes.patrons.unwrap_or(plan.patrons);
+        plan.elections &= plan.holders > 0;
+        let watched = plan.holders + plan.patrons > 0;
+        plan.observers = if watched { plan.observers.min(plan.voters) } else { 0 };
         plan.trouble_us = changes.trouble_ms.map_or(plan.trouble_us, |ms| ms * MS);
         plan.real_store = changes.store.map_or(plan.real_store, |store| store == Store::Redb);
         plan.gaps_us.retain(|(trouble, _)| !changes.without.contains(trouble));
@@ -87,6 +91,7 @@ impl fmt::Display for Script {
             ("owners", changes.owners.map(u64::from)),
             ("participants", changes.participants.map(u64::from)),
             ("holders", changes.holders.map(u64::from)),
+            ("patrons", changes.patrons.map(u64::from)),
             ("trouble_ms", changes.trouble_ms),
             ("chance", Some(changes.chance).filter(|chance| *chance > 0)),
         ];
@@ -155,6 +160,7 @@ impl Changes {
                 self.participants?;
             }
             Some(("holders", value)) => self.holders = Some(value.parse().ok()?),
+            Some(("patrons", value)) => self.patrons = Some(value.parse().ok()?),
             Some(("trouble_ms", value)) => self.trouble_ms = Some(value.parse().ok()?),
             Some(("store", value)) => self.store = Some(value.parse().ok()?),
             Some(("chance", value)) => self.chance = value.parse().ok()?,
@@ -180,7 +186,7 @@ mod tests {
             "7",
             "7:voters=3,trouble_ms=900,no=crash+cut,fair",
             "7:participants=2,chance=3",
-            "7:holders=0",
+            "7:holders=0,patrons=1",
             "8:store=model",
         ] {
             let script: Script = text.parse().unwrap();

@@ -10,8 +10,8 @@ use crate::{
 const TRIES: u64 = 12;
 
 /// The smallest script that is found to break the same property as `script` does: with fewer kinds
-/// of trouble, in fair weather, on the model of the store, with fewer clients, owners, participants
-/// and nodes, for a shorter time. `None` if it breaks none.
+/// of trouble, in fair weather, on the model of the store, with fewer clients, owners, participants,
+/// holders, patrons and nodes, for a shorter time. `None` if it breaks none.
 pub fn shrink(script: &Script, plant: Option<Plant>) -> Option<Script> {
     let broken = replay(script, plant, Told::Nothing).failure?.violation.invariant;
     let breaks = |changes: &Changes| {
@@ -51,6 +51,12 @@ fn smaller(script: &Script) -> Vec<Changes> {
     }
     if plan.owners > 0 {
         smaller.push(Changes { owners: Some(plan.owners - 1), ..now.clone() });
+    }
+    if plan.holders > 0 {
+        smaller.push(Changes { holders: Some(plan.holders - 1), ..now.clone() });
+    }
+    if plan.patrons > 0 {
+        smaller.push(Changes { patrons: Some(plan.patrons - 1), ..now.clone() });
     }
     if plan.clients > 1 {
         smaller.push(Changes { clients: Some(plan.clients - 1), ..now.clone() });

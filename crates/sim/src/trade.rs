@@ -115,7 +115,11 @@ impl Trade {
             return command;
         }
         self.things += 1;
-        match Once::new(Name::new(format!("key {}", self.things)), command) {
+        // Now and then it confuses itself, and asks for something else under a key that it used.
+        let used = self.onces.front().filter(|_| self.rng.u8(0..8) == 0);
+        let new = || Name::new(format!("key {}", self.things));
+        let key = used.map_or_else(new, |once| once.key.clone());
+        match Once::new(key, command) {
             Ok(once) => {
                 self.onces.push_front(once.clone());
                 self.onces.truncate(ONCES);
@@ -168,11 +172,14 @@ impl Trade {
     fn journal(&mut self, name: Name) -> JournalCommand {
         let group = self.one_of("group ");
         let position = Position::new(self.position.get().saturating_sub(self.rng.u64(0..3)));
-        match self.rng.u8(0..8) {
-            0 => JournalCommand::Trim { name, upto: position },
-            1 => JournalCommand::Trim { name, upto: self.position },
-            2 => JournalCommand::Commit { name, group, position },
-            3 if self.rng.bool() => JournalCommand::Forget { name, group },
+        match self.rng.u8(0..16) {
+            0..=1 => JournalCommand::Trim { name, upto: position },
+            2..=3 => JournalCommand::Trim { name, upto: self.position },
+            4..=8 => {
+                let position = Position::new(self.rng.u64(0..=self.position.get()));
+                JournalCommand::Commit { name, group, position }
+            }
+            9 if self.rng.u8(0..4) == 0 => JournalCommand::Forget { name, group },
             _ => JournalCommand::Append { name, value: self.value() },
         }
     }

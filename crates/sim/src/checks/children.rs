@@ -19,16 +19,16 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    /// A holder begins to do something.
+    /// A holder begins to do something. What another does whose process stands still, as does what it
+    /// does, counts for as long as that one's lease does.
     pub(crate) fn begins(
         &mut self,
         holder: usize,
         (lease, name): (LeaseId, &Name),
-        clocks_agree: bool,
+        counts: impl Fn(LeaseId) -> bool,
     ) -> Checked {
-        let mut others =
-            self.running.iter().filter(|(other, (_, of))| **other != holder && of == name);
-        if let Some((other, (their, _))) = others.next().filter(|_| clocks_agree) {
+        let mut others = self.running.iter().filter(|(other, _)| **other != holder);
+        if let Some((other, (their, _))) = others.find(|(_, (on, of))| of == name && counts(*on)) {
             demand!(
                 false,
                 "L2",

@@ -204,9 +204,9 @@ impl Leases {
         Ok(())
     }
 
-    /// Whether clocks run so alike that leases may be counted on.
-    pub(super) fn clocks_agree(&self) -> bool {
-        self.clocks_agree
+    /// Whether the owner of a lease may count on it at this moment.
+    pub(super) fn counts(&self, lease: LeaseId, now: u64) -> bool {
+        self.clocks_agree && self.counted_on.get(&lease).is_some_and(|until| *until > now)
     }
 
     /// A holder counts on a lock no more.

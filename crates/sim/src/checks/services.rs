@@ -16,6 +16,7 @@ mod leases;
 mod locks;
 mod once;
 mod past;
+mod rare;
 mod reads;
 mod registers;
 
@@ -99,13 +100,18 @@ impl Services {
         offices.reverse();
         let asked = requests.iter().zip(results).zip(took).filter(|(_, took)| **took);
         for ((request, result), _) in asked {
-            self.judge(request, &result.reply, shelf)?;
+            let judged = self.judge(request, &result.reply, shelf);
+            if let Some(sight) = rare::sight(&result.reply) {
+                self.seen.see(sight);
+            }
             shelf.passes(&result.reply);
             let now = shelf.revision();
             while let Some((_, name, office)) = offices.pop_if(|(at, ..)| *at <= now) {
                 self.offices.insert(name, office);
             }
+            // Who is granted says more than what somebody is told of it.
             self.look_at_offices(now)?;
+            judged?;
         }
         self.compare(machine)
     }
@@ -199,7 +205,13 @@ impl Services {
             Command::Barrier(command) => {
                 self.barriers.does(command, moment).map_or_else(Reply::Rejected, Reply::Barrier)
             }
-            Command::Journal(command) => Reply::Journal(self.journals.does(command, moment)),
+            Command::Journal(command) => {
+                let reply = self.journals.does(command, moment);
+                if std::mem::take(&mut self.journals.anew) {
+                    self.seen.see(Sight::AppendedAnew);
+                }
+                Reply::Journal(reply)
+            }
             Command::Election(command) => Reply::Election(self.elections.does(command, moment)),
             _ => return None,
         })

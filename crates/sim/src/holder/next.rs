@@ -7,6 +7,7 @@ use crate::{
     checks::Watch,
     plan::MS,
     prize::{self, Prize},
+    sights::Sight,
 };
 
 impl Holder {
@@ -34,6 +35,10 @@ impl Holder {
             (self.doing, &self.stake)
             && self.rng.bool()
         {
+            if matches!(prize, Prize::Office(_)) && self.rng.u8(0..3) == 0 {
+                // Somebody looks who has it, and would rather have another.
+                return Some((What::Order, prize::order(self.holders, &mut self.rng)));
+            }
             let command = prize.use_it(lease, *token, &mut self.standing, &mut self.rng);
             return Some((What::Use, command));
         }
@@ -60,6 +65,7 @@ impl Holder {
     fn is_reaped(&mut self, now: u64, watch: &mut Watch) -> bool {
         match self.child.reap(now, &mut self.rng) {
             Err(ends_us) if !self.hasty => {
+                watch.seen.see(Sight::ChildAwaited);
                 self.think_until_us = ends_us;
                 false
             }
@@ -90,22 +96,34 @@ impl Holder {
         (What::Acquire { prize, floor: Revision::ZERO }, ask)
     }
 
-    /// A candidate that said that it must not be granted would wait for ever.
+    /// Whoever waits may give it up; a candidate that said that it must not be granted, or is too far
+    /// behind, would wait for ever.
     pub(super) fn relent(&mut self, now: u64, watch: &mut Watch) {
         let (Some(lease), Some(Stake { prize, has: Has::Queued(after) })) =
             (self.lease.as_ref().map(|lease| lease.id), &self.stake)
         else {
             return;
         };
-        let (prize, what) = (prize.clone(), What::Relent { after: *after });
-        let Some(relent) = prize.relent(lease, &mut self.standing, &mut self.rng) else { return };
+        let (prize, after) = (prize.clone(), *after);
+        let what = What::Relent { after };
+        let chance = self.rng.u8(0..24);
+        let relent = match prize.relent(lease, &mut self.standing, &mut self.rng) {
+            Some(relent) => relent,
+            None if chance > 0 => return,
+            None => prize.give_back(lease),
+        };
         self.think(now);
-        match self.rng.u8(0..6) {
+        match chance {
             // The rules may be such that its turn never comes.
-            0 => self.ask_again(now, What::Release, prize.give_back(lease), watch),
-            1..=2 => self.ask_again(now, what, relent, watch),
-            _ if self.left.is_some() => self.ask_again(now, what, relent, watch),
-            _ => return,
+            0..=1 => self.ask_again(now, What::Release, prize.give_back(lease), watch),
+            2..=9 => self.ask_again(now, what, relent, watch),
+            10..=13 => {
+                let again = prize.stand_again(lease, &mut self.standing, &mut self.rng);
+                self.stake = None;
+                self.ask_again(now, What::Acquire { prize, floor: after }, again, watch);
+            }
+            14.. if self.left.is_some() => self.ask_again(now, what, relent, watch),
+            14.. => return,
         }
         self.waiting = None;
     }

@@ -122,7 +122,7 @@ pub(super) const BUGS: &[Bug] = &[
         edits: &[edit(
             "machine/src/services/elections.rs",
             "may.min_by_key(|(place, one)| «(wanted != Some(*place), one.rank(*place))»)",
-            "one.rank(*place)",
+            "(false, one.rank(*place))",
         )],
     },
     Bug {
@@ -131,8 +131,8 @@ pub(super) const BUGS: &[Bug] = &[
         source: "patroni#743: a switchover is under way, and whoever asked hears nothing of it",
         edits: &[edit(
             "machine/src/services/elections.rs",
-            "if office != before {",
-            "if office.incumbent != before.incumbent {",
+            "if «office != before» {",
+            "office.incumbent != before.incumbent",
         )],
     },
 ];

@@ -64,14 +64,21 @@ impl Elections {
     /// An office stands so, and the model has it otherwise: which property that breaks.
     pub(super) fn broken_by(&self, name: &Name, office: &Office) -> &'static str {
         let ours = self.office(name).incumbent;
-        let granted = office.incumbent.as_ref().filter(|one| ours.as_ref() != Some(*one));
-        let barred = granted.and_then(|one| self.races.get(name)?.vacancy.get(&one.lease));
-        match (granted, barred.copied().flatten()) {
-            (_, Some(Bar::Paused | Bar::NotNow)) => "L5",
-            (_, Some(Bar::Unreported | Bar::Stale { .. } | Bar::Below { .. })) => "L6",
-            (_, Some(Bar::Behind { .. })) => "L6",
-            (Some(_), None) => "L9",
-            (None, None) => "S7",
+        let Some(granted) = office.incumbent.as_ref().filter(|one| ours.as_ref() != Some(*one))
+        else {
+            return "S7";
+        };
+        if ours.is_some_and(|ours| ours.lease == granted.lease && ours.token != granted.token) {
+            return "L1";
+        }
+        let barred = self.races.get(name).and_then(|race| race.vacancy.get(&granted.lease));
+        match barred {
+            None => "S9",
+            Some(None) => "L9",
+            Some(Some(Bar::Paused | Bar::NotNow)) => "L5",
+            Some(Some(
+                Bar::Unreported | Bar::Stale { .. } | Bar::Below { .. } | Bar::Behind { .. },
+            )) => "L6",
         }
     }
 

@@ -13,6 +13,8 @@ use super::{Moment, past::Past};
 #[derive(Debug, Default)]
 pub(super) struct Journals {
     pub(super) past: Past<Journal>,
+    /// Whether something was appended where everything had been trimmed.
+    pub(super) anew: bool,
 }
 
 /// One of them, with its entries and where its groups of readers stand.
@@ -67,6 +69,7 @@ impl Journals {
                     owner: moment.client.to_owned(),
                     groups: BTreeMap::new(),
                 });
+                self.anew |= journal.entries.is_empty() && journal.last > Position::ZERO;
                 let (position, at) = (journal.last.next(), moment.change());
                 let (by, value) = (owner_name(moment.client).to_owned(), value.clone());
                 let appended_at_ms = moment.now_ms;
