@@ -19,8 +19,8 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    /// A holder begins to do something. What another does whose process stands still, as does what it
-    /// does, counts for as long as that one's lease does.
+    /// A holder begins to do something. What another does whose process stands still, as does what
+    /// it does, counts for as long as that one's lease does.
     pub(crate) fn begins(
         &mut self,
         holder: usize,

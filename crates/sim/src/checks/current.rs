@@ -1,6 +1,6 @@
 //! E2 at a node: what anybody knew to be chosen when a read came is in the answer, and so whatever
-//! anybody had been told. (Who leads when a read is confirmed has chosen it, or inherited it.) A read
-//! nearby waits for the answer to a question that its node asks after it came.
+//! anybody had been told. (Who leads when a read is confirmed has chosen it, or inherited it.) A
+//! read nearby waits for the answer to a question that its node asks after it came.
 
 use std::collections::BTreeMap;
 

@@ -67,8 +67,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "no silence after a start",
         does: "an acceptor that starts promises at once, whatever it had vowed before",
-        source: "cockroach#230: nobody may vote for another leader for as long as a lease lasts, also \
-                 just after it started",
+        source: "cockroach#230: nobody may vote for another leader for as long as a lease lasts, \
+                 also just after it started",
         edits: &[edit(
             "paxos/src/vow.rs",
             "Silence::Ahead => «Silence::Until(now.after(self.lasts))»",
@@ -88,7 +88,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "lease as long as a vow",
         does: "a lease does not end earlier than a vow by what clocks may differ",
-        source: "no report found; against Gray and Cheriton 1989, where the drift of clocks is taken off",
+        source: "no report found; against Gray and Cheriton 1989, where the drift of clocks is \
+                 taken off",
         edits: &[edit(
             "paxos/src/config.rs",
             "self.vow.saturating_sub(TICK) * (part - 1) / (part + 1)",
