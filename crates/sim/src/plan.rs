@@ -202,8 +202,8 @@ fn elections(seed: u64) -> bool {
     HOLDERS_AT.contains(&(seed % HOLDERS_ONE_IN)) && !(seed / HOLDERS_ONE_IN).is_multiple_of(2)
 }
 
-/// Two to four, where there are any: one alone meets nobody, and where there are elections there are
-/// three at least.
+/// Two to four, where there are any: one alone meets nobody, and where there are elections there
+/// are three at least.
 fn holders(seed: u64) -> u16 {
     match HOLDERS_AT.contains(&(seed % HOLDERS_ONE_IN)) {
         true => Rng::with_seed(seed ^ 0x1EA5E).u16(2..=4).max(if elections(seed) { 3 } else { 2 }),

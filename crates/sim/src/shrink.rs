@@ -10,8 +10,8 @@ use crate::{
 const TRIES: u64 = 12;
 
 /// The smallest script that is found to break the same property as `script` does: with fewer kinds
-/// of trouble, in fair weather, on the model of the store, with fewer clients, owners, participants,
-/// holders, patrons and nodes, for a shorter time. `None` if it breaks none.
+/// of trouble, in fair weather, on the model of the store, with fewer clients, owners,
+/// participants, holders, patrons and nodes, for a shorter time. `None` if it breaks none.
 pub fn shrink(script: &Script, plant: Option<Plant>) -> Option<Script> {
     let broken = replay(script, plant, Told::Nothing).failure?.violation.invariant;
     let breaks = |changes: &Changes| {

@@ -96,8 +96,8 @@ impl Holder {
         (What::Acquire { prize, floor: Revision::ZERO }, ask)
     }
 
-    /// Whoever waits may give it up; a candidate that said that it must not be granted, or is too far
-    /// behind, would wait for ever.
+    /// Whoever waits may give it up; a candidate that said that it must not be granted, or is too
+    /// far behind, would wait for ever.
     pub(super) fn relent(&mut self, now: u64, watch: &mut Watch) {
         let (Some(lease), Some(Stake { prize, has: Has::Queued(after) })) =
             (self.lease.as_ref().map(|lease| lease.id), &self.stake)
