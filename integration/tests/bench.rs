@@ -1,4 +1,5 @@
-//! `synod bench` on a real cluster: what it measures is there, its claims can fail, and it compares.
+//! `synod bench` on a real cluster: what it measures is there, its claims can fail, and it
+//! compares.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
