@@ -115,7 +115,7 @@ pub(super) const BUGS: &[Bug] = &[
         edits: &[edit(
             "replica/src/replica/shelf.rs",
             "self.watchers.told_by_snapshot(&self.state.machine)",
-            "Vec::<(crate::ClientId, synod_machine::Answer)>::new()",
+            "Vec::new()",
         )],
     },
     Bug {
