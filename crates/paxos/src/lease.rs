@@ -51,6 +51,13 @@ impl Lease {
     pub(crate) fn until(&self) -> Tick {
         self.until
     }
+
+    /// What moments make of it, as seen from `now`: how much longer it runs, and how old each round
+    /// is that may still prolong it.
+    pub(crate) fn ages(&self, now: Tick, term: Duration) -> (Duration, Vec<(u64, Duration)>) {
+        let ages = self.asked.iter().map(|(round, asked)| (*round, now.since(*asked)));
+        (self.until.since(now), ages.filter(|(_, age)| *age < term).collect())
+    }
 }
 
 /// See the one of [`Peer`](crate::Peer).

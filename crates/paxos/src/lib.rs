@@ -92,6 +92,6 @@ pub use ids::{Epoch, Incarnation, Life, NodeId, Process, Slot};
 pub use links::Heard;
 pub use message::{Envelope, Held, Lane, Message, Page, Report, Span, Standing};
 pub use peer::{
-    Barrier, BarrierId, Behind, Chosen, Fathomed, Fetch, Fetched, Input, Output, Peer, Role,
+    Barrier, BarrierId, Behind, Bonds, Chosen, Fathomed, Fetch, Fetched, Input, Output, Peer, Role,
 };
 pub use time::Tick;

@@ -6,6 +6,8 @@ mod phase2;
 mod trimming;
 mod vitals;
 
+pub use leasing::Bonds;
+
 use std::{
     collections::BTreeMap,
     hash::{Hash, Hasher},

@@ -27,11 +27,20 @@ enum Silence {
 }
 
 /// A `Prepare` that has to wait: the one at the highest ballot, for the others could not win.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Waiting {
     pub(crate) ballot: Ballot,
     pub(crate) first: Slot,
     pub(crate) holds: Vec<Held>,
+}
+
+/// See [`Vow::ages`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ages {
+    given: Option<(Ballot, Duration)>,
+    silent: Option<Duration>,
+    over: Ballot,
+    waiting: Option<Waiting>,
 }
 
 impl Vow {
@@ -94,6 +103,23 @@ impl Vow {
     pub(crate) fn let_go(&mut self, now: Tick) -> Option<Waiting> {
         let owner = self.kept_waiting.as_ref()?.ballot.owner();
         self.allows(owner, now).then(|| self.kept_waiting.take()).flatten()
+    }
+
+    /// What moments make of it, as seen from `now`: to whom it is bound and for how much longer, how
+    /// much longer it is silent, and who waits.
+    pub(crate) fn ages(&self, now: Tick) -> Ages {
+        let given = self.given.filter(|(_, until)| now < *until);
+        let silent = match self.silence {
+            Silence::Ahead => Some(self.lasts),
+            Silence::Until(until) if now < until => Some(until.since(now)),
+            Silence::Until(_) | Silence::Over => None,
+        };
+        Ages {
+            given: given.map(|(ballot, until)| (ballot, until.since(now))),
+            silent,
+            over: self.over,
+            waiting: self.kept_waiting.clone(),
+        }
     }
 
     /// When somebody who waits, or this node where it `wants` to campaign, need not any longer.

@@ -6,6 +6,7 @@
 
 mod breadth;
 mod commit;
+mod lease;
 mod log;
 mod places;
 mod pool;

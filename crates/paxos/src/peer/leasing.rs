@@ -1,8 +1,18 @@
 //! The leader's lease of reads, and the vows on which it rests (Gray and Cheriton, SOSP 1989;
 //! Chandra et al., *Paxos Made Live* §5.2).
 
+use std::time::Duration;
+
 use super::{Peer, Reign};
-use crate::{Ballot, Message, NodeId, Output, Tick};
+use crate::{Ballot, Message, NodeId, Output, Tick, vow};
+
+/// What a peer has vowed and what it has been vowed, as seen from a moment: what its [`Hash`] leaves
+/// out. Two peers of equal hashes and equal bonds keep the same promises for as long.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Bonds {
+    vow: vow::Ages,
+    lease: Option<(Duration, Vec<(u64, Duration)>)>,
+}
 
 impl Peer {
     /// What a beat of a leader brings: a round that prolongs its lease. It vows as the others do,
@@ -23,6 +33,15 @@ impl Peer {
     pub fn lease(&self, now: Tick) -> Option<Tick> {
         let Reign::Leading(proposer) = &self.reign else { return None };
         Some(proposer.lease.until()).filter(|until| now < *until)
+    }
+
+    /// What binds it now, for whoever tells apart what time makes of it.
+    pub fn bonds(&self, now: Tick) -> Bonds {
+        let lease = match &self.reign {
+            Reign::Leading(proposer) => Some(proposer.lease.ages(now, self.config.leasing.term())),
+            Reign::Following | Reign::Campaigning(_) => None,
+        };
+        Bonds { vow: self.vow.ages(now), lease }
     }
 
     /// A leader asks for a vow. Whoever has promised a higher ballot is part of another leader's

@@ -67,6 +67,13 @@ pub(super) const SOUGHT: &[(&str, &str)] = &[
     ("one acknowledgement counts for all", "commit"),
     ("acknowledged commit stays on record", "commit"),
     ("retired while somebody has to finish", "commit-month"),
+    ("vow not kept", "lease"),
+    ("lease counted from the answer", "lease"),
+    ("answer to an older round prolongs a lease", "lease-beat"),
+    ("lease kept across a transfer of the lead", "lease-transfer"),
+    ("no silence after a start", "lease-crash"),
+    ("vow below a promise", "lease"),
+    ("lease as long as a vow", "lease"),
 ];
 
 /// Worlds that a bug may hide in.

@@ -2,6 +2,7 @@ use super::{
     Searched,
     breadth::search,
     commit::{self, Commit},
+    lease::{self, Leases},
     log::{self, Log},
     stage::Stage,
 };
@@ -20,6 +21,7 @@ pub struct Place {
 enum What {
     Log(log::Bounds),
     Commit(commit::Bounds),
+    Lease(lease::Bounds),
 }
 
 /// Three nodes of which two campaign, each once or one of them twice; one slot.
@@ -39,6 +41,18 @@ const THREE: log::Bounds = log::Bounds {
     heartbeats: false,
     refusals: false,
     late: false,
+};
+
+/// Two of three nodes campaign, each once or one of them twice. The clock of the first is slow, and
+/// so its lease is long; those of the others are fast, and so what they vow is short.
+const LEASED: lease::Bounds = lease::Bounds {
+    vow_steps: 1,
+    clocks: &[0b110],
+    campaigns: 2,
+    campaigners: 0b011,
+    beats: 0,
+    transfers: 0,
+    crashes: 0,
 };
 
 /// One transaction of one owner, and nothing that goes wrong.
@@ -125,6 +139,27 @@ pub const PLACES: &[Place] = &[
         "3 nodes, 3 campaigns of two of them, 2 slots, 3 decrees, nobody asks",
         log::Bounds { campaigns: 3, slots: 2, proposals: 3, askers: 0, ..THREE },
     ),
+    lease(
+        "lease",
+        "3 nodes, 2 campaigns, vows of 2 steps of time, clocks slow and fast in every mix",
+        lease::Bounds { vow_steps: 2, clocks: &[0, 1, 2, 3, 4, 5, 6, 7], ..LEASED },
+    ),
+    lease(
+        "lease-beat",
+        "the same with vows of 1 step, the first clock slow, 1 beat",
+        lease::Bounds { beats: 1, ..LEASED },
+    ),
+    lease("lease-crash", "the same, 1 restart and no beat", lease::Bounds { crashes: 1, ..LEASED }),
+    lease(
+        "lease-transfer",
+        "the same, 1 transfer and no restart",
+        lease::Bounds { transfers: 1, ..LEASED },
+    ),
+    lease(
+        "lease-three",
+        "the same with 3 campaigns, 1 transfer",
+        lease::Bounds { campaigns: 3, transfers: 1, ..LEASED },
+    ),
     commit("commit", "1 transaction, 2 participants", ONE),
     commit(
         "commit-late",
@@ -189,6 +224,10 @@ const fn commit(name: &'static str, about: &'static str, bounds: commit::Bounds)
     Place { name, about, what: What::Commit(bounds) }
 }
 
+const fn lease(name: &'static str, about: &'static str, bounds: lease::Bounds) -> Place {
+    Place { name, about, what: What::Lease(bounds) }
+}
+
 impl Place {
     /// The place of this name.
     pub fn named(name: &str) -> Option<&'static Place> {
@@ -200,6 +239,7 @@ impl Place {
         match self.what {
             What::Log(bounds) => search(&mut Stage::new(Log(bounds)), worlds_max, progress),
             What::Commit(bounds) => search(&mut Stage::new(Commit(bounds)), worlds_max, progress),
+            What::Lease(bounds) => search(&mut Leases::new(bounds), worlds_max, progress),
         }
     }
 }
