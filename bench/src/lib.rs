@@ -15,6 +15,7 @@ pub mod load;
 pub mod page;
 mod processors;
 mod quantiles;
+pub mod reads;
 pub mod rtt;
 pub mod services;
 pub mod snapshots;

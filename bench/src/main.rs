@@ -1,13 +1,14 @@
 //! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real
-//! processes; with the argument `takeover`, the deaths of leaders alone, with `snapshots` what
-//! snapshots and a peer that catches up do to the puts of others, with `services` what leases,
-//! locks and watches take, with `door` what the HTTP door takes beside the library.
+//! processes; with the argument `takeover`, the deaths of leaders alone, with `reads` what a read
+//! takes, both with and without the leader's lease; with `snapshots` what snapshots and a peer that
+//! catches up do to the puts of others, with `services` what leases, locks and watches take, with
+//! `door` what the HTTP door takes beside the library.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use synod_bench::{BenchError, door, load, services, snapshots, stage::Stage, takeover};
+use synod_bench::{BenchError, door, load, reads, services, snapshots, stage::Stage, takeover};
 
 /// Nodes of the cluster that is measured.
 const NODES: u16 = 3;
@@ -23,11 +24,12 @@ async fn main() -> ExitCode {
     let measured = match std::env::args().nth(1).as_deref() {
         None => measure().await,
         Some("takeover") => takeovers_alone().await,
+        Some("reads") => reads_alone().await,
         Some("snapshots") => lengthened().await,
         Some("services") => services_alone().await,
         Some("door") => door_alone().await,
         Some(other) => {
-            let parts = "`takeover`, `snapshots`, `services` and `door`";
+            let parts = "`takeover`, `reads`, `snapshots`, `services` and `door`";
             let why = format!("no such part: {other}; {parts} are parts");
             Err(BenchError::Cluster(why))
         }
@@ -78,14 +80,38 @@ async fn measure() -> Result<serde_json::Value, BenchError> {
 }
 
 async fn takeovers_alone() -> Result<serde_json::Value, BenchError> {
-    let mut stage = Stage::open(&synod()?, NODES, "")?;
-    tokio::time::sleep(SETTLE).await;
-    let takeovers = takeover::takeovers(&mut stage, KILLS).await?;
+    let mut both = Vec::new();
+    for lease in [true, false] {
+        let mut stage = Stage::open(&synod()?, NODES, &with_lease(lease))?;
+        tokio::time::sleep(SETTLE).await;
+        both.push(takeover::takeovers(&mut stage, KILLS).await?);
+    }
     Ok(serde_json::json!({
-        "schema": "synod.bench.takeover/1",
+        "schema": "synod.bench.takeover/2",
         "nodes": NODES,
-        "takeovers": takeovers,
+        "with_lease": both[0],
+        "without_lease": both[1],
     }))
+}
+
+async fn reads_alone() -> Result<serde_json::Value, BenchError> {
+    let mut both = Vec::new();
+    for lease in [true, false] {
+        let stage = Stage::open(&synod()?, NODES, &with_lease(lease))?;
+        tokio::time::sleep(SETTLE).await;
+        both.push(reads::reads(&stage.client(), SPAN).await?);
+    }
+    Ok(serde_json::json!({
+        "schema": "synod.bench.reads/1",
+        "nodes": NODES,
+        "with_lease": both[0],
+        "without_lease": both[1],
+    }))
+}
+
+/// A node's setting: whether a leader asks for a lease.
+fn with_lease(lease: bool) -> String {
+    format!("\n[reads]\nlease = {lease}\n")
 }
 
 async fn lengthened() -> Result<serde_json::Value, BenchError> {

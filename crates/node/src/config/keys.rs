@@ -187,11 +187,17 @@ impl Default for SnapshotKeys {
 }
 
 /// How a leader answers linearizable reads.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ReadKeys {
     /// Whether it asks for a lease, so that it need not ask a quorum for each.
     pub(super) lease: bool,
+}
+
+impl Default for ReadKeys {
+    fn default() -> ReadKeys {
+        ReadKeys { lease: true }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
