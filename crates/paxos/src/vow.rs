@@ -105,8 +105,8 @@ impl Vow {
         self.allows(owner, now).then(|| self.kept_waiting.take()).flatten()
     }
 
-    /// What moments make of it, as seen from `now`: to whom it is bound and for how much longer, how
-    /// much longer it is silent, and who waits.
+    /// What moments make of it, as seen from `now`: to whom it is bound and for how much longer,
+    /// how much longer it is silent, and who waits.
     pub(crate) fn ages(&self, now: Tick) -> Ages {
         let given = self.given.filter(|(_, until)| now < *until);
         let silent = match self.silence {

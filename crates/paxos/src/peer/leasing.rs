@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{Peer, Reign};
 use crate::{Ballot, Message, NodeId, Output, Tick, vow};
 
-/// What a peer has vowed and what it has been vowed, as seen from a moment: what its [`Hash`] leaves
-/// out. Two peers of equal hashes and equal bonds keep the same promises for as long.
+/// What a peer has vowed and what it has been vowed, as seen from a moment: what its [`Hash`]
+/// leaves out. Two peers of equal hashes and equal bonds keep the same promises for as long.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Bonds {
     vow: vow::Ages,
