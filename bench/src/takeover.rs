@@ -9,37 +9,57 @@ use crate::{BenchError, load, stage::Stage};
 /// A put that takes longer than this is not waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Outages as a client saw them, in milliseconds, in the order of size.
+/// Outages as a client saw them, the shortest first.
 #[derive(Clone, Debug, Serialize)]
 pub struct Takeovers {
-    /// From SIGKILL to the next acknowledged put.
-    pub outage_ms: Vec<u64>,
-    /// The part of each in which the next leader was at work, from missing the last to serving: the
-    /// rest is detection, and the client's search.
-    pub election_ms: Vec<u64>,
-    /// The one in the middle.
+    /// `synod.bench.failover/1`.
+    pub schema: &'static str,
+    /// Each of them.
+    pub outages: Vec<Outage>,
+    /// The one in the middle, in milliseconds.
     pub median_ms: u64,
+    /// The longest.
+    pub max_ms: u64,
+}
+
+/// One outage, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Outage {
+    /// From SIGKILL to the next acknowledged put.
+    pub outage_us: u64,
+    /// The part until the next leader had missed the last one, with the client's own search.
+    pub noticed_us: u64,
+    /// From there until a quorum had promised.
+    pub phase_1_us: u64,
+    /// From there until the next leader served.
+    pub first_commit_us: u64,
 }
 
 /// Kills the leader `kills` times under a client that puts without pause.
 pub async fn takeovers(stage: &mut Stage, kills: usize) -> Result<Takeovers, BenchError> {
     let client = load::connect(&stage.client()).await?.within(PATIENCE);
-    let mut spans = Vec::new();
+    let mut outages = Vec::new();
     for round in 0..kills {
         let leader = client.leader().await?;
         client.kv().put("bench/takeover", format!("before {round}").into_bytes()).await?;
         stage.kill(&leader);
         let killed = Instant::now();
         client.kv().put("bench/takeover", format!("after {round}").into_bytes()).await?;
-        let outage_ms = u64::try_from(killed.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let outage_us = u64::try_from(killed.elapsed().as_micros()).unwrap_or(u64::MAX);
         let next = client.leader().await?;
-        spans.push((outage_ms, client.status(&next).await?.takeover_us / 1_000));
+        let status = client.status(&next).await?;
+        outages.push(Outage {
+            outage_us,
+            noticed_us: outage_us.saturating_sub(status.takeover_us),
+            phase_1_us: status.phase_1_us,
+            first_commit_us: status.takeover_us.saturating_sub(status.phase_1_us),
+        });
         stage.start(&leader)?;
         load::level(&client, &leader, PATIENCE).await?;
     }
     client.close().await;
-    spans.sort_unstable();
-    let (outage_ms, election_ms): (Vec<u64>, Vec<u64>) = spans.into_iter().unzip();
-    let median_ms = outage_ms.get(outage_ms.len() / 2).copied().unwrap_or_default();
-    Ok(Takeovers { outage_ms, election_ms, median_ms })
+    outages.sort_unstable();
+    let ms = |outage: Option<&Outage>| outage.map_or(0, |outage| outage.outage_us / 1_000);
+    let (median_ms, max_ms) = (ms(outages.get(outages.len() / 2)), ms(outages.last()));
+    Ok(Takeovers { schema: "synod.bench.failover/1", outages, median_ms, max_ms })
 }

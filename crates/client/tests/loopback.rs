@@ -165,6 +165,7 @@ fn status() -> NodeStatus {
         hashes_differed: 0,
         leading_for_us: 0,
         takeover_us: 0,
+        phase_1_us: 0,
         sync_us: (0, 0),
         store_bytes: 0,
         disk_full: false,

@@ -251,6 +251,8 @@ pub struct NodeStatus {
     /// Microseconds from the last silence of a leader to the first command of the next, as this
     /// node saw it when it took over; zero when it never did.
     pub takeover_us: u64,
+    /// The part of it until a quorum had promised.
+    pub phase_1_us: u64,
     /// Median and 99th percentile of recent syncs, in microseconds.
     pub sync_us: (u64, u64),
     /// Bytes of the store.

@@ -32,6 +32,7 @@ pub use batch::BATCH_VERSION;
 pub use checkpoints::Tally;
 pub use config::Config;
 pub use leased::{Lapsed, Leased};
+pub use reign::Takeover;
 pub use replica::{Replica, Restored, Status};
 pub use seam::{Carried, Checkpoint, ClientId, Input, Output, Response, ShelfJob, ShelfNews, Word};
 pub use snapshots::{Cadence, Shelved};

@@ -49,12 +49,28 @@ impl Reign {
     }
 }
 
+/// How long the cluster had to do without a leader, until this node was it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Takeover {
+    /// From when the last leader was missed until a quorum had promised.
+    pub phase_1: Duration,
+    /// From there until this node's first command was applied, and it served.
+    pub first_commit: Duration,
+}
+
+impl Takeover {
+    /// From when the last leader was missed until this node served.
+    pub fn whole(self) -> Duration {
+        self.phase_1 + self.first_commit
+    }
+}
+
 /// How long this node saw no leader.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Absence {
     led_before: bool,
     since: Option<Tick>,
-    takeover: Option<Duration>,
+    takeover: Option<Takeover>,
 }
 
 impl Absence {
@@ -67,15 +83,19 @@ impl Absence {
         }
     }
 
-    /// This node serves now.
-    pub(crate) fn ends(&mut self, now: Tick) {
+    /// This node serves now; it was past phase 1 at `promised`.
+    pub(crate) fn ends(&mut self, promised: Tick, now: Tick) {
         let since = self.since.take().filter(|_| self.led_before);
-        self.takeover = since.map(|since| now.since(since)).or(self.takeover);
+        let takeover = since.map(|since| Takeover {
+            phase_1: promised.since(since),
+            first_commit: now.since(promised),
+        });
+        self.takeover = takeover.or(self.takeover);
         self.led_before = true;
     }
 
-    /// From when the last absence that this node ended was noticed, until it served.
-    pub(crate) fn takeover(&self) -> Option<Duration> {
+    /// The last absence that this node ended.
+    pub(crate) fn takeover(&self) -> Option<Takeover> {
         self.takeover
     }
 }
@@ -94,12 +114,14 @@ mod tests {
     fn a_takeover_is_measured_from_the_absence() {
         let mut absence = Absence::default();
         absence.observe(false, ms(1));
-        absence.ends(ms(5));
+        absence.ends(ms(4), ms(5));
         assert_eq!(absence.takeover(), None);
         absence.observe(true, ms(10));
         absence.observe(false, ms(20));
         absence.observe(false, ms(30));
-        absence.ends(ms(50));
-        assert_eq!(absence.takeover(), Some(Duration::from_millis(30)));
+        absence.ends(ms(42), ms(50));
+        let (phase_1, first_commit) = (Duration::from_millis(22), Duration::from_millis(8));
+        assert_eq!(absence.takeover(), Some(Takeover { phase_1, first_commit }));
+        assert_eq!(absence.takeover().map(Takeover::whole), Some(Duration::from_millis(30)));
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use synod_machine::door::{NodeStatus, PeerStatus};
 use synod_net::Name;
 use synod_paxos::{Ballot, NodeId, Role};
+use synod_replica::Takeover;
 use tracing::{error, info};
 
 use super::{Driver, Question};
@@ -59,7 +60,8 @@ impl Driver {
             hashes_agreed: status.hashes.agreed,
             hashes_differed: status.hashes.differed,
             leading_for_us: status.leading_since.map_or(0, |since| micros(now.since(since))),
-            takeover_us: status.takeover.map_or(0, micros),
+            takeover_us: status.takeover.map_or(0, |takeover| micros(takeover.whole())),
+            phase_1_us: status.takeover.map_or(0, |takeover| micros(takeover.phase_1)),
             sync_us: self.disk.syncs().median_and_p99(),
             store_bytes: self.disk.store_bytes(),
             disk_full: self.disk.is_full(),
@@ -97,10 +99,10 @@ impl Driver {
             }
             Some(Change::Serves) => {
                 self.metrics.leader_changed();
-                if let Some(span) = status.takeover {
+                if let Some(span) = status.takeover.map(Takeover::whole) {
                     self.metrics.took_over(span);
                 }
-                let elapsed_us = status.takeover.map(micros);
+                let elapsed_us = status.takeover.map(|takeover| micros(takeover.whole()));
                 info!(ballot = self.ballot_word(status.promised), elapsed_us, "this node leads");
             }
             Some(Change::Ceased) => info!("this node leads no more"),

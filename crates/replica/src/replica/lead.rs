@@ -71,7 +71,7 @@ impl Replica {
             assert!(inherited <= applied, "serving at {applied}, having inherited {inherited}");
         }
         self.reign = Reign::Serving { ballot, since };
-        self.absence.ends(self.now);
+        self.absence.ends(since, self.now);
         for (session, ttl_ms, _) in self.state.machine.live_sessions() {
             self.sessions.opened(session, Duration::from_millis(ttl_ms), self.now);
         }

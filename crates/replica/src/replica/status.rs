@@ -1,9 +1,7 @@
-use std::time::Duration;
-
 use synod_paxos::{Ballot, NodeId, Role, Slot, Tick};
 
 use super::Replica;
-use crate::Tally;
+use crate::{Takeover, Tally};
 
 /// How a replica stands, for status, health and metrics. What a peer was last heard to say is
 /// [`Peer::heard`](synod_paxos::Peer::heard)'s, how much the machine holds
@@ -35,7 +33,7 @@ pub struct Status {
     pub leading_since: Option<Tick>,
     /// From when the last leader was missed until this node served in its place, the last time that
     /// it did.
-    pub takeover: Option<Duration>,
+    pub takeover: Option<Takeover>,
     /// What comparing digests with other nodes has shown.
     pub hashes: Tally,
     /// Calls that wait for an answer, of whatever kind.

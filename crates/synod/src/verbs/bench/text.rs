@@ -6,7 +6,7 @@ use synod_bench::{
     document::{Comparison, Document, Peer, Quotient},
     environment::Environment,
     rtt::Rtt,
-    takeover::Takeovers,
+    takeover::{Outage, Takeovers},
     trial::{Latency, Mean, Outcome, StagesUs},
 };
 
@@ -190,14 +190,18 @@ pub(super) fn disk(disk: &Disk) -> String {
     text
 }
 
-/// Outages.
+/// Outages, and what each was made of.
 pub(super) fn failover(takeovers: &Takeovers) -> String {
     let mut text = String::new();
-    for (outage, election) in takeovers.outage_ms.iter().zip(&takeovers.election_ms) {
-        let noticed = outage.saturating_sub(*election);
-        let _ = writeln!(text, "{outage} ms = {noticed} until it was missed + {election} to serve");
+    for outage in &takeovers.outages {
+        let Outage { outage_us, noticed_us, phase_1_us, first_commit_us } = *outage;
+        let [whole, noticed, promised, served] =
+            [outage_us, noticed_us, phase_1_us, first_commit_us].map(units::span_us);
+        let parts = format!("{noticed} noticed + {promised} promised + {served} served");
+        let _ = writeln!(text, "{whole:>8} = {parts}");
     }
-    let _ = writeln!(text, "median {} ms of {}", takeovers.median_ms, takeovers.outage_ms.len());
+    let Takeovers { median_ms, max_ms, outages, .. } = takeovers;
+    let _ = writeln!(text, "median {median_ms} ms, longest {max_ms} ms of {}", outages.len());
     text
 }
 

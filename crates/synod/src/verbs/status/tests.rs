@@ -28,6 +28,7 @@ fn status(node: &str, role: &str) -> NodeStatus {
         hashes_differed: 0,
         leading_for_us: if role == "leader" { 273_600_000_000 } else { 0 },
         takeover_us: 212_000,
+        phase_1_us: 0,
         sync_us: (900, 1_100),
         store_bytes: 1_288_490_189,
         disk_full: false,
