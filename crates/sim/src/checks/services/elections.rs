@@ -4,8 +4,8 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use synod_machine::{
-    Bar, ElectionCommand, ElectionReply, Incumbent, LeaseId, Name, Office, Order, Report, Revision,
-    Rules, Successor,
+    Bar, CandidateView, ElectionCommand, ElectionReply, ElectionView, Incumbent, LeaseId, Name,
+    Office, Order, Report, Revision, Rules, Successor,
 };
 
 use super::Moment;
@@ -28,6 +28,25 @@ pub(super) struct Race {
     term: Option<Term>,
     /// Why each of those who stood could not be granted when nobody was the incumbent last.
     vacancy: BTreeMap<LeaseId, Option<Bar>>,
+}
+
+/// What of an election is state, besides the office.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    rules: Rules,
+    furthest: Option<u64>,
+    stand: BTreeMap<Revision, Candidate>,
+}
+
+impl Standing {
+    /// As the machine shows it.
+    pub(super) fn of(view: ElectionView) -> Standing {
+        let stand = view.candidates.into_iter().map(|one| {
+            let CandidateView { candidate: name, lease, owner, priority, at, report, .. } = one;
+            (at, Candidate { name, lease, owner, priority, said: report })
+        });
+        Standing { rules: view.rules, furthest: view.furthest, stand: stand.collect() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +73,11 @@ impl Elections {
     /// As observers are told of it.
     pub(super) fn office(&self, name: &Name) -> Office {
         self.races.get(name).map(Race::office).unwrap_or_default()
+    }
+
+    /// As people are shown it: who stands, and whom the others are measured by.
+    pub(super) fn standing(&self, name: &Name) -> Option<Standing> {
+        self.races.get(name).map(Race::standing)
     }
 
     /// Those of which anything was ever said.
@@ -123,6 +147,11 @@ impl Elections {
 }
 
 impl Race {
+    fn standing(&self) -> Standing {
+        let furthest = self.counted.iter().copied().max();
+        Standing { rules: self.rules, furthest, stand: self.stand.clone() }
+    }
+
     fn office(&self) -> Office {
         let incumbent = self.term.as_ref().and_then(|term| {
             let Candidate { name, lease, owner, .. } = self.stand.get(&term.of)?.clone();

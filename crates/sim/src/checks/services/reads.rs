@@ -2,7 +2,7 @@
 
 use synod_machine::{Answer, Machine, Name, Query, Revision};
 
-use super::Services;
+use super::{Services, elections::Standing};
 use crate::violation::{Checked, Violation, demand};
 
 impl Services {
@@ -30,6 +30,18 @@ impl Services {
         let journals = journals.into_iter().flat_map(|name| [entries(name.clone()), offsets(name)]);
         for query in touched.into_iter().flatten().chain(journals) {
             self.read(&query, &machine.query(&query))?;
+        }
+        self.compare_elections(machine)
+    }
+
+    /// Few enough, and each changes with every lease that ends: all of them.
+    fn compare_elections(&self, machine: &Machine) -> Checked {
+        for name in self.elections.names() {
+            let shown = machine.query(&Query::Election { name: name.clone() });
+            let Answer::Election { election, .. } = shown else { continue };
+            let shown = election.map(|view| Standing::of(*view));
+            let ours = self.elections.standing(name);
+            demand!(shown == ours, "S7", "{name} stands so: {shown:?}; it should stand {ours:?}");
         }
         Ok(())
     }
