@@ -62,7 +62,9 @@ fn every_example_of_the_page_says_what_the_page_says() {
     let page = fs::read_to_string(path).unwrap();
     let examples = examples(&page);
     assert!(examples.len() > 20, "{} examples only", examples.len());
-    let cluster = Cluster::start(&Options { nodes: 1, ..Options::default() });
+    let mut cluster = Cluster::start(&Options { nodes: 1, participants: vec!["east", "west"] });
+    cluster.start_shard("east");
+    cluster.start_shard("west");
     let door = cluster.door("n1");
     cluster.eventually("the door reaches the cluster", || {
         let asked = Command::new("curl").args(["-sf", &format!("http://{door}/v1/kv")]).output();

@@ -141,6 +141,13 @@ impl TxnBuilder {
         self
     }
 
+    /// Commits only if this is held still, whoever holds it, at the moment of the decision: for
+    /// holders that are not of this process.
+    pub fn require_hold(mut self, hold: Hold) -> TxnBuilder {
+        self.multi_mut().holds.push(hold);
+        self
+    }
+
     /// Sets a key of the log in the moment in which it commits.
     pub fn put(mut self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> TxnBuilder {
         let put = Mutation::Put { key: key.into(), value: value.into() };

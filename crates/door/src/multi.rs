@@ -139,7 +139,7 @@ fn done(revision: Revision, reads: Vec<Row>) -> Answer {
     Answer::json(&MultiDone { revision: Count(revision.get()), reads }).at(revision)
 }
 
-fn guard(row: GuardRow) -> Result<Guard, Fault> {
+pub(crate) fn guard(row: GuardRow) -> Result<Guard, Fault> {
     let key = octets::either("key", row.key, row.key_base64)?;
     let value = match (row.value, row.value_base64) {
         (None, None) => None,
@@ -159,7 +159,7 @@ fn guard(row: GuardRow) -> Result<Guard, Fault> {
     }
 }
 
-fn hold(row: HoldRow) -> Result<Hold, Fault> {
+pub(crate) fn hold(row: HoldRow) -> Result<Hold, Fault> {
     let token = row.token.map(|token| Revision::new(token.0));
     match (row.lock, row.election, token, row.claim, row.owner) {
         (Some(lock), None, Some(token), None, None) => {
@@ -177,7 +177,7 @@ fn hold(row: HoldRow) -> Result<Hold, Fault> {
     }
 }
 
-fn write(row: WriteRow) -> Result<Mutation, Fault> {
+pub(crate) fn write(row: WriteRow) -> Result<Mutation, Fault> {
     let key = octets::either("key", row.key, row.key_base64)?;
     match (row.delete.unwrap_or_default(), row.value, row.value_base64) {
         (true, None, None) => Ok(Mutation::Delete { key }),

@@ -396,6 +396,13 @@ pub(crate) static ROUTES: &[Route] = &[
     })
     .what("Forgets where a group of readers stands")
     .says(&[Says::json::<journals::Upto>("Where it stood"), ABSENT]),
+    Route::post("/v1/txns", "txnCommit", Write, |ask| Box::pin(txns::commit(ask)))
+        .what("A transaction over shards: all of it, or nothing")
+        .takes(Takes::json::<txns::TxnRequest>(MULTI_BYTES_MAX))
+        .says(&[
+            Says::json::<txns::TxnDone>("It has committed"),
+            Says::fault(StatusCode::CONFLICT, "It was aborted, and nothing of it was done"),
+        ]),
     Route::get("/v1/txns/{id}", "txnShow", Read, |ask| Box::pin(txns::show(ask)))
         .what("A transaction: how it ended, why, and who was part of it")
         .says(&[Says::json::<txns::TxnRow>("As the log has it")]),

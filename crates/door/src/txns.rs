@@ -1,6 +1,18 @@
-use synod_client::machine::{AbortCause, SessionId, TxnId, TxnView, Verdict};
+use hyper::StatusCode;
+use synod_client::{
+    Outcome,
+    machine::{AbortCause, Guard, Mutation, SessionId, TxnId, TxnView, Verdict, branch::Work},
+};
 
-use crate::{answer::Answer, ask::Ask, fault::Fault, numbers, numbers::Count, shape::shape};
+use crate::{
+    answer::Answer,
+    ask::Ask,
+    fault::Fault,
+    multi::{GuardRow, HoldRow, WriteRow, guard, hold, write},
+    numbers,
+    numbers::Count,
+    shape::shape,
+};
 
 shape! {
     /// A transaction, as far as the log knows it.
@@ -37,6 +49,81 @@ shape! {
         /// After which the list goes on, if there are more: give it as `after`.
         next: Option<String>,
     }
+}
+
+shape! {
+    /// A transaction over shards: at all of them, and at the cluster's own keys, or at none.
+    TxnRequest {
+        /// What each participant is to do.
+        parts: Vec<PartRequest>,
+        /// What must hold of the cluster's own keys at the moment of the decision.
+        guards: Option<Vec<GuardRow>>,
+        /// What must be held still at that moment.
+        holds: Option<Vec<HoldRow>>,
+        /// What is written to the cluster's own keys at that moment.
+        writes: Option<Vec<WriteRow>>,
+    }
+}
+
+shape! {
+    /// What one participant is to do; it votes no where a guard does not hold, or a key is locked.
+    PartRequest {
+        /// Its name.
+        participant: String,
+        /// What must hold of its keys.
+        guards: Option<Vec<GuardRow>>,
+        /// What is written there.
+        writes: Option<Vec<WriteRow>>,
+    }
+}
+
+shape! {
+    /// It has committed; the participants are being told.
+    TxnDone {
+        /// Which.
+        txn: String,
+    }
+}
+
+/// Drives a transaction for the caller. The door's process is its owner: should that die before the
+/// decision, the cluster aborts it when it misses the owner's session, and no shard waits for ever.
+pub(crate) async fn commit(ask: Ask) -> Result<Answer, Fault> {
+    if ask.keyed {
+        let said = "a transaction takes no Idempotency-Key";
+        return Err(Fault::bad(said).hint("its own id says how it ended: GET /v1/txns/ID"));
+    }
+    let request: TxnRequest = ask.document()?;
+    let mut txn = ask.client.txn();
+    for part in request.parts {
+        let (guards, mutations) = (read(part.guards, guard)?, read(part.writes, write)?);
+        txn = txn.ask(part.participant, Work { guards, mutations });
+    }
+    for Guard { key, expect } in read(request.guards, guard)? {
+        txn = txn.require(key, expect);
+    }
+    for held in read(request.holds, hold)? {
+        txn = txn.require_hold(held);
+    }
+    for mutation in read(request.writes, write)? {
+        txn = match mutation {
+            Mutation::Put { key, value } => txn.put(key, value),
+            Mutation::Delete { key } => txn.delete(key),
+        };
+    }
+    match txn.commit().await? {
+        Outcome::Committed { txn } => Ok(Answer::json(&TxnDone { txn: txn.to_string() })),
+        Outcome::Aborted { txn, why } => {
+            let fault = Fault::new(StatusCode::CONFLICT, "aborted", why.to_string());
+            Err(fault.hint("nothing of it was done").with("txn", txn.to_string().into()))
+        }
+    }
+}
+
+fn read<Row, T>(
+    rows: Option<Vec<Row>>,
+    one: impl Fn(Row) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    rows.unwrap_or_default().into_iter().map(one).collect()
 }
 
 impl TxnRow {
