@@ -1,6 +1,6 @@
 //! ZooKeeper by its own protocol: framed jute over TCP, answers in the order of requests.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::{
@@ -23,6 +23,9 @@ const NO_NODE: i32 = -101;
 const NODE_EXISTS: i32 = -110;
 /// How long a session outlives its connection. No round of another system is longer.
 const SESSION_MS: i32 = 60_000;
+/// How long a server that has just been elected is given to serve.
+const OPEN_TRIES: u32 = 100;
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
 /// The parent of all keys.
 const PARENT: &str = "/bench";
 
@@ -50,12 +53,23 @@ struct Writer {
 }
 
 impl ZooKeeper {
-    /// At `host`. Makes the node that is the parent of all keys.
+    /// At `host`. Makes the node that is the parent of all keys. A server that says that it leads
+    /// may not serve yet, and then ends every session: it is asked again for a while.
     pub async fn open(host: String, pids: Pids) -> Result<ZooKeeper, BenchError> {
         let zookeeper = ZooKeeper { host, pids };
-        let connection = zookeeper.connect().await?;
-        match connection.call(&[create(PARENT, b"")]).await? {
-            0 | NODE_EXISTS => Ok(zookeeper),
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match zookeeper.make_parent().await {
+                Err(_) if tries < OPEN_TRIES => tokio::time::sleep(OPEN_PAUSE).await,
+                made => return made.map(|()| zookeeper),
+            }
+        }
+    }
+
+    async fn make_parent(&self) -> Result<(), BenchError> {
+        match self.connect().await?.call(&[create(PARENT, b"")]).await? {
+            0 | NODE_EXISTS => Ok(()),
             code => Err(failed(format!("{PARENT} cannot be made: code {code}"))),
         }
     }
