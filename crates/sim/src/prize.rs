@@ -217,7 +217,7 @@ fn some_office(rng: &mut Rng) -> Name {
 }
 
 /// What an operator orders: somebody to leave for another, or for a certain one, or to have thought
-/// better of it; that nobody is granted for now; and what must hold of whoever is.
+/// better of it; that nobody is granted while it is paused; and what must hold of whoever is.
 pub(crate) fn order(holders: u16, rng: &mut Rng) -> Command {
     let name = some_office(rng);
     let order = match rng.u8(0..20) {

@@ -45,7 +45,7 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "pause ignored",
-        does: "somebody is granted though nobody is to be for now",
+        does: "somebody is granted while the election is paused",
         source: "patroni#2919: a replica is promoted while the cluster is paused",
         edits: &[edit(
             "machine/src/services/elections/race.rs",
