@@ -90,7 +90,7 @@ impl Floor {
         let asked = Instant::now();
         let status = client.status(&leader).await?;
         self.rtts.add(asked.elapsed());
-        self.quorum.add(quorum_rtt(&status));
+        self.quorum.add(Duration::from_micros(quorum_rtt(&status).unwrap_or_default()));
         self.sync.sync()?;
         Ok(())
     }
@@ -110,12 +110,12 @@ impl FloorUs {
     }
 }
 
-/// QUIC's own, smoothed.
-fn quorum_rtt(status: &NodeStatus) -> Duration {
-    let mut peers: Vec<_> = status.peers.iter().filter_map(|peer| peer.rtt_us).collect();
+/// Microseconds of the leader's round trip to the nearest that make a quorum with it: QUIC's own,
+/// smoothed.
+pub(crate) fn quorum_rtt(leader: &NodeStatus) -> Option<u64> {
+    let mut peers: Vec<_> = leader.peers.iter().filter_map(|peer| peer.rtt_us).collect();
     peers.sort_unstable();
     // The leader is one of the quorum, so it waits for half of the others, the nearest ones.
-    let waits_for = status.peers.len().div_ceil(2);
-    let slowest = waits_for.checked_sub(1).and_then(|place| peers.get(place));
-    Duration::from_micros(slowest.copied().unwrap_or_default())
+    let waits_for = leader.peers.len().div_ceil(2);
+    waits_for.checked_sub(1).and_then(|place| peers.get(place)).copied()
 }

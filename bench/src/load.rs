@@ -90,6 +90,16 @@ pub async fn crowd(config: &Path, clients: usize, span: Duration) -> Result<Crow
             Ok::<_, BenchError>((spans, begun.elapsed()))
         });
     }
+    let (put_us, longest) = joined(tasks).await?;
+    let puts_per_s = put_us.count as f64 / longest.as_secs_f64();
+    Ok(Crowd { clients, puts_per_s, put_us })
+}
+
+/// What each client of a crowd measured, and how long it took.
+pub(crate) type Crowded = JoinSet<Result<(Spans, Duration), BenchError>>;
+
+/// All of a crowd together, and the longest of them.
+pub(crate) async fn joined(mut tasks: Crowded) -> Result<(Quantiles, Duration), BenchError> {
     let (mut all, mut longest) = (Spans::new(), Duration::ZERO);
     while let Some(ended) = tasks.join_next().await {
         let ended = ended.map_err(|error| BenchError::Cluster(error.to_string()))?;
@@ -97,9 +107,7 @@ pub async fn crowd(config: &Path, clients: usize, span: Duration) -> Result<Crow
         all.merge(&spans);
         longest = longest.max(took);
     }
-    let put_us = all.quantiles();
-    let puts_per_s = put_us.count as f64 / longest.as_secs_f64();
-    Ok(Crowd { clients, puts_per_s, put_us })
+    Ok((all.quantiles(), longest))
 }
 
 /// A client of the cluster that `config` names.

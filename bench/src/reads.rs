@@ -63,13 +63,7 @@ async fn crowd(
             Ok::<_, BenchError>((spans, begun.elapsed()))
         });
     }
-    let (mut all, mut longest) = (Spans::new(), Duration::ZERO);
-    while let Some(ended) = tasks.join_next().await {
-        let ended = ended.map_err(|error| BenchError::Cluster(error.to_string()))?;
-        let (spans, took) = ended?;
-        all.merge(&spans);
-        longest = longest.max(took);
-    }
+    let joined = load::joined(tasks).await;
     client.close().await;
-    Ok((all.quantiles(), longest))
+    joined
 }

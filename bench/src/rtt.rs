@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use synod_client::{Client, Config};
 
-use crate::{BenchError, Quantiles, quantiles::Spans};
+use crate::{BenchError, Quantiles, floor::quorum_rtt, quantiles::Spans};
 
 /// Round trips of a cluster.
 #[derive(Clone, Debug, Serialize)]
@@ -41,15 +41,11 @@ pub async fn rtt(config: &Config, span: Duration) -> Result<Rtt, BenchError> {
             }
         }
     }
-    let peers = client.status(&leader).await?.peers;
+    let status = client.status(&leader).await?;
+    let quorum_us = quorum_rtt(&status);
     client.close().await;
-    let others = peers.len();
-    let peers_us: BTreeMap<_, _> =
-        peers.into_iter().filter_map(|peer| Some((peer.node, peer.rtt_us?))).collect();
-    let mut nearest: Vec<u64> = peers_us.values().copied().collect();
-    nearest.sort_unstable();
-    // The leader is one of the quorum, so it waits for half of the others, the nearest ones.
-    let quorum_us = others.div_ceil(2).checked_sub(1).and_then(|place| nearest.get(place)).copied();
+    let peers_us = status.peers.into_iter().filter_map(|peer| Some((peer.node, peer.rtt_us?)));
+    let peers_us = peers_us.collect();
     let client_us = spans.into_iter().map(|(node, spans)| (node, spans.quantiles())).collect();
     Ok(Rtt { schema: "synod.bench.rtt/1", leader, client_us, peers_us, quorum_us })
 }

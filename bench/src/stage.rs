@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     BenchError,
+    callers::Pids,
     wan::{Wan, Ways},
 };
 
@@ -221,38 +222,20 @@ impl Stage {
 
     /// Resident memory of every node now, in KiB, as the kernel counts it.
     pub fn rss_kib(&self) -> BTreeMap<String, u64> {
-        self.running
-            .iter()
-            .filter_map(|(name, running)| {
-                let status = fs::read_to_string(format!("/proc/{}/status", running.child.id()));
-                Some((name.clone(), field_kib(&status.ok()?, "VmRSS:")?))
-            })
-            .collect()
+        let used = |running: &Running| Pids(vec![running.child.id()]).used();
+        let kib = |(name, running): (&String, &Running)| {
+            Some((name.clone(), used(running)?.resident_bytes / 1_024))
+        };
+        self.running.iter().filter_map(kib).collect()
     }
 
     /// Seconds of processor time that all nodes have used, by the kernel's clock ticks.
     pub fn cpu_s(&self) -> f64 {
-        /// `USER_HZ` is 100 on every Linux that runs Rust's std.
-        const TICKS_PER_S: f64 = 100.0;
-        let ticks: u64 = self
-            .running
-            .values()
-            .filter_map(|running| {
-                let stat = fs::read_to_string(format!("/proc/{}/stat", running.child.id())).ok()?;
-                // Fields are counted after the name, which may hold anything but ends in `)`.
-                let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-                let field = |place: usize| fields.get(place)?.parse::<u64>().ok();
-                Some(field(11)? + field(12)?)
-            })
-            .sum();
-        ticks as f64 / TICKS_PER_S
+        let pids = Pids(self.running.values().map(|running| running.child.id()).collect());
+        pids.used().map_or(0.0, |used| used.cpu_us as f64 / 1e6)
     }
 }
 
 fn quoted(port: u16) -> String {
     format!("\"127.0.0.1:{port}\"")
-}
-
-fn field_kib(status: &str, name: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }

@@ -64,6 +64,23 @@ fn commits_are_measured_in_an_open_loop() {
     assert!(keys.stderr.contains("--over NAME"), "{keys:#?}");
 }
 
+/// In an open loop a request's time runs from when it was due, not from when its client came to it:
+/// the last one of a round was due within the round, so the slowest took at least as long as the
+/// round went on after that.
+#[test]
+fn a_request_that_is_late_to_start_counts_from_when_it_was_due() {
+    let told = bench(&lone(), &["kv", "--rate", "2000"]).expect(0).json();
+    let (figure, us) = (
+        |name: &str| told[name].as_f64().unwrap(),
+        |us: &str| told["latency_us"][us].as_f64().unwrap(),
+    );
+    // Three rounds of 100 ms with 200 requests each, whatever they take.
+    assert_eq!(told["latency_us"]["count"], 600, "{told}");
+    let over_s = 600.0 / figure("ops_per_s") - 0.3;
+    // Buckets are exact to a part in a thousand.
+    assert!(3.0 * us("max") * 1.001 >= over_s * 1e6, "{told}");
+}
+
 /// Nodes that are made far apart are: a put takes a round trip between them, and the floor says so.
 #[test]
 fn a_cluster_that_is_made_for_it_may_lie_far_apart() {

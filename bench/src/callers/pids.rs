@@ -10,7 +10,7 @@ pub struct Pids(pub Vec<u32>);
 
 impl Pids {
     /// What they have used so far. If one is gone, or none is named, nothing is known.
-    pub(super) fn used(&self) -> Option<Used> {
+    pub(crate) fn used(&self) -> Option<Used> {
         let mut all = Used::default();
         for pid in &self.0 {
             all.cpu_us = all.cpu_us.saturating_add(cpu_us(*pid)?);

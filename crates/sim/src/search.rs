@@ -20,7 +20,22 @@ use std::{
 pub use breadth::Searched;
 pub use places::{PLACES, Place};
 
+use synod_paxos::{Ballot, Process, Slot, Standing};
+
 use crate::violation::Violation;
+
+/// How somebody stands who answers, sees no leader, and is in no state to campaign.
+const IDLE: Standing = Standing {
+    process: Process::new(0),
+    promised: Ballot::ZERO,
+    reign: None,
+    quorum: false,
+    sees_leader: false,
+    disk_alive: true,
+    disk_sequence: 0,
+    chosen_upto: Slot::ZERO,
+    covered: Slot::ZERO,
+};
 
 /// Runs the product's code: an assertion of its own that fails is a property that did not hold.
 fn guarded<T>(act: impl FnOnce() -> Result<T, Violation>) -> Result<T, Violation> {

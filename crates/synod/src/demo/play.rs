@@ -1,7 +1,6 @@
 //! The play from the first line to the curtain, and what it came to.
 
 use std::{
-    fs,
     path::Path,
     time::{Duration, Instant},
 };
@@ -22,9 +21,8 @@ use super::{
     teller::Teller,
 };
 use crate::{
-    cli::{DemoArgs, Output},
+    cli::DemoArgs,
     exit::{Code, Failure},
-    print,
     verbs::ask,
 };
 
@@ -137,18 +135,8 @@ impl Play<'_> {
     }
 
     fn publish(&self, report: &Report) -> Result<(), Failure> {
-        if let Some(path) = &self.args.report {
-            let text = serde_json::to_string_pretty(report)
-                .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-001", error))?;
-            fs::write(path, text + "\n").map_err(|error| {
-                let what = format!("{}: {error}", path.display());
-                Failure::new(Code::Usage, "SYN-DEMO-002", what)
-            })?;
-        }
-        match self.teller.output() {
-            Output::Json | Output::Jsonl => print::json(report)?,
-            Output::Text => print::lines(&report.line(self.teller.signs))?,
-        }
+        let line = report.line(self.teller.signs);
+        self.teller.publish(self.args.report.as_deref(), report, &line)?;
         if report.ok {
             return Ok(());
         }

@@ -1,10 +1,12 @@
 //! Tells the play line by line, with the time.
 
-use std::time::Instant;
+use std::{fs, path::Path, time::Instant};
+
+use serde::Serialize;
 
 use crate::{
     cli::Output,
-    exit::Failure,
+    exit::{Code, Failure},
     print,
     signs::{Signs, signs},
 };
@@ -23,9 +25,25 @@ impl Teller {
         Teller { output, begun: Instant::now(), signs: signs() }
     }
 
-    /// Whether the data is a JSON document.
-    pub(super) fn output(&self) -> Output {
-        self.output
+    /// Writes the report of a run where that is wanted, and shows it: whole, or as its line.
+    pub(super) fn publish(
+        &self,
+        to: Option<&Path>,
+        report: &impl Serialize,
+        line: &str,
+    ) -> Result<(), Failure> {
+        if let Some(path) = to {
+            let text = serde_json::to_string_pretty(report)
+                .map_err(|error| Failure::new(Code::Bug, "SYN-BUG-001", error))?;
+            fs::write(path, text + "\n").map_err(|error| {
+                let what = format!("{}: {error}", path.display());
+                Failure::new(Code::Usage, "SYN-DEMO-002", what)
+            })?;
+        }
+        match self.output {
+            Output::Json | Output::Jsonl => print::json(report),
+            Output::Text => print::lines(line),
+        }
     }
 
     /// Tells one line. When nobody listens any more, the play is over.

@@ -45,7 +45,7 @@ fn leader() -> Hollow {
 }
 
 /// What is seen of a peer that mishears; of one that does not, nothing.
-fn seen(
+pub(super) fn seen(
     peer: &Peer,
     now: Tick,
     mishears: Hears,

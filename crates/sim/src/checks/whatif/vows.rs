@@ -238,7 +238,7 @@ mod tests {
     use synod_paxos::{Epoch, Leasing, Members, NodeId};
 
     use super::{
-        super::{bounds::Hears, hollow::Hollow, starts::RECOVER},
+        super::{bounds::Hears, hollow::Hollow, starts::RECOVER, tests::seen},
         *,
     };
 
@@ -267,18 +267,6 @@ mod tests {
         let ballot = hollow.campaigns().unwrap();
         drop(hollow.is_told_of_a_vote(ballot));
         hollow
-    }
-
-    /// What is seen of a peer that mishears; of one that does not, nothing.
-    fn seen(
-        peer: &Peer,
-        now: Tick,
-        mishears: Hears,
-        check: impl Fn(&Bounds<'_>) -> Checked,
-    ) -> Option<&'static str> {
-        let bounds = Bounds::of(peer, ME, now);
-        assert_eq!(check(&bounds), Ok(()));
-        check(&Bounds { hears: mishears, ..bounds }).err().map(|violation| violation.invariant)
     }
 
     #[test]

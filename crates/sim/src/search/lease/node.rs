@@ -8,10 +8,14 @@ use std::{
 
 use synod_paxos::{
     Ballot, Config, Envelope, Epoch, Input, Leasing, Life, Members, Message, NodeId, Output, Peer,
-    Policy, Process, Role, Slot, Standing, Tick, Timing, Write,
+    Policy, Role, Tick, Timing, Write,
 };
 
-use crate::{facts::Facts, search::guarded, violation::Violation};
+use crate::{
+    facts::Facts,
+    search::{IDLE, guarded},
+    violation::Violation,
+};
 
 /// How many nodes there are.
 pub(super) const NODES: u16 = 3;
@@ -189,22 +193,11 @@ impl Node {
 
     /// The others answer its last heartbeat. They see no leader, and are in no state to campaign.
     fn is_answered(&mut self) -> Vec<Envelope> {
-        let standing = Standing {
-            process: Process::new(0),
-            promised: Ballot::ZERO,
-            reign: None,
-            quorum: false,
-            sees_leader: false,
-            disk_alive: true,
-            disk_sequence: 0,
-            chosen_upto: Slot::ZERO,
-            covered: Slot::ZERO,
-        };
         let (me, round) = (self.config.life, self.round);
         let others: Vec<Life> = self.config.members.iter().filter(|life| *life != me).collect();
         let mut said = Vec::new();
         for from in others {
-            let message = Message::Alive { round, standing };
+            let message = Message::Alive { round, standing: IDLE };
             let word = Envelope { from, to: me.node, epoch: Epoch::FIRST, message };
             said.append(&mut self.feed(Input::Deliver(word)));
         }

@@ -7,15 +7,14 @@ use std::{
 };
 
 use synod_paxos::{
-    Ballot, Chosen, Config, Decree, Envelope, Epoch, Fetched, Input, Leasing, Life, Members,
-    Message, NodeId, Output, Peer, Policy, Process, Record, Role, Slot, Standing, Tick, Timing,
-    Write,
+    Chosen, Config, Decree, Envelope, Epoch, Fetched, Input, Leasing, Life, Members, Message,
+    NodeId, Output, Peer, Policy, Record, Role, Slot, Standing, Tick, Timing, Write,
 };
 
 use super::{Bounds, Deed, Fact, Word, named, vows};
 use crate::{
     facts::Facts,
-    search::stage::Event,
+    search::{IDLE, stage::Event},
     violation::{Checked, Violation},
 };
 
@@ -401,16 +400,3 @@ impl Hash for Core {
 fn place(node: NodeId) -> usize {
     usize::from(node.get() - 1)
 }
-
-/// How somebody stands who answers, sees no leader, and is in no state to campaign.
-const IDLE: Standing = Standing {
-    process: Process::new(0),
-    promised: Ballot::ZERO,
-    reign: None,
-    quorum: false,
-    sees_leader: false,
-    disk_alive: true,
-    disk_sequence: 0,
-    chosen_upto: Slot::ZERO,
-    covered: Slot::ZERO,
-};
