@@ -16,7 +16,7 @@ use synod_paxos::{Durable, Tick};
 use synod_replica::{ClientId, Input, Output, Replica, Restored};
 
 use crate::{
-    hunt::{Judged, hunt},
+    hunt::{Judged, grown, hunt},
     words::config,
 };
 
@@ -140,8 +140,8 @@ fn watch(interest: Interest) -> Call {
 /// Whatever a client asks, a node goes on, and answers each call at most once.
 #[test]
 fn asks() {
-    let corpus: Vec<_> =
-        calls().into_iter().map(|call| bytes_of(&Ask { within_ms: 50, call })).collect();
+    let asks = calls().into_iter().map(|call| bytes_of(&Ask { within_ms: 50, call }));
+    let corpus: Vec<_> = asks.chain(grown::<Ask>()).collect();
     let mut replica = Replica::recover(config(), Durable::default(), Restored::default(), [], 1);
     let mut asked = 0;
     hunt("asks", 1, &corpus, |bytes| {
@@ -193,8 +193,8 @@ fn answers() {
     ];
     let gap = Answer::Gap { forgotten: Revision::new(4) };
     let any = Said::WatchedAny { news: vec![(1, gap)], upto: Revision::new(5), silent_ms: 20 };
-    let said = said.into_iter().chain([any]).collect::<Vec<_>>();
-    hunt("answers", 1, &said.iter().map(bytes_of).collect::<Vec<_>>(), is_itself::<Said>);
+    let said = said.iter().chain([&any]).map(bytes_of).chain(grown::<Said>());
+    hunt("answers", 1, &said.collect::<Vec<_>>(), is_itself::<Said>);
 }
 
 fn watched(news: Answer) -> Said {
@@ -235,10 +235,12 @@ fn participants_asks_and_answers() {
     let asks =
         [Call::Prepare { txn: TXN, work }, Call::Finish { txn: TXN, verdict: Verdict::Committed }];
     let asks = asks.map(|call| bytes_of(&Ask { within_ms: 9, call }));
+    let asks: Vec<_> = asks.into_iter().chain(grown::<Ask>()).collect();
     hunt("participants' asks", 1, &asks, is_itself::<Ask>);
     let no = Vote::No { reason: NoReason::Locked { by: TXN, key: "k".into() } };
     let yes = Vote::Yes { incarnation: BranchIncarnation(7) };
     let waits = InDoubt { txn: TXN, locks: 1, waited_ms: 2, held: false };
     let said = [Said::Vote(yes), Said::Vote(no), Said::InDoubt(vec![waits]), Said::Finished];
-    hunt("participants' answers", 1, &said.map(|said| bytes_of(&said)), is_itself::<Said>);
+    let said: Vec<_> = said.iter().map(bytes_of).chain(grown::<Said>()).collect();
+    hunt("participants' answers", 1, &said, is_itself::<Said>);
 }

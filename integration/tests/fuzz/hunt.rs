@@ -1,11 +1,15 @@
 //! Mutating what is right until something breaks.
 
 use std::{
+    collections::BTreeSet,
     env,
+    fmt::Debug,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use fastrand::Rng;
+use serde::{Serialize, de::DeserializeOwned};
+use synod_client::machine::{self, door, participant_door};
 
 /// Runs of each target in `cargo test`, for targets that cost microseconds.
 const RUNS: u64 = 20_000;
@@ -15,6 +19,14 @@ const CHANGES_MAX: usize = 6;
 
 /// Bytes that mean something to somebody: ends of varints, lengths, signs.
 const TELLING: [u8; 8] = [0, 1, 2, 0x7F, 0x80, 0xFE, 0xFF, b'"'];
+
+/// Tries in which samples grow, and the bytes of one that change: kinds stand at its beginning.
+const GROWING_TRIES: u32 = 20_000;
+const GROWING_BYTES: usize = 24;
+/// What may stand behind them: nothing is longer that holds nothing.
+const REST_BYTES: usize = 256;
+/// More kinds than any choice has.
+const KINDS_MAX: u8 = 40;
 
 /// What came of one input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +65,57 @@ pub(crate) fn hunt(
     }
     println!("{target}: {taken} taken, {refused} refused, seed {seed}");
     assert!(taken > 0 && refused > 0, "{target}: {taken} taken, {refused} refused");
+}
+
+/// Samples of every kind of value that `T` has, kinds within kinds among them: what small numbers
+/// decode to, and what comes of changing one of those numbers, if it has a shape of its own. So
+/// whoever adds a kind need not add a sample.
+pub(crate) fn grown<T: Serialize + DeserializeOwned + Debug>() -> Vec<Vec<u8>> {
+    let (mut rng, mut shapes, mut samples) = (Rng::with_seed(1), BTreeSet::new(), Vec::new());
+    for _ in 0..GROWING_TRIES {
+        let mut bytes: Vec<u8> = rng.choice(&samples).cloned().unwrap_or_default();
+        bytes.truncate(GROWING_BYTES);
+        bytes.resize(REST_BYTES + GROWING_BYTES, 0);
+        for _ in 0..rng.u8(1..=2) {
+            bytes[rng.usize(0..GROWING_BYTES)] = rng.u8(0..KINDS_MAX);
+        }
+        if let Ok((value, _)) = postcard::take_from_bytes::<T>(&bytes)
+            && shapes.insert(shape(&value))
+        {
+            samples.push(postcard::to_allocvec(&value).unwrap());
+        }
+    }
+    samples
+}
+
+/// A value's names and no numbers, texts or lengths: `Put { key: , value: }`.
+fn shape(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    let named = text
+        .split(|letter: char| !letter.is_alphabetic())
+        .filter(|word| word.starts_with(char::is_uppercase));
+    let mut shape = Vec::new();
+    for word in named {
+        if shape.last() != Some(&word) {
+            shape.push(word);
+        }
+    }
+    shape.join(" ")
+}
+
+/// Whoever adds a kind counts it here, and sees that it grows.
+#[test]
+fn samples_of_every_kind_grow() {
+    fn kinds<T: Serialize + DeserializeOwned + Debug>() -> usize {
+        grown::<T>().iter().map(|sample| sample[0]).collect::<BTreeSet<_>>().len()
+    }
+    let said = [kinds::<synod_replica::Word>(), kinds::<synod_replica::Carried>()];
+    assert_eq!((said, kinds::<synod_paxos::Message>()), ([3, 3], 19));
+    assert_eq!([kinds::<machine::Command>(), kinds::<machine::Reply>()], [24, 19]);
+    assert_eq!([kinds::<machine::Query>(), kinds::<machine::Answer>()], [28, 29]);
+    assert_eq!([kinds::<machine::Rejection>(), kinds::<machine::Change>()], [19, 9]);
+    assert_eq!([kinds::<door::Call>(), kinds::<door::Said>()], [8, 12]);
+    assert_eq!([kinds::<participant_door::Call>(), kinds::<participant_door::Said>()], [6, 9]);
 }
 
 fn number(name: &str, default: u64) -> u64 {

@@ -1,12 +1,12 @@
 //! What a log carries, and what is left of it: batches and states.
 
-use synod_client::machine::{Batch, Machine, Timestamp};
+use synod_client::machine::{Batch, Machine, Request, Timestamp};
 use synod_paxos::{Decree, Durable, Slot};
 use synod_replica::{Replica, Restored};
 
 use crate::{
     doors::{bytes_of, requests},
-    hunt::{Judged, hunt},
+    hunt::{Judged, grown, hunt},
     words::config,
 };
 
@@ -15,7 +15,9 @@ const VERSION: u8 = 1;
 
 fn batches() -> Vec<Vec<u8>> {
     let batch = |requests| bytes_of(&(VERSION, Batch { stamp: Timestamp(1_000), requests }));
-    let mut all: Vec<_> = requests().into_iter().map(|request| batch(vec![request])).collect();
+    let grown = grown::<Request>().into_iter().map(|bytes| postcard::from_bytes(&bytes).unwrap());
+    let all = requests().into_iter().chain(grown).map(|request| batch(vec![request]));
+    let mut all: Vec<_> = all.collect();
     all.push(batch(requests()));
     all
 }
@@ -24,9 +26,9 @@ fn batches() -> Vec<Vec<u8>> {
 /// has a state whose kept digest is the one computed anew, and which survives being written down.
 #[test]
 fn batches_in_the_log() {
-    hunt("batches", 4, &batches(), |bytes| {
-        let opened = batches().swap_remove(0);
-        let decrees = [opened, bytes.to_vec(), bytes.to_vec()];
+    let (corpus, opened) = (batches(), batches().swap_remove(0));
+    hunt("batches", 4, &corpus, |bytes| {
+        let decrees = [opened.clone(), bytes.to_vec(), bytes.to_vec()];
         let log = decrees
             .into_iter()
             .enumerate()

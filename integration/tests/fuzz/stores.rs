@@ -7,7 +7,7 @@ use std::{
 
 use redb::StorageBackend;
 use synod_paxos::{Ballot, Decree, Durable, Life, NodeId, Record, Slot, Write};
-use synod_store::{Identity, Store};
+use synod_store::{Chunks, Identity, Store};
 
 use crate::hunt::{Judged, hunt};
 
@@ -62,22 +62,25 @@ fn identity() -> Identity {
     Identity { cluster: "orbit".into(), cluster_id: 7, life: Life::first(NodeId::new(1)) }
 }
 
+/// Facts of every kind.
+fn facts() -> [Write; 5] {
+    let ballot = Ballot::first(identity().life);
+    let decree = |text: &str| Decree::Value(text.to_owned().into());
+    [
+        Write::Promised { ballot },
+        Write::Accepted { slot: Slot::new(1), ballot, decree: decree("one") },
+        Write::Chosen { slot: Slot::new(2), decree: decree("two") },
+        Write::ChosenUpto { slot: Slot::new(2) },
+        Write::Accepted { slot: Slot::new(3), ballot, decree: decree(&"three".repeat(900)) },
+    ]
+}
+
 /// A stopped store with a record of every kind, and what it remembers.
 fn stopped() -> (Vec<u8>, Durable) {
     let file = Memory::default();
     Store::format_on(file.clone(), &identity()).unwrap();
     let (mut store, _) = Store::open_on(file.clone(), &identity()).unwrap();
-    let ballot = Ballot::first(identity().life);
-    let decree = |text: &str| Decree::Value(text.to_owned().into());
-    store
-        .write(&[
-            Write::Promised { ballot },
-            Write::Accepted { slot: Slot::new(1), ballot, decree: decree("one") },
-            Write::Chosen { slot: Slot::new(2), decree: decree("two") },
-            Write::ChosenUpto { slot: Slot::new(2) },
-            Write::Accepted { slot: Slot::new(3), ballot, decree: decree(&"three".repeat(900)) },
-        ])
-        .unwrap();
+    store.write(&facts()).unwrap();
     drop(store);
     let (_, durable) = Store::open_on(file.clone(), &identity()).unwrap();
     let bytes = file.bytes().clone();
@@ -102,5 +105,67 @@ fn stores() {
             drop(store.chosen(Slot::new(1), durable.chosen_upto, usize::MAX));
         }
         judged
+    });
+}
+
+/// How much the journal holds: as little as one may.
+const JOURNAL_BYTES: u64 = 64 << 10;
+
+/// The file and the journal of a store that was killed after its last commit, and what it had made
+/// durable by then.
+fn killed() -> (Vec<u8>, Vec<u8>, Durable) {
+    let (file, journal) = (Memory::default(), Memory::default());
+    Store::format_journaled_on(file.clone(), journal.clone(), JOURNAL_BYTES, &identity()).unwrap();
+    let open = |file: &Memory, journal: &Memory| {
+        Store::open_journaled_on(file.clone(), journal.clone(), &identity())
+    };
+    let (mut store, _) = open(&file, &journal).unwrap();
+    let facts = facts();
+    for batch in [&facts[..1], &facts[1..4], &facts[4..]] {
+        store.write(batch).unwrap();
+    }
+    let (file, journal) = (file.bytes().clone(), journal.bytes().clone());
+    let (_, durable) = open(&Memory::with(&file), &Memory::with(&journal)).unwrap();
+    (file, journal, durable)
+}
+
+/// What was acknowledged stands in the journal until the file is synced: a damaged one is refused,
+/// or the damage is of no consequence; the store is never taken back in time.
+#[test]
+fn journals() {
+    let (file, right, truth) = killed();
+    hunt("journals", 400, &[right], |bytes| {
+        let (file, journal) = (Memory::with(&file), Memory::with(bytes));
+        let opened = Store::open_journaled_on(file, journal, &identity());
+        if let Ok((_, durable)) = &opened {
+            assert_eq!(*durable, truth);
+        }
+        Judged::of(&opened)
+    });
+}
+
+/// The file of a snapshot, and the chunks in which it travels: there is the state that was written,
+/// and each chunk of it, or there is none.
+#[test]
+fn snapshots() {
+    let (chunks, slot) = (Chunks::of_bytes(7, 64), Slot::new(9));
+    let state: Vec<u8> = (0..200).collect();
+    let right = chunks.seal(slot, &state);
+    let whole: Vec<&[u8]> = (0..4).map(|number| chunks.chunk(&right, number).unwrap()).collect();
+    hunt("snapshots", 1, std::slice::from_ref(&right), |bytes| {
+        for (number, right) in (0..4).zip(&whole) {
+            if let Some(chunk) = chunks.chunk(bytes, number)
+                && chunks.is_whole(slot, number, number == 3, chunk)
+            {
+                assert_eq!(chunk, *right, "chunk {number}");
+            }
+        }
+        match chunks.state(slot, bytes) {
+            Some(loaded) => {
+                assert_eq!(loaded, state);
+                Judged::Taken
+            }
+            None => Judged::Refused,
+        }
     });
 }

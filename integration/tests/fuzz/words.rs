@@ -6,7 +6,7 @@ use synod_paxos::{
 };
 use synod_replica::{Input, Output, Replica, Restored, Word};
 
-use crate::hunt::{Judged, hunt};
+use crate::hunt::{Judged, grown, hunt};
 
 /// Words that one node hears before another one is put in its place.
 const WORDS_OF_ONE: u32 = 64;
@@ -20,7 +20,7 @@ pub(crate) fn config() -> synod_replica::Config {
     synod_replica::Config::new(Config::new(life(1), members).unwrap())
 }
 
-/// A word of each kind, from node 2 to node 1.
+/// Words as they are said, from node 2 to node 1.
 fn every_message() -> Vec<Message> {
     let slot = Slot::new;
     let (theirs, ours) = (Ballot::of(3, life(2)), Ballot::of(2, life(1)));
@@ -82,7 +82,7 @@ fn corpus() -> Vec<Vec<u8>> {
         let envelope = Envelope { from: life(2), to, epoch: Epoch::FIRST, message };
         postcard::to_allocvec(&Word::Paxos(envelope)).unwrap()
     };
-    every_message().into_iter().map(word).collect()
+    every_message().into_iter().map(word).chain(grown::<Word>()).collect()
 }
 
 /// A word that decodes is the word that was written, and a node that hears it goes on: it is
