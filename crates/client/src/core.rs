@@ -220,7 +220,8 @@ impl Core {
         // What was dropped just now has its turn to begin.
         yield_now().await;
         let mut finishing = self.finishing.subscribe();
-        let _in_time = timeout_at(deadline.at(), finishing.wait_for(|count| *count == 0)).await;
+        // What it hands out locks the count: kept, it would stop whoever is dropped meanwhile.
+        drop(timeout_at(deadline.at(), finishing.wait_for(|count| *count == 0)).await);
         if let Some(session) = self.open_one() {
             // A session that nobody ends so ends by itself; no need to insist.
             let patience = deadline.or_after(CLOSE_PATIENCE);

@@ -54,6 +54,19 @@ async fn many_callers_share_one_session() {
     assert_eq!((sessions.last().unwrap().owner.as_str(), more), ("audience", false));
 }
 
+/// A client is closed wherever it was used. Closing once held what locks the count of things that
+/// are being finished while it waited for the session's end: a task could not do it, and whoever
+/// dropped a guard meanwhile would have stood still.
+#[tokio::test(start_paused = true)]
+async fn a_client_can_be_closed_in_a_task_of_its_own() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "v").await.unwrap();
+    tokio::spawn(async move { client.close().await }).await.unwrap();
+    let closes = |command: &Command| matches!(command, Command::CloseSession);
+    assert!(stage.submits().iter().any(|request| closes(&request.command)));
+}
+
 /// Three signs of life in a time to live, also when nobody calls.
 #[tokio::test(start_paused = true)]
 async fn an_idle_session_is_kept_alive() {
