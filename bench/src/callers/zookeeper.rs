@@ -1,6 +1,10 @@
 //! ZooKeeper by its own protocol: framed jute over TCP, answers in the order of requests.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::{
@@ -19,10 +23,16 @@ const CREATE: i32 = 1;
 const GET_DATA: i32 = 4;
 const SET_DATA: i32 = 5;
 const SYNC: i32 = 9;
+const PING: i32 = 11;
+/// Numbers that are no request's: of a ping, and of what is told without a question.
+const PING_XID: i32 = -2;
+const EVENT_XID: i32 = -1;
 const NO_NODE: i32 = -101;
 const NODE_EXISTS: i32 = -110;
-/// How long a session outlives its connection. No round of another system is longer.
+/// How long a session is to live when nothing is heard of it; the server says how long it does.
 const SESSION_MS: i32 = 60_000;
+/// Signs of life in that time, while it is another system's turn.
+const PINGS: u32 = 3;
 /// How long a server that has just been elected is given to serve.
 const OPEN_TRIES: u32 = 100;
 const OPEN_PAUSE: Duration = Duration::from_millis(100);
@@ -42,6 +52,7 @@ pub(crate) struct Connection(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    host: String,
     write: Mutex<Writer>,
 }
 
@@ -79,16 +90,48 @@ impl ZooKeeper {
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, BenchError> {
-        let io = || BenchError::io(&*self.host);
-        let tcp = TcpStream::connect(&self.host).await.map_err(io())?;
+        let (writer, lives) = Writer::open(&self.host).await?;
+        let shared = Arc::new(Shared { host: self.host.clone(), write: Mutex::new(writer) });
+        tokio::spawn(keep_alive(Arc::downgrade(&shared), lives / PINGS));
+        Ok(Connection(shared))
+    }
+}
+
+impl Writer {
+    /// A new session, and how long it lives when nothing is heard of it.
+    async fn open(host: &str) -> Result<(Writer, Duration), BenchError> {
+        let io = || BenchError::io(host);
+        let tcp = TcpStream::connect(host).await.map_err(io())?;
         tcp.set_nodelay(true).map_err(io())?;
         let (mut read, mut half) = tcp.into_split();
         half.write_all(&hello()).await.map_err(io())?;
-        frame(&mut read).await.map_err(io())?;
+        let mut welcome = frame(&mut read).await.map_err(io())?;
+        if welcome.remaining() < 8 {
+            return Err(failed("a welcome that is too short"));
+        }
+        let (_version, lives_ms) = (welcome.get_i32(), welcome.get_i32());
+        // So it refuses a session.
+        let lives_ms = u64::try_from(lives_ms).ok().filter(|ms| *ms > 0);
+        let lives_ms = lives_ms.ok_or_else(|| failed("it opens no session"))?;
         let (waiting, waits) = mpsc::unbounded_channel();
         // It ends when the connection does; whoever waits then is told that nobody will answer.
         tokio::spawn(answers(read, waits));
-        Ok(Connection(Arc::new(Shared { write: Mutex::new(Writer { half, waiting }) })))
+        Ok((Writer { half, waiting }, Duration::from_millis(lives_ms)))
+    }
+}
+
+/// Tells the server now and then that its client is there, as its own clients do: a connection on
+/// which nothing is asked is ended otherwise, and with it the session.
+async fn keep_alive(shared: Weak<Shared>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let mut ping = BytesMut::new();
+        ping.put_i32(8);
+        ping.put_i32(PING_XID);
+        ping.put_i32(PING);
+        // Whoever asks next hears that the connection is gone.
+        let _gone = shared.write.lock().await.half.write_all(&ping).await;
     }
 }
 
@@ -132,6 +175,10 @@ impl Connection {
         }
         let mut last = None;
         let mut writer = self.0.write.lock().await;
+        // A session that ended while nobody asked anything took nothing with it.
+        if writer.waiting.is_closed() {
+            *writer = Writer::open(&self.0.host).await?.0;
+        }
         for _ in requests {
             let (answer, answered) = oneshot::channel();
             writer.waiting.send(answer).map_err(|_| failed("the session has ended"))?;
@@ -157,7 +204,10 @@ async fn answers(
         if answer.remaining() < 16 {
             return;
         }
-        let (_xid, _zxid, code) = (answer.get_i32(), answer.get_i64(), answer.get_i32());
+        let (xid, _zxid, code) = (answer.get_i32(), answer.get_i64(), answer.get_i32());
+        if xid == PING_XID || xid == EVENT_XID {
+            continue;
+        }
         // A caller that has given up does not hear its answer.
         let _given_up = next.pop_front().map(|wait| wait.send(code));
     }
@@ -209,4 +259,109 @@ fn set_data(path: &str, value: &[u8]) -> BytesMut {
 
 fn failed(why: impl std::fmt::Display) -> BenchError {
     BenchError::Cluster(format!("zookeeper: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that welcomes one client, and what it hears of it.
+    struct Server {
+        read: OwnedReadHalf,
+        write: OwnedWriteHalf,
+    }
+
+    impl Server {
+        async fn accept(listener: &TcpListener, lives_ms: i32) -> Server {
+            let (mut read, write) = listener.accept().await.unwrap().0.into_split();
+            frame(&mut read).await.unwrap();
+            let mut server = Server { read, write };
+            let mut welcome = BytesMut::new();
+            welcome.put_i32(0);
+            welcome.put_i32(lives_ms);
+            welcome.put_i64(7);
+            server.say(&welcome).await;
+            server
+        }
+
+        async fn say(&mut self, body: &[u8]) {
+            let mut framed = BytesMut::new();
+            buffer(body, &mut framed);
+            self.write.write_all(&framed).await.unwrap();
+        }
+
+        /// The number and kind of what comes next.
+        async fn hear(&mut self) -> (i32, i32) {
+            let mut body = frame(&mut self.read).await.unwrap();
+            (body.get_i32(), body.get_i32())
+        }
+
+        async fn answer(&mut self, xid: i32, code: i32) {
+            let mut body = BytesMut::new();
+            body.put_i32(xid);
+            body.put_i64(1);
+            body.put_i32(code);
+            self.say(&body).await;
+        }
+
+        async fn serve_a_read(&mut self) {
+            for kind in [SYNC, GET_DATA] {
+                let (xid, heard) = loop {
+                    match self.hear().await {
+                        (PING_XID, _) => {}
+                        asked => break asked,
+                    }
+                };
+                assert_eq!(heard, kind);
+                self.answer(xid, 0).await;
+            }
+        }
+    }
+
+    async fn server() -> (TcpListener, ZooKeeper) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        (listener, ZooKeeper { host, pids: Pids::default() })
+    }
+
+    /// While it is another system's turn nothing is asked, and the session lives on by its pings,
+    /// whose answers are nobody's.
+    #[tokio::test]
+    async fn a_session_that_asks_nothing_is_kept_alive() {
+        let (listener, zookeeper) = server().await;
+        let (connection, mut server) =
+            tokio::join!(zookeeper.connect(), Server::accept(&listener, 30));
+        let connection = connection.unwrap();
+        assert_eq!(server.hear().await, (PING_XID, PING));
+        server.answer(PING_XID, 0).await;
+        let (read, ()) = tokio::join!(connection.get("bench/1"), server.serve_a_read());
+        assert_eq!(read.unwrap(), Answered::Done);
+    }
+
+    /// A session that ended between two turns is opened anew: nothing was under way.
+    #[tokio::test]
+    async fn a_session_that_ended_between_two_turns_is_opened_anew() {
+        let (listener, zookeeper) = server().await;
+        let (connection, mut server) =
+            tokio::join!(zookeeper.connect(), Server::accept(&listener, 60_000));
+        let connection = connection.unwrap();
+        let (read, ()) = tokio::join!(connection.get("bench/1"), server.serve_a_read());
+        assert_eq!(read.unwrap(), Answered::Done);
+        drop(server);
+        let waiting = connection.0.write.lock().await.waiting.clone();
+        waiting.closed().await;
+        let anew = async { Server::accept(&listener, 60_000).await.serve_a_read().await };
+        let (read, ()) = tokio::join!(connection.get("bench/1"), anew);
+        assert_eq!(read.unwrap(), Answered::Done);
+    }
+
+    /// One that refuses is not taken for a session.
+    #[tokio::test]
+    async fn a_server_that_opens_no_session_is_heard() {
+        let (listener, zookeeper) = server().await;
+        let (refused, _server) = tokio::join!(zookeeper.connect(), Server::accept(&listener, 0));
+        assert!(refused.unwrap_err().to_string().contains("opens no session"));
+    }
 }
