@@ -12,7 +12,7 @@ use std::path::Path;
 use bytes::Bytes;
 use synod_client::{
     Client, Error, Outcome,
-    machine::{Mutation, branch::Work, door::Stages},
+    machine::{Mutation, Position, branch::Work, door::Stages},
 };
 
 pub use etcd::Etcd;
@@ -142,11 +142,16 @@ impl Caller {
         }
     }
 
-    pub(crate) async fn append(&self, journal: &str, value: Bytes) -> Result<Answered, BenchError> {
+    /// The entry's position is told with it.
+    pub(crate) async fn append(
+        &self,
+        journal: &str,
+        value: Bytes,
+    ) -> Result<(Answered, Option<Position>), BenchError> {
         let Caller::Synod(client) = self else {
             return Err(BenchError::Cluster("only synod has journals".to_owned()));
         };
-        Ok(Answered::of(client.journal(journal).append(value).await)?.0)
+        Answered::of(client.journal(journal).append(value).await)
     }
 
     /// Sets a key at each participant, all or none. One that aborts counts as refused.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     environment::Environment,
+    held::Held,
     trial::{Mean, Outcome},
 };
 
@@ -26,6 +27,9 @@ pub struct Document {
     /// What came of it.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// How long shards held locks, warm-up included, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locks_held: Option<Held>,
     /// The same load on others, in turn with Synod, round by round.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<Peer>,

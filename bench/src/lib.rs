@@ -5,12 +5,17 @@
 //! with the load, and reported as a ratio of medians.
 
 pub mod assertion;
+pub mod bare;
 pub mod callers;
 pub mod disk;
 pub mod document;
 pub mod door;
+pub mod endurance;
 pub mod environment;
 pub mod floor;
+pub mod growth;
+pub mod held;
+mod hogs;
 pub mod load;
 pub mod page;
 mod processors;
@@ -21,6 +26,7 @@ pub mod services;
 pub mod snapshots;
 pub mod stage;
 pub mod takeover;
+pub mod transfer;
 pub mod trial;
 pub mod wan;
 

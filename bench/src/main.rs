@@ -1,19 +1,34 @@
 //! `cargo run --release -p synod-bench`: the first measurement, on a cluster of three real
-//! processes; with the argument `takeover`, the deaths of leaders alone, with `reads` what a read
-//! takes, both with and without the leader's lease; with `snapshots` what snapshots and a peer that
-//! catches up do to the puts of others, with `services` what leases, locks and watches take, with
-//! `door` what the HTTP door takes beside the library.
+//! processes; or one part of it, or what takes longer than a verb should:
+//!
+//! - `takeover`: the deaths of leaders alone, with and without the leader's lease;
+//! - `reads`: what a read takes, with it and without;
+//! - `snapshots`: what snapshots and a peer that catches up do to the puts of others;
+//! - `services`: what leases, locks and watches take;
+//! - `door`: what the HTTP door takes beside the library;
+//! - `endurance [MINUTES [RATE [NICE]]]`: an hour under full load;
+//! - `aged [COMMANDS]`: what commits take after ten million commands;
+//! - `reopened [MIB]`: how soon a node that was killed has a gibibyte of state again;
+//! - `shards [COUNT]`: what each of eight shards commits beside one alone.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use synod_bench::{BenchError, door, load, reads, services, snapshots, stage::Stage, takeover};
+use synod_bench::{
+    BenchError, door,
+    endurance::{self, Ordeal},
+    growth, load, reads, services, snapshots,
+    stage::Stage,
+    takeover,
+};
 
 /// Nodes of the cluster that is measured.
 const NODES: u16 = 3;
 /// How long each load runs.
 const SPAN: Duration = Duration::from_secs(10);
+/// Nobody can be nicer (nice(2)).
+const NICEST: u8 = 19;
 /// Kills of the leader.
 const KILLS: usize = 10;
 /// An idle cluster is idle after this.
@@ -28,8 +43,13 @@ async fn main() -> ExitCode {
         Some("snapshots") => lengthened().await,
         Some("services") => services_alone().await,
         Some("door") => door_alone().await,
+        Some("endurance") => endured().await,
+        Some("aged") => aged().await,
+        Some("reopened") => reopened().await,
+        Some("shards") => shards().await,
         Some(other) => {
-            let parts = "`takeover`, `reads`, `snapshots`, `services` and `door`";
+            let parts = "`takeover`, `reads`, `snapshots`, `services`, `door`, `endurance`, \
+                         `aged`, `reopened` and `shards`";
             let why = format!("no such part: {other}; {parts} are parts");
             Err(BenchError::Cluster(why))
         }
@@ -145,6 +165,48 @@ async fn door_alone() -> Result<serde_json::Value, BenchError> {
         "nodes": NODES,
         "door": door::doors(&config, stage.door("n1")?, &dir, SPAN).await?,
     }))
+}
+
+async fn endured() -> Result<serde_json::Value, BenchError> {
+    let minutes = number(2, "minutes", 60)?;
+    let rate_per_s = number(3, "puts a second", 2_000)?;
+    let nice = number(4, "niceness", 0)?;
+    let nice = u8::try_from(nice).unwrap_or(u8::MAX).min(NICEST);
+    let stage = Stage::open(&synod()?, NODES, "")?;
+    let ordeal = Ordeal { minutes, rate_per_s, nice };
+    Ok(serde_json::json!(endurance::endure(&stage, &ordeal, std::io::stderr()).await?))
+}
+
+async fn aged() -> Result<serde_json::Value, BenchError> {
+    let commands = number(2, "commands", 10_000_000)?;
+    let stage = Stage::open(&synod()?, NODES, "")?;
+    tokio::time::sleep(SETTLE).await;
+    Ok(serde_json::json!(growth::aged(&stage, commands.into()).await?))
+}
+
+async fn reopened() -> Result<serde_json::Value, BenchError> {
+    let mib = number(2, "MiB of state", 1_024)?;
+    let mut stage = Stage::open(&synod()?, NODES, "")?;
+    Ok(serde_json::json!(growth::reopened(&mut stage, mib.into()).await?))
+}
+
+async fn shards() -> Result<serde_json::Value, BenchError> {
+    let most = u16::try_from(number(2, "shards", 8)?).unwrap_or(u16::MAX);
+    let mut all = Vec::new();
+    for count in [1, most] {
+        let (stage, names) = growth::with_shards(&synod()?, count)?;
+        tokio::time::sleep(SETTLE).await;
+        all.push(growth::shards(&stage, &names).await?);
+    }
+    let ratio = all[1].per_shard_per_s / all[0].per_shard_per_s.max(f64::EPSILON);
+    Ok(serde_json::json!({ "schema": "synod.bench.shards/1", "ratio": ratio, "shards": all }))
+}
+
+/// The argument at this place, if there is one.
+fn number(place: usize, what: &str, unless_said: u32) -> Result<u32, BenchError> {
+    let Some(text) = std::env::args().nth(place) else { return Ok(unless_said) };
+    let wrong = |_| BenchError::Cluster(format!("{what}: {text:?} is no number"));
+    text.parse().map_err(wrong)
 }
 
 /// The `synod` binary beside this one.

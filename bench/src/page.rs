@@ -54,10 +54,12 @@ margin:1rem 0}\
 .figures b{display:block;font-size:1.3rem}.figures span{color:var(--faint);font-size:.85rem}\
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 th,td{padding:.25rem .75rem .25rem 0;text-align:right;border-bottom:1px solid var(--line);\
-white-space:nowrap}th:first-child,td:first-child{text-align:left}th{color:var(--faint);\
+white-space:nowrap}th:first-child,td:first-child{text-align:left;position:sticky;left:0;\
+background:var(--back)}th{color:var(--faint);\
 font-weight:500}svg{width:100%;height:auto;display:block}svg text{fill:var(--faint);font-size:10px}\
 .axis{stroke:var(--line)}.key{display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.9rem}\
-.key i{display:inline-block;width:.8em;height:.8em;border-radius:.2em;margin-right:.4em}";
+.key i{display:inline-block;width:.8em;height:.8em;border-radius:.2em;margin-right:.4em}\
+@media(max-width:30rem){svg text{font-size:14px}}";
 
 fn section(title: &str, content: &str) -> String {
     format!("<h2>{title}</h2>{content}")
@@ -89,7 +91,7 @@ fn figures(document: &Document, outcome: &Outcome) -> String {
         shown.push((format!("{over:.2} ×"), format!("the floor of {}", ms(floor.sum))));
     }
     if let Some(cpu) = outcome.server_cpu_s_per_10k {
-        shown.push((format!("{cpu:.2} s"), "servers' CPU for 10 000".to_owned()));
+        shown.push((format!("{cpu:.2} s"), "servers' CPU for 10\u{a0}000".to_owned()));
     }
     for peer in &document.peers {
         let what = format!("the rate of {}", escaped(&peer.outcome.target));
@@ -231,6 +233,7 @@ mod tests {
             value_bytes: 128,
             keys: 10,
             outcome: one,
+            locks_held: None,
             peers: vec![Peer { outcome: other, ratio }],
             environment: Environment::here(None),
         };

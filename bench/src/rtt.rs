@@ -8,7 +8,12 @@ use std::{
 use serde::Serialize;
 use synod_client::{Client, Config};
 
-use crate::{BenchError, Quantiles, floor::quorum_rtt, quantiles::Spans};
+use crate::{
+    BenchError, Quantiles,
+    bare::{Bare, bare},
+    floor::quorum_rtt,
+    quantiles::Spans,
+};
 
 /// Round trips of a cluster.
 #[derive(Clone, Debug, Serialize)]
@@ -23,9 +28,11 @@ pub struct Rtt {
     pub peers_us: BTreeMap<String, u64>,
     /// The leader's to the nearest that make a quorum with it.
     pub quorum_us: Option<u64>,
+    /// QUIC with nothing of Synod on it, between two threads of the machine that asks.
+    pub bare: Bare,
 }
 
-/// Asks for so long, each node in turn.
+/// Asks for so long, each node in turn, and measures for as long again what QUIC itself takes.
 pub async fn rtt(config: &Config, span: Duration) -> Result<Rtt, BenchError> {
     let client = Client::connect(config.clone()).await?;
     let leader = client.leader().await?;
@@ -47,5 +54,6 @@ pub async fn rtt(config: &Config, span: Duration) -> Result<Rtt, BenchError> {
     let peers_us = status.peers.into_iter().filter_map(|peer| Some((peer.node, peer.rtt_us?)));
     let peers_us = peers_us.collect();
     let client_us = spans.into_iter().map(|(node, spans)| (node, spans.quantiles())).collect();
-    Ok(Rtt { schema: "synod.bench.rtt/1", leader, client_us, peers_us, quorum_us })
+    let bare = bare(span).await?;
+    Ok(Rtt { schema: "synod.bench.rtt/1", leader, client_us, peers_us, quorum_us, bare })
 }

@@ -7,8 +7,10 @@ use std::{
     net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
@@ -23,6 +25,9 @@ const INIT_HTTP_PORT: u16 = INIT_PORT + 100;
 const INIT_DOOR_PORT: u16 = INIT_PORT - 1;
 /// As many nodes as `synod init` makes.
 const NODES_MAX: u16 = 7;
+/// A node that was told to stop ends within this.
+const STOP_MAX: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The cluster.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub struct Stage {
     running: BTreeMap<String, Running>,
     /// Where the HTTP door of each node is.
     doors: BTreeMap<String, String>,
+    /// Where the page of metrics of each node and shard is.
+    pages: BTreeMap<String, String>,
     wan: Option<Wan>,
 }
 
@@ -75,8 +82,8 @@ impl Stage {
     ) -> Result<Stage, BenchError> {
         let dir = TempDir::new().map_err(BenchError::io("a temporary directory"))?;
         let synod = synod.to_path_buf();
-        let (running, doors) = (BTreeMap::new(), BTreeMap::new());
-        let mut stage = Stage { synod, dir, running, doors, wan: None };
+        let (running, doors, pages) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut stage = Stage { synod, dir, running, doors, pages, wan: None };
         let made = Command::new(&stage.synod)
             .arg("init")
             .arg(stage.path("c"))
@@ -188,6 +195,8 @@ impl Stage {
         self.running.insert(node.to_owned(), Running { child, _stdin: stdin });
         let door = line.split_once("door on ").and_then(|(_, rest)| rest.split(',').next());
         self.doors.extend(door.map(|door| (node.to_owned(), door.to_owned())));
+        let page = line.split_once("health on http://").map(|(_, rest)| rest.trim_end());
+        self.pages.extend(page.map(|page| (node.to_owned(), page.to_owned())));
         if line.is_empty() {
             let said = fs::read_to_string(self.path(&format!("{node}.log"))).unwrap_or_default();
             return Err(BenchError::Cluster(format!("{node} did not start: {said}")));
@@ -199,6 +208,28 @@ impl Stage {
     pub fn door(&self, node: &str) -> Result<&str, BenchError> {
         let none = || BenchError::Cluster(format!("{node} has no door"));
         self.doors.get(node).map(String::as_str).ok_or_else(none)
+    }
+
+    /// Where the page of metrics of a node or shard that was started is.
+    pub fn page(&self, of: &str) -> Result<&str, BenchError> {
+        let none = || BenchError::Cluster(format!("{of} has no page of metrics"));
+        self.pages.get(of).map(String::as_str).ok_or_else(none)
+    }
+
+    /// SIGTERM, as an operator stops a node; when it was sent. It waits until the node has ended.
+    pub async fn stop(&mut self, node: &str) -> Result<Instant, BenchError> {
+        let what = || format!("{node} is told to stop");
+        let Some(mut running) = self.running.remove(node) else { return Ok(Instant::now()) };
+        let told = Instant::now();
+        kill_process(Pid::from_child(&running.child), Signal::TERM)
+            .map_err(|error| BenchError::io(what())(error.into()))?;
+        while running.child.try_wait().map_err(BenchError::io(what()))?.is_none() {
+            if told.elapsed() > STOP_MAX {
+                return Err(BenchError::Cluster(format!("{node} does not stop")));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(told)
     }
 
     /// SIGKILL.

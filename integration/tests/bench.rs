@@ -48,6 +48,26 @@ fn every_load_is_measured_beside_its_floor() {
     }
 }
 
+/// A journal that is appended to for long is trimmed as it goes, or it would be full before many
+/// clients have been measured: with entries of a megabyte after 16 of them.
+#[test]
+fn a_journal_that_is_measured_does_not_fill() {
+    let cluster = lone();
+    let ls = || cluster.tool(&["journal", "ls", "-o", "json"]).expect(0);
+    let mut appended = 0;
+    while appended < 40 {
+        let args = ["journal", "--value", "1000000", "--clients", "2"];
+        let told = bench(&cluster, &args).expect(0).json();
+        assert_eq!(told["errors"]["refused"], 0, "{told}");
+        let count = told["latency_us"]["count"].as_u64().unwrap();
+        assert!(count > 0, "{told}");
+        appended += count;
+    }
+    let kept = ls();
+    let trimmed = kept.json()["journals"][0]["trimmed"].as_u64().unwrap();
+    assert!(trimmed >= 16, "{kept:#?}");
+}
+
 /// A transaction over two shards commits at both; an open loop asks as often as it was told.
 #[test]
 fn commits_are_measured_in_an_open_loop() {

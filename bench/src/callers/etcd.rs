@@ -136,7 +136,7 @@ fn connector(dir: &Path) -> Result<TlsConnector, BenchError> {
     let own = CertificateDer::pem_file_iter(dir.join("client.crt")).map_err(failed)?;
     let own = own.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let key = PrivateKeyDer::from_pem_file(dir.join("client.key")).map_err(failed)?;
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(failed)?

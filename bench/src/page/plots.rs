@@ -11,6 +11,8 @@ const HEIGHT: f64 = 200.0;
 const LEFT: f64 = 8.0;
 const BELOW: f64 = 24.0;
 const ABOVE: f64 = 20.0;
+/// As wide as words below it may be.
+const LABEL: f64 = 60.0;
 /// Colours of the page.
 const COLOURS: usize = 5;
 
@@ -46,7 +48,10 @@ pub(super) fn latency(outcomes: &[&Outcome]) -> String {
             let _ = write!(svg, "y1=\"{ABOVE}\" y2=\"{:.1}\"/>", HEIGHT - BELOW);
             if step == 1 || high / low < 100.0 {
                 let (label, below) = (ms(us), HEIGHT - 8.0);
-                let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{below}\">{label}</text>");
+                // What would end beyond the edge ends at its line.
+                let anchor = if at > WIDTH - LABEL { "end" } else { "start" };
+                let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{below}\" ");
+                let _ = write!(svg, "text-anchor=\"{anchor}\">{label}</text>");
             }
         }
     }

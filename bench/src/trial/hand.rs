@@ -2,7 +2,8 @@ use std::time::{Duration, Instant};
 
 use std::collections::BTreeMap;
 
-use synod_client::{Lease, LockGuard};
+use synod_client::{Lease, LockGuard, machine::Position};
+use tokio::task::JoinSet;
 
 use super::{Op, Pace, Work, outcome::Errors};
 use crate::{
@@ -13,6 +14,12 @@ use crate::{
 
 /// No lease runs out while it is measured.
 const TTL: Duration = Duration::from_secs(600);
+/// The journal that all clients append to.
+const JOURNAL: &str = "bench";
+/// It is trimmed after so many entries, or after so many bytes of them: well below what one client
+/// may have in journals (65 536 entries, 64 MiB), and so seldom that nobody notices.
+const TRIM_ENTRIES: u64 = 16_384;
+const TRIM_BYTES: u64 = 16 << 20;
 
 /// One client of a trial.
 #[derive(Debug)]
@@ -22,6 +29,8 @@ pub(super) struct Hand {
     work: Work,
     rng: fastrand::Rng,
     lock: Option<Locker>,
+    /// Trims of the journal that are under way, beside what is measured.
+    trims: JoinSet<Result<(), BenchError>>,
 }
 
 /// What a client of locks has.
@@ -53,7 +62,7 @@ impl Hand {
             None => None,
         };
         let rng = fastrand::Rng::with_seed(number as u64 + 1);
-        Ok(Hand { number, caller, work: work.clone(), rng, lock })
+        Ok(Hand { number, caller, work: work.clone(), rng, lock, trims: JoinSet::new() })
     }
 
     /// Asks again and again until `length` is over, and waits for what it has asked.
@@ -102,13 +111,30 @@ impl Hand {
         Ok(match op {
             Op::Put => (op, self.caller.put(self.work.key(rng), value).await?),
             Op::Get => (op, self.caller.get(self.work.key(rng)).await?),
-            Op::Append => (op, self.caller.append("bench", value).await?),
+            Op::Append => {
+                let (answered, position) = self.caller.append(JOURNAL, value).await?;
+                position.into_iter().for_each(|position| self.trim(position));
+                (op, answered)
+            }
             Op::Commit => {
-                let (key, over) = (self.work.key(rng), &self.work.participants);
+                let key = self.work.key(rng);
+                let over = self.work.participants_of(self.number);
                 (op, self.caller.commit(&key, &value, over).await?)
             }
             Op::Lock | Op::Unlock => self.lock().await?,
         })
+    }
+
+    /// Whoever appends the entry at which the journal is long enough removes all before it, while
+    /// he goes on: a journal that is full appends nothing, and that is not what is measured.
+    fn trim(&mut self, appended: Position) {
+        let entries = TRIM_BYTES / (self.work.value.len() as u64).max(1);
+        let entries = entries.clamp(1, TRIM_ENTRIES);
+        let client = self.caller.client().filter(|_| appended.get().is_multiple_of(entries));
+        if let Some(client) = client {
+            let journal = client.journal(JOURNAL);
+            self.trims.spawn(async move { Ok(journal.trim(appended).await.map(|_| ())?) });
+        }
     }
 
     /// Takes its lock or lets go of it, in turn.
@@ -128,6 +154,9 @@ impl Hand {
 
     /// Gives back what it holds. Others may share its connection, so that stays.
     pub(super) async fn give_back(&mut self) -> Result<(), BenchError> {
+        while let Some(trimmed) = self.trims.join_next().await {
+            trimmed.map_err(|error| BenchError::Cluster(error.to_string()))??;
+        }
         if let Some(locker) = self.lock.take() {
             drop(locker.held);
             locker.lease.revoke().await?;

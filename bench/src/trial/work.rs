@@ -108,13 +108,23 @@ pub struct Work {
     pub value: Bytes,
     /// Whom transactions span.
     pub participants: Vec<String>,
+    /// Each client's transactions are at one of the participants, its own, and not at all of them.
+    pub one_of_them: bool,
 }
 
 impl Work {
     /// Requests of `mix` to one of `keys` keys each time, with values of so many bytes.
     pub fn of(mix: Mix, keys: u64, value_bytes: usize) -> Work {
         let value = Bytes::from(vec![b'v'; value_bytes]);
-        Work { mix, keys, value, participants: Vec::new() }
+        Work { mix, keys, value, participants: Vec::new(), one_of_them: false }
+    }
+
+    /// Whom the transactions of the client of this number span.
+    pub(crate) fn participants_of(&self, number: usize) -> &[String] {
+        match number.checked_rem(self.participants.len()) {
+            Some(own) if self.one_of_them => &self.participants[own..=own],
+            Some(_) | None => &self.participants,
+        }
     }
 
     /// A key by chance: all of one length, as names are.
@@ -141,6 +151,16 @@ mod tests {
         for wrong in ["", "take=1", "put=x", "put=1,put=2", "put=0", "put=1001"] {
             assert!(wrong.parse::<Mix>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn transactions_span_all_participants_or_one_of_them() {
+        let mut work = Work::of(Mix::only(Op::Commit), 1, 1);
+        assert!(work.participants_of(3).is_empty());
+        work.participants = ["p1", "p2"].map(str::to_owned).to_vec();
+        assert_eq!(work.participants_of(3), ["p1", "p2"]);
+        work.one_of_them = true;
+        assert_eq!([0, 1, 2].map(|number| work.participants_of(number)), [["p1"], ["p2"], ["p1"]]);
     }
 
     /// Requests come as often as their weights say.

@@ -24,6 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("synod-integration", &["synod-node", "synod-client"]),
     ("synod-bench", &["synod-node", "synod-client"]),
+    ("synod-micro", &["synod-replica", "synod-paxos", "synod-machine", "synod-store"]),
 ];
 
 /// What the pure crates may link. None of these reads a clock, a file, a socket or chance.

@@ -16,9 +16,10 @@ use synod_bench::{
     disk,
     document::{Comparison, Document, Peer, Ratio, SCHEMA},
     environment::Environment,
+    held::Holding,
     page, rtt,
     stage::{Setting, Stage},
-    takeover,
+    takeover, transfer,
     trial::{Mix, Op, Outcome, Pace, Plan, Progress, Work, trial},
 };
 
@@ -57,7 +58,7 @@ pub(crate) fn run(common: &Common, verb: &BenchVerb) -> Result<(), Failure> {
             let told = disk::disk(dir, *span).map_err(failure)?;
             tell(common, &told, || text::disk(&told))
         }
-        BenchVerb::Failover { kills } => failover(common, usize::from(*kills)),
+        BenchVerb::Failover { kills, planned } => failover(common, usize::from(*kills), *planned),
         BenchVerb::Compare { a, b } => {
             let told = Comparison::of(&document(a)?, &document(b)?);
             tell(common, &told, || text::comparison(&told))
@@ -116,6 +117,7 @@ fn measure(common: &Common, args: &LoadArgs, load: &Load) -> Result<(), Failure>
         span: args.span,
     };
     let terminal = std::io::stderr().is_terminal();
+    let holding = place.holding(&load.participants)?;
     let outcomes = block_on(async {
         let synod = Synod::open(place.config().clone(), place.dir().map(Path::to_owned)).await?;
         let mut services = vec![Service::Synod(synod)];
@@ -127,7 +129,9 @@ fn measure(common: &Common, args: &LoadArgs, load: &Load) -> Result<(), Failure>
     if terminal {
         anstream::eprint!("\r\x1b[K");
     }
-    let document = documented(load, &plan, outcomes?, place.dir())?;
+    let mut document = documented(load, &plan, outcomes?, place.dir())?;
+    let now = place.holding(&load.participants)?;
+    document.locks_held = now.zip(holding).map(|(now, before)| now.since(before));
     if let Some(dir) = &args.report {
         write(dir, &document)?;
     }
@@ -155,6 +159,7 @@ fn documented(
         peers: outcomes.map(peer).collect(),
         environment: Environment::here(dir),
         outcome,
+        locks_held: None,
     })
 }
 
@@ -174,8 +179,12 @@ fn held(outcome: &Outcome, assertions: &[Assertion]) -> Result<(), Failure> {
     Err(Failure::new(Code::Missed, "", format!("does not hold: {}", missed.join(", "))))
 }
 
-fn failover(common: &Common, kills: usize) -> Result<(), Failure> {
+fn failover(common: &Common, kills: usize, planned: bool) -> Result<(), Failure> {
     let mut stage = Stage::open(&own_binary()?, NODES, "").map_err(failure)?;
+    if planned {
+        let told = block_on(async { transfer::transfers(&mut stage, kills).await })?;
+        return tell(common, &told, || text::transfers(&told));
+    }
     let told = block_on(async { takeover::takeovers(&mut stage, kills).await })?;
     tell(common, &told, || text::failover(&told))
 }
@@ -201,6 +210,16 @@ impl Place {
     fn config(&self) -> &synod_client::Config {
         match self {
             Place::Named { config, .. } | Place::Made { config, .. } => config,
+        }
+    }
+
+    /// How long the shards of a cluster that was made have held locks so far.
+    fn holding(&self, shards: &[String]) -> Result<Option<Holding>, Failure> {
+        match self {
+            Place::Made { stage, .. } if !shards.is_empty() => {
+                Holding::of(stage, shards).map(Some).map_err(failure)
+            }
+            Place::Made { .. } | Place::Named { .. } => Ok(None),
         }
     }
 

@@ -7,6 +7,7 @@ use synod_bench::{
     environment::Environment,
     rtt::Rtt,
     takeover::{Outage, Takeovers},
+    transfer::Transfers,
     trial::{Latency, Mean, Outcome, StagesUs},
 };
 
@@ -36,6 +37,10 @@ pub(super) fn load(document: &Document, claims: &[Assertion], report: Option<&Pa
         outcome.rounds.len(),
     );
     of_one(outcome, &mut text);
+    if let Some(held) = document.locks_held {
+        let mean = units::span_us(held.mean_us as u64);
+        row("locks", &format!("held {mean}, the mean of {} branches", held.branches), &mut text);
+    }
     histogram(outcome, &mut text);
     document.peers.iter().for_each(|peer| of_peer(peer, &mut text));
     for claim in claims {
@@ -174,6 +179,10 @@ pub(super) fn rtt(rtt: &Rtt) -> String {
     if let Some(quorum) = rtt.quorum_us {
         let _ = writeln!(text, "  {} to a quorum   {}", rtt.leader, units::span_us(quorum));
     }
+    for (what, us) in [("stream", rtt.bare.stream_us), ("datagrams", rtt.bare.datagram_us)] {
+        let [p50, p90, p99] = [us.p50, us.p90, us.p99].map(units::span_us);
+        let _ = writeln!(text, "  bare QUIC here, {what:<9}   p50 {p50}   p90 {p90}   p99 {p99}");
+    }
     text
 }
 
@@ -202,6 +211,21 @@ pub(super) fn failover(takeovers: &Takeovers) -> String {
     }
     let Takeovers { median_ms, max_ms, outages, .. } = takeovers;
     let _ = writeln!(text, "median {median_ms} ms, longest {max_ms} ms of {}", outages.len());
+    text
+}
+
+/// Outages when leaders were told to stop.
+pub(super) fn transfers(transfers: &Transfers) -> String {
+    let mut text = String::new();
+    let Transfers { outages_us, failed, calm_us, floor, bound_us, .. } = transfers;
+    let shown: Vec<_> = outages_us.iter().map(|us| units::span_us(*us)).collect();
+    row("outages", &shown.join("   "), &mut text);
+    let median = units::span_us(transfers.median_us());
+    let bound = units::span_us(*bound_us);
+    row("median", &format!("{median}   five round trips and two syncs are {bound}"), &mut text);
+    let (calm, floor) = (units::span_us(calm_us.p50), units::span_us(floor.floor_us));
+    row("calm", &format!("p50 {calm}   floor {floor}"), &mut text);
+    row("failed", &failed.to_string(), &mut text);
     text
 }
 
