@@ -84,6 +84,26 @@ fn commits_are_measured_in_an_open_loop() {
     assert!(keys.stderr.contains("--over NAME"), "{keys:#?}");
 }
 
+/// The shards of a cluster that is made for it tell how long they held locks.
+#[test]
+fn locks_of_transactions_are_measured() {
+    let args = ["bench", "txn", "--participants", "2", "-o", "json"];
+    let told = run(&[&args[..], &BRIEF].concat()).expect(0).json();
+    let branches = told["locks_held"]["branches"].as_u64().unwrap();
+    // A commit is answered when both branches are prepared, and they end soon after.
+    assert!(branches >= told["latency_us"]["count"].as_u64().unwrap(), "{told}");
+    assert!(told["locks_held"]["mean_us"].as_f64().unwrap() > 0.0, "{told}");
+}
+
+/// A leader that is told to stop is succeeded without a put that fails.
+#[test]
+fn planned_transfers_are_measured() {
+    let args = ["bench", "failover", "--planned", "--kills", "1", "-o", "json"];
+    let told = run(&args).expect(0).json();
+    assert_eq!((told["outages_us"].as_array().unwrap().len(), &told["failed"]), (1, &0.into()));
+    assert!(told["bound_us"].as_u64().unwrap() > 0, "{told}");
+}
+
 /// In an open loop a request's time runs from when it was due, not from when its client came to it:
 /// the last one of a round was due within the round, so the slowest took at least as long as the
 /// round went on after that.
@@ -152,6 +172,9 @@ fn round_trips_and_disks_are_measured_alone() {
     let rtt = cluster.tool(&["bench", "rtt", "--for", "50ms", "-o", "json"]).expect(0).json();
     assert_eq!(rtt["leader"], "n1", "{rtt}");
     assert!(rtt["client_us"]["n1"]["count"].as_u64().unwrap() > 0, "{rtt}");
+    for bare in ["stream_us", "datagram_us"] {
+        assert!(rtt["bare"][bare]["count"].as_u64().unwrap() > 0, "{rtt}");
+    }
     let dir = cluster.path("").display().to_string();
     let disk = run(&["bench", "disk", &dir, "--for", "50ms", "-o", "json"]).expect(0).json();
     assert_eq!(disk["writes"].as_array().unwrap().len(), 6, "{disk}");
