@@ -199,9 +199,9 @@ fn a_bit_flipped_at_rest_is_named_or_harmless_but_never_served() {
         let _ = cluster.tool(&["kv", "put", &format!("k{i}"), &format!("value-{i}")]).expect(0);
     }
     cluster.kill("n1");
-    // The newest pages stand in the journal too, which is written over the file at a start: what
-    // rots is flipped wherever it stands.
-    let files = ["log.redb", "journal"].map(|name| cluster.path(&format!("c/n1/{name}")));
+    // The newest facts stand in the write-ahead log alone, older ones in both: what rots is flipped
+    // wherever it stands.
+    let files = ["log.redb", "wal"].map(|name| cluster.path(&format!("c/n1/{name}")));
     let whole = files.each_ref().map(|path| fs::read(path).unwrap());
     let mut chance = fastrand::Rng::with_seed(11);
     let mut noticed = 0;
@@ -372,7 +372,7 @@ fn a_configuration_that_is_none_is_named() {
         fs::write(&path, bytes).unwrap();
         says(&refused(&cluster, "n1", 2), &["n1.toml", word]);
     }
-    assert!(!cluster.path("c/n1/journal").exists() || cluster.path("c/n1/log.redb").exists());
+    assert!(!cluster.path("c/n1/wal").exists() || cluster.path("c/n1/log.redb").exists());
 }
 
 /// What strangers leave behind is not kept: neither descriptors nor the next honest request.

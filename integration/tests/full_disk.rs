@@ -143,9 +143,9 @@ fn a_node_whose_files_may_not_grow_loses_nothing_and_serves_when_they_may() {
     let mut cluster = lone_node();
     cluster.start_node("n1");
     cluster.await_leader();
-    let journal = std::fs::metadata(cluster.path("c/n1/journal")).unwrap().len();
+    let wal = std::fs::metadata(cluster.path("c/n1/wal")).unwrap().len();
     let node = cluster.process("n1").id();
-    let writer = story(&cluster, || limit_files(node, Some(journal)), || limit_files(node, None));
+    let writer = story(&cluster, || limit_files(node, Some(wal)), || limit_files(node, None));
     cluster.kill("n1");
     cluster.start_node("n1");
     writer.check();

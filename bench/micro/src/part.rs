@@ -54,7 +54,7 @@ enum Work {
     Machine(Box<Machine>),
     Word(Word),
     Bytes(Vec<u8>),
-    Store { store: Store, _dir: TempDir },
+    Store { store: Box<Store>, _dir: TempDir },
 }
 
 impl Kind {
@@ -183,7 +183,7 @@ fn store() -> Result<Work, MicroError> {
     let identity = Identity { cluster: "micro".into(), cluster_id: 1, life };
     Store::format(dir.path(), &identity)?;
     let (store, _durable) = Store::open(dir.path(), &identity)?;
-    Ok(Work::Store { store, _dir: dir })
+    Ok(Work::Store { store: Box::new(store), _dir: dir })
 }
 
 /// Votes in so many slots after this one, all of which are chosen.

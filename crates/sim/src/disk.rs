@@ -8,11 +8,14 @@ use crate::{drive::Drive, facts::Facts};
 /// or after the last.
 const CALLS_OF_A_BATCH: u64 = 40;
 
+/// How many it makes when it goes into the log alone, as most do.
+const CALLS_OF_AN_APPEND: u64 = 4;
+
 /// How many calls the opening of the real store makes at most, or nearly.
 const CALLS_OF_AN_OPENING: u64 = 60;
 
-/// How much the journal of the real store holds: little, so that it often begins anew.
-const JOURNAL_BYTES: u64 = 64 << 10;
+/// How much the write-ahead log of the real store holds: little, so that it is often full.
+const WAL_BYTES: u64 = 64 << 10;
 
 /// How many bits of the real store's file decay at once at most.
 const ROTTEN_BITS_MAX: u8 = 16;
@@ -93,8 +96,8 @@ impl Disk {
     /// An empty disk with the real store on it.
     pub(crate) fn real(identity: Identity) -> Result<Disk, StoreError> {
         let drive = Drive::default();
-        let [home, journal] = drive.attach();
-        Store::format_journaled_on(home, journal, JOURNAL_BYTES, &identity)?;
+        let (home, wal) = drive.attach();
+        Store::format_ahead_on(home, wal, WAL_BYTES, &identity)?;
         Ok(Disk::new(Kind::Real { drive, identity: Box::new(identity), store: None }))
     }
 
@@ -110,8 +113,8 @@ impl Disk {
                 facts.durable()
             }
             Kind::Real { drive, identity, store } => {
-                let [home, journal] = drive.attach();
-                match Store::open_journaled_on(home, journal, identity) {
+                let (home, wal) = drive.attach();
+                match Store::open_ahead_on(home, wal, identity) {
                     Ok((opened, durable)) => {
                         *store = Some(Box::new(opened));
                         durable
@@ -184,7 +187,8 @@ impl Disk {
                 }
             }
             Kind::Real { drive, store, .. } => {
-                drive.cut_after(rng.u64(0..CALLS_OF_A_BATCH));
+                let most = if rng.bool() { CALLS_OF_AN_APPEND } else { CALLS_OF_A_BATCH };
+                drive.cut_after(rng.u64(0..most));
                 if let Some(mut store) = store.take() {
                     // Whether it says that it succeeded is of no interest: nobody hears it.
                     let _ = store.write(in_flight);
@@ -218,10 +222,10 @@ impl Disk {
     /// takes no time.
     pub(crate) fn open_in_vain(&mut self, rng: &mut Rng) -> bool {
         if let Kind::Real { drive, identity, .. } = &self.kind {
-            let [home, journal] = drive.attach();
+            let (home, wal) = drive.attach();
             drive.cut_after(rng.u64(0..CALLS_OF_AN_OPENING));
             // Whether it succeeds is of no interest: nobody hears it.
-            drop(Store::open_journaled_on(home, journal, identity));
+            drop(Store::open_ahead_on(home, wal, identity));
             drive.lose_power(rng);
             return true;
         }

@@ -10,7 +10,7 @@ use redb::StorageBackend;
 /// What a disk writes as one.
 const SECTOR_BYTES: usize = 512;
 
-/// A disk of two files in memory, below the real store. It outlives the processes that use it.
+/// A disk of three files in memory, below the real store. It outlives the processes that use it.
 ///
 /// What was not synced survives a loss of power by the toss of a coin, sector by sector. A process
 /// alone that dies leaves everything it wrote to be read by the next one, synced or not. After a
@@ -29,7 +29,7 @@ pub(crate) struct Platter {
 
 #[derive(Default)]
 struct State {
-    files: [Surface; 2],
+    files: [Surface; 3],
     /// The process that may use it; the handles of those before it are dead.
     process: u64,
     /// How many more calls that change something succeed; `None` for all.
@@ -54,13 +54,15 @@ struct Surface {
 }
 
 impl Drive {
-    /// The two files, for a new process. Whoever had them before can do nothing any more.
-    pub(crate) fn attach(&self) -> [Platter; 2] {
+    /// The database, and the two files of the log before it, for a new process. Whoever had them
+    /// before can do nothing any more.
+    pub(crate) fn attach(&self) -> (Platter, [Platter; 2]) {
         let mut state = self.state();
         state.process += 1;
         state.calls_left = None;
         let process = state.process;
-        [0, 1].map(|file| Platter { drive: self.clone(), file, process })
+        let file = |file| Platter { drive: self.clone(), file, process };
+        (file(0), [file(1), file(2)])
     }
 
     /// Stops the process, or the power, after so many more calls.
@@ -277,7 +279,7 @@ mod tests {
     /// A drive whose first file has one sector that was synced and one that was not.
     fn half_synced(seed: u64) -> (Drive, Rng) {
         let drive = Drive::default();
-        let [file, _] = drive.attach();
+        let (file, _) = drive.attach();
         file.set_len(2 * SECTOR_BYTES as u64).unwrap();
         file.write(0, b"synced").unwrap();
         file.sync_data().unwrap();
@@ -286,7 +288,7 @@ mod tests {
     }
 
     fn second_sector(drive: &Drive) -> Vec<u8> {
-        let [file, _] = drive.attach();
+        let (file, _) = drive.attach();
         let bytes = bytes(&file);
         assert_eq!(&bytes[..6], b"synced");
         bytes[SECTOR_BYTES..SECTOR_BYTES + 3].to_vec()
@@ -315,7 +317,7 @@ mod tests {
         for seed in 0..64 {
             let (drive, mut rng) = half_synced(seed);
             drive.fail_after(0, rng.fork());
-            let [file, _] = drive.attach();
+            let (file, _) = drive.attach();
             assert!(file.sync_data().is_err());
             assert!(file.sync_data().is_ok(), "it is told once");
             assert_eq!(second_sector(&drive), b"not");
@@ -329,11 +331,11 @@ mod tests {
     #[test]
     fn nothing_changes_after_the_cut() {
         let drive = Drive::default();
-        let [file, _] = drive.attach();
+        let (file, _) = drive.attach();
         drive.cut_after(1);
         file.set_len(8).unwrap();
         assert!(file.write(0, b"x").is_err());
-        let [next, _] = drive.attach();
+        let (next, _) = drive.attach();
         next.write(0, b"y").unwrap();
         assert!(file.write(0, b"x").is_err());
         assert_eq!(bytes(&next)[0], b'y');
@@ -343,7 +345,7 @@ mod tests {
     #[test]
     fn a_full_disk_takes_only_what_has_room() {
         let drive = Drive::default();
-        let [file, _] = drive.attach();
+        let (file, _) = drive.attach();
         file.set_len(3 * SECTOR_BYTES as u64).unwrap();
         file.write(0, b"here").unwrap();
         drive.set_full(true);
@@ -359,7 +361,7 @@ mod tests {
     #[test]
     fn decay_changes_one_bit_for_good() {
         let drive = Drive::default();
-        let [file, _] = drive.attach();
+        let (file, _) = drive.attach();
         file.set_len(SECTOR_BYTES as u64).unwrap();
         file.write(0, &[0; SECTOR_BYTES]).unwrap();
         file.sync_data().unwrap();
@@ -367,6 +369,6 @@ mod tests {
         let ones = |file: &Platter| bytes(file).iter().map(|byte| byte.count_ones()).sum::<u32>();
         assert_eq!(ones(&file), 1);
         drive.lose_power(&mut Rng::with_seed(2));
-        assert_eq!(ones(&drive.attach()[0]), 1);
+        assert_eq!(ones(&drive.attach().0), 1);
     }
 }

@@ -1,5 +1,6 @@
-//! What a durable batch costs: with the journal, without it, and beside a bare `fdatasync`; all in
-//! one run on one disk.
+//! What a durable batch costs: behind a write-ahead log, as a node has it; with a journal below
+//! redb, as a shard has it; with redb alone; and beside a bare `fdatasync`; all in one run on one
+//! disk.
 //!
 //! `cargo run --release -p synod-store --example commit_cost [DIR]`
 
@@ -20,6 +21,7 @@ use synod_store::{Identity, Store};
 const ROUNDS: u64 = 1_000;
 const BATCHES: [u64; 4] = [1, 8, 64, 512];
 const VALUE_BYTES: usize = 128;
+const JOURNAL_BYTES: u64 = 16 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let place = match std::env::args().nth(1) {
@@ -27,21 +29,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => tempfile::tempdir_in(".")?,
     };
     println!("median (p99) µs per durable batch of {VALUE_BYTES}-byte values, {ROUNDS} rounds");
-    println!("{:>6} {:>16} {:>16} {:>16}", "batch", "journaled", "plain", "bare sync");
+    let names = ["batch", "ahead", "journaled", "plain", "bare sync"];
+    let [batch, ahead, journaled, plain, bare] = names;
+    println!("{batch:>6} {ahead:>16} {journaled:>16} {plain:>16} {bare:>16}");
     for batch in BATCHES {
-        let mut journaled = journaled(&place.path().join(format!("journaled-{batch}")))?;
-        let mut plain = plain(&place.path().join(format!("plain-{batch}")))?;
+        let mut ahead = with_log(&place.path().join(format!("ahead-{batch}")))?;
+        let mut journaled = with_journal(&place.path().join(format!("journaled-{batch}")))?;
+        let mut plain = alone(&place.path().join(format!("plain-{batch}")))?;
         let file = zero_filled(&place.path().join(format!("file-{batch}")), batch)?;
-        let mut times = [Vec::new(), Vec::new(), Vec::new()];
+        let mut times = [const { Vec::new() }; 4];
         // Turn about, so that all meet the same weather.
         for round in 0..ROUNDS {
             let facts = facts(round * batch, batch);
-            times[0].push(timed(|| Ok(journaled.write(&facts)?))?);
-            times[1].push(timed(|| Ok(plain.write(&facts)?))?);
-            times[2].push(timed(|| overwrite(&file, round, batch))?);
+            times[0].push(timed(|| Ok(ahead.write(&facts)?))?);
+            times[1].push(timed(|| Ok(journaled.write(&facts)?))?);
+            times[2].push(timed(|| Ok(plain.write(&facts)?))?);
+            times[3].push(timed(|| overwrite(&file, round, batch))?);
         }
-        let [journaled, plain, bare] = times.map(percentiles);
-        println!("{batch:>6} {journaled:>16} {plain:>16} {bare:>16}");
+        let [ahead, journaled, plain, bare] = times.map(percentiles);
+        println!("{batch:>6} {ahead:>16} {journaled:>16} {plain:>16} {bare:>16}");
     }
     Ok(())
 }
@@ -51,15 +57,26 @@ fn identity() -> Identity {
     Identity { cluster: "cost".into(), cluster_id: 1, life }
 }
 
-fn journaled(dir: &Path) -> Result<Store, Box<dyn Error>> {
+fn with_log(dir: &Path) -> Result<Store, Box<dyn Error>> {
     Store::format(dir, &identity())?;
     Ok(Store::open(dir, &identity())?.0)
 }
 
-fn plain(path: &Path) -> Result<Store, Box<dyn Error>> {
-    let file = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    Store::format_on(FileBackend::new(file()?)?, &identity())?;
-    Ok(Store::open_on(FileBackend::new(file()?)?, &identity())?.0)
+fn with_journal(path: &Path) -> Result<Store, Box<dyn Error>> {
+    let journal = path.with_extension("journal");
+    Store::format_journaled_on(file(path)?, file(&journal)?, JOURNAL_BYTES, &identity())?;
+    Ok(Store::open_journaled_on(file(path)?, file(&journal)?, &identity())?.0)
+}
+
+fn alone(path: &Path) -> Result<Store, Box<dyn Error>> {
+    Store::format_on(file(path)?, &identity())?;
+    Ok(Store::open_on(file(path)?, &identity())?.0)
+}
+
+fn file(path: &Path) -> Result<FileBackend, Box<dyn Error>> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    Ok(FileBackend::new(options.open(path)?)?)
 }
 
 fn facts(after: u64, batch: u64) -> Vec<Write> {

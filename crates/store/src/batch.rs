@@ -20,11 +20,11 @@ pub(crate) fn format(database: &Database, identity: &Identity) -> Result<(), red
     Ok(transaction.commit()?)
 }
 
-/// Makes `writes` durable as one; what stands afterwards is returned.
-pub(crate) fn write(
+/// Makes `writes` durable as one, on top of `standing`; what stands afterwards is returned.
+pub(crate) fn write<'w>(
     database: &Database,
     standing: &Standing,
-    writes: &[Write],
+    writes: impl IntoIterator<Item = &'w Write>,
 ) -> Result<Standing, redb::Error> {
     let mut after = *standing;
     let transaction = begin(database)?;
@@ -67,19 +67,14 @@ impl<'t> Tables<'t> {
 
     fn apply(&mut self, standing: &mut Standing, write: &Write) -> Result<(), redb::Error> {
         match write {
-            // Invariant: a promise never falls (*Paxos Made Simple* §2.2, P1a).
-            Write::Promised { ballot } => standing.promised = standing.promised.max(*ballot),
             Write::Accepted { slot, ballot, decree } => {
                 self.put(*slot, Kind::Vote(*ballot), decree)?;
             }
             Write::Chosen { slot, decree } => self.put(*slot, Kind::Chosen, decree)?,
-            // Down as well as up: after a damaged record the watermark has fallen below it, and
-            // what replaces that record may be a vote that must not pass for chosen. But never
-            // below where the log begins.
-            Write::ChosenUpto { slot } => standing.chosen_upto = (*slot).max(standing.trimmed),
-            Write::Trimmed { upto } => self.trim(standing, *upto)?,
-            Write::Probe { sequence } => standing.probe = *sequence,
+            Write::Trimmed { upto } => self.trim(standing.trimmed, *upto)?,
+            Write::Promised { .. } | Write::ChosenUpto { .. } | Write::Probe { .. } => {}
         }
+        standing.note(write);
         Ok(())
     }
 
@@ -96,14 +91,11 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// What is trimmed is chosen, so the watermark is at least there.
-    fn trim(&mut self, standing: &mut Standing, upto: Slot) -> Result<(), redb::Error> {
-        if upto > standing.trimmed {
-            let gone = standing.trimmed.next().get()..=upto.get();
+    fn trim(&mut self, trimmed: Slot, upto: Slot) -> Result<(), redb::Error> {
+        if upto > trimmed {
+            let gone = trimmed.next().get()..=upto.get();
             self.headers.retain_in(gone.clone(), |_, _| false)?;
             self.payloads.retain_in(gone, |_, _| false)?;
-            standing.trimmed = upto;
-            standing.chosen_upto = standing.chosen_upto.max(upto);
         }
         Ok(())
     }

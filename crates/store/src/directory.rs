@@ -14,8 +14,11 @@ use crate::StoreError;
 /// The database.
 const LOG_FILE: &str = "log.redb";
 
-/// What the database's commits are synced through.
-const JOURNAL_FILE: &str = "journal";
+/// The write-ahead log, where facts are durable before the database has them.
+const WAL_FILE: &str = "wal";
+
+/// How far the write-ahead log has come.
+const MARK_FILE: &str = "wal.mark";
 
 /// The database while it is being formatted: it gets its name when it is whole.
 const NEW_FILE: &str = "log.redb.new";
@@ -24,10 +27,11 @@ const NEW_FILE: &str = "log.redb.new";
 /// hold locks on two files of this name.
 const LOCK_FILE: &str = "lock";
 
-/// A store's two files.
+/// A store's files.
 pub(crate) struct Files {
     pub(crate) log: FileBackend,
-    pub(crate) journal: FileBackend,
+    pub(crate) wal: FileBackend,
+    pub(crate) mark: FileBackend,
 }
 
 /// Runs `fill` on new files in `dir` and makes them the store's.
@@ -43,8 +47,9 @@ pub(crate) fn format(
         return Err(StoreError::Exists { path: dir.to_owned() });
     }
     let new = dir.join(NEW_FILE);
-    fill(Files { log: create(dir, &new)?, journal: create(dir, &dir.join(JOURNAL_FILE))? })?;
-    // The journal's name is to be on the disk before there is a store that needs it.
+    let made = |name| create(dir, &dir.join(name));
+    fill(Files { log: made(NEW_FILE)?, wal: made(WAL_FILE)?, mark: made(MARK_FILE)? })?;
+    // The log's name is to be on the disk before there is a store that needs it.
     sync_directories(&changed).map_err(fail)?;
     fs::rename(&new, &log).map_err(fail)?;
     sync_directories(&changed).map_err(fail)
@@ -52,18 +57,22 @@ pub(crate) fn format(
 
 /// The store's files in `dir`, and the lock that keeps others off them.
 pub(crate) fn open(dir: &Path) -> Result<(Files, File), StoreError> {
-    let (log, journal) = (dir.join(LOG_FILE), dir.join(JOURNAL_FILE));
+    let log = dir.join(LOG_FILE);
     if entry(dir, dir)?.is_none() || entry(dir, &log)?.is_none() {
         return Err(StoreError::Missing { path: dir.to_owned() });
     }
     let lock = lock(dir)?;
     let file = |path: &Path| backend(dir, open_plain(dir, path, &options())?);
     let log = file(&log)?;
-    if entry(dir, &journal)?.is_none() {
-        let what = "its journal is missing".into();
-        return Err(StoreError::Damaged { path: dir.to_owned(), what });
-    }
-    Ok((Files { log, journal: file(&journal)? }, lock))
+    let beside = |name| {
+        let path = dir.join(name);
+        if entry(dir, &path)?.is_some() {
+            return file(&path);
+        }
+        let what = format!("its `{name}` is missing");
+        Err(StoreError::Damaged { path: dir.to_owned(), what })
+    };
+    Ok((Files { log, wal: beside(WAL_FILE)?, mark: beside(MARK_FILE)? }, lock))
 }
 
 /// A new file, in place of what an interrupted call left.

@@ -1,14 +1,15 @@
 //! The facts beside the log: whose it is, what was promised, how far everything is chosen.
 
 use redb::{ReadOnlyTable, ReadTransaction};
-use synod_paxos::{Ballot, Slot};
+use synod_paxos::{Ballot, Slot, Write};
 
 use crate::{
     Identity,
     cause::Cause,
     record,
     seal::Flaw,
-    tables::{CHOSEN_UPTO, FACTS, IDENTITY, PROBE, PROMISED, TRIMMED},
+    tables::{CHOSEN_UPTO, FACTS, IDENTITY, PROBE, PROMISED, TRIMMED, WAL},
+    wal::Reached,
 };
 
 /// Every fact of a store. Formatting writes them all, so a missing one is damage.
@@ -29,20 +30,47 @@ pub(crate) struct Standing {
     pub(crate) trimmed: Slot,
     /// The last probe of the disk.
     pub(crate) probe: u64,
+    /// How far the write-ahead log was taken over; nowhere, where there is none.
+    pub(crate) reached: Reached,
 }
 
 impl Standing {
     /// Before the first batch.
-    pub(crate) const FORMATTED: Standing =
-        Standing { promised: Ballot::ZERO, chosen_upto: Slot::ZERO, trimmed: Slot::ZERO, probe: 0 };
+    pub(crate) const FORMATTED: Standing = Standing {
+        promised: Ballot::ZERO,
+        chosen_upto: Slot::ZERO,
+        trimmed: Slot::ZERO,
+        probe: 0,
+        reached: Reached::NOTHING,
+    };
+
+    /// What stands after a fact.
+    pub(crate) fn note(&mut self, fact: &Write) {
+        match fact {
+            // Invariant: a promise never falls (*Paxos Made Simple* §2.2, P1a).
+            Write::Promised { ballot } => self.promised = self.promised.max(*ballot),
+            Write::Accepted { .. } | Write::Chosen { .. } => {}
+            // Down as well as up: after a damaged record the watermark has fallen below it, and
+            // what replaces that record may be a vote that must not pass for chosen. But never
+            // below where the log begins.
+            Write::ChosenUpto { slot } => self.chosen_upto = (*slot).max(self.trimmed),
+            // What is trimmed is chosen, so the watermark is at least there.
+            Write::Trimmed { upto } => {
+                self.trimmed = self.trimmed.max(*upto);
+                self.chosen_upto = self.chosen_upto.max(self.trimmed);
+            }
+            Write::Probe { sequence } => self.probe = *sequence,
+        }
+    }
 
     /// Every record of it, by name.
-    pub(crate) fn records(&self) -> [(&'static str, Vec<u8>); 4] {
+    pub(crate) fn records(&self) -> [(&'static str, Vec<u8>); 5] {
         [
             (PROMISED, record::encode_ballot(PROMISED, self.promised)),
             (CHOSEN_UPTO, record::encode_number(CHOSEN_UPTO, self.chosen_upto.get())),
             (TRIMMED, record::encode_number(TRIMMED, self.trimmed.get())),
             (PROBE, record::encode_number(PROBE, self.probe)),
+            (WAL, record::encode_reached(WAL, self.reached)),
         ]
     }
 }
@@ -58,6 +86,7 @@ impl Facts {
             chosen_upto: Slot::new(number(CHOSEN_UPTO)?),
             trimmed: Slot::new(number(TRIMMED)?),
             probe: number(PROBE)?,
+            reached: fact(&facts, WAL, |record| record::decode_reached(WAL, record))?,
         };
         Ok(Facts { identity, standing })
     }

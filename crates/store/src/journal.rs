@@ -24,10 +24,6 @@ mod replay;
 use layout::{Head, RECORDS_AT, Record};
 pub(crate) use replay::Judged;
 
-/// How much the journal holds before the file must be synced: some hundred small commits. A longer
-/// one makes that sync rarer and longer.
-pub(crate) const JOURNAL_BYTES: u64 = 16 << 20;
-
 /// What a journal's length is a multiple of.
 const JOURNAL_BYTES_MIN: u64 = 64 << 10;
 

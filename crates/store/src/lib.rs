@@ -32,6 +32,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod base;
 mod batch;
 mod blocks;
 mod cause;
@@ -40,6 +41,7 @@ mod dir;
 mod directory;
 mod error;
 mod facts;
+mod front;
 mod held;
 mod identity;
 mod journal;
@@ -53,6 +55,7 @@ mod seal;
 mod shelf;
 mod store;
 mod tables;
+mod wal;
 
 pub use chunks::Chunks;
 pub use dir::{Dir, DirFile, PlainDir};

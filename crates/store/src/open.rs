@@ -10,9 +10,11 @@ use crate::{
     Identity, StoreError, batch,
     cause::Cause,
     facts::{Facts, Standing},
+    front::Front,
     journal::{Journal, Judged},
     medium::{Handle, Medium},
     record, scan,
+    wal::Wal,
 };
 
 /// What redb may hold in memory. The log is read once, at the start, and then mostly appended to:
@@ -23,6 +25,8 @@ pub(crate) const CACHE_BYTES: usize = 8 << 20;
 pub(crate) struct Opened {
     pub(crate) medium: Arc<Medium>,
     pub(crate) database: Database,
+    pub(crate) front: Option<Front>,
+    /// What stands, with what only the log in front of it has.
     pub(crate) standing: Standing,
     pub(crate) durable: Durable,
 }
@@ -41,6 +45,22 @@ pub(crate) fn format_journaled(
     }
     let journal = Journal::format(backend, journal, journal_bytes, owner(identity));
     format(path, &Medium::journaled(journal.map_err(explain)?), identity)
+}
+
+/// Makes a new store on an empty storage, with a write-ahead log on two others.
+pub(crate) fn format_ahead(
+    path: &Path,
+    backend: impl StorageBackend,
+    [wal, mark]: [impl StorageBackend; 2],
+    wal_bytes: u64,
+    identity: &Identity,
+) -> Result<(), StoreError> {
+    let explain = |error: io::Error| Cause::from(error).explain(path, None);
+    if backend.len().map_err(explain)? > 0 {
+        return Err(StoreError::Exists { path: path.to_owned() });
+    }
+    Wal::format(wal, mark, wal_bytes, owner(identity)).map_err(explain)?;
+    format(path, &Medium::plain(Box::new(backend)), identity)
 }
 
 /// Makes a new store on an empty medium.
@@ -82,21 +102,55 @@ pub(crate) fn open_journaled(
     }
 }
 
+/// Opens `expected`'s store on a storage with a write-ahead log on two others.
+pub(crate) fn open_ahead(
+    path: &Path,
+    backend: impl StorageBackend,
+    [wal, mark]: [impl StorageBackend; 2],
+    expected: &Identity,
+) -> Result<Opened, StoreError> {
+    let medium = Medium::plain(Box::new(backend));
+    let explain = |cause: Cause| cause.explain(path, Some(&medium));
+    let (database, Facts { mut standing, .. }) = identify(path, &medium, expected)?;
+    let opened = Wal::open(wal, mark, owner(expected), standing.reached);
+    let (wal, facts) = opened
+        .map_err(|error| Cause::from(error).explain(path, None))?
+        .map_err(|unfit| StoreError::Damaged { path: path.to_owned(), what: unfit.to_string() })?;
+    if !facts.is_empty() {
+        let upon = Standing { reached: wal.last(), ..standing };
+        let taken = batch::write(&database, &upon, &facts);
+        standing = taken.map_err(|error| explain(error.into()))?;
+    }
+    let durable = verify(&database, &medium, &standing).map_err(explain)?;
+    let readable = Standing { chosen_upto: durable.chosen_upto, ..standing };
+    // From now on the watermark is the readable one; the next batch writes it down.
+    let preface = (readable != standing)
+        .then_some(synod_paxos::Write::ChosenUpto { slot: durable.chosen_upto });
+    let mut wal = wal;
+    wal.take(standing.reached);
+    let front = Some(Front::new(wal, standing, preface));
+    Ok(Opened { medium, database, front, standing: readable, durable })
+}
+
 /// Opens `expected`'s store and verifies all of it.
 pub(crate) fn open(
     path: &Path,
     medium: Arc<Medium>,
     expected: &Identity,
 ) -> Result<Opened, StoreError> {
-    let explain = |cause: Cause| cause.explain(path, Some(&medium));
     let (database, facts) = identify(path, &medium, expected)?;
-    let read = database.begin_read().map_err(|error| explain(error.into()))?;
-    let durable = scan::recover(&read, &facts.standing).map_err(explain)?;
-    drop(read);
-    medium.release().map_err(|error| explain(error.into()))?;
+    let durable = verify(&database, &medium, &facts.standing)
+        .map_err(|cause| cause.explain(path, Some(&medium)))?;
     // From now on the watermark is the readable one; the next batch writes it down.
     let standing = Standing { chosen_upto: durable.chosen_upto, ..facts.standing };
-    Ok(Opened { medium, database, standing, durable })
+    Ok(Opened { medium, database, front: None, standing, durable })
+}
+
+/// Reads the whole log, and then lets the medium be written to.
+fn verify(database: &Database, medium: &Medium, standing: &Standing) -> Result<Durable, Cause> {
+    let durable = scan::recover(&database.begin_read()?, standing)?;
+    medium.release()?;
+    Ok(durable)
 }
 
 /// Opens the database if it is `expected`'s. Nothing is written until the medium is released.

@@ -8,12 +8,13 @@ use crate::{
     Identity,
     seal::{Flaw, Place},
     tables::IDENTITY,
+    wal::Reached,
 };
 
 /// The layout of a whole store that this build reads and writes: the first byte of the identity
 /// record. It goes up, too, when what the slots carry is read in another way: a node that skipped
 /// what it cannot read would go on without it.
-pub(crate) const FORMAT: u8 = 2;
+pub(crate) const FORMAT: u8 = 3;
 
 /// The layout of every other record.
 const RECORD_VERSION: u8 = 1;
@@ -132,6 +133,19 @@ pub(crate) fn decode_ballot(name: &str, record: &[u8]) -> Result<Ballot, Flaw> {
     body.end().map(|()| ballot)
 }
 
+/// The record of the fact `name` that says how far the write-ahead log was taken over.
+pub(crate) fn encode_reached(name: &str, reached: Reached) -> Vec<u8> {
+    let numbers = [reached.number, reached.at].map(u64::to_le_bytes);
+    Place::fact(name).seal(RECORD_VERSION, numbers.as_flattened())
+}
+
+/// Reads what stands under `name`.
+pub(crate) fn decode_reached(name: &str, record: &[u8]) -> Result<Reached, Flaw> {
+    let mut body = Fields(Place::fact(name).unseal(RECORD_VERSION, record)?);
+    let reached = Reached { number: body.u64()?, at: body.u64()? };
+    body.end().map(|()| reached)
+}
+
 /// The identity record. Its version is the format of the whole store.
 pub(crate) fn encode_identity(identity: &Identity) -> Vec<u8> {
     let mut body = Vec::with_capacity(IDENTITY_FIXED_BYTES + identity.cluster.len());
@@ -151,7 +165,7 @@ pub(crate) fn decode_identity(record: &[u8]) -> Result<Identity, Flaw> {
     Ok(Identity { cluster, cluster_id, life })
 }
 
-fn length(payload: &[u8]) -> u32 {
+pub(crate) fn length(payload: &[u8]) -> u32 {
     u32::try_from(payload.len()).expect("a decree came in one frame, and frames are capped at MiBs")
 }
 
@@ -165,7 +179,7 @@ fn kind_bytes(kind: Kind) -> [u8; KIND_BYTES] {
     bytes
 }
 
-fn ballot_bytes(ballot: Ballot) -> [u8; BALLOT_BYTES] {
+pub(crate) fn ballot_bytes(ballot: Ballot) -> [u8; BALLOT_BYTES] {
     let mut bytes = [0; BALLOT_BYTES];
     bytes[..8].copy_from_slice(&ballot.round().to_le_bytes());
     bytes[8..10].copy_from_slice(&ballot.owner().node.get().to_le_bytes());
@@ -174,7 +188,7 @@ fn ballot_bytes(ballot: Ballot) -> [u8; BALLOT_BYTES] {
 }
 
 /// Little-endian fields read off the front of a body; running out of bytes is damage.
-struct Fields<'a>(&'a [u8]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl Fields<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
@@ -183,15 +197,15 @@ impl Fields<'_> {
         Ok(*field)
     }
 
-    fn u8(&mut self) -> Result<u8, Flaw> {
+    pub(crate) fn u8(&mut self) -> Result<u8, Flaw> {
         self.take().map(u8::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, Flaw> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Flaw> {
         self.take().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, Flaw> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Flaw> {
         self.take().map(u64::from_le_bytes)
     }
 
@@ -200,7 +214,7 @@ impl Fields<'_> {
         Ok(Life { node, incarnation: Incarnation::new(self.u64()?) })
     }
 
-    fn ballot(&mut self) -> Result<Ballot, Flaw> {
+    pub(crate) fn ballot(&mut self) -> Result<Ballot, Flaw> {
         let round = self.u64()?;
         Ok(Ballot::of(round, self.life()?))
     }

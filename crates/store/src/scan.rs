@@ -1,6 +1,6 @@
 //! Reading the log back: every record is verified, slot by slot.
 
-use std::iter::Peekable;
+use std::{collections::BTreeMap, iter::Peekable, ops::RangeInclusive};
 
 use redb::{AccessGuard, Database, Range, ReadTransaction, ReadableDatabase, StorageError};
 use synod_paxos::{Decree, Durable, Record, Slot};
@@ -76,29 +76,37 @@ fn missing(slot: Slot) -> Cause {
     Cause::Flawed(what, Flaw::Damaged)
 }
 
-/// The chosen decrees from `first` to `upto`; `None` when `first` has one that is unreadable.
+/// The chosen decrees of `slots`, in the order of slots and without a gap; `None` when the first
+/// has one that is unreadable. What stands `above` the database counts more than what is in it.
 pub(crate) fn chosen(
     database: &Database,
-    first: Slot,
-    upto: Slot,
+    above: &BTreeMap<Slot, (Kind, Decree)>,
+    slots: RangeInclusive<Slot>,
     bytes_max: usize,
-    chosen_upto: Slot,
+    standing: &Standing,
 ) -> Result<Option<Vec<(Slot, Decree)>>, Cause> {
+    let (first, upto) = slots.into_inner();
     let mut decrees = Vec::new();
     let (mut next, mut bytes) = (first, 0);
-    for found in Scan::from(&database.begin_read()?, first)? {
-        let (slot, found) = found?;
-        if slot != next || slot > upto || bytes >= bytes_max && !decrees.is_empty() {
-            break;
-        }
+    let mut below = Scan::from(&database.begin_read()?, first)?.peekable();
+    while standing.trimmed < next && next <= upto && (bytes < bytes_max || decrees.is_empty()) {
+        let there = below.next_if(|found| found.as_ref().map_or(true, |(slot, _)| *slot <= next));
+        let there = there.transpose()?;
+        let found = match above.get(&next) {
+            Some((kind, decree)) => Found::Whole(*kind, decree.clone()),
+            None => match there {
+                Some((slot, found)) if slot == next => found,
+                _ => break,
+            },
+        };
         match found {
-            Found::Whole(kind, decree) if slot <= chosen_upto || kind == Kind::Chosen => {
+            Found::Whole(kind, decree) if next <= standing.chosen_upto || kind == Kind::Chosen => {
                 bytes += decree.bytes();
-                decrees.push((slot, decree));
-                next = slot.next();
+                decrees.push((next, decree));
+                next = next.next();
             }
             Found::Whole(Kind::Vote(_), _) => break,
-            Found::Flawed(_) if slot == first => return Ok(None),
+            Found::Flawed(_) if next == first => return Ok(None),
             _ => break,
         }
     }

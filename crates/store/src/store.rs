@@ -1,22 +1,18 @@
-use std::{
-    fmt,
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, fs::File, path::Path, sync::Arc};
 
-use redb::{Database, StorageBackend};
+use redb::StorageBackend;
 use synod_paxos::{Decree, Durable, Slot, Write};
 
 use crate::{
-    Identity, StoreError, batch,
-    cause::Cause,
+    Identity, StoreError,
+    base::Base,
     directory::{self, Files},
     facts::Standing,
-    journal::JOURNAL_BYTES,
-    medium::{Fault, Medium},
+    front::Front,
+    medium::Medium,
     open::{self, Opened},
     scan,
+    wal::WAL_BYTES,
 };
 
 /// What a storage that is not a file is called in errors.
@@ -27,10 +23,10 @@ const NO_PATH: &str = "(given storage)";
 /// After an error of [`Store::write`] other than [`StoreError::DiskFull`] every further call fails:
 /// what the medium holds is unknown until another life of the process reads it anew.
 pub struct Store {
-    path: PathBuf,
-    medium: Arc<Medium>,
-    /// `None` once it has failed; after a full disk it is opened anew.
-    database: Option<Database>,
+    /// Closed before the database, which it may have to write to.
+    front: Option<Front>,
+    base: Arc<Base>,
+    /// With all that was written, wherever it is.
     standing: Standing,
     /// Held until the store is dropped.
     _lock: Option<File>,
@@ -38,7 +34,7 @@ pub struct Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Store").field("path", &self.base.path()).finish_non_exhaustive()
     }
 }
 
@@ -48,8 +44,8 @@ impl Store {
     /// A directory that is not there is made, for its owner alone. An interrupted call leaves no
     /// store behind and can be repeated.
     pub fn format(dir: &Path, identity: &Identity) -> Result<(), StoreError> {
-        directory::format(dir, |Files { log, journal }| {
-            open::format_journaled(dir, log, journal, JOURNAL_BYTES, identity)
+        directory::format(dir, |Files { log, wal, mark }| {
+            open::format_ahead(dir, log, [wal, mark], WAL_BYTES, identity)
         })
     }
 
@@ -58,7 +54,18 @@ impl Store {
         open::format(Path::new(NO_PATH), &Medium::plain(Box::new(backend)), identity)
     }
 
-    /// The same on two empty storages, the second for a journal, as [`Store::format`] does it. The
+    /// The same on three, the second for a write-ahead log of so many bytes (rounded up to 64 KiB)
+    /// and the third for its mark, as [`Store::format`] does it.
+    pub fn format_ahead_on(
+        backend: impl StorageBackend,
+        wal: [impl StorageBackend; 2],
+        wal_bytes: u64,
+        identity: &Identity,
+    ) -> Result<(), StoreError> {
+        open::format_ahead(Path::new(NO_PATH), backend, wal, wal_bytes, identity)
+    }
+
+    /// The same on two empty storages, the second for a journal below redb, as a shard's is. The
     /// journal's length is rounded up to 64 KiB.
     pub fn format_journaled_on(
         backend: impl StorageBackend,
@@ -72,9 +79,13 @@ impl Store {
     /// Opens the store in `dir`, which must be `expected`'s, checks every record, and tells what a
     /// peer must remember. Another's store is not changed by a byte.
     pub fn open(dir: &Path, expected: &Identity) -> Result<(Store, Durable), StoreError> {
-        let (Files { log, journal }, lock) = directory::open(dir)?;
-        let opened = open::open_journaled(dir, log, journal, expected)?;
-        Ok(Store::new(dir, opened, Some(lock)))
+        let (Files { log, wal, mark }, lock) = directory::open(dir)?;
+        let opened = open::open_ahead(dir, log, [wal, mark], expected)?;
+        let (mut store, durable) = Store::new(dir, opened, Some(lock));
+        if let Some(front) = &mut store.front {
+            front.get_help(&store.base).map_err(|error| StoreError::of_dir(dir, error))?;
+        }
+        Ok((store, durable))
     }
 
     /// Opens a store on a storage that the caller supplies: the simulator's disk.
@@ -87,7 +98,19 @@ impl Store {
         Ok(Store::new(path, opened, None))
     }
 
-    /// The same on two storages, with a journal in the second, as [`Store::open`] does it.
+    /// The same on three, with a write-ahead log in the second and its mark in the third, as
+    /// [`Store::open`] does it; but no other thread has a part in it.
+    pub fn open_ahead_on(
+        backend: impl StorageBackend,
+        wal: [impl StorageBackend; 2],
+        expected: &Identity,
+    ) -> Result<(Store, Durable), StoreError> {
+        let path = Path::new(NO_PATH);
+        let opened = open::open_ahead(path, backend, wal, expected)?;
+        Ok(Store::new(path, opened, None))
+    }
+
+    /// The same on two storages, with a journal in the second.
     pub fn open_journaled_on(
         backend: impl StorageBackend,
         journal: impl StorageBackend,
@@ -99,9 +122,9 @@ impl Store {
     }
 
     fn new(path: &Path, opened: Opened, lock: Option<File>) -> (Store, Durable) {
-        let Opened { medium, database, standing, durable } = opened;
-        let path = path.to_owned();
-        (Store { path, medium, database: Some(database), standing, _lock: lock }, durable)
+        let Opened { medium, database, front, standing, durable } = opened;
+        let base = Arc::new(Base::new(path.to_owned(), medium, database));
+        (Store { front, base, standing, _lock: lock }, durable)
     }
 
     /// Makes all of `writes` durable, in order, as one: when it returns, all are; when it fails,
@@ -110,17 +133,14 @@ impl Store {
         if writes.is_empty() {
             return Ok(());
         }
-        if self.database.is_none() {
-            self.reopen()?;
-        }
-        let database = self.database.as_ref().ok_or_else(|| self.explain(Cause::Before))?;
-        match self.medium.batch(|| batch::write(database, &self.standing, writes)) {
-            Ok(standing) => {
-                self.standing = standing;
-                Ok(())
+        match &mut self.front {
+            Some(front) => {
+                front.write(&self.base, writes)?;
+                writes.iter().for_each(|write| self.standing.note(write));
             }
-            Err(error) => Err(self.after(error.into())),
+            None => self.standing = self.base.write(&self.standing, writes)?,
         }
+        Ok(())
     }
 
     /// Chosen decrees from `first` to at most `upto`, gapless, stopping once `bytes_max` are
@@ -135,42 +155,15 @@ impl Store {
         upto: Slot,
         bytes_max: usize,
     ) -> Result<Vec<(Slot, Decree)>, StoreError> {
-        let database = self.database.as_ref().ok_or_else(|| self.explain(Cause::Before))?;
-        let chosen = scan::chosen(database, first, upto, bytes_max, self.standing.chosen_upto);
-        let faulty = || StoreError::Faulty { path: self.path.clone(), slot: first };
-        chosen.map_err(|cause| self.explain(cause))?.ok_or_else(faulty)
+        let database = self.base.database()?;
+        let above = self.front.as_ref().map(|front| front.above(first, upto)).unwrap_or_default();
+        let chosen = scan::chosen(&database, &above, first..=upto, bytes_max, &self.standing);
+        let faulty = || StoreError::Faulty { path: self.base.path(), slot: first };
+        chosen.map_err(|cause| self.base.explain(cause))?.ok_or_else(faulty)
     }
 
     /// Bytes of the file.
     pub fn bytes(&self) -> u64 {
-        self.medium.bytes()
-    }
-
-    /// What a failed write means. A full disk fails before anything is synced, so that the batch is
-    /// not there and never will be; but redb takes no more after any error, so the database is to
-    /// be opened anew.
-    fn after(&mut self, cause: Cause) -> StoreError {
-        self.database = None;
-        if self.medium.fault() != Some(Fault::Full { in_header: false }) {
-            let what = cause.explain(&self.path, Some(&self.medium)).to_string();
-            self.medium.fail(what);
-        }
-        self.explain(Cause::Before)
-    }
-
-    /// Opens the database anew after a full disk; any other fault is final.
-    fn reopen(&mut self) -> Result<(), StoreError> {
-        self.medium.forget_full();
-        if self.medium.fault().is_some() {
-            return Err(self.explain(Cause::Before));
-        }
-        let database = open::database(&self.medium, open::CACHE_BYTES)
-            .map_err(|error| self.explain(error.into()))?;
-        self.database = Some(database);
-        Ok(())
-    }
-
-    fn explain(&self, cause: Cause) -> StoreError {
-        cause.explain(&self.path, Some(&self.medium))
+        self.base.bytes()
     }
 }

@@ -25,3 +25,6 @@ pub(crate) const TRIMMED: &str = "trimmed";
 
 /// The last probe of the disk.
 pub(crate) const PROBE: &str = "probe";
+
+/// How far the write-ahead log was taken over.
+pub(crate) const WAL: &str = "wal";

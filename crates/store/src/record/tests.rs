@@ -26,6 +26,7 @@ fn every_record_keeps_its_bytes() {
         ("identity", encode_identity(&identity)),
         ("promised", encode_ballot("promised", ballot())),
         ("chosen_upto", encode_number("chosen_upto", 9)),
+        ("wal", encode_reached("wal", Reached { number: 9, at: 4_096 })),
         ("header of a vote", vote.encode(Slot::new(5))),
         ("header of a chosen noop", chosen.encode(Slot::new(6))),
         ("payload", encode_payload(Slot::new(5), Kind::Vote(ballot()), b"hello")),
@@ -35,10 +36,11 @@ fn every_record_keeps_its_bytes() {
     assert_eq!(found, GOLDEN);
 }
 
-const GOLDEN: [&str; 6] = [
-    "identity: 020700000000000000020003000000000000006f726269743b0841de",
+const GOLDEN: [&str; 7] = [
+    "identity: 030700000000000000020003000000000000006f726269741c6d645f",
     "promised: 01020100000000000002000300000000000000091e4260",
     "chosen_upto: 010900000000000000b38f55aa",
+    "wal: 01090000000000000000100000000000003f0eee42",
     "header of a vote: \
      01010201000000000000020003000000000000000105000000fddc625c55e85595b3ef2349",
     "header of a chosen noop: \
@@ -53,6 +55,8 @@ fn every_record_is_read_back() {
     assert_eq!(decode_identity(&encode_identity(&identity)), Ok(identity));
     assert_eq!(decode_ballot("promised", &encode_ballot("promised", ballot())), Ok(ballot()));
     assert_eq!(decode_number("probe", &encode_number("probe", 4)), Ok(4));
+    let reached = Reached { number: 9, at: 4_096 };
+    assert_eq!(decode_reached("wal", &encode_reached("wal", reached)), Ok(reached));
     for kind in [Kind::Vote(ballot()), Kind::Chosen] {
         let header = Header::new(kind, &value());
         let slot = Slot::new(5);

@@ -57,6 +57,12 @@ fn a_power_cut_at_any_operation_tears_no_journaled_batch() {
     tears_no_batch(Way::Journaled);
 }
 
+/// The same behind a write-ahead log.
+#[test]
+fn a_power_cut_at_any_operation_tears_no_batch_of_a_log() {
+    tears_no_batch(Way::Ahead);
+}
+
 /// The process is killed at every operation, and the power is cut while the next one repairs what
 /// it finds: that need not have been synced.
 ///
@@ -65,7 +71,7 @@ fn a_power_cut_at_any_operation_tears_no_journaled_batch() {
 /// store that had lost nothing was refused as damaged.
 #[test]
 fn a_power_cut_after_a_kill_tears_no_batch() {
-    for way in Way::BOTH {
+    for way in Way::ALL {
         let formatted = way.formatted();
         let mut kills = 0;
         loop {
@@ -139,7 +145,7 @@ fn goes_on(mut store: Store, way: Way, disk: &Disk, story: &str) {
 /// with all that was acknowledged.
 #[test]
 fn a_store_that_was_not_closed_opens_whole() {
-    for way in Way::BOTH {
+    for way in Way::ALL {
         let disk = way.formatted();
         let (mut store, _) = way.open(&disk).unwrap();
         let mut model = Model::default();
@@ -160,7 +166,7 @@ fn a_store_that_was_not_closed_opens_whole() {
 #[test]
 fn many_lives_lose_nothing() {
     for seed in (0..LIVES_SEEDS).chain([35]) {
-        for way in Way::BOTH {
+        for way in Way::ALL {
             let mut coin = Coin::new(seed);
             let mut disk = way.formatted();
             let mut model = Model::default();

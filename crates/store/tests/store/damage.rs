@@ -280,7 +280,7 @@ fn a_log_shorter_than_its_watermark_is_refused() {
 /// the store is refused.
 #[test]
 fn a_damaged_fact_is_named() {
-    for name in ["identity", "promised", "chosen_upto", "trimmed", "probe"] {
+    for name in ["identity", "promised", "chosen_upto", "trimmed", "probe", "wal"] {
         let damaged = with_tables_changed(|change| {
             flipped(&mut change.open_table(FACTS).unwrap(), name);
         });
@@ -298,7 +298,7 @@ fn a_damaged_fact_is_named() {
 /// A store of another format is refused by number, before anything else of it is judged.
 #[test]
 fn another_format_is_refused_by_number() {
-    for other in [1, 3] {
+    for other in [1, 2, 4] {
         let disk = with_tables_changed(|change| {
             let mut facts = change.open_table(FACTS).unwrap();
             let identity = sealed("identity", other, b"whatever comes");
@@ -307,7 +307,7 @@ fn another_format_is_refused_by_number() {
         });
         let error = Store::open_on(disk, &identity()).unwrap_err();
         let named =
-            matches!(error, StoreError::OtherFormat { found, known: 2, .. } if found == other);
+            matches!(error, StoreError::OtherFormat { found, known: 3, .. } if found == other);
         assert!(named, "{error}");
     }
 }

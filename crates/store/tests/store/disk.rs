@@ -24,7 +24,7 @@ pub(crate) enum Trouble {
 
 #[derive(Debug, Default)]
 struct State {
-    files: [File; 2],
+    files: [File; 3],
     /// Writes, resizes and syncs so far.
     operations: usize,
     trouble: Option<(usize, Trouble)>,
@@ -50,7 +50,7 @@ enum Unsynced {
     Length(usize),
 }
 
-/// One file of a disk that has two; clones are the same file, and see the same trouble.
+/// One file of a disk that has three; clones are the same file, and see the same trouble.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     state: Arc<Mutex<State>>,
@@ -60,11 +60,11 @@ pub(crate) struct Disk {
 impl Disk {
     /// A disk with these bytes in its first file, all synced.
     pub(crate) fn with(bytes: Vec<u8>) -> Disk {
-        Disk::with_two([bytes, Vec::new()])
+        Disk::with_all([bytes, Vec::new(), Vec::new()])
     }
 
     /// A disk with these files, all synced.
-    pub(crate) fn with_two(files: [Vec<u8>; 2]) -> Disk {
+    pub(crate) fn with_all(files: [Vec<u8>; 3]) -> Disk {
         let files = files.map(|bytes| File {
             synced: bytes.clone(),
             written_upto: bytes.len(),
@@ -75,9 +75,14 @@ impl Disk {
         Disk { state: Arc::new(Mutex::new(state)), file: 0 }
     }
 
-    /// The other file of the same disk.
+    /// Another file of the same disk.
     pub(crate) fn second(&self) -> Disk {
         Disk { state: self.state.clone(), file: 1 }
+    }
+
+    /// And the last one.
+    pub(crate) fn third(&self) -> Disk {
+        Disk { state: self.state.clone(), file: 2 }
     }
 
     /// Makes the operation with this number go wrong; the next one is number 0.
@@ -114,7 +119,7 @@ impl Disk {
     /// What is there after a power cut now: every un-synced sector survives by `coin`.
     pub(crate) fn after_power_cut(&self, coin: &mut Coin) -> Disk {
         let state = self.state();
-        Disk::with_two([0, 1].map(|file| state.files[file].after_power_cut(coin)))
+        Disk::with_all([0, 1, 2].map(|file| state.files[file].after_power_cut(coin)))
     }
 
     /// The same for the next process: all that was written is there, and what was not synced still
@@ -127,7 +132,7 @@ impl Disk {
     /// What is there after the process was killed, and some time has passed: all that was written.
     pub(crate) fn after_kill(&self) -> Disk {
         let state = self.state();
-        Disk::with_two([0, 1].map(|file| state.files[file].seen.clone()))
+        Disk::with_all([0, 1, 2].map(|file| state.files[file].seen.clone()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -130,8 +130,9 @@ fn files_of_two_times_are_refused() {
         store.write(&[promised(round)]).unwrap();
     }
     let new = new.after_kill();
-    for mixed in [[new.bytes(), old.second().bytes()], [old.bytes(), new.second().bytes()]] {
-        assert!(refused(&Disk::with_two(mixed)).contains("journal"));
+    for [home, journal] in [[&new, &old], [&old, &new]] {
+        let mixed = [home.bytes(), journal.second().bytes(), Vec::new()];
+        assert!(refused(&Disk::with_all(mixed)).contains("journal"));
     }
 }
 
@@ -144,7 +145,7 @@ fn anothers_journal_is_refused() {
     let others = Disk::default();
     let bytes = Way::JOURNAL_BYTES;
     Store::format_journaled_on(others.clone(), others.second(), bytes, &other).unwrap();
-    let mixed = Disk::with_two([disk.bytes(), others.second().bytes()]);
+    let mixed = Disk::with_all([disk.bytes(), others.second().bytes(), Vec::new()]);
     assert!(refused(&mixed).contains("another store"));
     assert!(mixed.bytes() == disk.bytes(), "it was replayed");
     let error = Store::open_journaled_on(disk.clone(), disk.second(), &other).unwrap_err();

@@ -12,6 +12,7 @@ mod model;
 mod power;
 mod round_trip;
 mod shelf;
+mod wal;
 
 use bytes::Bytes;
 use synod_paxos::{Ballot, Decree, Durable, Life, NodeId, Slot, Write};
@@ -19,17 +20,21 @@ use synod_store::{Identity, Store, StoreError};
 
 use crate::disk::Disk;
 
-/// The two ways in which a store keeps its bytes; both keep the same promises.
+/// The ways in which a store keeps its bytes; all keep the same promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
+    /// redb alone.
     Plain,
+    /// redb with a journal of pages below it, as a shard has it.
     Journaled,
+    /// redb with a write-ahead log before it, as a node has it.
+    Ahead,
 }
 
 impl Way {
-    const BOTH: [Way; 2] = [Way::Plain, Way::Journaled];
+    const ALL: [Way; 3] = [Way::Plain, Way::Journaled, Way::Ahead];
 
-    /// A small journal, which is full every now and then, and too small for some batches.
+    /// A small journal or log, which is full every now and then, and too small for some batches.
     const JOURNAL_BYTES: u64 = 128 << 10;
 
     fn format(self, disk: &Disk) -> Result<(), StoreError> {
@@ -39,6 +44,10 @@ impl Way {
             Way::Journaled => {
                 Store::format_journaled_on(first, second, Way::JOURNAL_BYTES, &identity())
             }
+            Way::Ahead => {
+                let wal = [second, disk.third()];
+                Store::format_ahead_on(first, wal, Way::JOURNAL_BYTES, &identity())
+            }
         }
     }
 
@@ -47,6 +56,7 @@ impl Way {
         match self {
             Way::Plain => Store::open_on(first, &identity()),
             Way::Journaled => Store::open_journaled_on(first, second, &identity()),
+            Way::Ahead => Store::open_ahead_on(first, [second, disk.third()], &identity()),
         }
     }
 

@@ -116,10 +116,10 @@ pub(super) const BUGS: &[Bug] = &[
                 "Err(_) if self.decayed => «return Ok(Opened::Gone)»",
                 "{\n\
              *drive = Drive::default();\n\
-             let [home, journal] = drive.attach();\n\
-             Store::format_journaled_on(home, journal, JOURNAL_BYTES, identity)?;\n\
-             let [home, journal] = drive.attach();\n\
-             let (opened, durable) = Store::open_journaled_on(home, journal, identity)?;\n\
+             let (home, wal) = drive.attach();\n\
+             Store::format_ahead_on(home, wal, WAL_BYTES, identity)?;\n\
+             let (home, wal) = drive.attach();\n\
+             let (opened, durable) = Store::open_ahead_on(home, wal, identity)?;\n\
              *store = Some(Box::new(opened));\n\
              durable }",
             ),

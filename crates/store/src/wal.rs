@@ -1,0 +1,185 @@
+//! A write-ahead log of facts: a batch is durable when its record is, before redb knows of it.
+//!
+//! The file is filled with zeros when it is made and never changes its length, so that a batch
+//! costs one write over what is there and one sync, and no more than its own bytes. Records follow
+//! each other, and begin again at the front when the end is near; what the database has durably
+//! taken over ([`Reached`]) may be written over.
+//!
+//! Whatever the log has lost must not pass for what never was:
+//! - a record that cannot be read, before one that can, is damage: only the last may be torn;
+//! - which one was synced last is noted in a file of its own, which is not synced: after anything
+//!   but a loss of power it is known how far the log must reach.
+
+use std::io;
+
+use redb::StorageBackend;
+use synod_paxos::Write;
+
+mod layout;
+
+use layout::{Head, Record};
+pub(crate) use layout::{RECORDS_AT, encode};
+
+/// How much a log holds: the database takes facts over long before it is full.
+pub(crate) const WAL_BYTES: u64 = 16 << 20;
+
+/// What a log's length is a multiple of.
+const WAL_BYTES_MIN: u64 = 64 << 10;
+
+/// How far the database has taken the log over: everything up to a record, and where the one after
+/// it is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// The record's number; 0 before the first.
+    pub(crate) number: u64,
+    /// Where it ends.
+    pub(crate) at: u64,
+}
+
+impl Reached {
+    /// Before the first record.
+    pub(crate) const NOTHING: Reached = Reached { number: 0, at: RECORDS_AT };
+}
+
+/// Why a log does not fit its database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("its write-ahead log cannot be read")]
+    NoLog,
+    #[error("its write-ahead log belongs to another store")]
+    Foreign,
+    #[error("a record in the middle of its write-ahead log cannot be read")]
+    Damaged,
+    #[error("its write-ahead log has lost its last records or belongs to another time")]
+    Short,
+}
+
+/// The log and its mark.
+#[derive(Debug)]
+pub(crate) struct Wal {
+    file: Box<dyn StorageBackend>,
+    mark: Box<dyn StorageBackend>,
+    head: Head,
+    /// What the last record is, and where the next one goes.
+    last: Reached,
+    /// What the database has durably taken over.
+    taken: Reached,
+}
+
+impl Wal {
+    /// Makes an empty log of `bytes`, rounded up to 64 KiB, on two empty storages.
+    pub(crate) fn format(
+        file: impl StorageBackend,
+        mark: impl StorageBackend,
+        bytes: u64,
+        owner: u64,
+    ) -> io::Result<()> {
+        let bytes = bytes.max(1).next_multiple_of(WAL_BYTES_MIN);
+        file.set_len(bytes)?;
+        let zeros = vec![0; WAL_BYTES_MIN as usize];
+        for at in (0..bytes).step_by(zeros.len()) {
+            file.write(at, &zeros)?;
+        }
+        file.write(0, &Head { owner, bytes }.encode())?;
+        file.sync_data()?;
+        mark.write(0, &layout::mark(owner, 0))?;
+        mark.sync_data()?;
+        file.close()?;
+        mark.close()
+    }
+
+    /// Opens `owner`'s log, and tells the facts that the database has not taken over. Nothing is
+    /// written.
+    pub(crate) fn open(
+        file: impl StorageBackend,
+        mark: impl StorageBackend,
+        owner: u64,
+        taken: Reached,
+    ) -> io::Result<Result<(Wal, Vec<Write>), Unfit>> {
+        let Some(head) = Head::read(&file)? else { return Ok(Err(Unfit::NoLog)) };
+        if head.owner != owner {
+            return Ok(Err(Unfit::Foreign));
+        }
+        let (mut last, mut facts) = (taken, Vec::new());
+        while let Some(record) = Record::after(&file, &head, last)? {
+            let Some(written) = record.facts() else { return Ok(Err(Unfit::Damaged)) };
+            facts.extend(written);
+            last = record.reached();
+        }
+        // The one after the last may have been torn. One after that was written when it was synced.
+        if layout::has_later(&file, &head, last.number + 1)? {
+            return Ok(Err(Unfit::Damaged));
+        }
+        if layout::marked(&mark, owner)?.is_some_and(|marked| marked > last.number) {
+            return Ok(Err(Unfit::Short));
+        }
+        let (file, mark) = (Box::new(file), Box::new(mark));
+        Ok(Ok((Wal { file, mark, head, last, taken }, facts)))
+    }
+
+    /// What the last record is.
+    pub(crate) fn last(&self) -> Reached {
+        self.last
+    }
+
+    /// Bytes of records that the database has not taken over.
+    pub(crate) fn held(&self) -> u64 {
+        let whole = self.head.bytes - RECORDS_AT;
+        (self.last.at + whole - self.taken.at) % whole
+    }
+
+    /// A part of all that it holds, after which the database is to take over what there is.
+    pub(crate) fn much(&self) -> u64 {
+        self.head.bytes / 16
+    }
+
+    /// Whether a record of so many bytes can ever be written.
+    pub(crate) fn could_hold(&self, record: &[u8]) -> bool {
+        layout::sectors(record) < self.head.bytes - RECORDS_AT
+    }
+
+    /// The database has durably taken over everything up to here.
+    pub(crate) fn take(&mut self, taken: Reached) {
+        self.taken = taken;
+        if taken.number > self.last.number {
+            self.last = taken;
+        }
+    }
+
+    /// Where a record would go; `None` while what stands there is still needed.
+    fn place(&self, record: &[u8]) -> Option<u64> {
+        let bytes = layout::sectors(record);
+        let (at, from) = (self.last.at, self.taken.at);
+        let nothing_held = self.last.number == self.taken.number;
+        // Invariant: the end of what is held never meets its beginning, or full would look empty.
+        let free = |at: u64, upto: u64| upto.checked_sub(at).is_some_and(|room| bytes <= room);
+        if at >= from || nothing_held {
+            let wrapped = if nothing_held { self.head.bytes } else { from - 1 };
+            let ahead = free(at, self.head.bytes).then_some(at);
+            return ahead.or_else(|| free(RECORDS_AT, wrapped).then_some(RECORDS_AT));
+        }
+        free(at, from - 1).then_some(at)
+    }
+
+    /// Whether there is room for a record now.
+    pub(crate) fn has_room(&self, record: &[u8]) -> bool {
+        self.place(record).is_some()
+    }
+
+    /// Writes a record and syncs it. It must have room; after an error the log is not to be used.
+    pub(crate) fn append(&mut self, mut record: Vec<u8>) -> io::Result<()> {
+        let number = self.last.number + 1;
+        let at = self.place(&record).ok_or(io::ErrorKind::StorageFull)?;
+        layout::seal(&mut record, &self.head, number, at);
+        self.file.write(at, &record)?;
+        self.file.sync_data()?;
+        self.last = Reached { number, at: at + record.len() as u64 };
+        // It says only what was so already; if it gets lost, nothing else is.
+        self.mark.write(0, &layout::mark(self.head.owner, number))
+    }
+
+    pub(crate) fn close(&self) -> io::Result<()> {
+        self.file.close()?;
+        self.mark.close()
+    }
+}
