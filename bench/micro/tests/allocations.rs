@@ -21,8 +21,8 @@ const AT_MOST: [(Kind, f64); 9] = [
     (Kind::Apply100, 9.0),
     (Kind::Encode, 0.05),
     (Kind::Decode, 0.014),
-    (Kind::Store1, 360.0),
-    (Kind::Store64, 10.0),
+    (Kind::Store1, 6.6),
+    (Kind::Store64, 0.175),
 ];
 
 fn per_command(kind: Kind) -> f64 {
