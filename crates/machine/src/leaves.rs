@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
@@ -9,10 +10,13 @@ const LEAF_ROWS_MAX: usize = 64;
 /// An ordered map in leaves that its clones share, until one of them changes a leaf: then that leaf
 /// alone is copied. So a clone of a million rows is some ten thousand counts, and whoever holds it
 /// sees one moment for as long as it likes, while the original goes on.
+///
+/// A leaf gives up its first row as cheaply as its last: many tables grow at one end and are
+/// forgotten at the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaves<K, V> {
     /// In the order of keys; none of them is empty.
-    leaves: Vec<Arc<Vec<(K, V)>>>,
+    leaves: Vec<Arc<VecDeque<(K, V)>>>,
     count: usize,
 }
 
@@ -48,7 +52,7 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         };
         self.count += 1;
         let Some(shared) = self.leaves.get_mut(leaf) else {
-            self.leaves.push(Arc::new(vec![(key, value)]));
+            self.leaves.push(Arc::new(VecDeque::from([(key, value)])));
             return None;
         };
         let rows = Arc::make_mut(shared);
@@ -66,11 +70,11 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         let (leaf, row) = self.find(key).ok()?;
         self.count -= 1;
         let rows = Arc::make_mut(&mut self.leaves[leaf]);
-        let (_, value) = rows.remove(row);
+        let removed = rows.remove(row);
         if rows.is_empty() {
             self.leaves.remove(leaf);
         }
-        Some(value)
+        removed.map(|(_, value)| value)
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
@@ -100,7 +104,7 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         let rows = whole.flat_map(move |(leaf, rows)| {
             let upto = if leaf == end.0 { end.1 } else { rows.len() };
             let from = if leaf == start.0 { start.1 } else { 0 };
-            &rows[from.min(upto)..upto]
+            rows.range(from.min(upto)..upto)
         });
         rows.map(|(key, value)| (key, value))
     }

@@ -134,9 +134,16 @@ pub(crate) enum Digesting {
     Anew,
 }
 
+/// Most rows fit in so many bytes, and then their digest needs no memory.
+const ROW_BYTES: usize = 512;
+
 /// The hash of one value in its stored form.
 pub(crate) fn digest(seed: u64, value: &impl Serialize) -> u64 {
-    let bytes = postcard::to_extend(value, Vec::with_capacity(128))
+    let mut room = [0; ROW_BYTES];
+    if let Ok(bytes) = postcard::to_slice(value, &mut room) {
+        return xxh3_64_with_seed(bytes, seed);
+    }
+    let bytes = postcard::to_extend(value, Vec::with_capacity(2 * ROW_BYTES))
         .expect("a Vec takes every byte, and every sequence of ours knows its length");
     xxh3_64_with_seed(&bytes, seed)
 }
