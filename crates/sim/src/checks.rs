@@ -31,7 +31,7 @@ mod whatif;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use synod_machine::{Command, LeaseId, Name, TxnId, Verdict, branch};
+use synod_machine::{Command, LeaseId, Name, Revision, TxnId, Verdict, branch};
 use synod_paxos::{Config, Durable, Envelope, Life, Message, NodeId, Peer, Slot, Tick, Write};
 use synod_replica::{ClientId, Replica};
 
@@ -277,9 +277,17 @@ impl Watch {
     }
 
     /// A holder begins to do something under what it has.
-    pub(crate) fn begins(&mut self, holder: usize, lease: LeaseId, name: &Name) -> Checked {
+    pub(crate) fn begins(
+        &mut self,
+        holder: usize,
+        lease: LeaseId,
+        (name, token): (&Name, Revision),
+    ) -> Checked {
+        if self.leases.is_broken(lease, name, token) {
+            return Ok(());
+        }
         let now = self.now_us;
-        self.children.begins(holder, (lease, name), |other| self.leases.counts(other, now))
+        self.children.begins(holder, (lease, name, token), |other| self.leases.counts(other, now))
     }
 
     /// A participant asks its disk for facts, in a step that brought it `verdict`.
@@ -318,6 +326,7 @@ impl Watch {
             self.transactions.applied(&effect, self.order.machine())?;
             self.force.applied(&effect, self.order.machine())?;
             self.leases.applied(&effect, self.order.machine(), self.now_us)?;
+            self.children.broken(|lease, name, token| self.leases.is_broken(lease, name, token));
             self.children.applied(&effect)?;
             self.clients.judge(&effect, self.order.machine())?;
         }

@@ -11,6 +11,7 @@ use crate::{
     checks::clients::Clients,
     errand::{Errand, Heard},
     plan::Plan,
+    prize::Prize,
     trade::{Trade, Wanted},
     violation::Checked,
 };
@@ -52,6 +53,8 @@ struct Habits {
     calls_come_twice: bool,
     /// Whether it reads at any node too.
     reading: bool,
+    /// Whether there are locks to read of, and offices.
+    holders: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -85,6 +88,8 @@ enum What {
     Past(Bytes, Revision),
     Keep(SessionId),
     Read(Query),
+    /// As of at least this revision; whatever is there if it is zero.
+    ReadPast(Query, Revision),
     Renew,
 }
 
@@ -107,6 +112,7 @@ impl Client {
             ttl_ms: plan.ttl_ms,
             calls_come_twice: plan.network.doubled > 0,
             reading: plan.reading,
+            holders: (plan.holders > 0).then_some(plan.elections),
         };
         let seq = Seq::ZERO;
         let home = rng.bool().then(|| rng.u16(1..=plan.voters));
@@ -127,7 +133,7 @@ impl Client {
 
     /// The `name`th client, which is a patron of services and asks for nothing else.
     pub(crate) fn patron(name: usize, plan: &Plan, mut rng: Rng) -> Client {
-        let trade = Some(Trade::new(name, rng.fork()));
+        let trade = Some(Trade::new(name, plan, rng.fork()));
         Client { trade, ..Client::new(name, plan, rng) }
     }
 
@@ -249,6 +255,9 @@ impl Client {
                     trade.has_read(answer);
                 }
             }
+            (What::ReadPast(query, least), Said::Answer(answer) | Said::Stale { answer, .. }) => {
+                clients.looked_past(query, *least, answer)?;
+            }
             (What::Look(key), Said::Answer(Answer::Key { revision, entry })) => {
                 clients.read(key, sent_us, floor, *revision, entry.as_ref())?;
             }
@@ -289,6 +298,12 @@ impl Client {
             let wanted = trade.next();
             return self.trade(now, session, wanted, clients);
         }
+        if let Some(elections) = self.habits.holders
+            && self.tastes.u8(0..6) == 0
+        {
+            let query = Prize::draw(elections, &mut self.tastes).query();
+            return self.read(now, query, clients);
+        }
         if self.rng.u8(0..12) < self.habits.reads {
             let query = Query::Get { key: key.clone() };
             let freshness = self.freshness(clients.shown());
@@ -316,16 +331,19 @@ impl Client {
                 let id = self.next_id(session);
                 self.submit(now, What::Change(id), id, id.seq, command, clients)
             }
-            Wanted::Read(query) => {
-                let freshness = match self.habits.reading && self.tastes.bool() {
-                    true => Freshness::Nearby,
-                    false => Freshness::Linearizable,
-                };
-                let call = Call::Read { query: query.clone(), freshness };
-                self.ask(now, What::Read(query), call, clients)
-            }
+            Wanted::Read(query) => self.read(now, query, clients),
             Wanted::Renewed(lease) => self.ask(now, What::Renew, Call::Renew { lease }, clients),
         }
+    }
+
+    fn read(&mut self, now: u64, query: Query, clients: &mut Clients) -> Wish {
+        let freshness = self.freshness(clients.shown());
+        let what = match freshness {
+            Freshness::AtLeast(least) => What::ReadPast(query.clone(), least),
+            Freshness::Stale => What::ReadPast(query.clone(), Revision::ZERO),
+            Freshness::Linearizable | Freshness::Nearby => What::Read(query.clone()),
+        };
+        self.ask(now, what, Call::Read { query, freshness }, clients)
     }
 
     fn freshness(&mut self, shown: Revision) -> Freshness {

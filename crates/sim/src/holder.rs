@@ -62,6 +62,8 @@ pub(crate) struct Holder {
     /// Whether there are elections, and how many holders.
     elections: bool,
     holders: u16,
+    /// Whether somebody takes away what others have.
+    breaks: bool,
     /// How it stands for offices.
     standing: Standing,
     /// What it does under what it has.
@@ -124,6 +126,8 @@ enum What {
     /// It says something of it, or does something under it.
     Use,
     Order,
+    /// Somebody takes away what another has.
+    Break,
     Revoke,
     Compact,
 }
@@ -167,6 +171,7 @@ impl Holder {
             clings,
             elections: plan.elections,
             holders: plan.holders,
+            breaks: plan.breaks,
             standing: Standing::new(place),
             child: Child::default(),
             hasty: plant == Some(Plant::ReleaseBeforeReaped),
@@ -360,10 +365,13 @@ impl Holder {
             (What::Order, Reply::Election(_)) => {}
             (What::Use, Reply::Election(_) | Reply::MultiDone { .. }) => {}
             (What::Use, Reply::MultiRefused { .. }) => {
-                if let Some(Stake { prize, .. }) = &self.stake {
-                    watch.leases.is_refused(self.place, prize.name(), now)?;
+                if let Some(Stake { prize, has: Has::It(token) }) = self.stake.take() {
+                    watch.leases.is_refused(self.place, (prize.name(), token), now)?;
+                    watch.leases.lets_go(self.place, prize.name());
+                    self.child.kill(self.place, watch);
                 }
             }
+            (What::Break, reply) if prize::is_broken(reply) => {}
             (What::Release, reply) if prize::is_given_back(reply) => self.stake = None,
             (What::Revoke, Reply::Done(_)) => self.lost(watch),
             (What::Compact, Reply::Done(_)) => {}
@@ -419,8 +427,9 @@ impl Holder {
                 watch.leases.extended(lease.id, until_us)?;
                 watch.seen.see(Sight::Renewed);
                 let stake = self.stake.as_ref().filter(|_| self.main.is_none());
-                if let Some(Stake { prize, has: Has::It(_) }) = stake {
-                    watch.leases.goes_on(self.place, prize.name(), (now, until_us))?;
+                if let Some(Stake { prize, has: Has::It(token) }) = stake {
+                    let held = (prize.name(), *token);
+                    watch.leases.goes_on(self.place, held, (now, until_us))?;
                 }
             }
             Said::Reply(Reply::Rejected(Rejection::LeaseEnded)) => {
@@ -465,9 +474,10 @@ impl Holder {
     fn holds(&mut self, now: u64, prize: Prize, token: Revision, watch: &mut Watch) -> Checked {
         let Some(lease) = &self.lease else { return Ok(()) };
         let until_us = self.clock.moment_us(lease.until);
-        watch.leases.holds(self.place, lease.id, prize.name(), (now, until_us))?;
+        let held = (prize.name(), token);
+        watch.leases.holds(self.place, lease.id, held, (now, until_us))?;
         if until_us > now {
-            watch.begins(self.place, lease.id, prize.name())?;
+            watch.begins(self.place, lease.id, held)?;
             self.child.begin();
         }
         self.stake = Some(Stake { prize, has: Has::It(token) });

@@ -78,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) holders: u16,
     /// Whether they contend for offices, too.
     pub(crate) elections: bool,
+    /// Whether operators take away what holders and patrons have.
+    pub(crate) breaks: bool,
     /// Clients that use services and nothing else.
     pub(crate) patrons: u16,
     /// Who watches at one node each, what changes seldom.
@@ -103,6 +105,9 @@ const HOLDERS_AT: [u64; 2] = [2, 4];
 
 /// Universes of these places among as many have patrons of services: with holders, and without.
 const PATRONS_AT: [u64; 2] = [1, 4];
+
+/// Of universes with holders or patrons one in so many has operators who take away what they have.
+const BREAKS_ONE_IN: u64 = 3;
 
 /// One universe in so many has operators who end what they take to be stuck.
 const OPERATORS_ONE_IN: u64 = 16;
@@ -161,6 +166,7 @@ impl Plan {
             operators: seed % OPERATORS_ONE_IN == OPERATORS_AT,
             holders: holders(seed),
             elections: elections(seed),
+            breaks: breaks(seed),
             patrons: patrons(seed),
             observers: if holders(seed) + patrons(seed) > 0 { voters } else { 0 },
             look_every: Duration::MAX,
@@ -200,6 +206,11 @@ impl Plan {
 /// In half of the universes that have holders.
 fn elections(seed: u64) -> bool {
     HOLDERS_AT.contains(&(seed % HOLDERS_ONE_IN)) && !(seed / HOLDERS_ONE_IN).is_multiple_of(2)
+}
+
+/// In a third of those, and of those that have patrons.
+fn breaks(seed: u64) -> bool {
+    (seed / HOLDERS_ONE_IN) % BREAKS_ONE_IN == 1
 }
 
 /// Two to four, where there are any: one alone meets nobody, and where there are elections there

@@ -2,8 +2,9 @@
 
 use fastrand::Rng;
 use synod_machine::{
-    Change, Command, ElectionCommand, ElectionReply, Hold, Interest, LeaseId, LockCommand,
-    LockReply, Multi, Mutation, Name, Order, Reply, Report, Revision, Rules,
+    Change, Command, ElectionCommand, ElectionReply, Hold, Interest, LeaseCommand, LeaseId,
+    LockCommand, LockReply, Multi, Mutation, Name, Order, Query, Rejection, Reply, Report,
+    Revision, Rules,
 };
 
 /// All holders share these; few, so that they meet.
@@ -137,6 +138,15 @@ impl Prize {
         }
     }
 
+    /// How it stands.
+    pub(crate) fn query(&self) -> Query {
+        let name = self.name().clone();
+        match self {
+            Prize::Lock(_) => Query::Lock { name },
+            Prize::Office(_) => Query::Election { name },
+        }
+    }
+
     pub(crate) fn interest(&self) -> Interest {
         let name = self.name().clone();
         match self {
@@ -211,6 +221,16 @@ pub(crate) fn is_given_back(reply: &Reply) -> bool {
     )
 }
 
+/// Whether it is taken away, or was not there to be.
+pub(crate) fn is_broken(reply: &Reply) -> bool {
+    matches!(
+        reply,
+        Reply::Lock(LockReply::Released { .. } | LockReply::Absent)
+            | Reply::Done(_)
+            | Reply::Rejected(Rejection::UnknownLease)
+    )
+}
+
 /// The first, mostly: where many stand there is somebody to leave for.
 fn some_office(rng: &mut Rng) -> Name {
     Name::new(OFFICES[usize::from(rng.u8(0..5) == 0)])
@@ -229,8 +249,24 @@ pub(crate) fn order(holders: u16, rng: &mut Rng) -> Command {
         11..=12 => Order::Switchover { to: None },
         _ => Order::Switchover { to: Some(candidate(rng.usize(0..usize::from(holders)))) },
     };
-    let (actor, reason) = ("operator".to_owned(), "trouble".to_owned());
+    let (actor, reason) = why();
     Command::Election(ElectionCommand::Order { name, order, actor, reason })
+}
+
+/// Somebody takes a lock to be stuck, or a lease that was granted about when this one was.
+pub(crate) fn break_something(near: LeaseId, rng: &mut Rng) -> Command {
+    let (actor, reason) = why();
+    if rng.u8(0..3) > 0 {
+        let name = Name::new(LOCKS[rng.usize(0..LOCKS.len())]);
+        return Command::Lock(LockCommand::Break { name, actor, reason });
+    }
+    let lease = LeaseId::new((near.get() + rng.u64(0..4)).saturating_sub(2));
+    Command::Lease(LeaseCommand::Break { lease, actor, reason })
+}
+
+/// Who orders what operators do, and why.
+pub(crate) fn why() -> (String, String) {
+    ("operator".to_owned(), "trouble".to_owned())
 }
 
 /// Few enough that somebody keeps them, often.

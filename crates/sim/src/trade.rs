@@ -8,6 +8,11 @@ use synod_machine::{
     Query, RegisterCommand, Rejection, Reply,
 };
 
+use crate::{
+    plan::Plan,
+    prize::{self, Prize},
+};
+
 /// All patrons share these; few, so that they meet.
 const TWO: [&str; 2] = ["a", "b"];
 
@@ -36,6 +41,10 @@ pub(crate) struct Trade {
     /// The last that it appended, and how far it has read.
     position: Position,
     things: u64,
+    /// Whether somebody takes away what others have claimed.
+    breaks: bool,
+    /// What else there is to ask about, if there is: locks, and offices.
+    holders: Option<bool>,
 }
 
 /// What is to be asked next.
@@ -48,7 +57,7 @@ pub(crate) enum Wanted {
 
 impl Trade {
     /// Of the client of this number.
-    pub(crate) fn new(number: usize, rng: Rng) -> Trade {
+    pub(crate) fn new(number: usize, plan: &Plan, rng: Rng) -> Trade {
         Trade {
             name: format!("client {number}"),
             rng,
@@ -56,6 +65,8 @@ impl Trade {
             onces: VecDeque::new(),
             position: Position::ZERO,
             things: 0,
+            breaks: plan.breaks,
+            holders: (plan.holders > 0).then_some(plan.elections),
         }
     }
 
@@ -151,6 +162,10 @@ impl Trade {
     fn claim(&mut self) -> Command {
         let (name, owner) = (self.one_of("claim "), self.name.clone());
         let lease = self.lease.filter(|_| self.rng.bool());
+        if self.breaks && self.rng.u8(0..6) == 0 {
+            let (actor, reason) = prize::why();
+            return Command::Claim(ClaimCommand::Break { name, actor, reason });
+        }
         Command::Claim(match self.rng.u8(0..3) {
             0 => ClaimCommand::Release { name, owner },
             _ => ClaimCommand::Take { name, owner, lease },
@@ -226,6 +241,11 @@ impl Trade {
 
     fn question(&mut self) -> Query {
         let name = self.one_of("");
+        if let Some(elections) = self.holders
+            && self.rng.u8(0..3) == 0
+        {
+            return Prize::draw(elections, &mut self.rng).query();
+        }
         match self.rng.u8(0..8) {
             0..=1 => Query::Claim { name: self.one_of("claim ") },
             2 => {

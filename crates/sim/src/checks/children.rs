@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use synod_machine::{
     Command, ElectionCommand, ElectionReply, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
-    Reply, Request,
+    Reply, Request, Revision,
 };
 
 use super::order::Effect;
@@ -15,7 +15,7 @@ use crate::violation::{Checked, demand};
 /// What holders do at this moment.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    running: BTreeMap<usize, (LeaseId, Name)>,
+    running: BTreeMap<usize, (LeaseId, Name, Revision)>,
 }
 
 impl Children {
@@ -24,11 +24,13 @@ impl Children {
     pub(crate) fn begins(
         &mut self,
         holder: usize,
-        (lease, name): (LeaseId, &Name),
+        (lease, name, token): (LeaseId, &Name, Revision),
         counts: impl Fn(LeaseId) -> bool,
     ) -> Checked {
         let mut others = self.running.iter().filter(|(other, _)| **other != holder);
-        if let Some((other, (their, _))) = others.find(|(_, (on, of))| of == name && counts(*on)) {
+        if let Some((other, (their, ..))) =
+            others.find(|(_, (on, of, _))| of == name && counts(*on))
+        {
             demand!(
                 false,
                 "L2",
@@ -36,13 +38,18 @@ impl Children {
                  does under it on lease {their} has not ended"
             );
         }
-        self.running.insert(holder, (lease, name.clone()));
+        self.running.insert(holder, (lease, name.clone(), token));
         Ok(())
     }
 
     /// It has ended.
     pub(crate) fn ends(&mut self, holder: usize) {
         self.running.remove(&holder);
+    }
+
+    /// What was taken away from whoever does something under it is done on its own account.
+    pub(crate) fn broken(&mut self, is_broken: impl Fn(LeaseId, &Name, Revision) -> bool) {
+        self.running.retain(|_, (lease, name, token)| !is_broken(*lease, name, *token));
     }
 
     /// A slot has joined the chosen prefix.
@@ -52,7 +59,7 @@ impl Children {
             let Some((lease, name)) = given_back(command, &result.reply) else { continue };
             let mut all = self.running.iter();
             let goes_on =
-                all.find(|(_, (on, of))| *on == lease && name.is_none_or(|name| of == name));
+                all.find(|(_, (on, of, _))| *on == lease && name.is_none_or(|name| of == name));
             demand!(
                 goes_on.is_none(),
                 "L8",

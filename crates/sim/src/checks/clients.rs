@@ -259,7 +259,10 @@ impl Clients {
     /// linearizable read of a service.
     pub(crate) fn looked(&mut self, query: &Query, floor: Revision, answer: &Answer) -> Checked {
         let revision = self.services.read(query, answer)?;
-        self.seen.see(Sight::ServiceRead);
+        self.seen.see(match query {
+            Query::Lock { .. } | Query::Election { .. } => Sight::PrizeRead,
+            _ => Sight::ServiceRead,
+        });
         demand!(
             revision >= floor,
             "E2",
@@ -267,6 +270,20 @@ impl Clients {
         );
         self.shows(revision);
         Ok(())
+    }
+
+    /// A client receives the answer to a read of a service of at least `asked`, or of whatever some
+    /// node knew.
+    pub(crate) fn looked_past(
+        &mut self,
+        query: &Query,
+        asked: Revision,
+        answer: &Answer,
+    ) -> Checked {
+        if let Query::Lock { .. } | Query::Election { .. } = query {
+            self.seen.see(Sight::PrizeReadPast);
+        }
+        at_least::hears(asked, self.services.read(query, answer)?)
     }
 
     /// What was seen.

@@ -1,23 +1,25 @@
 //! L: leases end in the log and not before their owners' clocks say so, at most one holds a lock,
 //! tokens grow, and whoever watches is told everything, once, in order, or that there is a gap.
 
+mod broken;
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    Answer, Batch, Change, Command, FenceGuard, Interest, Keyed, LeaseCommand, LeaseId,
-    LockCommand, Machine, Name, Once, Reign, Rejection, Reply, Request, Revision, Seq, Timestamp,
-    door::Said,
+    Batch, Change, Command, FenceGuard, Keyed, LeaseCommand, LeaseId, LockCommand, LockReply,
+    Machine, Name, Once, Reign, Rejection, Reply, Request, Revision, Seq, Timestamp,
 };
 use synod_paxos::Decree;
 
+use self::broken::Broken;
 use super::{
     offices::Offices,
     order::{Effect, decode},
 };
 use crate::{
-    event::Caller,
     sights::{Sight, Sights},
-    violation::{Checked, Violation, demand},
+    violation::{Checked, demand},
 };
 
 /// What holders count on, and what the log says of it.
@@ -30,8 +32,9 @@ pub(crate) struct Leases {
     counted_on: BTreeMap<LeaseId, u64>,
     /// When each lease was ended for its owner's silence.
     expired: BTreeMap<LeaseId, u64>,
-    /// Which lease each holder counts on, and which locks.
-    holders: BTreeMap<usize, (LeaseId, BTreeSet<Name>)>,
+    /// Which lease each holder counts on, and which locks under which tokens.
+    holders: BTreeMap<usize, (LeaseId, BTreeMap<Name, Revision>)>,
+    broken: Broken,
     /// The last token of each lock.
     tokens: BTreeMap<Name, Revision>,
     offices: Offices,
@@ -69,6 +72,14 @@ impl Leases {
                     self.offices.lease_ended(*lease, *at);
                     self.expires(*lease, now)?;
                 }
+                (Command::Lease(LeaseCommand::Break { lease, .. }), Reply::Done(at)) => {
+                    self.offices.lease_ended(*lease, *at);
+                    self.lease_is_broken(*lease);
+                }
+                (
+                    Command::Lock(LockCommand::Break { name, .. }),
+                    Reply::Lock(LockReply::Released { token: Some(token), .. }),
+                ) => self.lock_is_broken(name, *token),
                 (Command::Lease(LeaseCommand::Expire { .. }), _) => {
                     self.seen.see(Sight::ExpiryOverruled);
                 }
@@ -122,7 +133,9 @@ impl Leases {
 
     /// A holder was granted a lease, and counts on it until then.
     pub(crate) fn granted(&mut self, holder: usize, lease: LeaseId, until_us: u64) -> Checked {
-        self.holders.insert(holder, (lease, BTreeSet::new()));
+        if !self.broken.has_lease(lease) {
+            self.holders.insert(holder, (lease, BTreeMap::new()));
+        }
         self.extended(lease, until_us)
     }
 
@@ -138,15 +151,15 @@ impl Leases {
         &mut self,
         holder: usize,
         lease: LeaseId,
-        name: &Name,
+        (name, token): (&Name, Revision),
         (now, until_us): (u64, u64),
     ) -> Checked {
-        if until_us <= now {
+        if until_us <= now || self.is_broken(lease, name, token) {
             return Ok(());
         }
         self.is_alone(holder, lease, name, (now, until_us))?;
         if let Some((_, locks)) = self.holders.get_mut(&holder) {
-            locks.insert(name.clone());
+            locks.insert(name.clone(), token);
         }
         self.seen.see(Sight::LockHeld);
         Ok(())
@@ -156,15 +169,18 @@ impl Leases {
     pub(crate) fn goes_on(
         &mut self,
         holder: usize,
-        name: &Name,
+        (name, token): (&Name, Revision),
         (now, until_us): (u64, u64),
     ) -> Checked {
         let Some((lease, _)) = self.holders.get(&holder).filter(|_| until_us > now) else {
             return Ok(());
         };
+        if self.is_broken(*lease, name, token) {
+            return Ok(());
+        }
         self.is_alone(holder, *lease, name, (now, until_us))?;
         if let Some((_, locks)) = self.holders.get_mut(&holder) {
-            locks.insert(name.clone());
+            locks.insert(name.clone(), token);
         }
         Ok(())
     }
@@ -181,7 +197,7 @@ impl Leases {
             for (other, (their, locks)) in &self.holders {
                 let until = self.counted_on.get(their).copied().unwrap_or(0);
                 demand!(
-                    *other == holder || !locks.contains(name) || until <= now,
+                    *other == holder || !locks.contains_key(name) || until <= now,
                     "L2",
                     "holders {holder} and {other} count on {name} at once: on lease {lease} until \
                      {until_us} us, on lease {their} until {until} us"
@@ -192,11 +208,19 @@ impl Leases {
     }
 
     /// What a holder does under a lock that it counts on still is refused.
-    pub(crate) fn is_refused(&self, holder: usize, name: &Name, now: u64) -> Checked {
+    pub(crate) fn is_refused(
+        &mut self,
+        holder: usize,
+        (name, token): (&Name, Revision),
+        now: u64,
+    ) -> Checked {
+        if self.broken.has_lock(name, token) {
+            self.seen.see(Sight::BrokenRefused);
+        }
         let Some((lease, locks)) = self.holders.get(&holder) else { return Ok(()) };
         let until = self.counted_on.get(lease).copied().unwrap_or(0);
         demand!(
-            !self.clocks_agree || !locks.contains(name) || until <= now,
+            !self.clocks_agree || !locks.contains_key(name) || until <= now,
             "L2",
             "holder {holder} is refused at {now} us under {name}; on lease {lease} it counts on it \
              until {until} us"
@@ -231,56 +255,6 @@ impl Leases {
             "lease {lease} of holder {holder} is over at {now} us; it stands until {until} us"
         );
         Ok(())
-    }
-
-    /// A watch that had been told everything up to `after` hears this: up to where it has been told
-    /// everything since.
-    pub(crate) fn watched(
-        &mut self,
-        who: Caller,
-        interest: &Interest,
-        after: Revision,
-        said: &Said,
-    ) -> Result<Revision, Violation> {
-        let news = match said {
-            Said::Watched { news, .. } => Some(news),
-            _ => None,
-        };
-        match news {
-            Some(Answer::Changes { changes, upto }) => {
-                let told = changes.iter().flat_map(|(at, row)| row.iter().map(|one| (*at, one)));
-                let from = self.changes.partition_point(|(at, _)| *at <= after);
-                let later = self.changes[from..].iter().take_while(|(at, _)| *at <= *upto);
-                let expected = later.filter(|(_, change)| interest.is_of(change));
-                let told: Vec<_> = told.collect();
-                let expected: Vec<_> = expected.map(|(at, change)| (*at, change)).collect();
-                demand!(
-                    told == expected && *upto >= after,
-                    "L7",
-                    "{who:?} watches {interest:?} after {after} and is told up to {upto}: \
-                     {told:?}; there were {expected:?}"
-                );
-                if !told.is_empty() {
-                    self.seen.see(Sight::Watched);
-                }
-                Ok(*upto)
-            }
-            Some(Answer::Gap { forgotten }) => {
-                demand!(
-                    after < *forgotten && *forgotten <= self.forgotten,
-                    "L7",
-                    "{who:?} hears of a gap up to {forgotten}; it was told up to {after}, \
-                     and what came up to {} is forgotten",
-                    self.forgotten
-                );
-                self.seen.see(Sight::Gap);
-                Ok(*forgotten)
-            }
-            Some(_) | None => {
-                demand!(false, "L7", "{who:?}: a watch is answered with {said:?}");
-                Ok(after)
-            }
-        }
     }
 
     /// A lease ends for its owner's silence only when the owner, too, counts on it no longer.

@@ -170,6 +170,14 @@ impl Services {
             Command::Lease(LeaseCommand::Expire { lease, .. }) if *reply != overruled() => {
                 return self.ends(*lease, reply, shelf);
             }
+            Command::Lease(LeaseCommand::Break { lease, .. }) => {
+                return match self.leases.refuse(*lease, client) {
+                    Some(why @ Rejection::UnknownLease) => {
+                        is_told(command, &Reply::Rejected(why), reply)
+                    }
+                    _ => self.ends(*lease, reply, shelf),
+                };
+            }
             Command::Lease(LeaseCommand::Revoke { lease }) => {
                 let refused = self.leases.refuse(*lease, client);
                 return match refused {

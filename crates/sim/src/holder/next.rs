@@ -79,6 +79,9 @@ impl Holder {
 
     /// What it does that has nothing.
     fn something(&mut self, lease: LeaseId, watch: &mut Watch) -> (What, Command) {
+        if self.breaks && self.rng.u8(0..8) == 0 {
+            return (What::Break, prize::break_something(lease, &mut self.rng));
+        }
         if self.elections && self.rng.u8(0..4) == 0 {
             return (What::Order, prize::order(self.holders, &mut self.rng));
         }

@@ -32,11 +32,7 @@ impl World {
             self.reads(&status, &response)?;
         }
         let Some((caller, call)) = asked else { return Ok(()) };
-        if let Response::Said(Said::Watched { news: Answer::Changes { changes, .. }, .. }) =
-            &response
-            && self.installs
-            && !changes.is_empty()
-        {
+        if self.installs && tells_of_changes(&response) {
             self.watch.seen.see(Sight::WatchedInstall);
         }
         self.story.tell(self.now_us, || format!("{id} answers {caller:?}: {response:?}"));
@@ -266,5 +262,16 @@ impl World {
             let ask = ask.clone();
             self.queue.plan(self.now_us + delay, Event::Call { node, caller, call, ask });
         }
+    }
+}
+
+/// Whether a watch is told of something.
+fn tells_of_changes(response: &Response) -> bool {
+    let some =
+        |news: &Answer| matches!(news, Answer::Changes { changes, .. } if !changes.is_empty());
+    match response {
+        Response::Said(Said::Watched { news, .. }) => some(news),
+        Response::Said(Said::WatchedAny { news, .. }) => news.iter().any(|(_, news)| some(news)),
+        _ => false,
     }
 }

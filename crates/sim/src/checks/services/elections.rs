@@ -1,19 +1,24 @@
 //! S7, and L5, L6 and L9 of leases: of those who stand, whoever may be granted by the rules and is
 //! the best is, or whom the incumbent was to leave for; and nobody else ever is.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use synod_machine::{
     Bar, CandidateView, ElectionCommand, ElectionReply, ElectionView, Incumbent, LeaseId, Name,
     Office, Order, Report, Revision, Rules, Successor,
 };
 
-use super::Moment;
+use super::{Moment, past::Past};
 
 /// Elections as the simplest model has them.
 #[derive(Debug, Default)]
 pub(super) struct Elections {
     races: BTreeMap<Name, Race>,
+    /// As each was shown.
+    pub(super) past: Past<Standing>,
 }
 
 /// One of them.
@@ -30,12 +35,15 @@ pub(super) struct Race {
     vacancy: BTreeMap<LeaseId, Option<Bar>>,
 }
 
-/// What of an election is state, besides the office.
-#[derive(Debug, PartialEq, Eq)]
+/// What people are shown of an election, but for why somebody could not be granted: that changes
+/// with the hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
+    office: Office,
     rules: Rules,
     furthest: Option<u64>,
-    stand: BTreeMap<Revision, Candidate>,
+    /// Who stands, by when each came: the incumbent, then the others, the best first.
+    stand: Vec<(Revision, Candidate)>,
 }
 
 impl Standing {
@@ -45,7 +53,8 @@ impl Standing {
             let CandidateView { candidate: name, lease, owner, priority, at, report, .. } = one;
             (at, Candidate { name, lease, owner, priority, said: report })
         });
-        Standing { rules: view.rules, furthest: view.furthest, stand: stand.collect() }
+        let stand = stand.collect();
+        Standing { office: view.office, rules: view.rules, furthest: view.furthest, stand }
     }
 }
 
@@ -75,9 +84,20 @@ impl Elections {
         self.races.get(name).map(Race::office).unwrap_or_default()
     }
 
-    /// As people are shown it: who stands, and whom the others are measured by.
-    pub(super) fn standing(&self, name: &Name) -> Option<Standing> {
-        self.races.get(name).map(Race::standing)
+    /// It stands otherwise from this revision on, if it does.
+    fn note(&mut self, name: &Name, at: Revision) {
+        let now = self.races.get(name).map(Race::standing);
+        if self.past.get(name) != now.as_ref() {
+            self.past.set(name, at, now);
+        }
+    }
+
+    /// All that there are, and those that there were when this was asked last: each changes with
+    /// every lease that ends, and there are few.
+    pub(super) fn take_all(&mut self) -> BTreeSet<Name> {
+        let mut all = self.past.take_touched();
+        all.extend(self.names().cloned());
+        all
     }
 
     /// Those of which anything was ever said.
@@ -120,6 +140,7 @@ impl Elections {
         let race = self.races.entry(name.clone()).or_default();
         let reply = race.does(command, moment);
         self.forget(name);
+        self.note(name, moment.at());
         reply
     }
 
@@ -132,6 +153,7 @@ impl Elections {
             race.stand.remove(&place);
             race.settle(at, now_ms);
             self.forget(&name);
+            self.note(&name, at);
             any = true;
         }
         any
@@ -149,7 +171,12 @@ impl Elections {
 impl Race {
     fn standing(&self) -> Standing {
         let furthest = self.counted.iter().copied().max();
-        Standing { rules: self.rules, furthest, stand: self.stand.clone() }
+        let mut stand: Vec<_> =
+            self.stand.iter().map(|(place, one)| (*place, one.clone())).collect();
+        let incumbent = self.term.as_ref().map(|term| term.of);
+        stand
+            .sort_by_key(|(place, one)| (Some(*place) != incumbent, Reverse(one.priority), *place));
+        Standing { office: self.office(), rules: self.rules, furthest, stand }
     }
 
     fn office(&self) -> Office {

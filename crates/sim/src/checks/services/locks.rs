@@ -1,19 +1,21 @@
 //! S6: whoever asked for a lock first has it, until it lets go of it or its lease ends.
 
-use std::collections::BTreeMap;
+use synod_machine::{Holder, LeaseId, LockCommand, LockReply, LockView, Name, Revision};
 
-use synod_machine::{Holder, LeaseId, LockCommand, LockReply, Name, Revision};
+use super::{Moment, past::Past};
 
-use super::Moment;
+/// So many of those who wait are shown.
+const SHOWN_MAX: usize = 16;
 
 /// Locks as the simplest model has them: who asked for each, the first first, which has it.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    queues: BTreeMap<Name, Vec<Contender>>,
+    pub(super) past: Past<Vec<Contender>>,
 }
 
+/// One that asked, as the holder that it is or would be.
 #[derive(Clone, Debug)]
-struct Contender {
+pub(super) struct Contender {
     at: Revision,
     holder: Holder,
 }
@@ -21,7 +23,27 @@ struct Contender {
 impl Locks {
     /// Who has it.
     pub(super) fn holder(&self, name: &Name) -> Option<&Holder> {
-        self.queues.get(name)?.first().map(|first| &first.holder)
+        self.past.get(name)?.first().map(|first| &first.holder)
+    }
+
+    /// As people were shown it at a revision.
+    pub(super) fn as_of(&self, name: &Name, revision: Revision) -> Option<LockView> {
+        let (first, waiting) = self.past.as_of(name, revision)?.split_first()?;
+        let shown = waiting.iter().take(SHOWN_MAX);
+        Some(LockView {
+            name: name.clone(),
+            holder: first.holder.clone(),
+            waiters: shown.map(|one| (one.holder.lease, one.holder.owner.clone())).collect(),
+            waiting: waiting.len() as u64,
+        })
+    }
+
+    fn queue(&self, name: &Name) -> Vec<Contender> {
+        self.past.get(name).cloned().unwrap_or_default()
+    }
+
+    fn set(&mut self, name: &Name, at: Revision, queue: Vec<Contender>) {
+        self.past.set(name, at, Some(queue).filter(|queue| !queue.is_empty()));
     }
 
     /// What a command comes to.
@@ -43,7 +65,7 @@ impl Locks {
         wait: bool,
         moment: &mut Moment<'_>,
     ) -> LockReply {
-        let queue = self.queues.entry(name.clone()).or_default();
+        let mut queue = self.queue(name);
         let first = queue.first().map(|first| first.holder.clone());
         let there = queue.iter().find(|one| one.holder.lease == lease).map(|one| one.at);
         match (there, first) {
@@ -54,6 +76,7 @@ impl Locks {
                 let (at, owner) = (moment.change(), moment.client.to_owned());
                 let holder = Holder { lease, owner, token: at, since_ms: moment.now_ms };
                 queue.push(Contender { at, holder });
+                self.set(name, at, queue);
                 match first {
                     Some(holder) => LockReply::Queued { at, holder },
                     None => LockReply::Held { token: at },
@@ -64,21 +87,27 @@ impl Locks {
 
     fn release(&mut self, name: &Name, lease: LeaseId, moment: &mut Moment<'_>) -> LockReply {
         let held = self.holder(name).filter(|one| one.lease == lease).map(|one| one.token);
-        let queue = self.queues.entry(name.clone()).or_default();
+        let mut queue = self.queue(name);
         if !queue.iter().any(|one| one.holder.lease == lease) {
             return LockReply::Absent;
         }
         let revision = moment.change();
-        leaves(queue, lease, revision, moment.now_ms);
+        leaves(&mut queue, lease, revision, moment.now_ms);
+        self.set(name, revision, queue);
         LockReply::Released { revision, token: held }
     }
 
     /// A lease has ended at this revision, and nobody contends on it; whether anybody did.
     pub(super) fn lease_ended(&mut self, lease: LeaseId, at: Revision, now_ms: u64) -> bool {
-        let contends =
-            |queue: &&mut Vec<Contender>| queue.iter().any(|one| one.holder.lease == lease);
-        let queues = self.queues.values_mut().filter(contends);
-        queues.map(|queue| leaves(queue, lease, at, now_ms)).count() > 0
+        let contends = |queue: &[Contender]| queue.iter().any(|one| one.holder.lease == lease);
+        let queues = self.past.iter().filter(|(_, queue)| contends(queue));
+        let queues: Vec<_> = queues.map(|(name, queue)| (name.clone(), queue.clone())).collect();
+        let any = !queues.is_empty();
+        for (name, mut queue) in queues {
+            leaves(&mut queue, lease, at, now_ms);
+            self.set(&name, at, queue);
+        }
+        any
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads of services, and the state of the machine after each slot, against the models.
 
-use synod_machine::{Answer, Machine, Name, Query, Revision};
+use synod_machine::{Answer, ElectionView, Machine, Name, Query, Revision};
 
 use super::{Services, elections::Standing};
 use crate::violation::{Checked, Violation, demand};
@@ -8,6 +8,11 @@ use crate::violation::{Checked, Violation, demand};
 impl Services {
     /// A client receives an answer to a question: of which revision it is, if it is right.
     pub(crate) fn read(&self, query: &Query, answer: &Answer) -> Result<Revision, Violation> {
+        if let (Query::Election { name }, Answer::Election { revision, election }) = (query, answer)
+        {
+            self.read_election(name, *revision, election.as_deref())?;
+            return Ok(*revision);
+        }
         let revision = revision_of(answer);
         let expected = revision.and_then(|revision| self.answer(query, revision));
         demand!(
@@ -18,9 +23,11 @@ impl Services {
         Ok(revision.unwrap_or_default())
     }
 
-    /// Whatever the last slot touched stands in the machine as it does here.
+    /// Whatever the last slot touched stands in the machine as it does here; and every election.
     pub(super) fn compare(&mut self, machine: &Machine) -> Checked {
         let touched = [
+            ask(self.locks.past.take_touched(), |name| Query::Lock { name }),
+            ask(self.elections.take_all(), |name| Query::Election { name }),
             ask(self.claims.past.take_touched(), |name| Query::Claim { name }),
             ask(self.registers.past.take_touched(), |name| Query::Register { name }),
             ask(self.counters.past.take_touched(), |name| Query::Counter { name }),
@@ -31,23 +38,31 @@ impl Services {
         for query in touched.into_iter().flatten().chain(journals) {
             self.read(&query, &machine.query(&query))?;
         }
-        self.compare_elections(machine)
+        Ok(())
     }
 
-    /// Few enough, and each changes with every lease that ends: all of them.
-    fn compare_elections(&self, machine: &Machine) -> Checked {
-        for name in self.elections.names() {
-            let shown = machine.query(&Query::Election { name: name.clone() });
-            let Answer::Election { election, .. } = shown else { continue };
-            let shown = election.map(|view| Standing::of(*view));
-            let ours = self.elections.standing(name);
-            demand!(shown == ours, "S7", "{name} stands so: {shown:?}; it should stand {ours:?}");
-        }
+    /// Why somebody could not be granted depends on the hour, and is not looked at.
+    fn read_election(
+        &self,
+        name: &Name,
+        revision: Revision,
+        shown: Option<&ElectionView>,
+    ) -> Checked {
+        let shown = shown.cloned().map(Standing::of);
+        let ours = self.elections.past.as_of(name, revision);
+        demand!(
+            shown.as_ref() == ours,
+            "S7",
+            "{name} stands at {revision} as {shown:?}; it should stand as {ours:?}"
+        );
         Ok(())
     }
 
     fn answer(&self, query: &Query, revision: Revision) -> Option<Answer> {
         Some(match query {
+            Query::Lock { name } => {
+                Answer::Lock { revision, lock: self.locks.as_of(name, revision) }
+            }
             Query::Claim { name } => {
                 let claim = self.claims.past.as_of(name, revision).cloned();
                 Answer::Claim { revision, claim }
@@ -97,7 +112,8 @@ fn ask(names: impl IntoIterator<Item = Name>, how: impl Fn(Name) -> Query) -> Ve
 
 fn revision_of(answer: &Answer) -> Option<Revision> {
     match answer {
-        Answer::Claim { revision, .. }
+        Answer::Lock { revision, .. }
+        | Answer::Claim { revision, .. }
         | Answer::Register { revision, .. }
         | Answer::Counter { revision, .. }
         | Answer::Barrier { revision, .. }
@@ -113,6 +129,8 @@ fn law(query: &Query) -> &'static str {
         Query::Register { .. } => "S2",
         Query::Counter { .. } => "S3",
         Query::Barrier { .. } => "S4",
+        Query::Lock { .. } => "S6",
+        Query::Election { .. } => "S7",
         _ => "S5",
     }
 }
