@@ -367,56 +367,6 @@ fn a_watch_from_before_the_history_is_told_of_the_gap_and_goes_on() {
     assert_eq!(again.map(|(name, id, _)| (name, id)), Some(("change".to_owned(), Some(gone + 1))));
 }
 
-/// What is asked for in one transaction is done at all shards and at the cluster's own keys, or
-/// nowhere; and what became of it can be asked.
-#[test]
-fn a_transaction_is_done_everywhere_or_nowhere() {
-    let mut cluster = Cluster::start(&Options { nodes: 1, participants: vec!["east", "west"] });
-    cluster.start_shard("east");
-    cluster.start_shard("west");
-    let mut http = door(&cluster, "n1");
-    let moved = json!({
-        "parts": [
-            { "participant": "east", "writes": [{ "key": "25544", "value": "ISS" }] },
-            { "participant": "west", "guards": [{ "key": "25544", "absent": true }] },
-        ],
-        "writes": [{ "key": "where/25544", "value": "east" }],
-    });
-    let done = http.json("POST /v1/txns", &moved).expect(200).json();
-    let id = done["txn"].as_str().unwrap().to_owned();
-    let told = http.ask(&format!("GET /v1/txns/{id}"), &[], b"").expect(200).json();
-    assert_eq!(told["verdict"], "committed", "{told}");
-    assert_eq!(http.ask("GET /v1/kv/where/25544", &[], b"").expect(200).body, b"east");
-
-    // A guard that does not hold: at a shard, which votes no, and of the cluster's own keys.
-    for (parts, guards) in [
-        (json!([{ "key": "25544", "absent": true }]), json!([])),
-        (json!([]), json!([{ "key": "where/25544", "value": "west" }])),
-    ] {
-        let again = json!({
-            "parts": [
-                { "participant": "east", "guards": parts },
-                { "participant": "west", "writes": [{ "key": "25544", "value": "ISS" }] },
-            ],
-            "guards": guards,
-        });
-        let aborted = http.json("POST /v1/txns", &again).expect(409).json();
-        assert_eq!(aborted["error"]["code"], "aborted", "{aborted}");
-        assert!(aborted["txn"].is_string(), "{aborted}");
-    }
-    let nothing = json!({ "parts": [{
-        "participant": "west",
-        "guards": [{ "key": "25544", "absent": true }],
-    }] });
-    let _still_absent = http.json("POST /v1/txns", &nothing).expect(200);
-
-    let _empty = http.json("POST /v1/txns", &json!({ "parts": [] })).expect(400);
-    let key = [("Idempotency-Key", "k"), ("Content-Type", "application/json")];
-    let body = serde_json::to_vec(&moved).unwrap();
-    let keyed = http.ask("POST /v1/txns", &key, &body).expect(400).json();
-    assert!(keyed["error"]["message"].as_str().unwrap().contains("Idempotency-Key"), "{keyed}");
-}
-
 /// Nobody passes before everybody has come; whoever waits is told when they have, and who is gone
 /// counts no more.
 #[test]

@@ -83,7 +83,7 @@ pub enum WhyAborted {
     },
     /// The log said so: a guard did not hold, somebody else proposed to abort first, or the owner's
     /// session ended. The cause, where one is recorded.
-    #[error("the log decided so{}", .0.as_ref().map(|cause| format!(": {cause:?}"))
+    #[error("the log decided so{}", .0.as_ref().map(|cause| format!(": {cause}"))
         .unwrap_or_default())]
     Log(Option<AbortCause>),
 }
