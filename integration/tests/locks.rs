@@ -63,6 +63,14 @@ fn the_work_of_a_stopped_holder_is_dead_before_another_has_the_lock() {
     let (_, next) = working(&second);
     assert!(!runs(work), "two at work at once");
     assert!(next > token, "{next} after {token}");
+    // Whoever comes with the first token is late, also where nobody asked it to end.
+    let config = cluster.config("client");
+    let write = |token: u64| {
+        let steps = format!("held lock a {token}\nput last-run {token}\n");
+        Run::of(&["kv", "multi", "-c", &config]).input(steps).finish()
+    };
+    assert_eq!(write(token).expect(1).stdout, "refused: requirement 1 did not hold\n");
+    let _ = write(next).expect(0);
     first.signal("CONT");
     assert_eq!(first.ended(), Some(123));
     let said = fs::read_to_string(cluster.path("first")).unwrap();
