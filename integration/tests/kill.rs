@@ -66,6 +66,34 @@ fn a_node_that_is_told_to_end_ends_well_and_the_others_go_on_at_once() {
     let _ = cluster.tool(&["kv", "put", "a", "1", "--timeout", "30s"]).expect(0);
 }
 
+/// Whoever asks for it says which node leads next, before it stops one, and no request of a client
+/// fails for that. A node that is not there, or that the cluster does not have, is told so, and the
+/// one that leads goes on.
+#[test]
+fn the_lead_is_moved_to_the_node_that_is_named() {
+    let mut cluster = Cluster::start(&Options::default());
+    let mut leader = cluster.await_leader();
+    let moves = |cluster: &Cluster, to: &str, code| {
+        cluster.tool(&["leader", "move", to, "--timeout", "20s", "-o", "json"]).expect(code)
+    };
+    for round in 0..2 {
+        for to in ["n1", "n2", "n3"] {
+            let told = moves(&cluster, to, 0).json();
+            assert_eq!((&told["schema"], &told["node"]), (&"synod.leader/1".into(), &to.into()));
+            let value = format!("{round} under {to}");
+            let _ = cluster.tool(&["kv", "put", "a", &value]).expect(0);
+            assert_eq!(cluster.tool(&["kv", "get", "a"]).expect(0).stdout, value);
+            leader = cluster.await_leader();
+            assert_eq!(leader, to);
+        }
+    }
+    let nobody = moves(&cluster, "n9", 2);
+    assert!(nobody.stderr.contains("no node of that name"), "{nobody:?}");
+    cluster.kill("n1");
+    let _ = moves(&cluster, "n1", 3);
+    assert_eq!(cluster.await_leader(), leader);
+}
+
 #[test]
 fn five_nodes_carry_on_without_two() {
     let mut cluster = Cluster::start(&Options { nodes: 5, ..Options::default() });

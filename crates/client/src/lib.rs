@@ -77,13 +77,15 @@ mod scout;
 mod serve;
 mod session;
 mod shard;
+#[cfg(test)]
+mod stage;
 mod standing;
 mod submit;
 mod subscription;
 mod survey;
 mod tally;
-#[cfg(test)]
-mod testing;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod txn;

@@ -179,7 +179,7 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{NODES, Stage};
+    use crate::stage::{NODES, Stage};
 
     /// Many requests are told at once that a node does not lead; the last to be told must not undo
     /// what the first has found out since.

@@ -1,366 +1,270 @@
-//! A stage instead of a network: nodes that share the real machine, and participants that vote as
-//! they are told. Every word passes several awaits, any of which the audience may use to leave.
-
-mod cast;
+//! A cluster in the process of a test, for whoever links this library: real nodes, real logs on
+//! disk, mutual TLS, and no containers.
+//!
+//! ```
+//! use synod_client::{Error, testing::Cluster};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! let mut cluster = Cluster::start(3).await?;
+//! let client = cluster.client().await?;
+//! client.kv().put("epoch", "7").await?;
+//! cluster.crash(&client.leader().await?).await?;
+//! assert!(client.kv().get("epoch").await?.is_some(), "no loss of one node is seen");
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
+    fmt::Write as _,
+    fs, io,
+    net::{SocketAddr, UdpSocket},
+    path::PathBuf,
     time::Duration,
 };
 
-use bytes::Bytes;
-use synod_machine::{
-    Answer, Batch, BranchIncarnation, Command, Machine, ParticipantName, Reply, Request, RequestId,
-    Revision, Seq, SessionId, Timestamp, TxnId, Verdict, door, participant_door,
+use synod_net::{
+    Authority, AuthorityError, Identity, IdentityError, Name, Role, Who, settings::TlsFiles,
 };
-use synod_net::{AskError, Name, settings::TlsFiles};
-use tokio::{sync::watch, task::yield_now};
+use synod_node::{Node, NodeError};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
-use crate::{
-    Client, Config, Endpoint,
-    wire::{Wire, decode, encode},
-};
+use crate::{Client, Config, Endpoint, Error};
 
-pub(crate) use cast::{Kind, Twist};
+/// Days that certificates are good for.
+const DAYS: u32 = 30;
+/// How long the port of a node that ended may be in use still.
+const PORT_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at it.
+const PORT_EVERY: Duration = Duration::from_millis(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
+const SESSION_TTL: Duration = Duration::from_secs(10);
 
-/// The names of the nodes; the first leads when the curtain rises.
-pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
-/// The participants, all registered.
-pub(crate) const SHARDS: [&str; 2] = ["east", "west"];
-/// How long a session lives in silence. The machine on stage ends none by itself.
-pub(crate) const TTL: Duration = Duration::from_secs(9);
-/// How often a node on stage looks for news.
-const NEWS_EVERY: Duration = Duration::from_millis(50);
-/// And for changes, of which there are more who wait.
-const CHANGES_EVERY: Duration = Duration::from_millis(100);
-/// How long a call takes at most.
-pub(crate) const WITHIN: Duration = Duration::from_secs(5);
-
-/// Everything behind the curtain.
-#[derive(Clone)]
-pub(crate) struct Stage(Arc<Mutex<Play>>);
-
-struct Play {
-    machine: Machine,
-    leader: Option<&'static str>,
-    /// Says that it leads, and does not.
-    pretender: Option<&'static str>,
-    /// Nodes that say that their disks are full.
-    full: Vec<&'static str>,
-    /// Who is reachable, by address, and in which life.
-    lives: BTreeMap<String, watch::Sender<Life>>,
-    twists: BTreeMap<Kind, VecDeque<Twist>>,
-    /// What was heard: by whom, what. Status is not noted.
-    heard: Vec<(String, door::Call)>,
-    shards: BTreeMap<String, Shard>,
+/// Nodes `n1`, `n2` and so on, on loopback, with their files in a directory that is gone when this
+/// is. Dropped, they end as in a crash.
+#[derive(Debug)]
+pub struct Cluster {
+    dir: TempDir,
+    name: Name,
+    authority: Authority,
+    nodes: Vec<Place>,
 }
 
-/// The state of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Life {
-    number: u32,
-    up: bool,
-    /// It refuses whoever dials it.
-    refuses: bool,
-    /// Nothing is heard of it, not even that nobody is there.
-    silent: bool,
+/// Why there is no such cluster, or why it does not do so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// There is no place for files, or no port.
+    #[error("no place for a cluster: {0}")]
+    Io(#[from] io::Error),
+    /// A certificate cannot be made.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// It is no name for a client.
+    #[error(transparent)]
+    Name(#[from] IdentityError),
+    /// There are no clusters of so many nodes, or its file is none.
+    #[error(transparent)]
+    Config(#[from] synod_node::ConfigError),
+    /// A node cannot run.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The cluster has no node of that name, or it runs, or does not run, already.
+    #[error("there is no {node} to be {what}")]
+    NoSuchNode {
+        /// As asked.
+        node: String,
+        /// What was to be done with it.
+        what: &'static str,
+    },
 }
 
-/// A participant: what it holds prepared, and what it was told.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Shard {
-    pub(crate) prepared: Vec<TxnId>,
-    pub(crate) told: Vec<(TxnId, Verdict)>,
+/// A node's place. While nobody runs there its port is held, so that nobody else is given it.
+#[derive(Debug)]
+struct Place {
+    address: SocketAddr,
+    running: Option<Node>,
+    port: Option<UdpSocket>,
 }
 
-/// One connection to somebody on stage.
-#[derive(Clone)]
-pub(crate) struct Booth {
-    stage: Stage,
-    address: String,
-    life: Life,
-}
+impl Cluster {
+    /// Starts a cluster of 1, 3, 5 or 7 nodes, on the runtime of the caller.
+    pub async fn start(nodes: u16) -> Result<Cluster, ClusterError> {
+        if nodes == 0 {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
+        }
+        let (dir, name) = (tempfile::tempdir()?, Name::new("testing")?);
+        let authority = Authority::create(&name)?;
+        authority.save(&dir.path().join("ca.crt"), &dir.path().join("ca.key"))?;
+        let places = (0..nodes).map(|_| Place::held());
+        let places = places.collect::<Result<Vec<_>, io::Error>>()?;
+        let mut cluster = Cluster { dir, name, authority, nodes: places };
+        for place in 0..usize::from(nodes) {
+            let own = node_name(place);
+            cluster.issue(&own, Who::Node(Name::new(own.as_str())?))?;
+            synod_node::format(&cluster.node_config(place)?)?;
+        }
+        for place in 0..usize::from(nodes) {
+            cluster.run(place).await?;
+        }
+        Ok(cluster)
+    }
 
-fn address(name: &str) -> String {
-    format!("{name}:1")
-}
+    /// A client of it, which may do everything.
+    pub async fn client(&self) -> Result<Client, ClusterClientError> {
+        self.client_as("tester", Role::Admin).await
+    }
 
-impl Stage {
-    pub(crate) fn new() -> Stage {
-        let life =
-            || watch::Sender::new(Life { number: 1, up: true, refuses: false, silent: false });
-        let names = NODES.iter().chain(&SHARDS);
-        let mut play = Play {
-            machine: Machine::new(),
-            leader: Some(NODES[0]),
-            pretender: None,
-            full: Vec::new(),
-            lives: names.map(|name| (address(name), life())).collect(),
-            twists: BTreeMap::new(),
-            heard: Vec::new(),
-            shards: SHARDS.iter().map(|name| (address(name), Shard::default())).collect(),
+    /// A client of another name and role.
+    pub async fn client_as(&self, name: &str, role: Role) -> Result<Client, ClusterClientError> {
+        Ok(Client::connect(self.config(name, role)?).await?)
+    }
+
+    /// The configuration of such a client, for one that connects by itself.
+    pub fn config(&self, name: &str, role: Role) -> Result<Config, ClusterError> {
+        let leaf = format!("client-{name}-{role:?}");
+        if !self.file(&leaf, "crt").exists() {
+            self.issue(&leaf, Who::Client { name: Name::new(name)?, role })?;
+        }
+        let endpoint = |(place, node): (usize, &Place)| {
+            Ok(Endpoint {
+                name: Name::new(node_name(place).as_str())?,
+                address: node.address.to_string(),
+            })
         };
-        play.register_shards();
-        Stage(Arc::new(Mutex::new(play)))
+        let endpoints = self.nodes.iter().enumerate().map(endpoint);
+        Ok(Config {
+            cluster: self.name.clone(),
+            cluster_id: self.id(),
+            endpoints: endpoints.collect::<Result<_, IdentityError>>()?,
+            tls: TlsFiles {
+                ca: self.file("ca", "crt"),
+                cert: self.file(&leaf, "crt"),
+                key: self.file(&leaf, "key"),
+            },
+            timeout: TIMEOUT,
+            session_ttl: SESSION_TTL,
+        })
     }
 
-    /// A client of this cluster.
-    pub(crate) async fn client(&self) -> Client {
-        self.try_client().await.unwrap()
+    /// The names of its nodes.
+    pub fn nodes(&self) -> Vec<String> {
+        (0..self.nodes.len()).map(node_name).collect()
     }
 
-    pub(crate) async fn try_client(&self) -> Result<Client, crate::Error> {
-        let name = |name: &str| Name::new(name).unwrap();
-        let endpoints =
-            NODES.iter().map(|node| Endpoint { name: name(node), address: address(node) });
-        let config = Config {
-            cluster: name("stage"),
-            cluster_id: 1,
-            endpoints: endpoints.collect(),
-            tls: TlsFiles { ca: "".into(), cert: "".into(), key: "".into() },
-            timeout: WITHIN,
-            session_ttl: TTL,
-        };
-        Client::open(Wire::Scripted(self.clone()), &config, "audience".to_owned()).await
-    }
-
-    /// What happens to the next call of this kind, after those that were scripted before.
-    pub(crate) fn next(&self, kind: Kind, twist: Twist) {
-        self.play().twists.entry(kind).or_default().push_back(twist);
-    }
-
-    /// Forgets what was scripted and did not happen.
-    pub(crate) fn end_script(&self) {
-        self.play().twists.clear();
-    }
-
-    pub(crate) fn lead(&self, leader: Option<&'static str>) {
-        self.play().leader = leader;
-    }
-
-    /// The disks of these nodes are full from now on.
-    pub(crate) fn fill(&self, nodes: &[&'static str]) {
-        self.play().full = nodes.to_vec();
-    }
-
-    /// From here on this node says that it leads, whoever does.
-    pub(crate) fn pretend(&self, pretender: &'static str) {
-        self.play().pretender = Some(pretender);
-    }
-
-    /// Ends a process: its connections are lost, and nobody reaches it.
-    pub(crate) fn kill(&self, name: &str) {
-        self.change(name, |life| life.up = false);
-    }
-
-    /// Starts it again.
-    pub(crate) fn start(&self, name: &str) {
-        self.change(name, |life| {
-            life.up = true;
-            life.number += 1;
-        });
-    }
-
-    /// From here on it accepts nobody's certificate.
-    pub(crate) fn refuse_identity(&self, name: &str) {
-        self.change(name, |life| life.refuses = true);
-    }
-
-    /// Its machine is gone: whoever dials it waits.
-    pub(crate) fn silence(&self, name: &str) {
-        self.change(name, |life| life.silent = true);
-    }
-
-    fn change(&self, name: &str, change: impl FnOnce(&mut Life)) {
-        self.play().lives[&address(name)].send_modify(change);
-    }
-
-    pub(crate) fn heard(&self) -> Vec<(String, door::Call)> {
-        self.play().heard.clone()
-    }
-
-    /// The submits that were heard, repeats too.
-    pub(crate) fn submits(&self) -> Vec<Request> {
-        let heard = self.heard().into_iter();
-        let submit = |(_, call)| match call {
-            door::Call::Submit(request) => Some(request),
-            _ => None,
-        };
-        heard.filter_map(submit).collect()
-    }
-
-    /// The names of submits of this kind of command.
-    pub(crate) fn named(&self, pick: impl Fn(&Command) -> bool) -> Vec<RequestId> {
-        let submits = self.submits().into_iter();
-        submits.filter(|request| pick(&request.command)).filter_map(|request| request.id).collect()
-    }
-
-    pub(crate) fn shard(&self, name: &str) -> Shard {
-        self.play().shards[&address(name)].clone()
-    }
-
-    /// Does something behind the client's back.
-    pub(crate) fn apply(&self, command: Command) -> Reply {
-        self.apply_request(Request { id: None, acked: Seq::ZERO, command })
-    }
-
-    pub(crate) fn apply_request(&self, request: Request) -> Reply {
-        self.play().apply(request)
-    }
-
-    /// The revision of the state.
-    pub(crate) fn revision(&self) -> Revision {
-        self.play().machine.revision()
-    }
-
-    pub(crate) fn query(&self, query: &synod_machine::Query) -> Answer {
-        self.play().machine.query(query)
-    }
-
-    pub(crate) async fn connect(&self, address: &str) -> Result<Booth, AskError> {
-        yield_now().await;
-        let life = *self.life(address).borrow();
-        if life.silent {
-            std::future::pending::<()>().await;
+    /// Ends a node without a goodbye, as a crash would.
+    pub async fn crash(&mut self, node: &str) -> Result<(), ClusterError> {
+        let place = self.place(node, "ended", |place| place.running.is_some())?;
+        if let Some(running) = self.nodes[place].running.take() {
+            running.crash().await;
         }
-        if !life.up {
-            return Err(AskError::Connect {
-                address: address.to_owned(),
-                why: "nobody there".to_owned(),
-                identity: false,
-            });
-        }
-        yield_now().await;
-        Ok(Booth { stage: self.clone(), address: address.to_owned(), life })
+        self.hold_port(place).await
     }
 
-    fn life(&self, address: &str) -> watch::Receiver<Life> {
-        self.play().lives[address].subscribe()
+    /// Starts a node again that had ended, with what is on its disk.
+    pub async fn restart(&mut self, node: &str) -> Result<(), ClusterError> {
+        let place = self.place(node, "started", |place| place.running.is_none())?;
+        self.run(place).await
     }
 
-    fn play(&self) -> MutexGuard<'_, Play> {
-        self.0.lock().unwrap()
-    }
-}
-
-impl Booth {
-    pub(crate) fn is_closed(&self) -> bool {
-        *self.stage.life(&self.address).borrow() != self.life
+    /// Ends all of it in order.
+    pub async fn stop(mut self) -> Result<(), ClusterError> {
+        for node in self.nodes.iter_mut().filter_map(|place| place.running.take()) {
+            node.stop().await?;
+        }
+        Ok(())
     }
 
-    pub(crate) async fn ask(&self, body: Bytes) -> Result<Bytes, AskError> {
-        let mut life = self.stage.life(&self.address);
-        let (mine, other) = (self.life, |life: &Life| *life != self.life);
-        let lost = || AskError::Lost { why: "killed".to_owned(), identity: false };
-        if *life.borrow() != mine {
-            return Err(AskError::Connect {
-                address: self.address.clone(),
-                why: "killed".to_owned(),
-                identity: false,
-            });
-        }
-        if mine.refuses {
-            // As in TLS 1.3: the one who dials is done before the other looks at its certificate.
-            return Err(AskError::Lost { why: "certificate expired".to_owned(), identity: true });
-        }
-        tokio::select! {
-            _ = life.wait_for(other) => Err(lost()),
-            said = self.answer(body) => said.ok_or_else(lost),
-        }
+    fn place(
+        &self,
+        node: &str,
+        what: &'static str,
+        fits: impl Fn(&Place) -> bool,
+    ) -> Result<usize, ClusterError> {
+        let mut places = self.nodes.iter().enumerate();
+        let found = places.find(|(place, one)| node_name(*place) == node && fits(one));
+        let none = || ClusterError::NoSuchNode { node: node.to_owned(), what };
+        found.map(|(place, _)| place).ok_or_else(none)
     }
 
-    /// Who attends or watches waits for news, as long as it said.
-    async fn heard(&self, kind: Kind, body: &Bytes) -> Bytes {
-        let said = self.stage.play().hear(&self.address, kind, body);
-        if kind != Kind::Attend && kind != Kind::Watch {
-            return said;
-        }
-        let ask: door::Ask = decode(body).unwrap();
-        let mut waited = Duration::ZERO;
-        let mut said = said;
-        while decode(&said).is_some_and(|said| is_no_news(&said))
-            && waited < Duration::from_millis(ask.within_ms.into())
-        {
-            let every = if kind == Kind::Watch { CHANGES_EVERY } else { NEWS_EVERY };
-            tokio::time::sleep(every).await;
-            waited += every;
-            said = self.stage.play().hear(&self.address, kind, body);
-        }
-        said
+    async fn run(&mut self, place: usize) -> Result<(), ClusterError> {
+        let config = self.node_config(place)?;
+        self.nodes[place].port = None;
+        self.nodes[place].running = Some(Node::start(config).await?);
+        Ok(())
     }
 
-    /// `None`: the answer is lost.
-    async fn answer(&self, body: Bytes) -> Option<Bytes> {
-        yield_now().await;
-        let (kind, twist) = self.stage.play().twist(&self.address, &body);
-        if let Twist::Late(by) = twist {
-            tokio::time::sleep(by).await;
-        }
-        let said = match twist {
-            Twist::Lost => return None,
-            Twist::Silence => std::future::pending().await,
-            Twist::Say(ref said) => encode(&**said),
-            Twist::Garbage => Bytes::from_static(&[0xff; 3]),
-            Twist::DoneAndSurplus => [&self.heard(kind, &body).await[..], &[0]].concat().into(),
-            Twist::None | Twist::Late(_) | Twist::DoneAndLost | Twist::DoneAndSilence => {
-                self.heard(kind, &body).await
+    /// Of a process that ended the system would take the port at once; here its last connections
+    /// let go of it a little later.
+    async fn hold_port(&mut self, place: usize) -> Result<(), ClusterError> {
+        let until = Instant::now() + PORT_WITHIN;
+        loop {
+            match UdpSocket::bind(self.nodes[place].address) {
+                Ok(port) => break self.nodes[place].port = Some(port),
+                Err(error) if Instant::now() >= until => return Err(error.into()),
+                Err(_) => sleep(PORT_EVERY).await,
             }
-        };
-        yield_now().await;
-        match twist {
-            Twist::DoneAndLost => None,
-            Twist::DoneAndSilence => std::future::pending().await,
-            _ => Some(said),
         }
-    }
-}
-
-fn is_no_news(said: &door::Said) -> bool {
-    match said {
-        door::Said::Verdicts(verdicts) => verdicts.is_empty(),
-        door::Said::Watched { news, .. } => is_no_change(news),
-        door::Said::WatchedAny { news, .. } => news.is_empty(),
-        _ => false,
-    }
-}
-
-fn is_no_change(news: &Answer) -> bool {
-    matches!(news, Answer::Changes { changes, .. } if changes.is_empty())
-}
-
-impl Play {
-    fn twist(&mut self, address: &str, body: &Bytes) -> (Kind, Twist) {
-        let kind = if self.shards.contains_key(address) {
-            Kind::of_participant(&decode::<participant_door::Ask>(body).unwrap().call)
-        } else {
-            Kind::of_node(&decode::<door::Ask>(body).unwrap().call)
-        };
-        let twist = self.twists.get_mut(&kind).and_then(VecDeque::pop_front);
-        (kind, twist.unwrap_or(Twist::None))
+        Ok(())
     }
 
-    fn register_shards(&mut self) {
-        let owner = "stagehand".to_owned();
-        self.run(None, Command::OpenSession { owner, ttl_ms: 1_000 });
-        for (seq, name) in (1..).zip(SHARDS) {
-            let id = RequestId { session: SessionId::new(1), seq: Seq::new(seq) };
-            let command = Command::RegisterParticipant {
-                name: ParticipantName::new(name),
-                incarnation: BranchIncarnation(1),
-                address: address(name),
-            };
-            self.run(Some(id), command);
+    fn issue(&self, leaf: &str, who: Who) -> Result<(), ClusterError> {
+        let identity = Identity { cluster: self.name.clone(), who };
+        let (cert, key) = (self.file(leaf, "crt"), self.file(leaf, "key"));
+        Ok(self.authority.issue(&identity, DAYS, &cert, &key)?)
+    }
+
+    fn file(&self, leaf: &str, kind: &str) -> PathBuf {
+        self.dir.path().join(format!("{leaf}.{kind}"))
+    }
+
+    /// Its first node's port tells it apart from others of its time.
+    fn id(&self) -> u64 {
+        self.nodes.first().map_or(1, |node| u64::from(node.address.port()))
+    }
+
+    fn node_config(&self, place: usize) -> Result<synod_node::Config, ClusterError> {
+        let (own, id) = (node_name(place), place + 1);
+        let mut text = format!(
+            "cluster = \"{}\"\ncluster_id = \"{:x}\"\n[node]\nname = \"{own}\"\nid = {id}\n\
+             data = \"{own}\"\nlisten = \"{}\"\n[tls]\nca = \"ca.crt\"\ncert = \"{own}.crt\"\n\
+             key = \"{own}.key\"\n[http]\nlisten = \"127.0.0.1:0\"\n",
+            self.name,
+            self.id(),
+            self.nodes[place].address
+        );
+        for (place, node) in self.nodes.iter().enumerate() {
+            let (id, name, address) = (place + 1, node_name(place), node.address);
+            let _never_fails =
+                write!(text, "[[peer]]\nid = {id}\nname = \"{name}\"\naddress = \"{address}\"\n");
         }
+        let path = self.file(&own, "toml");
+        fs::write(&path, &text)?;
+        Ok(synod_node::Config::parse(&text, &path)?)
     }
+}
 
-    fn run(&mut self, id: Option<RequestId>, command: Command) -> Reply {
-        self.apply(Request { id, acked: Seq::ZERO, command })
-    }
+/// Why there is no client of a cluster.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterClientError {
+    /// It has no certificate.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// It does not reach the cluster.
+    #[error(transparent)]
+    Client(#[from] Error),
+}
 
-    fn apply(&mut self, request: Request) -> Reply {
-        request.check().unwrap();
-        let batch = Batch { stamp: Timestamp(1), requests: vec![request] };
-        self.machine.apply(batch).remove(0).reply
+impl Place {
+    fn held() -> io::Result<Place> {
+        let port = UdpSocket::bind("127.0.0.1:0")?;
+        Ok(Place { address: port.local_addr()?, running: None, port: Some(port) })
     }
+}
+
+fn node_name(place: usize) -> String {
+    format!("n{}", place + 1)
 }

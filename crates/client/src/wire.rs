@@ -15,14 +15,14 @@ pub(crate) enum Wire {
         cluster_id: u64,
     },
     #[cfg(test)]
-    Scripted(crate::testing::Stage),
+    Scripted(crate::stage::Stage),
 }
 
 /// A connection on which many questions can be asked at once.
 pub(crate) enum Line {
     Quic(Channel),
     #[cfg(test)]
-    Scripted(crate::testing::Booth),
+    Scripted(crate::stage::Booth),
 }
 
 impl Wire {

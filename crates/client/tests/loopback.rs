@@ -128,7 +128,9 @@ async fn answer(machine: watch::Sender<Machine>, asked: Asked) {
 
 fn read(machine: &Machine, call: &Call) -> Said {
     match call {
-        Call::Submit(_) | Call::KeepAlive { .. } | Call::Renew { .. } => Said::Kept,
+        Call::Submit(_) | Call::KeepAlive { .. } | Call::Renew { .. } | Call::StepAside => {
+            Said::Kept
+        }
         Call::Read { query, freshness: Freshness::Stale } => {
             Said::Stale { answer: machine.query(query), age_ms: None }
         }

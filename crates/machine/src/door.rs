@@ -67,6 +67,9 @@ pub enum Call {
         /// What, and after which revision; at most [`WATCHES_MAX`](crate::limits::WATCHES_MAX).
         watches: Vec<(Interest, Revision)>,
     },
+    /// Lets others lead: this node leads no more, if it did, and for a while it lets others go
+    /// first. Any node.
+    StepAside,
 }
 
 /// How fresh a read must be.
@@ -89,7 +92,7 @@ pub enum Said {
     /// `Submit`: chosen and applied.
     Reply(Reply),
     /// `KeepAlive`, `Renew`: heard; the session, or the lease, lives for its time to live from when
-    /// the call was sent.
+    /// the call was sent. `StepAside`: others go first.
     Kept,
     /// `Read`.
     Answer(Answer),

@@ -22,6 +22,7 @@ pub(crate) enum Op {
     Attend,
     Status,
     Renew,
+    StepAside,
     Watch,
 }
 
@@ -34,6 +35,7 @@ impl Op {
             Call::Attend { .. } => Op::Attend,
             Call::Status => Op::Status,
             Call::Renew { .. } => Op::Renew,
+            Call::StepAside => Op::StepAside,
             Call::Watch { .. } | Call::WatchAny { .. } => Op::Watch,
         }
     }
@@ -46,6 +48,7 @@ impl Op {
             Op::Attend => "attend",
             Op::Status => "status",
             Op::Renew => "renew",
+            Op::StepAside => "step_aside",
             Op::Watch => "watch",
         }
     }

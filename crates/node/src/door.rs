@@ -50,7 +50,7 @@ pub(crate) fn admit(from: &Identity, ask: &Ask, machine: &Machine) -> Result<(),
             within("transactions finished", finished.len())
         }
         Call::Watch { .. } | Call::WatchAny { .. } => Ok(ask.call.check()?),
-        Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status => Ok(()),
+        Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status | Call::StepAside => Ok(()),
     }
 }
 
@@ -73,6 +73,7 @@ fn own_session(name: &str, call: &Call, machine: &Machine) -> Result<(), Refusal
         | Call::Renew { .. }
         | Call::Watch { .. }
         | Call::WatchAny { .. }
+        | Call::StepAside
         | Call::Status => None,
     };
     match session.and_then(|session| Some((session, machine.session_owner(session)?))) {
@@ -108,6 +109,7 @@ fn needs(call: &Call) -> Needs<'_> {
         Call::Read { query, .. } => query_needs(query),
         Call::Attend { participant, .. } => Needs::Own(participant),
         Call::Status => Needs::Client,
+        Call::StepAside => Needs::Admin(None),
         Call::Renew { .. } => Needs::Write,
         Call::Watch { .. } | Call::WatchAny { .. } => Needs::Read,
     }

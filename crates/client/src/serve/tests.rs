@@ -7,7 +7,7 @@ use synod_machine::{
 use tokio::task::yield_now;
 
 use super::*;
-use crate::testing::Stage;
+use crate::stage::Stage;
 
 /// Remembers what it was told, and notices when two calls about one transaction overlap.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     Client, KvWatch, Watched,
-    testing::{Kind, NODES, Stage, Twist},
+    stage::{Kind, NODES, Stage, Twist},
 };
 
 const CROWD: usize = 1_000;

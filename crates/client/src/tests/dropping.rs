@@ -15,7 +15,7 @@ use tokio::task::yield_now;
 
 use crate::{
     Client, Error, Outcome, TxnBuilder,
-    testing::{Kind, SHARDS, Stage, Twist},
+    stage::{Kind, SHARDS, Stage, Twist},
 };
 
 /// More awaits than any call here has.

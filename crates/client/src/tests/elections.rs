@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Client, Error, HandingOver, Incumbency, Lost, Standing, Standings,
-    testing::{Kind, NODES, Stage, Twist},
+    stage::{Kind, NODES, Stage, Twist},
 };
 
 const LEASE: Duration = Duration::from_secs(9);

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     Client, Error, Refused, Settled, Why,
-    testing::{Kind, NODES, SHARDS, Stage, Twist, WITHIN},
+    stage::{Kind, NODES, SHARDS, Stage, Twist, WITHIN},
 };
 
 type Call = (&'static str, fn(Client) -> Pin<Box<dyn Future<Output = Result<(), Error>>>>);

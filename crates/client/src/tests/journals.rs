@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::{
     Client, Committed, Delivered, GroupReader, Subscription,
-    testing::{Kind, NODES, Stage, Twist},
+    stage::{Kind, NODES, Stage, Twist},
 };
 
 /// The positions of the next so many entries.

@@ -11,7 +11,7 @@ use super::dropping::{
 };
 use crate::{
     Error, Lost,
-    testing::{Kind, Stage, Twist},
+    stage::{Kind, Stage, Twist},
 };
 
 const LEASE: Duration = Duration::from_secs(9);

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Client, Error, LockGuard, Locked, Lost,
     moment::SLEPT,
-    testing::{Kind, NODES, Stage, Twist},
+    stage::{Kind, NODES, Stage, Twist},
 };
 
 const LEASE: Duration = Duration::from_secs(9);

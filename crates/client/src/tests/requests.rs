@@ -9,7 +9,7 @@ use synod_machine::{
 
 use crate::{
     Cas, Error, Multi, Refused, Settled, Why,
-    testing::{Kind, NODES, Stage, Twist, WITHIN},
+    stage::{Kind, NODES, Stage, Twist, WITHIN},
 };
 
 fn is_put(command: &Command) -> bool {

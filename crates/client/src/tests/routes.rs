@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use synod_machine::door::NotApplied;
+use synod_machine::door::{Call, NotApplied};
 
 use crate::{
     Error, Why,
-    testing::{Kind, NODES, Stage, Twist, WITHIN},
+    stage::{Kind, NODES, Stage, Twist, WITHIN},
 };
 
 #[tokio::test(start_paused = true)]
@@ -187,6 +187,28 @@ async fn a_watcher_is_told_of_every_change_of_leader() {
     }
     let still = tokio::time::timeout(Duration::from_secs(9), watch.next()).await;
     assert!(still.is_err(), "nothing changed");
+}
+
+/// Whoever leads is the last to step aside, so that nobody goes first but the one that is named;
+/// that one is asked for nothing, and for one that is not there nobody steps aside.
+#[tokio::test(start_paused = true)]
+async fn all_others_step_aside_for_the_next_leader() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let aside = |stage: &Stage| -> Vec<String> {
+        let heard = stage.heard().into_iter();
+        heard.filter(|(_, call)| *call == Call::StepAside).map(|(at, _)| at).collect()
+    };
+    assert_eq!(client.move_lead("n1").await.unwrap().node.as_deref(), Some("n1"));
+    assert_eq!(aside(&stage), [""; 0], "it leads already");
+    assert_eq!(client.move_lead("n3").await.unwrap().node.as_deref(), Some("n3"));
+    assert_eq!(aside(&stage), ["n2:1", "n1:1"]);
+    stage.kill("n2");
+    let nobody = client.move_lead("n2").await.unwrap_err();
+    assert!(matches!(nobody, Error::Connect(_) | Error::NotApplied { .. }), "{nobody}");
+    let unknown = client.move_lead("n9").await.unwrap_err();
+    assert!(matches!(unknown, Error::Misuse(_)), "{unknown}");
+    assert_eq!(aside(&stage).len(), 2);
 }
 
 /// A leader that was cut off goes on saying that it leads.

@@ -6,7 +6,7 @@ use synod_machine::{Command, FenceCause, SessionId, door::Call};
 
 use crate::{
     Error,
-    testing::{Kind, Stage, TTL, Twist},
+    stage::{Kind, Stage, TTL, Twist},
 };
 
 fn opened(stage: &Stage) -> usize {

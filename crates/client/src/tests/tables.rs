@@ -7,7 +7,7 @@ use synod_machine::{Name, Position};
 
 use crate::{
     Arrived, Chosen, Claimed, Committed, Counted, CounterSet, Unclaimed,
-    testing::{Kind, Stage, Twist},
+    stage::{Kind, Stage, Twist},
 };
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use synod_machine::{
 
 use crate::{
     Client, Error, Outcome, TxnBuilder, WhyAborted,
-    testing::{Kind, SHARDS, Stage, Twist},
+    stage::{Kind, SHARDS, Stage, Twist},
 };
 
 /// On this stage a guard never holds, so this is refused.

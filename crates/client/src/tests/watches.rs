@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::dropping::{at_every_await, leave_after};
 use crate::{
     Client, Error, KvWatch, Watched, Why,
-    testing::{Kind, NODES, Stage, Twist},
+    stage::{Kind, NODES, Stage, Twist},
 };
 
 /// The keys of the next so many revisions that changed something, each with its revision.

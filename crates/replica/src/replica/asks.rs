@@ -48,6 +48,10 @@ impl Replica {
                 self.watch(client, deadline, Wanted::One((interest, after)))
             }
             Call::WatchAny { watches } => self.watch(client, deadline, Wanted::Any(watches)),
+            Call::StepAside => {
+                self.consult(paxos::Input::StepDown, out);
+                Some(Response::Said(Said::Kept))
+            }
             Call::Status => {
                 let why = "status is the driver's to tell".to_owned();
                 Some(Response::Said(Said::Refused(Refusal::Misuse(why))))

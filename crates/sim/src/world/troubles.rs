@@ -148,6 +148,15 @@ impl World {
             return Ok(());
         }
         self.watch.seen.see(Sight::Transfer);
+        if self.chance(Trouble::Transfer).bool() {
+            // For one of them, all the others.
+            let others = (1..=self.plan.voters).map(NodeId::new).filter(|other| *other != id);
+            for other in others.skip(1).collect::<Vec<_>>() {
+                if self.node(other).paused_until_us <= self.now_us {
+                    self.step(other, Input::StepDown)?;
+                }
+            }
+        }
         self.story.tell(self.now_us, || format!("{id} is told to let another lead"));
         self.step(id, Input::StepDown)?;
         if self.chance(Trouble::Transfer).bool() {

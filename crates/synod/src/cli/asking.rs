@@ -136,7 +136,7 @@ pub(crate) struct WatchArgs {
 }
 
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  synod leader show\n  synod leader watch")]
+#[command(after_help = "Examples:\n  synod leader show\n  synod leader move n2")]
 pub(crate) enum LeaderVerb {
     /// Who leads; exit 1 when nobody does
     #[command(after_help = "Examples:\n  synod leader show\n  \
@@ -149,6 +149,13 @@ pub(crate) enum LeaderVerb {
         /// Stop after so many lines
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
+    },
+    /// Have another node lead; exit 1 when it does not come to that in time
+    #[command(after_help = "Examples:\n  synod leader move n2\n  \
+                            synod leader move n2 --timeout 20s -o json | jq -r .node")]
+    Move {
+        /// The node that is to lead
+        node: String,
     },
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use synod_client::{Client, Leading};
 use tokio::time::timeout;
 
-use super::ask::ask;
+use super::ask::{ask, failure};
 use crate::{
     cli::{Common, LeaderVerb, Output},
     exit::{Code, Failure},
@@ -25,6 +25,14 @@ pub(crate) fn run(common: &Common, verb: &LeaderVerb) -> Result<(), Failure> {
             let seen = ask(common, |client| async move { Ok(client.leading().await) })?;
             show(output, &seen)?;
             if seen.node.is_some() { Ok(()) } else { Err(Failure::silent(Code::No)) }
+        }
+        LeaderVerb::Move { node } => {
+            let to = node.clone();
+            let seen =
+                ask(common, |client| async move { client.move_lead(&to).await.map_err(failure) })?;
+            show(output, &seen)?;
+            let moved = seen.node.as_deref() == Some(node);
+            if moved { Ok(()) } else { Err(Failure::no(format!("{node} does not lead"))) }
         }
         LeaderVerb::Watch { limit } => {
             let (limit, within) = (*limit, common.timeout);
