@@ -110,7 +110,7 @@ fn is_refused(http: &mut Http, hold: &Value) {
 fn a_transaction_commits_only_while_what_it_asks_for_is_held() {
     let (cluster, mut http) = with_shards(&["east"]);
     let lease = |http: &mut Http| {
-        http.json("POST /v1/leases", &json!({ "ttl_ms": 60_000 })).expect(200).json()["lease"]
+        http.json("POST /v1/leases", &json!({ "ttl_ms": 60_000 })).expect(201).json()["lease"]
             .as_u64()
             .unwrap()
     };
