@@ -4,12 +4,14 @@ mod acceptor;
 mod beginning;
 mod campaign;
 mod elections;
+mod force;
 mod leases;
 mod machine;
 mod reads;
 mod reign;
 mod services;
 mod transactions;
+mod watches;
 
 use super::row::Bug;
 
@@ -23,6 +25,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
         machine::BUGS,
         transactions::BUGS,
         leases::BUGS,
+        watches::BUGS,
+        force::BUGS,
         elections::BUGS,
         services::BUGS,
         reads::BUGS,
