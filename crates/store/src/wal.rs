@@ -183,3 +183,6 @@ impl Wal {
         self.mark.close()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ mod machine;
 mod reads;
 mod reign;
 mod services;
+mod store;
 mod transactions;
 mod watches;
 
@@ -19,6 +20,7 @@ use super::row::Bug;
 pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
     [
         acceptor::BUGS,
+        store::BUGS,
         beginning::BUGS,
         campaign::BUGS,
         reign::BUGS,

@@ -1,0 +1,48 @@
+//! The write-ahead log before redb, and what redb takes over of it.
+
+use super::super::row::{Bug, edit};
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "log that is not synced",
+        does: "a batch counts as durable when it is written into the write-ahead log",
+        source: "etcd-io/etcd#14370: a client is answered before the log is on the disk",
+        edits: &[edit("store/src/wal.rs", "«self.file.sync_data()?;»\n        self.last =", "")],
+    },
+    Bug {
+        name: "taken over and not durable",
+        does: "redb takes facts over in a commit that it does not sync, and the log is written over",
+        source: "ArcadeData/arcadedb#4509: the log goes when pages are written, not when synced",
+        edits: &[edit(
+            "store/src/batch.rs",
+            "transaction.set_durability(«Durability::Immediate»)?;",
+            "Durability::None",
+        )],
+    },
+    Bug {
+        name: "turned away and forgotten",
+        does: "what redb had no room for counts as taken over with the next that has",
+        source: "etcd-io/etcd#13766: the index of what is applied is kept, the data is not",
+        edits: &[edit(
+            "store/src/front.rs",
+            "self.waiting = «facts.chain(mem::take(&mut self.waiting)).collect()»;",
+            "{ drop(facts); mem::take(&mut self.waiting) }",
+        )],
+    },
+    Bug {
+        name: "replay that ends where the log began again",
+        does: "a start finds the records up to the end of the log, and none at its front",
+        source: "influxdata/influxdb#522: a replay skips log files",
+        edits: &[edit(
+            "store/src/wal/layout.rs",
+            "for at in «[last.at, RECORDS_AT]»",
+            "[last.at, last.at]",
+        )],
+    },
+    Bug {
+        name: "log that is not replayed",
+        does: "a start reads redb, and not what only the log has",
+        source: "pmcfadin/cqlite#1391: a lossy replay passes for a whole one",
+        edits: &[edit("store/src/open.rs", "if «!facts.is_empty()»", "false && !facts.is_empty()")],
+    },
+];

@@ -1,0 +1,105 @@
+//! The log against a naive model: a list of batches of which the first have been taken over.
+
+use proptest::prelude::*;
+use redb::backends::InMemoryBackend;
+use std::sync::Arc;
+
+use super::*;
+
+/// Clones are the same storage.
+#[derive(Clone, Debug)]
+struct Shared(Arc<InMemoryBackend>);
+
+impl Shared {
+    fn new() -> Shared {
+        Shared(Arc::new(InMemoryBackend::new()))
+    }
+}
+
+impl StorageBackend for Shared {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if offset + data.len() as u64 > self.0.len()? {
+            self.0.set_len(offset + data.len() as u64)?;
+        }
+        self.0.write(offset, data)
+    }
+}
+
+const OWNER: u64 = 9;
+
+fn open(file: &Shared, mark: &Shared, taken: Reached) -> (Wal, Vec<Write>) {
+    Wal::open(file.clone(), mark.clone(), OWNER, taken).unwrap().unwrap()
+}
+
+/// A batch of about so many bytes.
+fn batch(number: u64, bytes: usize) -> Vec<Write> {
+    let decree = synod_paxos::Decree::Value(vec![number as u8; bytes].into());
+    vec![
+        Write::Chosen { slot: synod_paxos::Slot::new(number), decree },
+        Write::Probe { sequence: number },
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..<_>::default() })]
+
+    /// Whatever is appended and taken over, in whatever order, with the log opened anew in between:
+    /// it has exactly what was not taken over, and says that it has no room rather than write over
+    /// some of that.
+    #[test]
+    fn the_log_has_what_was_not_taken_over(
+        steps in prop::collection::vec((0_u8..6, 1_usize..30_000), 1..120),
+    ) {
+        let (file, mark) = (Shared::new(), Shared::new());
+        Wal::format(file.clone(), mark.clone(), WAL_BYTES_MIN, OWNER).unwrap();
+        let mut wal = open(&file, &mark, Reached::NOTHING).0;
+        let (mut held, mut ends, mut taken) = (Vec::new(), Vec::new(), Reached::NOTHING);
+        let mut refused = 0;
+        for (number, (act, bytes)) in (1..).zip(steps) {
+            match act {
+                0 if !ends.is_empty() => {
+                    let upto = bytes % ends.len();
+                    taken = ends[upto];
+                    wal.take(taken);
+                    held.drain(..=upto);
+                    ends.drain(..=upto);
+                }
+                1 => {
+                    let (anew, facts) = open(&file, &mark, taken);
+                    prop_assert_eq!(facts, held.concat());
+                    wal = anew;
+                }
+                _ => {
+                    let facts = batch(number, bytes);
+                    let record = encode(facts.iter());
+                    if wal.has_room(&record) {
+                        wal.append(record).unwrap();
+                        held.push(facts);
+                        ends.push(wal.last());
+                    } else {
+                        // What it holds is at least what is left of it between two records.
+                        refused += 1;
+                        prop_assert!(!held.is_empty(), "an empty log has room, after {refused}");
+                    }
+                }
+            }
+        }
+        prop_assert_eq!(open(&file, &mark, taken).1, held.concat());
+    }
+}
