@@ -37,7 +37,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "lock taken away with its lease",
         does: "who breaks a lock ends the lease of whoever held it, and all that hangs on that",
-        source: "no report found; against docs/services.md, *Locks*: a lease outlives a broken lock",
+        source: "no report found; against docs/services.md, *Locks*: a lease \
+                 outlives a broken lock",
         edits: &[edit(
             "machine/src/machine/serve.rs",
             "self.audit.note(self.clock.now, act);\n                «(name, lease)»\n            \

@@ -11,7 +11,8 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "taken over and not durable",
-        does: "redb takes facts over in a commit that it does not sync, and the log is written over",
+        does: "redb takes facts over in a commit that it does not sync, and the log is \
+               written over",
         source: "ArcadeData/arcadedb#4509: the log goes when pages are written, not when synced",
         edits: &[edit(
             "store/src/batch.rs",

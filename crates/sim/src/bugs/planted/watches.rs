@@ -6,7 +6,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "watch of many that is not listed",
         does: "of the watches of one call the last ones are not there when something changes",
-        source: "no report found; against docs/services.md, *Watches*: exactly the changes after it",
+        source: "no report found; against docs/services.md, *Watches*: exactly the \
+                 changes after it",
         edits: &[edit(
             "replica/src/watchers.rs",
             "self.index.add(interest, (client, place));",
