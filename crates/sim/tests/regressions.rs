@@ -78,6 +78,12 @@ const REGRESSIONS: &[Regression] = &[
         mended: "the commit that brought this row",
         told_by: Some(("crates/sim/src/checks/budgets.rs", "what_is_beyond_a_budget_is_caught")),
     },
+    Regression {
+        script: "201357",
+        found: "L9, wrongly: whom the incumbent left for was below what it had to have by then",
+        mended: "the commit that brought this row",
+        told_by: None,
+    },
 ];
 
 /// None of them comes back.

@@ -5,6 +5,7 @@ mod bounds;
 mod campaigns;
 mod hollow;
 mod reigns;
+mod remains;
 mod starts;
 mod strangers;
 #[cfg(test)]
@@ -163,7 +164,12 @@ impl WhatIf {
             let campaign = Campaign::of(Bounds::of(peer, node, now), ballot, ghost);
             campaign.map_or(Ok(()), |campaign| campaign.goes_by_what_it_is_told())?;
         }
-        let Role::Leading { ballot, .. } = peer.role() else { return Ok(()) };
+        let Role::Leading { ballot, inherited } = peer.role() else { return Ok(()) };
+        if inherited > peer.chosen_upto() && ghost.proposed(inherited, ballot).is_none() {
+            let other = ghost.nodes().find(|other| *other != node).map(Life::first);
+            let bounds = Bounds::of(peer, node, now);
+            other.map_or(Ok(()), |other| bounds.what_is_known_is_proposed_no_more(ghost, other))?;
+        }
         demand!(
             peer.has_quorum() || !peer.may_propose(),
             "D3",

@@ -1,8 +1,8 @@
 //! What the log answers to what comes to it out of turn: a copy of its machine is asked.
 
 use synod_machine::{
-    AbortCause, Applied, Batch, Command, Machine, Proposal, Reply, Request, RequestId, Seq,
-    SessionId, Timestamp, TxnId, Verdict,
+    AbortCause, Act, Answer, Applied, Batch, BranchIncarnation, Command, Machine, Proposal, Query,
+    Rejection, Reply, Request, RequestId, Room, Seq, SessionId, Timestamp, TxnId, Verdict,
 };
 
 use super::{Transactions, verdict_of};
@@ -10,6 +10,9 @@ use crate::violation::{Checked, demand};
 
 /// A number that no request of a universe has.
 const LATE: Seq = Seq::new(u64::MAX - 1);
+
+/// More requests than a session may have open.
+const OPEN_MAX: u64 = 1_100;
 
 /// What comes to a copy of what it is told: that, but in the tests of these checks.
 type Hears = fn(Batch) -> Batch;
@@ -35,7 +38,10 @@ impl<'t> Asides<'t> {
         self.news_is_what_is_decided()?;
         self.marks_stand()?;
         self.stamps_only_rise()?;
-        self.a_leap_forgets_nothing()
+        self.a_leap_forgets_nothing()?;
+        self.what_is_forgotten_is_retired()?;
+        self.what_is_forced_is_on_record()?;
+        self.what_was_told_never_is_never()
     }
 
     fn only_owners_commit(&self) -> Checked {
@@ -154,6 +160,100 @@ impl<'t> Asides<'t> {
         Ok(())
     }
 
+    /// The log has no room for a single run of commits. What it knows no more it says so of.
+    fn what_is_forgotten_is_retired(&self) -> Checked {
+        let mut later = self.machine.clone().with_room(Room { runs: 0, ..Room::default() });
+        self.tell(&mut later, Batch { stamp: Timestamp(0), requests: Vec::new() });
+        for (txn, verdict) in &self.known.verdicts {
+            let then = verdict_of(&later, *txn);
+            demand!(
+                then == *verdict || then == Verdict::Retired,
+                "H1",
+                "{txn} was {verdict:?}, and is {then:?} when there was no room for it"
+            );
+        }
+        Ok(())
+    }
+
+    /// A session has as many requests open as it may, and one more is refused. When there is room
+    /// again, a late copy of that one is no request; nor is one that was acknowledged ever said to
+    /// have had no effect.
+    fn what_was_told_never_is_never(&self) -> Checked {
+        let Some((session, _, _)) = self.machine.live_sessions().last() else { return Ok(()) };
+        let ask = |seq: u64, acked: u64| Request {
+            id: Some(RequestId { session, seq: Seq::new(seq) }),
+            acked: Seq::new(acked),
+            command: Command::Retire { below: 0 },
+        };
+        let (first, mut later) = (LATE.get() - OPEN_MAX, self.machine.clone());
+        let asked: Vec<Request> = (first..LATE.get()).map(|seq| ask(seq, first)).collect();
+        let told = self.tell(&mut later, Batch { stamp: Timestamp(0), requests: asked });
+        let refused = told.iter().position(|applied| {
+            matches!(applied.reply, Reply::Rejected(Rejection::TooManyOpen { .. }))
+        });
+        let Some(refused) = refused.map(|place| first + place as u64) else { return Ok(()) };
+        let requests = vec![ask(LATE.get(), refused), ask(refused, refused)];
+        let again = self.tell(&mut later, Batch { stamp: Timestamp(0), requests });
+        let again = again.last().map(|applied| applied.reply.clone());
+        demand!(
+            again == Some(Reply::Rejected(Rejection::SettledNever)),
+            "F2",
+            "request {refused} of session {session} was refused, and then told {again:?}"
+        );
+        let request = RequestId { session, seq: Seq::new(first) };
+        let settled = self.tell(&mut later, of(None, Command::Settle { request }));
+        let settled = settled.last().map(|applied| applied.reply.clone());
+        demand!(
+            settled != Some(Reply::SettledNever),
+            "F2",
+            "request {first} of session {session} took effect, and is settled as never"
+        );
+        Ok(())
+    }
+
+    /// A person ends the wait for a part, and a participant comes with another store.
+    fn what_is_forced_is_on_record(&self) -> Checked {
+        let Some((session, _, _)) = self.machine.live_sessions().last() else { return Ok(()) };
+        let own = RequestId { session, seq: LATE };
+        let mut waits = self.known.unacked.iter();
+        let waits = waits.find_map(|(txn, names)| Some((*txn, names.first()?.clone())));
+        if let Some((txn, name)) = waits {
+            let (actor, reason) = ("an operator".to_owned(), "it is gone".to_owned());
+            let participant = name.clone();
+            let forget = Command::ForgetParticipant { txn, participant, actor, reason };
+            let told = self.is_on_record_after(own, forget, |act| {
+                matches!(act, Act::Forgot { txn: of, participant, .. }
+                    if *of == txn && *participant == name)
+            });
+            demand!(told, "C12", "{txn} would wait for {name} no more; nothing tells of it");
+        }
+        if let Some(name) = self.known.stores.keys().next().cloned() {
+            let (incarnation, address) = (BranchIncarnation(u64::MAX), "another:1".to_owned());
+            let replaced =
+                Command::RegisterParticipant { name: name.clone(), incarnation, address };
+            let told = self.is_on_record_after(own, replaced, |act| {
+                matches!(act, Act::Replaced { participant, is, .. }
+                    if *participant == name && *is == incarnation)
+            });
+            demand!(told, "C12", "{name} would vote from another store; nothing tells of it");
+        }
+        Ok(())
+    }
+
+    fn is_on_record_after(
+        &self,
+        own: RequestId,
+        command: Command,
+        tells: impl Fn(&Act) -> bool,
+    ) -> bool {
+        let mut later = self.machine.clone();
+        self.tell(&mut later, of(Some(own), command));
+        match later.query(&Query::Audit) {
+            Answer::Audit(entries) => entries.iter().any(|entry| tells(&entry.act)),
+            _ => false,
+        }
+    }
+
     /// What a copy answers.
     fn told(&self, id: Option<RequestId>, command: Command) -> Reply {
         self.tell(&mut self.machine.clone(), of(id, command)).remove(0).reply
@@ -176,12 +276,13 @@ fn commit() -> Proposal {
 mod tests {
     use std::collections::BTreeSet;
 
-    use synod_machine::{BranchIncarnation, FenceCause, ParticipantName};
+    use synod_machine::{BranchIncarnation, FenceCause, Part, ParticipantName};
 
     use super::*;
 
     const OWNER: SessionId = SessionId::new(1);
     const ENDED: SessionId = SessionId::new(3);
+    const STORE: BranchIncarnation = BranchIncarnation(1);
     const OPEN: TxnId = TxnId { session: OWNER, n: 1 };
     const DONE: TxnId = TxnId { session: OWNER, n: 2 };
     const GONE: TxnId = TxnId { session: ENDED, n: 1 };
@@ -197,12 +298,15 @@ mod tests {
         let id = Some(RequestId { session: OWNER, seq: Seq::new(1) });
         machine.apply(of(id, Command::Decide { txn: DONE, outcome: commit() }));
         machine.apply(of(None, fence(ENDED)));
+        let (name, address) = (shard(), "here:1".to_owned());
+        let register = Command::RegisterParticipant { name, incarnation: STORE, address };
+        machine.apply(of(Some(RequestId { session: OWNER, seq: Seq::new(2) }), register));
         known.verdicts.extend([
             (OPEN, Verdict::InProgress),
             (DONE, Verdict::Committed),
             (GONE, Verdict::Aborted),
         ]);
-        known.stores.insert(shard(), BranchIncarnation(1));
+        known.stores.insert(shard(), STORE);
         (machine, known)
     }
 
@@ -282,5 +386,58 @@ mod tests {
         assert_eq!(seen(later, |asides| asides.stamps_only_rise()), Some("F3"));
         let ends: Hears = |_| of(None, fence(OWNER));
         assert_eq!(seen(ends, |asides| asides.a_leap_forgets_nothing()), Some("H1"));
+        let (machine, mut known) = log();
+        known.verdicts.insert(TxnId { session: OWNER, n: 9 }, Verdict::InProgress);
+        let check = |hears| Asides { hears, ..Asides::to(&machine, &known) };
+        assert_eq!(check(|batch| batch).what_is_forgotten_is_retired(), Ok(()));
+        let aborts: Hears = |_| {
+            let (txn, cause) = (TxnId { session: OWNER, n: 9 }, AbortCause::Owner);
+            of(None, Command::Decide { txn, outcome: Proposal::Abort { cause } })
+        };
+        assert!(check(aborts).what_is_forgotten_is_retired().is_err());
+    }
+
+    #[test]
+    fn a_request_that_was_refused_and_takes_effect_is_seen() {
+        // A copy under another number is another request.
+        let another: Hears = |mut batch| {
+            if let [_, Request { id: Some(id), .. }] = &mut batch.requests[..] {
+                id.seq = Seq::new(u64::MAX);
+            }
+            batch
+        };
+        let check = |asides: &Asides<'_>| asides.what_was_told_never_is_never();
+        assert_eq!(seen(another, check), Some("F2"));
+        // A settle of what was never asked.
+        let strange: Hears = |mut batch| {
+            for request in &mut batch.requests {
+                if let Command::Settle { request } = &mut request.command {
+                    request.seq = Seq::new(u64::MAX);
+                }
+            }
+            batch
+        };
+        assert_eq!(seen(strange, check), Some("F2"));
+    }
+
+    /// A commit that waits for a part, and its participant.
+    #[test]
+    fn what_is_forced_and_not_on_record_is_seen() {
+        let (mut machine, mut known) = log();
+        let parts = vec![Part { participant: shard(), incarnation: STORE }];
+        let id = Some(RequestId { session: OWNER, seq: Seq::new(3) });
+        let outcome = Proposal::Commit { parts, multi: None };
+        machine.apply(of(id, Command::Decide { txn: OPEN, outcome }));
+        known.verdicts.insert(OPEN, Verdict::Committed);
+        let check = |hears: Hears, known: &Transactions| {
+            let asides = Asides { hears, ..Asides::to(&machine, known) };
+            asides.what_is_forced_is_on_record().err().map(|violation| violation.invariant)
+        };
+        let nothing: Hears = |batch| Batch { requests: Vec::new(), ..batch };
+        assert_eq!((check(|batch| batch, &known), check(nothing, &known)), (None, Some("C12")));
+        known.unacked.insert(OPEN, BTreeSet::from([shard()]));
+        assert_eq!(check(|batch| batch, &known), None);
+        known.stores.clear();
+        assert_eq!(check(nothing, &known), Some("C12"));
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use synod_machine::{
     BranchIncarnation, Expect, Guard, Mutation, ParticipantName, SessionId, TxnId, Verdict,
-    branch::{Asker, Branches, Input, Moment, Output, Room, Work},
+    branch::{Asker, Branches, Config, Durable, Input, Moment, Output, Room, Work},
     owner::{Owner, Phase},
     participant_door::{NoReason, Said, Vote},
 };
@@ -60,7 +60,13 @@ fn owner_waits(owner: &Owner) -> Checked {
 
 /// A participant has done a step that `input` asked for.
 pub(crate) fn branch_keeps_its_word(branches: &Branches, now: Moment, input: &Input) -> Checked {
-    let after = After { branches, now };
+    let (after, counts) = (After { branches, now }, branches.counts());
+    demand!(
+        counts.in_doubt > 0 || counts.locked == 0,
+        "C11",
+        "nothing is in doubt, and {} keys are locked",
+        counts.locked
+    );
     match input {
         Input::Prepare { txn, .. } if branches.is_prepared(*txn) => after.a_promise(*txn),
         Input::Finish { txn, verdict: Verdict::Aborted, .. } => after.an_abort(*txn),
@@ -111,10 +117,23 @@ impl After<'_> {
         drop(branches.step(self.now, guarding, |_| None));
         let after = After { branches: &branches, now: self.now };
         let writer = TxnId { n: txn.n - 1, ..txn };
-        match branches.is_prepared(txn) {
-            true => after.is_refused(writer, put(&key), "H5"),
-            false => Ok(()),
+        if !branches.is_prepared(txn) {
+            return Ok(());
         }
+        after.is_refused(writer, put(&key), "H5")?;
+        after.and_not_when_another_has_let_go(TxnId { n: txn.n - 2, ..txn }, writer, key)
+    }
+
+    /// One more guards the same key, and ends.
+    fn and_not_when_another_has_let_go(&self, txn: TxnId, writer: TxnId, key: Bytes) -> Checked {
+        let guards = vec![Guard { key: key.clone(), expect: Expect::Absent }];
+        let work = Work { guards, mutations: Vec::new() };
+        let mut branches = self.branches.clone();
+        let guarding = Input::Prepare { asker: Asker(u64::MAX), txn, work };
+        drop(branches.step(self.now, guarding, |_| None));
+        let ends = Input::Finish { asker: None, txn, verdict: Verdict::Aborted };
+        drop(branches.step(self.now, ends, |_| None));
+        After { branches: &branches, now: self.now }.is_refused(writer, put(&key), "H5")
     }
 
     /// It has rolled a branch back, and is asked to prepare it after that.
@@ -134,7 +153,8 @@ impl After<'_> {
     }
 
     /// It has no room for what it did before, of that session or of all. It goes on in later
-    /// transactions, or later sessions, and is then asked to prepare this one again.
+    /// transactions, or later sessions, and is then asked to prepare this one again; and once more
+    /// when it has started anew, with what it has written since.
     fn what_is_forgotten_is_over(&self, txn: TxnId) -> Checked {
         let of_one = Room { runs_of_one: 0, ..Room::default() };
         let of_all = Room { sessions: 0, ..Room::default() };
@@ -147,13 +167,30 @@ impl After<'_> {
 
     fn forgets(&self, room: Room, later: impl Iterator<Item = TxnId>, txn: TxnId) -> Checked {
         let mut branches = self.branches.clone().with_room(room);
+        let mut durable = Durable::default();
         for txn in later {
             let prepare = Input::Prepare { asker: Asker(u64::MAX), txn, work: put(b"later") };
-            drop(branches.step(self.now, prepare, |_| None));
             let finish = Input::Finish { asker: None, txn, verdict: Verdict::Committed };
-            drop(branches.step(self.now, finish, |_| None));
+            for input in [prepare, finish] {
+                let out = branches.step(self.now, input, |_| None);
+                out.durably.writes().iter().for_each(|write| durable.write(write));
+            }
         }
-        After { branches: &branches, now: self.now }.is_refused(txn, put(b"again"), "H3")
+        demand!(
+            durable.revision == branches.revision(),
+            "H5",
+            "a participant has come to {}, and its disk to {}",
+            branches.revision(),
+            durable.revision
+        );
+        let after = After { branches: &branches, now: self.now };
+        after.is_refused(txn, put(b"again"), "H3")?;
+        // Where there are many of them, this one is not forgotten yet, and what is written says
+        // nothing of it.
+        let forgotten = !after.finish(txn, Verdict::Committed).alarms.is_empty();
+        let anew = Branches::recover(nobody(), &durable, self.now);
+        let anew = After { branches: &anew, now: self.now };
+        if forgotten { anew.is_refused(txn, put(b"again"), "H3") } else { Ok(()) }
     }
 
     fn is_refused(&self, txn: TxnId, work: Work, invariant: &'static str) -> Checked {
@@ -181,6 +218,12 @@ impl After<'_> {
 /// Nothing is written, and nobody hears that it is finished.
 fn says_no(out: &Output) -> bool {
     out.durably.writes().is_empty() && out.at_once.iter().all(|(_, said)| *said == Said::Unproven)
+}
+
+/// Another participant than any.
+fn nobody() -> Config {
+    let (name, incarnation) = (ParticipantName::new("nobody"), BranchIncarnation(u64::MAX));
+    Config { name, incarnation, in_doubt_grace_ms: 1_000 }
 }
 
 fn put(key: &[u8]) -> Work {

@@ -56,7 +56,11 @@ impl<'p> Bounds<'p> {
         self.answers_are_for_their_ballot(ghost)?;
         self.what_an_install_covers_goes(other)?;
         self.nothing_unknown_is_told(other)?;
+        self.a_snapshot_beyond_a_reign_ends_it()?;
+        self.nothing_below_a_snapshot_is_told(other)?;
+        self.what_is_not_for_it_changes_nothing(other)?;
         let others: Vec<Life> = others.chain([other]).collect();
+        self.a_watermark_is_of_its_ballot_and_owner(&others)?;
         self.nothing_unknown_is_trimmed(&others)?;
         self.what_is_lost_covers_nothing(&others)?;
         let open = ghost.asked(node).records_from(peer.chosen_upto().next());

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use synod_paxos::{Config, Durable, Envelope, Input, Leasing, Members, Report};
+use synod_paxos::{Config, Durable, Envelope, Input, Leasing, Members, Page, Report};
 
 use super::{bounds::Hears, hollow::Hollow, *};
 
@@ -272,4 +272,86 @@ fn a_campaign_that_goes_by_something_else_is_seen() {
     assert_eq!(seen(knows, |campaign| campaign.what_is_lost_is_inherited()), Some("A4"));
     assert_eq!(seen(knows, |campaign| campaign.who_lost_it_says_nothing()), Some("A4"));
     assert_eq!(seen(told, |campaign| campaign.what_is_chosen_is_proposed()), Some("A4"));
+}
+
+#[test]
+fn what_is_left_when_a_snapshot_goes_beyond_it_is_seen() {
+    let none: Hears = |input| match input {
+        Input::Installed(_) => Vec::new(),
+        input => vec![input],
+    };
+    let leader = leader();
+    let check = |bounds: &Bounds<'_>| bounds.a_snapshot_beyond_a_reign_ends_it();
+    assert_eq!(seen(&leader.peer, leader.now, none, check), Some("C4"));
+    let of_before: Hears = |input| match input {
+        Input::Installed(_) => Vec::new(),
+        input => said(input, |word| {
+            if let Message::Ask { first, .. } = &mut word.message {
+                *first = Slot::new(6);
+            }
+        }),
+    };
+    let (decrees, chosen_upto) = (vec![(Slot::new(6), Decree::Noop)], Slot::ZERO);
+    let knows = follower([Message::Learned { decrees, chosen_upto }]);
+    let check = |bounds: &Bounds<'_>| bounds.nothing_below_a_snapshot_is_told(OTHER);
+    assert_eq!(seen(&knows, Tick::ZERO, of_before, check), Some("C4"));
+}
+
+#[test]
+fn a_watermark_of_another_ballot_that_counts_is_seen() {
+    let (ballot, first) = (Ballot::of(4, OTHER), Slot::new(1));
+    let promised = follower([Message::Prepare { ballot, first, holds: Vec::new() }]);
+    let of_the_promised: Hears = |input| {
+        said(input, |word| {
+            if let Message::Heartbeat { standing, .. } = &word.message {
+                let (ballot, chosen_upto) = (Ballot::of(4, OTHER), standing.chosen_upto);
+                (word.from, word.message) = (OTHER, Message::Watermark { ballot, chosen_upto });
+            }
+        })
+    };
+    let others = [OTHER, Life::first(NodeId::new(3))];
+    let check = |bounds: &Bounds<'_>| bounds.a_watermark_is_of_its_ballot_and_owner(&others);
+    assert_eq!(seen(&promised, Tick::ZERO, of_the_promised, check), Some("C4"));
+}
+
+/// One that has a window of a single slot, and has adopted something in three.
+#[test]
+fn a_reign_that_proposes_what_it_knows_is_seen() {
+    let narrow = Config { window_slots: 1, ..config() };
+    let mut leader = Hollow::of(&narrow, &Durable::default());
+    let ballot = leader.campaigns().unwrap();
+    let of = |slot| {
+        let vote = Report::Accepted { ballot: Ballot::of(0, OTHER), decree: Decree::Noop };
+        (Slot::new(slot), vote)
+    };
+    for from in [OTHER, Life::first(NodeId::new(3))] {
+        let page = Page {
+            first: Slot::new(1),
+            upto: None,
+            chosen_upto: Slot::ZERO,
+            lost_upto: Slot::ZERO,
+            reports: [1, 2, 3].map(of).to_vec(),
+        };
+        drop(leader.hears(from, Message::Promise { ballot, page }));
+    }
+    let mut ghost = Ghost::new(&voters());
+    ghost.propose(Slot::new(1), ballot, &Decree::Noop);
+    let half: Hears = |input| {
+        said(input, |word| {
+            if let Message::Learned { decrees, .. } = &mut word.message {
+                decrees.pop();
+            }
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.what_is_known_is_proposed_no_more(&ghost, OTHER);
+    assert_eq!(seen(&leader.peer, leader.now, half, check), Some("C4"));
+}
+
+#[test]
+fn who_heeds_what_is_not_for_it_is_seen() {
+    let for_me: Hears = |input| said(input, |word| word.to = ME);
+    let check = |bounds: &Bounds<'_>| bounds.what_is_not_for_it_changes_nothing(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, for_me, check), Some("B5"));
+    let of_today: Hears = |input| said(input, |word| word.epoch = Epoch::FIRST);
+    assert_eq!(seen(&follower([]), Tick::ZERO, of_today, check), Some("B5"));
 }

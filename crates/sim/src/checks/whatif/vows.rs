@@ -31,6 +31,7 @@ impl Bounds<'_> {
             self.what_a_member_asks_is_confirmed(one)?;
             if vow > Duration::ZERO {
                 self.a_vow_is_kept(one, other, vow)?;
+                self.no_round_revives_a_reign(one)?;
                 let quorum = ghost.quorum();
                 self.only_what_was_asked_is_answered(&others[..quorum - 1], vow)?;
             }
@@ -67,6 +68,30 @@ impl Bounds<'_> {
             again.is_none() && promise.is_none_or(|ballot| ballot.owner() == one),
             "E6",
             "{} has vowed to {reign}, and would vow to {again:?} and promise {promise:?}",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// It vows to `one`, who says that the reign is over; then a round of that reign comes late. A
+    /// vow to it would bind nobody's promise: that has been given away by then.
+    pub(super) fn no_round_revives_a_reign(&self, one: Life) -> Checked {
+        let reign = self.peer.promised().raised_by(one);
+        let (first, late) = (Message::Vow { ballot: reign, round: 1 }, 2);
+        let (mut copy, out) = self.given([self.word(one, first)]);
+        if vowed(&out) != Some(reign) {
+            return Ok(());
+        }
+        let mut out = Output::default();
+        for message in
+            [Message::Release { ballot: reign }, Message::Vow { ballot: reign, round: late }]
+        {
+            self.give(&mut copy, self.now, self.word(one, message), &mut out);
+        }
+        demand!(
+            vowed(&out).is_none(),
+            "E6",
+            "{} would vow to {reign}, which is over by its leader's own word",
             self.node
         );
         Ok(())
@@ -281,6 +306,17 @@ mod tests {
         let check = |bounds: &Bounds<'_>| bounds.a_vow_is_kept(OTHER, THIRD, VOW);
         let now = Tick::ZERO.after(VOW * 2);
         assert_eq!(seen(&follower(), now, of_the_reign, check), Some("E6"));
+    }
+
+    #[test]
+    fn a_vow_to_a_reign_that_is_over_is_seen() {
+        let goes_on: Hears = |input| match input {
+            Input::Deliver(Envelope { message: Message::Release { .. }, .. }) => Vec::new(),
+            input => vec![input],
+        };
+        let check = |bounds: &Bounds<'_>| bounds.no_round_revives_a_reign(OTHER);
+        let now = Tick::ZERO.after(VOW * 2);
+        assert_eq!(seen(&follower(), now, goes_on, check), Some("E6"));
     }
 
     #[test]

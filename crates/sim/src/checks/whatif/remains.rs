@@ -1,0 +1,153 @@
+//! What is left of what was: of a reign that a snapshot goes beyond, of decrees that one covers, of
+//! another ballot's watermark, of what a reign was still to propose. A copy is asked.
+
+use synod_paxos::{
+    Ballot, Decree, Envelope, Epoch, Input, Life, Message, Output, Process, Role, Slot, Standing,
+};
+
+use super::{
+    bounds::{Bounds, FAR_SLOTS},
+    hash,
+};
+use crate::{
+    ghost::Ghost,
+    violation::{Checked, demand},
+};
+
+impl Bounds<'_> {
+    /// A snapshot goes beyond all that a reign has given out: others have led meanwhile, and what
+    /// they chose is not this reign's to propose over.
+    pub(super) fn a_snapshot_beyond_a_reign_ends_it(&self) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        let beyond = self.peer.settled().plus(FAR_SLOTS);
+        let (copy, _) = self.given([Input::Installed(beyond)]);
+        demand!(
+            !matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot),
+            "C4",
+            "{} would lead on at {ballot} after a snapshot of {beyond}, which it never came to",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// What it remembers of the log ends where a snapshot takes its place: of what that covers it
+    /// has no decree to tell.
+    pub(super) fn nothing_below_a_snapshot_is_told(&self, other: Life) -> Checked {
+        let upto = self.peer.settled().plus(FAR_SLOTS);
+        let mut wrong = None;
+        // One decree or many may be remembered: the last slot, and some before it.
+        for first in [upto, Slot::new(upto.get() - 1), Slot::new(upto.get() - 7)] {
+            let ask = self.word(other, Message::Ask { first, upto });
+            let (_, out) = self.given([Input::Installed(upto), ask]);
+            wrong = wrong.or(out.at_once.into_iter().find(|word| {
+                let told = |decrees: &[_]| word.to == other.node && !decrees.is_empty();
+                matches!(&word.message, Message::Learned { decrees, .. } if told(decrees))
+            }));
+        }
+        demand!(
+            wrong.is_none(),
+            "C4",
+            "{} would tell of what a snapshot of {upto} covers: {wrong:?}",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// The one that was promised asks for a vote and says nothing of what is chosen. Another says
+    /// that far more is: at a ballot of its own above, or, erring, at that very one.
+    pub(super) fn a_watermark_is_of_its_ballot_and_owner(&self, others: &[Life]) -> Checked {
+        let (promised, slot) = (self.peer.promised(), self.peer.settled().next());
+        let owner = promised.owner();
+        let Some(other) = others.iter().find(|other| **other != owner) else { return Ok(()) };
+        if promised == Ballot::ZERO || owner.node == self.node {
+            return Ok(());
+        }
+        let chosen_upto = Slot::ZERO;
+        let accept = Message::Accept { ballot: promised, slot, decree: Decree::Noop, chosen_upto };
+        let accept = self.word(owner, accept);
+        let (alone, _) = self.given([accept.clone()]);
+        let above = self.beat(*other, promised.raised_by(*other));
+        let same = self.beat(*other, promised);
+        for told in [[above, accept.clone()], [accept, same]] {
+            let (copy, _) = self.given(told);
+            demand!(
+                copy.chosen_upto() <= alone.chosen_upto(),
+                "C4",
+                "{} would take its vote in slot {slot} at {promised} for chosen, as {other} says",
+                self.node
+            );
+        }
+        Ok(())
+    }
+
+    /// Somebody says that it reigns at `reign`, and knows of more than anybody.
+    fn beat(&self, from: Life, reign: Ballot) -> Input {
+        let standing = Standing {
+            process: Process::new(1),
+            promised: reign,
+            reign: Some(reign),
+            quorum: true,
+            sees_leader: true,
+            disk_alive: true,
+            disk_sequence: 1,
+            chosen_upto: self.peer.settled().plus(FAR_SLOTS),
+            covered: Slot::ZERO,
+        };
+        self.word(from, Message::Heartbeat { round: 1, standing })
+    }
+
+    /// A reign has still to propose what it adopted, and learns what was chosen there: it proposes
+    /// nothing there any more, for its watermark covers that.
+    pub(super) fn what_is_known_is_proposed_no_more(&self, ghost: &Ghost, other: Life) -> Checked {
+        let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };
+        let first = self.peer.chosen_upto().next();
+        let (mut decrees, mut slot) = (Vec::new(), first);
+        while let Some(own) = ghost.proposed(slot, ballot) {
+            decrees.push((slot, own.clone()));
+            slot = slot.next();
+        }
+        if slot > inherited {
+            return Ok(());
+        }
+        decrees.push((slot, Decree::Value("another".into())));
+        let told = self.word(other, Message::Learned { decrees, chosen_upto: Slot::ZERO });
+        let (_, out) = self.given([told]);
+        let again = out
+            .at_once
+            .iter()
+            .find(|word| matches!(&word.message, Message::Accept { slot: at, .. } if *at == slot));
+        demand!(
+            again.is_none(),
+            "C4",
+            "{} at {ballot} has learned slot {slot} and would say {again:?}",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// Words for another node, and of another epoch.
+    pub(super) fn what_is_not_for_it_changes_nothing(&self, other: Life) -> Checked {
+        let epoch = postcard::from_bytes(&[1]).expect("an epoch is a number");
+        let above = self.peer.promised().raised_by(other);
+        let slot = self.peer.settled().next();
+        let accept =
+            Message::Accept { ballot: above, slot, decree: Decree::Noop, chosen_upto: slot };
+        let right = Envelope { from: other, to: self.node, epoch: Epoch::FIRST, message: accept };
+        let elsewhere = Envelope { to: other.node, ..right.clone() };
+        let other_times = Envelope { epoch, ..right };
+        for word in [elsewhere, other_times] {
+            let (copy, out) = self.given([Input::Deliver(word.clone())]);
+            demand!(
+                hash(&copy) == hash(self.peer) && is_silent(&out),
+                "B5",
+                "{} heeds {word:?}",
+                self.node
+            );
+        }
+        Ok(())
+    }
+}
+
+fn is_silent(out: &Output) -> bool {
+    out.durably.is_empty() && out.at_once.is_empty() && out.chosen.is_empty()
+}
