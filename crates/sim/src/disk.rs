@@ -291,7 +291,7 @@ mod tests {
     }
 
     /// Facts as an acceptor may ask for them: promises rise, the watermark follows what stands.
-    #[derive(Default)]
+    #[derive(Clone, Default)]
     struct Facility {
         round: u64,
         upto: u64,
@@ -474,11 +474,15 @@ mod tests {
             pair.facility.trims = false;
             for round in 0..60 {
                 pair.store.set_full(round % 20 > 10);
+                let before = pair.facility.clone();
                 let writes = pair.next_batch();
-
                 match pair.write(&writes) {
                     Wrote::Durable => pair.read(),
-                    Wrote::Full => refused += 1,
+                    Wrote::Full => {
+                        // Nothing stands of what was refused, nor builds upon it.
+                        pair.facility = before;
+                        refused += 1;
+                    }
                     Wrote::Failed => {
                         pair.restart(&writes);
                     }
