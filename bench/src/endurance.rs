@@ -51,8 +51,10 @@ pub struct Endured {
     /// Resident memory of the largest node in the second quarter of the time and in the last, the
     /// mean of minutes, in KiB.
     pub resident_kib: (u64, u64),
-    /// Each minute.
+    /// Each minute that could be measured.
     pub minutes: Vec<Minute>,
+    /// Minutes in which no node could be reached at all, and why.
+    pub lost: Vec<String>,
 }
 
 /// Who leads.
@@ -91,19 +93,20 @@ pub async fn endure(
     let _hogs = Hogs::start(ordeal.nice)?;
     let _warm = loaded(stage, ordeal.rate_per_s, WARMUP).await?;
     let first = reign(&client).await?;
-    let mut minutes: Vec<Minute> = Vec::new();
+    let (mut minutes, mut lost): (Vec<Minute>, Vec<String>) = (Vec::new(), Vec::new());
     for number in 1..=ordeal.minutes {
-        let outcome = loaded(stage, ordeal.rate_per_s, MINUTE).await?;
-        let minute = Minute {
-            reign: reign(&client).await?,
-            ops_per_s: outcome.ops_per_s,
-            latency_us: outcome.latency_us,
-            errors: outcome.errors,
-            rss_kib: stage.rss_kib(),
-        };
         // A reader that has gone away does not want the rest.
-        let _ = writeln!(told, "minute {number}: {}", minute.line());
-        minutes.push(minute);
+        let mut tell = |line: &str| drop(writeln!(told, "minute {number}: {line}"));
+        match minute(stage, &client, ordeal.rate_per_s).await {
+            Ok(minute) => {
+                tell(&minute.line());
+                minutes.push(minute);
+            }
+            Err(error) => {
+                tell(&error.to_string());
+                lost.push(error.to_string());
+            }
+        }
     }
     client.close().await;
     let last = minutes.last().map_or_else(|| first.clone(), |minute| minute.reign.clone());
@@ -119,6 +122,18 @@ pub async fn endure(
         last,
         resident_kib: (second, quarters.last().copied().unwrap_or_default()),
         minutes,
+        lost,
+    })
+}
+
+async fn minute(stage: &Stage, client: &Client, per_s: u32) -> Result<Minute, BenchError> {
+    let outcome = loaded(stage, per_s, MINUTE).await?;
+    Ok(Minute {
+        reign: reign(client).await?,
+        ops_per_s: outcome.ops_per_s,
+        latency_us: outcome.latency_us,
+        errors: outcome.errors,
+        rss_kib: stage.rss_kib(),
     })
 }
 

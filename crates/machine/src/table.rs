@@ -184,6 +184,16 @@ mod tests {
         }
     }
 
+    /// However long a row is, its digest is that of its stored form.
+    #[test]
+    fn a_long_row_is_digested_like_a_short_one() {
+        for bytes in [0, 1, 100, ROW_BYTES - 2, ROW_BYTES - 1, ROW_BYTES, 100_000] {
+            let value = vec![7_u8; bytes];
+            let stored = postcard::to_allocvec(&value).unwrap();
+            assert_eq!(digest(3, &value), xxh3_64_with_seed(&stored, 3), "{bytes}");
+        }
+    }
+
     /// A row that moves from one key, or one table, to another is another state.
     #[test]
     fn a_digest_knows_the_key_and_the_table_of_a_row() {
