@@ -114,7 +114,7 @@ fn samples_of_every_kind_grow() {
     assert_eq!([kinds::<machine::Command>(), kinds::<machine::Reply>()], [24, 19]);
     assert_eq!([kinds::<machine::Query>(), kinds::<machine::Answer>()], [28, 29]);
     assert_eq!([kinds::<machine::Rejection>(), kinds::<machine::Change>()], [19, 9]);
-    assert_eq!([kinds::<door::Call>(), kinds::<door::Said>()], [8, 12]);
+    assert_eq!([kinds::<door::Call>(), kinds::<door::Said>()], [9, 12]);
     assert_eq!([kinds::<participant_door::Call>(), kinds::<participant_door::Said>()], [6, 9]);
 }
 
