@@ -67,9 +67,7 @@ impl Client {
             ballot: leader.map(|status| status.ballot.clone()),
         }
     }
-}
 
-impl Client {
     /// Has another node lead: every other one steps aside, whoever leads last, so that nobody else
     /// goes first. For an admin, before a node is stopped or where clients are nearest; the leader
     /// gives up its lease before it hands over, and requests under way are sent again by their

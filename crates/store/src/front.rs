@@ -39,7 +39,7 @@ pub(crate) struct Front {
     preface: Option<Write>,
     /// Whether the database had no room for what it was to take over.
     full: bool,
-    /// Whether nobody knows any more what the log has.
+    /// Whether the log, or the database, has failed for good.
     broken: bool,
     /// Who takes over; nobody else than who writes, where there is none.
     hand: Option<Hand>,
@@ -162,7 +162,10 @@ impl Front {
                 other => other,
             },
             Err(TryRecvError::Empty) => Ok(()),
-            Err(TryRecvError::Disconnected) => Err(hand.is_gone()),
+            Err(TryRecvError::Disconnected) => {
+                let gone = Err(hand.is_gone());
+                self.taken(gone)
+            }
         }
     }
 
@@ -187,6 +190,8 @@ impl Front {
             }
             Err(error) => {
                 self.full = matches!(error, StoreError::DiskFull { .. });
+                // Whoever is told of it ends; nobody is told afterwards that all is well.
+                self.broken = !self.full;
                 let facts = taking.into_iter().flat_map(|taking| {
                     Arc::try_unwrap(taking.facts).unwrap_or_else(|shared| shared.to_vec())
                 });
@@ -246,3 +251,6 @@ impl Drop for Hand {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use redb::{Builder, Database, ReadableDatabase, StorageBackend};
-use synod_paxos::Durable;
+use synod_paxos::{Durable, Write};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -113,7 +113,7 @@ pub(crate) fn open_ahead(
     let explain = |cause: Cause| cause.explain(path, Some(&medium));
     let (database, Facts { mut standing, .. }) = identify(path, &medium, expected)?;
     let opened = Wal::open(wal, mark, owner(expected), standing.reached);
-    let (wal, facts) = opened
+    let (mut wal, facts) = opened
         .map_err(|error| Cause::from(error).explain(path, None))?
         .map_err(|unfit| StoreError::Damaged { path: path.to_owned(), what: unfit.to_string() })?;
     if !facts.is_empty() {
@@ -124,9 +124,7 @@ pub(crate) fn open_ahead(
     let durable = verify(&database, &medium, &standing).map_err(explain)?;
     let readable = Standing { chosen_upto: durable.chosen_upto, ..standing };
     // From now on the watermark is the readable one; the next batch writes it down.
-    let preface = (readable != standing)
-        .then_some(synod_paxos::Write::ChosenUpto { slot: durable.chosen_upto });
-    let mut wal = wal;
+    let preface = (readable != standing).then_some(Write::ChosenUpto { slot: durable.chosen_upto });
     wal.take(standing.reached);
     let front = Some(Front::new(wal, standing, preface));
     Ok(Opened { medium, database, front, standing: readable, durable })

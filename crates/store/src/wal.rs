@@ -133,7 +133,7 @@ impl Wal {
         self.head.bytes / 16
     }
 
-    /// Whether a record of so many bytes can ever be written.
+    /// Whether a record can ever be written, once the database has taken over all others.
     pub(crate) fn could_hold(&self, record: &[u8]) -> bool {
         layout::sectors(record) < self.head.bytes - RECORDS_AT
     }
@@ -185,4 +185,4 @@ impl Wal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

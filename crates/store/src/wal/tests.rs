@@ -1,17 +1,19 @@
 //! The log against a naive model: a list of batches of which the first have been taken over.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
-use std::sync::Arc;
+use synod_paxos::{Decree, Slot};
 
 use super::*;
 
 /// Clones are the same storage.
 #[derive(Clone, Debug)]
-struct Shared(Arc<InMemoryBackend>);
+pub(crate) struct Shared(Arc<InMemoryBackend>);
 
 impl Shared {
-    fn new() -> Shared {
+    pub(crate) fn new() -> Shared {
         Shared(Arc::new(InMemoryBackend::new()))
     }
 }
@@ -49,11 +51,8 @@ fn open(file: &Shared, mark: &Shared, taken: Reached) -> (Wal, Vec<Write>) {
 
 /// A batch of about so many bytes.
 fn batch(number: u64, bytes: usize) -> Vec<Write> {
-    let decree = synod_paxos::Decree::Value(vec![number as u8; bytes].into());
-    vec![
-        Write::Chosen { slot: synod_paxos::Slot::new(number), decree },
-        Write::Probe { sequence: number },
-    ]
+    let decree = Decree::Value(vec![number as u8; bytes].into());
+    vec![Write::Chosen { slot: Slot::new(number), decree }, Write::Probe { sequence: number }]
 }
 
 proptest! {

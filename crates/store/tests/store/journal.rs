@@ -13,27 +13,6 @@ use crate::{
 
 const WAY: Way = Way::Journaled;
 
-/// A killed store whose journal holds some records, and its facts.
-fn killed() -> (Disk, Model) {
-    let disk = WAY.formatted();
-    let (mut store, _) = WAY.open(&disk).unwrap();
-    let mut model = Model::default();
-    for slot in 1..=2 {
-        let batch = [promised(slot), accepted(slot, slot, value("a decree")), chosen_upto(slot)];
-        store.write(&batch).unwrap();
-        model.write(&batch);
-    }
-    (disk.after_kill(), model)
-}
-
-fn refused(disk: &Disk) -> String {
-    match WAY.open(disk) {
-        Err(error @ StoreError::Damaged { .. }) => error.to_string(),
-        Err(error) => panic!("{error}"),
-        Ok((_, durable)) => panic!("{durable:?}"),
-    }
-}
-
 /// The point of it: a batch costs one sync, however many facts are in it and wherever they go.
 #[test]
 fn a_journaled_batch_costs_one_sync() {
@@ -75,7 +54,7 @@ fn a_full_journal_begins_anew() {
 /// all, the newest record is not dropped as if a crash had torn it: its commit had been spoken of.
 #[test]
 fn a_flipped_bit_in_the_journal_is_never_served() {
-    let (disk, model) = killed();
+    let (disk, model) = WAY.killed(2);
     let used = disk.second().bytes().iter().rposition(|byte| *byte != 0).unwrap();
     let mut refusals = 0;
     for byte in (0..400).step_by(3).chain((4_096..used).step_by(31)) {
@@ -100,29 +79,29 @@ fn a_damaged_record_before_whole_ones_is_refused() {
     // Of what was not synced nothing survives.
     let disk = disk.after_power_cut(&mut Coin::new(0));
     disk.second().tamper(|journal| journal[4_096 + 40] ^= 1);
-    assert!(refused(&disk).contains("in the middle of its journal"));
+    assert!(WAY.refused(&disk).contains("in the middle of its journal"));
 }
 
 /// A journal that is missing, cut short or empty is not replaced by a new one: it may hold what was
 /// acknowledged.
 #[test]
 fn a_lost_journal_is_refused() {
-    let (disk, _) = killed();
+    let (disk, _) = WAY.killed(2);
     for length in [0, 1, 512, 65_536, 131_071] {
         let damaged = disk.after_kill();
         damaged.second().tamper(|journal| journal.truncate(length));
-        assert!(refused(&damaged).contains("journal"), "cut to {length}");
+        assert!(WAY.refused(&damaged).contains("journal"), "cut to {length}");
     }
     let damaged = disk.after_kill();
     damaged.second().tamper(|journal| journal.fill(0));
-    assert!(refused(&damaged).contains("journal cannot be read"));
+    assert!(WAY.refused(&damaged).contains("journal cannot be read"));
 }
 
 /// An older copy of the journal beside a newer file, or of the file beside a newer journal, would
 /// take the store back in time.
 #[test]
 fn files_of_two_times_are_refused() {
-    let (old, _) = killed();
+    let (old, _) = WAY.killed(2);
     let new = old.after_kill();
     let (mut store, _) = WAY.open(&new).unwrap();
     // So many that the journal began anew meanwhile.
@@ -132,7 +111,7 @@ fn files_of_two_times_are_refused() {
     let new = new.after_kill();
     for [home, journal] in [[&new, &old], [&old, &new]] {
         let mixed = [home.bytes(), journal.second().bytes(), Vec::new()];
-        assert!(refused(&Disk::with_all(mixed)).contains("journal"));
+        assert!(WAY.refused(&Disk::with_all(mixed)).contains("journal"));
     }
 }
 
@@ -140,13 +119,13 @@ fn files_of_two_times_are_refused() {
 /// is refused as such before its journal is.
 #[test]
 fn anothers_journal_is_refused() {
-    let (disk, _) = killed();
+    let (disk, _) = WAY.killed(2);
     let other = Identity { cluster_id: 8, ..identity() };
     let others = Disk::default();
     let bytes = Way::JOURNAL_BYTES;
     Store::format_journaled_on(others.clone(), others.second(), bytes, &other).unwrap();
     let mixed = Disk::with_all([disk.bytes(), others.second().bytes(), Vec::new()]);
-    assert!(refused(&mixed).contains("another store"));
+    assert!(WAY.refused(&mixed).contains("another store"));
     assert!(mixed.bytes() == disk.bytes(), "it was replayed");
     let error = Store::open_journaled_on(disk.clone(), disk.second(), &other).unwrap_err();
     assert!(matches!(error, StoreError::Foreign { .. }), "{error}");

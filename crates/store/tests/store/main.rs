@@ -18,7 +18,7 @@ use bytes::Bytes;
 use synod_paxos::{Ballot, Decree, Durable, Life, NodeId, Slot, Write};
 use synod_store::{Identity, Store, StoreError};
 
-use crate::disk::Disk;
+use crate::{disk::Disk, model::Model};
 
 /// The ways in which a store keeps its bytes; all keep the same promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,29 @@ impl Way {
             Way::Plain => Store::open_on(first, &identity()),
             Way::Journaled => Store::open_journaled_on(first, second, &identity()),
             Way::Ahead => Store::open_ahead_on(first, [second, disk.third()], &identity()),
+        }
+    }
+
+    /// A killed store whose journal or log holds so many records, and its facts.
+    fn killed(self, records: u64) -> (Disk, Model) {
+        let disk = self.formatted();
+        let (mut store, _) = self.open(&disk).unwrap();
+        let mut model = Model::default();
+        for slot in 1..=records {
+            let decree = value("a decree");
+            let batch = [promised(slot), accepted(slot, slot, decree), chosen_upto(slot)];
+            store.write(&batch).unwrap();
+            model.write(&batch);
+        }
+        (disk.after_kill(), model)
+    }
+
+    /// Why a damaged store is refused.
+    fn refused(self, disk: &Disk) -> String {
+        match self.open(disk) {
+            Err(error @ StoreError::Damaged { .. }) => error.to_string(),
+            Err(error) => panic!("{error}"),
+            Ok((_, durable)) => panic!("{durable:?}"),
         }
     }
 

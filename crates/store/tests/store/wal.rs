@@ -16,27 +16,6 @@ use crate::{
 
 const WAY: Way = Way::Ahead;
 
-/// A killed store whose log holds some records that redb has not, and its facts.
-fn killed() -> (Disk, Model) {
-    let disk = WAY.formatted();
-    let (mut store, _) = WAY.open(&disk).unwrap();
-    let mut model = Model::default();
-    for slot in 1..=3 {
-        let batch = [promised(slot), accepted(slot, slot, value("a decree")), chosen_upto(slot)];
-        store.write(&batch).unwrap();
-        model.write(&batch);
-    }
-    (disk.after_kill(), model)
-}
-
-fn refused(disk: &Disk) -> String {
-    match WAY.open(disk) {
-        Err(error @ StoreError::Damaged { .. }) => error.to_string(),
-        Err(error) => panic!("{error}"),
-        Ok((_, durable)) => panic!("{durable:?}"),
-    }
-}
-
 /// The point of it: a batch costs one sync, however many facts are in it and wherever they go, and
 /// redb none at all until there is much to take over.
 #[test]
@@ -81,7 +60,7 @@ fn a_full_log_begins_again_at_the_front() {
 /// What is read is what was written last, be it in redb, in the log, or half and half.
 #[test]
 fn a_decree_in_the_log_stands_before_the_one_in_redb() {
-    let (disk, _) = killed();
+    let (disk, _) = WAY.killed(3);
     // Opening has redb take the log over.
     let (mut store, _) = WAY.open(&disk).unwrap();
     store.write(&[accepted(4, 4, value("a vote")), chosen(2, value("repaired"))]).unwrap();
@@ -105,7 +84,7 @@ fn a_decree_in_the_log_stands_before_the_one_in_redb() {
 /// consequence. Above all, the newest record is not dropped as if a crash had torn it.
 #[test]
 fn a_flipped_bit_in_the_log_is_never_served() {
-    let (disk, model) = killed();
+    let (disk, model) = WAY.killed(3);
     let used = disk.second().bytes().iter().rposition(|byte| *byte != 0).unwrap();
     let mut refusals = 0;
     for byte in (0..48).chain((4_096..=used).step_by(7)) {
@@ -129,7 +108,7 @@ fn a_flipped_bit_in_the_log_is_never_served() {
 /// power cut has taken the mark.
 #[test]
 fn a_damaged_record_before_a_whole_one_is_refused() {
-    let (disk, _) = killed();
+    let (disk, _) = WAY.killed(3);
     for mark_is_lost in [false, true] {
         for record in [0, 1] {
             let damaged = disk.after_kill();
@@ -137,7 +116,7 @@ fn a_damaged_record_before_a_whole_one_is_refused() {
             if mark_is_lost {
                 damaged.third().tamper(Vec::clear);
             }
-            let why = refused(&damaged);
+            let why = WAY.refused(&damaged);
             assert!(why.contains("in the middle of its write-ahead log"), "{why}");
         }
     }
@@ -147,25 +126,25 @@ fn a_damaged_record_before_a_whole_one_is_refused() {
 /// acknowledged.
 #[test]
 fn a_lost_log_is_refused() {
-    let (disk, _) = killed();
+    let (disk, _) = WAY.killed(3);
     for length in [0, 1, 512, 4_096, 65_536, 131_071] {
         let damaged = disk.after_kill();
         damaged.second().tamper(|log| log.truncate(length));
-        assert!(refused(&damaged).contains("write-ahead log"), "cut to {length}");
+        assert!(WAY.refused(&damaged).contains("write-ahead log"), "cut to {length}");
     }
     let damaged = disk.after_kill();
     damaged.second().tamper(|log| log.fill(0));
-    assert!(refused(&damaged).contains("write-ahead log cannot be read"));
+    assert!(WAY.refused(&damaged).contains("write-ahead log cannot be read"));
     let damaged = disk.after_kill();
     damaged.second().tamper(|log| log[4_096..].fill(0));
-    assert!(refused(&damaged).contains("has lost its last records"));
+    assert!(WAY.refused(&damaged).contains("has lost its last records"));
 }
 
 /// An older copy of the log beside a newer file would take the store back in time. An older copy of
 /// the file does not, as long as the log has all that it lacks, and is refused when it has not.
 #[test]
 fn files_of_two_times_are_whole_or_refused() {
-    let (old, mut model) = killed();
+    let (old, mut model) = WAY.killed(3);
     let new = old.after_kill();
     let (mut store, _) = WAY.open(&new).unwrap();
     store.write(&[promised(10)]).unwrap();
@@ -181,23 +160,23 @@ fn files_of_two_times_are_whole_or_refused() {
         Disk::with_all(mixed)
     };
     assert_eq!(WAY.open(&mix(&old, &a_little_newer)).unwrap().1, model.durable());
-    assert!(refused(&mix(&old, &new)).contains("write-ahead log"));
+    assert!(WAY.refused(&mix(&old, &new)).contains("write-ahead log"));
     let mixed = [new.bytes(), old.second().bytes(), new.third().bytes()];
-    assert!(refused(&Disk::with_all(mixed)).contains("lost its last records"));
+    assert!(WAY.refused(&Disk::with_all(mixed)).contains("lost its last records"));
 }
 
 /// Another store's log is refused by name and not replayed over this file; and another's store is
 /// refused as such before its log is.
 #[test]
 fn anothers_log_is_refused() {
-    let (disk, _) = killed();
+    let (disk, _) = WAY.killed(3);
     let other = Identity { cluster: "other".into(), ..identity() };
     let others = Disk::default();
     let wal = [others.second(), others.third()];
     Store::format_ahead_on(others.clone(), wal, Way::JOURNAL_BYTES, &other).unwrap();
     let before = disk.bytes();
     let mixed = Disk::with_all([before.clone(), others.second().bytes(), others.third().bytes()]);
-    assert!(refused(&mixed).contains("belongs to another store"));
+    assert!(WAY.refused(&mixed).contains("belongs to another store"));
     assert!(mixed.bytes() == before, "a store was written to that is refused");
     let wal = [disk.second(), disk.third()];
     let error = Store::open_ahead_on(disk.clone(), wal, &other).unwrap_err();
@@ -211,7 +190,7 @@ fn anothers_log_is_refused() {
 #[test]
 fn a_vote_in_a_damaged_slot_does_not_pass_for_chosen_though_only_the_log_has_it() {
     const PAYLOADS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("payloads");
-    let (disk, _) = killed();
+    let (disk, _) = WAY.killed(3);
     drop(WAY.open(&disk).unwrap());
     let database = redb::Builder::new().create_with_backend(disk.clone()).unwrap();
     let change = database.begin_write().unwrap();

@@ -1,0 +1,69 @@
+use std::{
+    io,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use redb::StorageBackend;
+use synod_paxos::{Life, NodeId};
+
+use super::*;
+use crate::{Identity, open, wal::tests::Shared};
+
+/// A storage that fails every sync once it is told to.
+#[derive(Clone, Debug)]
+struct Failing(Shared, Arc<AtomicBool>);
+
+impl StorageBackend for Failing {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(io::Error::other("trouble"));
+        }
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+/// redb fails while it takes facts over beside. The next batch is refused, and so is every one
+/// after it: the log alone still worked, and once took the second as if all were well.
+#[test]
+fn a_failure_beside_is_final_for_every_batch_after_it() {
+    let life = Life::first(NodeId::new(1));
+    let identity = Identity { cluster: "orbit".into(), cluster_id: 7, life };
+    let home = Failing(Shared::new(), Arc::default());
+    let wal = [Shared::new(), Shared::new()];
+    let path = Path::new("given");
+    open::format_ahead(path, home.clone(), wal.clone(), 1 << 20, &identity).unwrap();
+    let opened = open::open_ahead(path, home.clone(), wal, &identity).unwrap();
+    let base = Arc::new(Base::new(path.to_owned(), opened.medium, opened.database));
+    let mut front = opened.front.unwrap();
+    front.get_help(&base).unwrap();
+
+    home.1.store(true, Ordering::Relaxed);
+    let decree = Decree::Value(vec![7; front.wal.much() as usize].into());
+    let much = Write::Chosen { slot: Slot::new(1), decree };
+    front.write(&base, &[much]).unwrap();
+    front.write(&base, &[Write::Probe { sequence: 1 }]).unwrap();
+    assert!(front.taking.is_some(), "redb is at it");
+    let failed = front.wait();
+    assert!(matches!(failed, Err(StoreError::SyncFailed { .. })), "{failed:?}");
+    for sequence in 2..4 {
+        let again = front.write(&base, &[Write::Probe { sequence }]);
+        assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
+    }
+}
