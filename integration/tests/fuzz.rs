@@ -17,6 +17,8 @@
 mod certificates;
 #[path = "fuzz/doors.rs"]
 mod doors;
+#[path = "fuzz/frames.rs"]
+mod frames;
 #[path = "fuzz/hunt.rs"]
 mod hunt;
 #[path = "fuzz/logs.rs"]

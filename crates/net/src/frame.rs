@@ -154,24 +154,49 @@ pub(crate) fn chunks(kind: Kind, body: &Bytes) -> Vec<Bytes> {
     parcel.chunks()
 }
 
+/// Bytes in their order, in pieces that say nothing.
+pub(crate) trait Source {
+    /// The next piece, which is not empty; `None` at the end.
+    fn piece(&mut self) -> impl Future<Output = Result<Option<Bytes>, ReadError>> + Send;
+}
+
+impl Source for RecvStream {
+    async fn piece(&mut self) -> Result<Option<Bytes>, ReadError> {
+        Ok(self.read_chunk(CHUNK_BYTES, true).await?.map(|chunk| chunk.bytes))
+    }
+}
+
 /// Takes frames from a stream.
 #[derive(Debug)]
-pub(crate) struct Frames {
-    stream: RecvStream,
+pub(crate) struct Frames<S = RecvStream> {
+    stream: S,
     chunk: Bytes,
     /// How long a frame that has begun may stand still.
     stall: Duration,
 }
 
 impl Frames {
-    pub(crate) fn new(stream: RecvStream, stall: Duration) -> Frames {
-        Frames { stream, chunk: Bytes::new(), stall }
-    }
-
     /// Tells the sender to send no more.
     pub(crate) fn stop(&mut self, code: quinn::VarInt) {
         // It fails only where the stream is at its end anyway.
         let _ended = self.stream.stop(code);
+    }
+
+    /// Takes note of the end of the stream, which comes with its last frame or right behind it.
+    ///
+    /// A stream that is let go of before its end was read tells the other side to stop sending:
+    /// a datagram for each question and each answer, to be acknowledged as well. Nobody waits here
+    /// for an end that is late; then that datagram is sent.
+    pub(crate) fn end(&mut self) {
+        let end = pin!(self.stream.read_chunk(CHUNK_BYTES, true));
+        // What has been read stands, whatever follows it.
+        let _end = end.poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+impl<S: Source> Frames<S> {
+    pub(crate) fn new(stream: S, stall: Duration) -> Frames<S> {
+        Frames { stream, chunk: Bytes::new(), stall }
     }
 
     /// The kind and length of the next frame; `None` when the stream ended before it. May wait for
@@ -201,17 +226,6 @@ impl Frames {
         Ok(body.freeze())
     }
 
-    /// Takes note of the end of the stream, which comes with its last frame or right behind it.
-    ///
-    /// A stream that is let go of before its end was read tells the other side to stop sending:
-    /// a datagram for each question and each answer, to be acknowledged as well. Nobody waits here
-    /// for an end that is late; then that datagram is sent.
-    pub(crate) fn end(&mut self) {
-        let end = pin!(self.stream.read_chunk(CHUNK_BYTES, true));
-        // What has been read stands, whatever follows it.
-        let _end = end.poll(&mut Context::from_waker(Waker::noop()));
-    }
-
     /// The next frame, which must be of this kind.
     pub(crate) async fn next(&mut self, expected: Kind) -> Result<Option<Bytes>, FrameError> {
         match self.head().await? {
@@ -235,9 +249,9 @@ impl Frames {
 
     /// Waits for bytes; `false` at the end of the stream.
     async fn fetch(&mut self) -> Result<bool, FrameError> {
-        match self.stream.read_chunk(CHUNK_BYTES, true).await? {
-            Some(chunk) => {
-                self.chunk = chunk.bytes;
+        match self.stream.piece().await? {
+            Some(piece) => {
+                self.chunk = piece;
                 Ok(true)
             }
             None => Ok(false),

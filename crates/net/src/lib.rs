@@ -26,6 +26,8 @@ mod reset;
 mod server;
 pub mod settings;
 mod strikes;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod tls;

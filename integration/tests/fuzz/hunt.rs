@@ -41,21 +41,22 @@ impl Judged {
     }
 }
 
-/// Runs `judge` over mutations of `corpus`, one in `cost` of the runs asked for. It panics when
-/// something is wrong; that both judgements occur shows that the mutations are worth something.
+/// Runs `judge` over mutations of `corpus`: as often as `SYNOD_FUZZ_RUNS` says, and in `cargo test`
+/// the more seldom the more one run costs. It panics when something is wrong; that both judgements
+/// occur shows that the mutations are worth something.
 pub(crate) fn hunt(
     target: &str,
     cost: u64,
     corpus: &[Vec<u8>],
     mut judge: impl FnMut(&[u8]) -> Judged,
 ) {
-    let (runs, seed) = (number("SYNOD_FUZZ_RUNS", RUNS), number("SYNOD_FUZZ_SEED", 1));
+    let (runs, seed) = (number("SYNOD_FUZZ_RUNS", RUNS / cost), number("SYNOD_FUZZ_SEED", 1));
     for sample in corpus {
         assert_eq!(judge(sample), Judged::Taken, "{target}: {} is right", hex(sample));
     }
     let mut rng = Rng::with_seed(seed);
     let (mut taken, mut refused) = (0_u64, 0_u64);
-    for run in 0..(runs / cost).max(1) {
+    for run in 0..runs.max(1) {
         let bytes = mutated(corpus, &mut rng);
         match catch_unwind(AssertUnwindSafe(|| judge(&bytes))) {
             Ok(Judged::Taken) => taken += 1,

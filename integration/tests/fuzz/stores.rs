@@ -108,21 +108,26 @@ fn stores() {
     });
 }
 
-/// How much the journal holds: as little as one may.
-const JOURNAL_BYTES: u64 = 64 << 10;
+/// How much the journal and the write-ahead log hold: as little as one may.
+const FRONT_BYTES: u64 = 64 << 10;
+
+/// Three batches of facts.
+fn batches() -> [Vec<Write>; 3] {
+    let facts = facts();
+    [&facts[..1], &facts[1..4], &facts[4..]].map(<[Write]>::to_vec)
+}
 
 /// The file and the journal of a store that was killed after its last commit, and what it had made
 /// durable by then.
 fn killed() -> (Vec<u8>, Vec<u8>, Durable) {
     let (file, journal) = (Memory::default(), Memory::default());
-    Store::format_journaled_on(file.clone(), journal.clone(), JOURNAL_BYTES, &identity()).unwrap();
+    Store::format_journaled_on(file.clone(), journal.clone(), FRONT_BYTES, &identity()).unwrap();
     let open = |file: &Memory, journal: &Memory| {
         Store::open_journaled_on(file.clone(), journal.clone(), &identity())
     };
     let (mut store, _) = open(&file, &journal).unwrap();
-    let facts = facts();
-    for batch in [&facts[..1], &facts[1..4], &facts[4..]] {
-        store.write(batch).unwrap();
+    for batch in batches() {
+        store.write(&batch).unwrap();
     }
     let (file, journal) = (file.bytes().clone(), journal.bytes().clone());
     let (_, durable) = open(&Memory::with(&file), &Memory::with(&journal)).unwrap();
@@ -137,6 +142,39 @@ fn journals() {
     hunt("journals", 400, &[right], |bytes| {
         let (file, journal) = (Memory::with(&file), Memory::with(bytes));
         let opened = Store::open_journaled_on(file, journal, &identity());
+        if let Ok((_, durable)) = &opened {
+            assert_eq!(*durable, truth);
+        }
+        Judged::of(&opened)
+    });
+}
+
+/// The same of a write-ahead log, which so far has all that was acknowledged. Its mark says how far
+/// it must reach.
+#[test]
+fn write_ahead_logs() {
+    let [file, log, mark] = [Memory::default(), Memory::default(), Memory::default()];
+    let ahead = [log.clone(), mark.clone()];
+    Store::format_ahead_on(file.clone(), ahead, FRONT_BYTES, &identity()).unwrap();
+    let open = |files: [&[u8]; 3]| {
+        let [file, log, mark] = files.map(Memory::with);
+        Store::open_ahead_on(file, [log, mark], &identity())
+    };
+    let before = file.bytes().clone();
+    let ahead = [log.clone(), mark.clone()];
+    let (mut store, _) = Store::open_ahead_on(file.clone(), ahead, &identity()).unwrap();
+    for batch in batches() {
+        store.write(&batch).unwrap();
+    }
+    let [file, log, mark] = [before, log.bytes().clone(), mark.bytes().clone()];
+    let (_, truth) = open([&file, &log, &mark]).unwrap();
+    assert_eq!((truth.chosen_upto, truth.records.len()), (Slot::new(2), 1));
+    // Behind the last record there is nothing but zeros: they are put back, and not in the way.
+    let written = log.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    hunt("write-ahead logs", 400, &[log[..written].to_vec()], |bytes| {
+        let mut bytes = bytes.to_vec();
+        bytes.resize(bytes.len().max(log.len()), 0);
+        let opened = open([&file, &bytes, &mark]);
         if let Ok((_, durable)) = &opened {
             assert_eq!(*durable, truth);
         }
