@@ -165,6 +165,13 @@ pub(crate) enum Verb {
     },
 }
 
+impl Verb {
+    /// Whether it ends as a command ends that it runs, whose codes are not ours.
+    pub(crate) fn has_a_command(&self) -> bool {
+        matches!(self, Verb::Lock(LockVerb::Run(..)) | Verb::Election(ElectionVerb::Run(..)))
+    }
+}
+
 /// The demo's transaction owner: a process of the demo's own, and no verb for anybody to type.
 #[derive(Debug, Parser)]
 pub(crate) struct DemoOwner {
@@ -179,10 +186,11 @@ impl DemoOwner {
     pub(crate) const WORD: &str = "demo-owner";
 }
 
-/// A span of time with its unit: `5s`, `20ms`, `1m`.
+/// A span of time with its unit: `20ms`, `5s`, `1m`, `12h`.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration =
-        text.parse().map_err(|_| format!("{text:?} is no span of time; write 5s, 20ms or 1m"))?;
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no span of time; write 20ms, 5s, 1m or 12h"))?;
     Duration::try_from(parsed).map_err(|_| format!("{text:?} is negative"))
 }
 

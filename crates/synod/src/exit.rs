@@ -1,6 +1,10 @@
 //! How a command ends: its code, and what is said on standard error.
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
 
 /// The exit codes of every verb. A "no" is 1; the two failures, *not applied* and *unknown*, are
 /// never one number.
@@ -161,9 +165,28 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What `run` comes to, also when it panics: that is a bug of ours and is told as one. Where it was
+/// has been said by then.
+pub(crate) fn contained(run: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    // Nothing of it is looked at afterwards.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_panic| {
+        Err(Failure::new(Code::Bug, "SYN-BUG-004", "synod itself has failed, as told above")
+            .hint("RUST_BACKTRACE=1 before the same command shows the way there; please report it"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A panic would end the process with 101, which means nothing to a script.
+    #[test]
+    fn a_panic_is_our_bug() {
+        let failure = contained(|| panic!("on purpose")).unwrap_err();
+        assert_eq!((failure.code(), failure.code().number()), (Code::Bug, 70));
+        assert_eq!(failure.of_run().code(), Code::RunFailed);
+        assert!(contained(|| Ok(())).is_ok());
+    }
 
     /// Interfaces §2.2: what happened, per node, what to do, a code to search for.
     #[test]

@@ -18,7 +18,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::{
     cli::{Cli, Colour, DemoOwner, Verb},
-    exit::Failure,
+    exit::{Failure, contained},
 };
 
 fn main() -> ExitCode {
@@ -34,7 +34,9 @@ fn main() -> ExitCode {
         log::listen("warn", false);
         demo::owner::run(&owner.common, &owner.args)
     } else {
-        run(&Cli::parse())
+        let cli = Cli::parse();
+        let ended = contained(|| run(&cli));
+        if cli.verb.has_a_command() { ended.map_err(Failure::of_run) } else { ended }
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
