@@ -1,4 +1,5 @@
-//! How long shards held locks for transactions, as they tell it on their pages of metrics.
+//! What shards and nodes tell of themselves on their pages of metrics: how long locks were held for
+//! transactions, and syncs.
 
 use std::{
     io::{Read, Write},
@@ -61,6 +62,57 @@ impl Holding {
     }
 }
 
+/// Durable writes of stores.
+const SYNCS: &str = "synod_store_sync_duration_seconds";
+
+/// Durable writes for one commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Synced {
+    /// How many.
+    pub per_commit: f64,
+    /// Microseconds of each, the mean.
+    pub mean_us: f64,
+}
+
+/// Durable writes so far of all that were asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Syncs {
+    count: f64,
+    seconds: f64,
+}
+
+impl Syncs {
+    /// Asks each of them.
+    pub(crate) fn of(stage: &Stage, names: &[String]) -> Result<Syncs, BenchError> {
+        let mut all = Syncs::default();
+        for name in names {
+            let page = page(stage.page(name)?)?;
+            all.count += figure(&page, &format!("{SYNCS}_count"));
+            all.seconds += figure(&page, &format!("{SYNCS}_sum"));
+        }
+        Ok(all)
+    }
+
+    /// What came since an earlier look.
+    pub(crate) fn since(self, earlier: Syncs) -> Syncs {
+        Syncs { count: self.count - earlier.count, seconds: self.seconds - earlier.seconds }
+    }
+
+    /// Of each of so many, for each of so many commits.
+    pub(crate) fn of_each(self, asked: usize, commits: u64) -> Synced {
+        let per_commit = self.count / asked.max(1) as f64 / commits.max(1) as f64;
+        Synced { per_commit, mean_us: 1e6 * self.seconds / self.count.max(1.0) }
+    }
+}
+
+/// The figure of a page that stands under a name, whatever its labels.
+fn figure(page: &str, name: &str) -> f64 {
+    let line = page
+        .lines()
+        .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+}
+
 /// The page of metrics at an address: plain HTTP, and the connection ends with it.
 fn page(address: &str) -> Result<String, BenchError> {
     let io = || BenchError::io(format!("the page of metrics on {address}"));
@@ -94,5 +146,15 @@ mod tests {
         assert_eq!(held.branches, 20);
         assert!((held.mean_us - 2_000.0).abs() < 1e-6, "{held:?}");
         assert_eq!(Holding::read("").since(Holding::default()), Held::default());
+    }
+
+    #[test]
+    fn syncs_are_read_with_labels_and_without() {
+        let page = "x_sum 3\nx_total 9\nx_count{participant=\"p1\"} 40\n";
+        assert!((figure(page, "x_count") - 40.0).abs() < f64::EPSILON);
+        assert!((figure(page, "x_sum") - 3.0).abs() < f64::EPSILON);
+        let synced = Syncs { count: 40.0, seconds: 0.02 }.of_each(2, 10);
+        assert!((synced.per_commit - 2.0).abs() < 1e-9, "{synced:?}");
+        assert!((synced.mean_us - 500.0).abs() < 1e-9, "{synced:?}");
     }
 }

@@ -7,6 +7,7 @@
 pub mod assertion;
 pub mod bare;
 pub mod callers;
+pub mod commits;
 pub mod disk;
 pub mod document;
 pub mod door;

@@ -9,14 +9,15 @@
 //! - `endurance [MINUTES [RATE [NICE]]]`: an hour under full load;
 //! - `aged [COMMANDS]`: what commits take after ten million commands;
 //! - `reopened [MIB]`: how soon a node that was killed has a gibibyte of state again;
-//! - `shards [COUNT]`: what each of eight shards commits beside one alone.
+//! - `shards [COUNT]`: what each of eight shards commits beside one alone;
+//! - `commits`: where a commit over two shards spends its time.
 //!
 //! It needs the release binary of `synod` beside it: `cargo build --release` makes both.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use synod_bench::{
-    BenchError, door,
+    BenchError, commits, door,
     endurance::{self, Ordeal},
     growth, load, reads, services, snapshots,
     stage::Stage,
@@ -47,9 +48,10 @@ async fn main() -> ExitCode {
         Some("aged") => aged().await,
         Some("reopened") => reopened().await,
         Some("shards") => shards().await,
+        Some("commits") => commits_alone().await,
         Some(other) => {
             let parts = "`takeover`, `reads`, `snapshots`, `services`, `door`, `endurance`, \
-                         `aged`, `reopened` and `shards`";
+                         `aged`, `reopened`, `shards` and `commits`";
             let why = format!("no such part: {other}; {parts} are parts");
             Err(BenchError::Cluster(why))
         }
@@ -200,6 +202,18 @@ async fn shards() -> Result<serde_json::Value, BenchError> {
     }
     let ratio = all[1].per_shard_per_s / all[0].per_shard_per_s.max(f64::EPSILON);
     Ok(serde_json::json!({ "schema": "synod.bench.shards/1", "ratio": ratio, "shards": all }))
+}
+
+async fn commits_alone() -> Result<serde_json::Value, BenchError> {
+    let (stage, shards) = growth::with_shards(&synod()?, 2)?;
+    let nodes: Vec<String> = (1..=NODES).map(|number| format!("n{number}")).collect();
+    tokio::time::sleep(SETTLE).await;
+    Ok(serde_json::json!({
+        "schema": "synod.bench.commits/1",
+        "nodes": NODES,
+        "shards": shards.len(),
+        "commits": commits::commits(&stage, &shards, &nodes, SPAN).await?,
+    }))
 }
 
 /// The argument at this place, if there is one.
