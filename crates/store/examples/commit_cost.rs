@@ -1,6 +1,5 @@
-//! What a durable batch costs: behind a write-ahead log, as a node has it; with a journal below
-//! redb, as a shard has it; with redb alone; and beside a bare `fdatasync`; all in one run on one
-//! disk.
+//! What a durable batch costs: behind a write-ahead log, as nodes and shards have it; with redb
+//! alone; and beside a bare `fdatasync`; all in one run on one disk.
 //!
 //! `cargo run --release -p synod-store --example commit_cost [DIR]`
 
@@ -21,7 +20,6 @@ use synod_store::{Identity, Store};
 const ROUNDS: u64 = 1_000;
 const BATCHES: [u64; 4] = [1, 8, 64, 512];
 const VALUE_BYTES: usize = 128;
-const JOURNAL_BYTES: u64 = 16 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let place = match std::env::args().nth(1) {
@@ -29,25 +27,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => tempfile::tempdir_in(".")?,
     };
     println!("median (p99) µs per durable batch of {VALUE_BYTES}-byte values, {ROUNDS} rounds");
-    let names = ["batch", "ahead", "journaled", "plain", "bare sync"];
-    let [batch, ahead, journaled, plain, bare] = names;
-    println!("{batch:>6} {ahead:>16} {journaled:>16} {plain:>16} {bare:>16}");
+    let [batch, ahead, plain, bare] = ["batch", "ahead", "plain", "bare sync"];
+    println!("{batch:>6} {ahead:>16} {plain:>16} {bare:>16}");
     for batch in BATCHES {
         let mut ahead = with_log(&place.path().join(format!("ahead-{batch}")))?;
-        let mut journaled = with_journal(&place.path().join(format!("journaled-{batch}")))?;
         let mut plain = alone(&place.path().join(format!("plain-{batch}")))?;
         let file = zero_filled(&place.path().join(format!("file-{batch}")), batch)?;
-        let mut times = [const { Vec::new() }; 4];
+        let mut times = [const { Vec::new() }; 3];
         // Turn about, so that all meet the same weather.
         for round in 0..ROUNDS {
             let facts = facts(round * batch, batch);
             times[0].push(timed(|| Ok(ahead.write(&facts)?))?);
-            times[1].push(timed(|| Ok(journaled.write(&facts)?))?);
-            times[2].push(timed(|| Ok(plain.write(&facts)?))?);
-            times[3].push(timed(|| overwrite(&file, round, batch))?);
+            times[1].push(timed(|| Ok(plain.write(&facts)?))?);
+            times[2].push(timed(|| overwrite(&file, round, batch))?);
         }
-        let [ahead, journaled, plain, bare] = times.map(percentiles);
-        println!("{batch:>6} {ahead:>16} {journaled:>16} {plain:>16} {bare:>16}");
+        let [ahead, plain, bare] = times.map(percentiles);
+        println!("{batch:>6} {ahead:>16} {plain:>16} {bare:>16}");
     }
     Ok(())
 }
@@ -60,12 +55,6 @@ fn identity() -> Identity {
 fn with_log(dir: &Path) -> Result<Store, Box<dyn Error>> {
     Store::format(dir, &identity())?;
     Ok(Store::open(dir, &identity())?.0)
-}
-
-fn with_journal(path: &Path) -> Result<Store, Box<dyn Error>> {
-    let journal = path.with_extension("journal");
-    Store::format_journaled_on(file(path)?, file(&journal)?, JOURNAL_BYTES, &identity())?;
-    Ok(Store::open_journaled_on(file(path)?, file(&journal)?, &identity())?.0)
 }
 
 fn alone(path: &Path) -> Result<Store, Box<dyn Error>> {

@@ -6,12 +6,10 @@ use std::{
 };
 
 use redb::Database;
-use synod_paxos::Write;
 
 use crate::{
-    StoreError, batch,
+    StoreError,
     cause::Cause,
-    facts::Standing,
     medium::{Fault, Medium},
     open,
 };
@@ -20,24 +18,29 @@ use crate::{
 pub(crate) struct Base {
     path: PathBuf,
     medium: Arc<Medium>,
+    cache_bytes: usize,
     /// `None` once it has failed; after a full disk it is opened anew.
     database: Mutex<Option<Arc<Database>>>,
 }
 
 impl Base {
-    pub(crate) fn new(path: PathBuf, medium: Arc<Medium>, database: Database) -> Base {
-        Base { path, medium, database: Mutex::new(Some(Arc::new(database))) }
+    /// What may be held in memory of it counts for every time that it is opened anew.
+    pub(crate) fn new(
+        path: PathBuf,
+        medium: Arc<Medium>,
+        database: Database,
+        cache_bytes: usize,
+    ) -> Base {
+        Base { path, medium, cache_bytes, database: Mutex::new(Some(Arc::new(database))) }
     }
 
-    /// Makes `writes` durable as one on top of `standing`, and tells what stands then.
-    pub(crate) fn write(
+    /// Runs a transaction, and judges its failure.
+    pub(crate) fn write<T>(
         &self,
-        standing: &Standing,
-        writes: &[Write],
-    ) -> Result<Standing, StoreError> {
+        transaction: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
         let database = self.reopened()?;
-        let written = self.medium.batch(|| batch::write(&database, standing, writes));
-        written.map_err(|error| self.after(error.into()))
+        transaction(&database).map_err(|error| self.after(error.into()))
     }
 
     /// The database, to read from.
@@ -73,7 +76,7 @@ impl Base {
         if self.medium.fault().is_some() {
             return Err(self.explain(Cause::Before));
         }
-        let database = open::database(&self.medium, open::CACHE_BYTES)
+        let database = open::database(&self.medium, self.cache_bytes)
             .map_err(|error| self.explain(error.into()))?;
         let database = Arc::new(database);
         *self.held() = Some(Arc::clone(&database));

@@ -6,6 +6,7 @@ use synod_paxos::{Decree, Slot, Write};
 use crate::{
     Identity,
     facts::Standing,
+    front::Load,
     record::{self, Header, Kind},
     tables::{FACTS, HEADERS, IDENTITY, PAYLOADS},
 };
@@ -20,11 +21,28 @@ pub(crate) fn format(database: &Database, identity: &Identity) -> Result<(), red
     Ok(transaction.commit()?)
 }
 
+impl Load for Vec<Write> {
+    type Fact = Write;
+    type Footing = Standing;
+
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn append(&mut self, later: Vec<Write>) {
+        self.extend(later);
+    }
+
+    fn write(&self, database: &Database, standing: &Standing) -> Result<Standing, redb::Error> {
+        write(database, standing, self)
+    }
+}
+
 /// Makes `writes` durable as one, on top of `standing`; what stands afterwards is returned.
-pub(crate) fn write<'w>(
+pub(crate) fn write(
     database: &Database,
     standing: &Standing,
-    writes: impl IntoIterator<Item = &'w Write>,
+    writes: &[Write],
 ) -> Result<Standing, redb::Error> {
     let mut after = *standing;
     let transaction = begin(database)?;

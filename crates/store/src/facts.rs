@@ -6,6 +6,7 @@ use synod_paxos::{Ballot, Slot, Write};
 use crate::{
     Identity,
     cause::Cause,
+    front::Footing,
     record,
     seal::Flaw,
     tables::{CHOSEN_UPTO, FACTS, IDENTITY, PROBE, PROMISED, TRIMMED, WAL},
@@ -75,6 +76,16 @@ impl Standing {
     }
 }
 
+impl Footing for Standing {
+    fn reached(&self) -> Reached {
+        self.reached
+    }
+
+    fn at(self, reached: Reached) -> Standing {
+        Standing { reached, ..self }
+    }
+}
+
 impl Facts {
     /// Reads them all, whose store it is first: in a newer format nothing else is judged.
     pub(crate) fn read(read: &ReadTransaction) -> Result<Facts, Cause> {
@@ -92,7 +103,8 @@ impl Facts {
     }
 }
 
-fn fact<T>(
+/// Reads one fact.
+pub(crate) fn fact<T>(
     facts: &ReadOnlyTable<&'static str, &'static [u8]>,
     name: &'static str,
     decode: impl FnOnce(&[u8]) -> Result<T, Flaw>,

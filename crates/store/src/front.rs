@@ -6,7 +6,6 @@
 //! has no more room.
 
 use std::{
-    collections::BTreeMap,
     mem,
     sync::{
         Arc,
@@ -15,48 +14,77 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use synod_paxos::{Decree, Slot, Write};
+use redb::Database;
 
 use crate::{
     StoreError,
     base::Base,
     cause::Cause,
-    facts::Standing,
-    record::Kind,
-    wal::{self, Reached, Wal},
+    wal::{self, Fact, Reached, Wal},
 };
 
+/// Facts that the database takes over in one commit: a node's, or the rows of a shard.
+pub(crate) trait Load: Default + Clone + Send + Sync + Extend<Self::Fact> + 'static {
+    /// One of them.
+    type Fact: Fact;
+    /// What they stand on in the database.
+    type Footing: Footing;
+
+    /// Whether there is nothing to take over.
+    fn is_empty(&self) -> bool;
+
+    /// Puts later ones behind these.
+    fn append(&mut self, later: Self);
+
+    /// Makes all of them durable in `database` as one, on top of `standing`, and tells what stands
+    /// then.
+    fn write(
+        &self,
+        database: &Database,
+        standing: &Self::Footing,
+    ) -> Result<Self::Footing, redb::Error>;
+}
+
+/// What a database says of itself, with how far it has taken the log over.
+pub(crate) trait Footing: Copy + Send + 'static {
+    /// How far.
+    fn reached(&self) -> Reached;
+
+    /// The same, and the log taken over up to there.
+    fn at(self, reached: Reached) -> Self;
+}
+
 /// The log and what it alone has.
-pub(crate) struct Front {
+pub(crate) struct Front<L: Load> {
     wal: Wal,
     /// What stands in the database.
-    below: Standing,
+    below: L::Footing,
     /// What the database is taking over.
-    taking: Option<Taking>,
+    taking: Option<Taking<L>>,
     /// What it will take over next, in order.
-    waiting: Vec<Write>,
+    waiting: L,
     /// What the next batch has to say first.
-    preface: Option<Write>,
+    preface: Option<L::Fact>,
     /// Whether the database had no room for what it was to take over.
     full: bool,
     /// Whether the log, or the database, has failed for good.
     broken: bool,
     /// Who takes over; nobody else than who writes, where there is none.
-    hand: Option<Hand>,
+    hand: Option<Hand<L>>,
 }
 
 #[derive(Clone)]
-struct Taking {
-    facts: Arc<Vec<Write>>,
-    /// What they stand on, with how far the log is taken over then.
-    standing: Standing,
+struct Taking<L: Load> {
+    load: Arc<L>,
+    /// What it stands on, with how far the log is taken over then.
+    standing: L::Footing,
 }
 
-impl Front {
+impl<L: Load> Front<L> {
     /// A log that has nothing but what the database has, too. `preface` is said with the next
     /// batch.
-    pub(crate) fn new(wal: Wal, below: Standing, preface: Option<Write>) -> Front {
-        let (taking, waiting, hand) = (None, Vec::new(), None);
+    pub(crate) fn new(wal: Wal, below: L::Footing, preface: Option<L::Fact>) -> Front<L> {
+        let (taking, waiting, hand) = (None, L::default(), None);
         Front { wal, below, taking, waiting, preface, full: false, broken: false, hand }
     }
 
@@ -66,8 +94,8 @@ impl Front {
         Ok(())
     }
 
-    /// Makes `writes` durable as one.
-    pub(crate) fn write(&mut self, base: &Base, writes: &[Write]) -> Result<(), StoreError> {
+    /// Makes `facts` durable as one.
+    pub(crate) fn write(&mut self, base: &Base, facts: Vec<L::Fact>) -> Result<(), StoreError> {
         if self.broken {
             return Err(base.explain(Cause::Before));
         }
@@ -75,9 +103,9 @@ impl Front {
         if self.full {
             self.take_all(base)?;
         }
-        let record = wal::encode(self.preface.iter().chain(writes));
+        let record = wal::encode(self.preface.iter().chain(&facts));
         if !self.wal.could_hold(&record) {
-            return self.pass(base, writes);
+            return self.pass(base, facts);
         }
         if self.wal.held() >= self.wal.much() {
             self.take(base)?;
@@ -91,35 +119,24 @@ impl Front {
             return Err(base.fail(format!("write to its write-ahead log: {error}")));
         }
         self.waiting.extend(self.preface.take());
-        self.waiting.extend(writes.iter().cloned());
+        self.waiting.extend(facts);
         Ok(())
     }
 
-    /// What stands in slots from `first` to `upto` and is not in the database, or is there as it
-    /// was before.
-    pub(crate) fn above(&self, first: Slot, upto: Slot) -> BTreeMap<Slot, (Kind, Decree)> {
-        let taking = self.taking.iter().flat_map(|taking| taking.facts.iter());
-        let found = taking.chain(&self.waiting).filter_map(|write| match write {
-            Write::Accepted { slot, ballot, decree } => {
-                Some((*slot, (Kind::Vote(*ballot), decree.clone())))
-            }
-            Write::Chosen { slot, decree } => Some((*slot, (Kind::Chosen, decree.clone()))),
-            Write::Promised { .. }
-            | Write::ChosenUpto { .. }
-            | Write::Trimmed { .. }
-            | Write::Probe { .. } => None,
-        });
-        found.filter(|(slot, _)| (first..=upto).contains(slot)).collect()
+    /// What is not in the database, or is there as it was before: the older first.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &L> {
+        self.taking.iter().map(|taking| &*taking.load).chain([&self.waiting])
     }
 
     /// Writes what no log can hold into the database itself, behind all that came before.
-    fn pass(&mut self, base: &Base, writes: &[Write]) -> Result<(), StoreError> {
+    fn pass(&mut self, base: &Base, facts: Vec<L::Fact>) -> Result<(), StoreError> {
         self.take_all(base)?;
         let Reached { number, at } = self.wal.last();
-        let standing = Standing { reached: Reached { number: number + 1, at }, ..self.below };
-        let facts: Vec<Write> = self.preface.iter().chain(writes).cloned().collect();
-        self.below = base.write(&standing, &facts)?;
-        self.wal.take(self.below.reached);
+        let standing = self.below.at(Reached { number: number + 1, at });
+        let mut load = L::default();
+        load.extend(self.preface.clone().into_iter().chain(facts));
+        self.below = base.write(|database| load.write(database, &standing))?;
+        self.wal.take(self.below.reached());
         self.preface = None;
         Ok(())
     }
@@ -138,16 +155,16 @@ impl Front {
         if self.taking.is_some() || self.waiting.is_empty() {
             return Ok(());
         }
-        let facts = Arc::new(mem::take(&mut self.waiting));
-        let standing = Standing { reached: self.wal.last(), ..self.below };
-        let taking = self.taking.insert(Taking { facts, standing }).clone();
+        let load = Arc::new(mem::take(&mut self.waiting));
+        let standing = self.below.at(self.wal.last());
+        let taking = self.taking.insert(Taking { load, standing }).clone();
         match &self.hand {
             // One that is gone is found out when its word is waited for.
             Some(hand) => {
                 let _gone = hand.jobs.send(taking);
                 Ok(())
             }
-            None => self.taken(base.write(&taking.standing, &taking.facts)),
+            None => self.taken(taking.write(base)),
         }
     }
 
@@ -179,11 +196,11 @@ impl Front {
     }
 
     /// Notes how it went. What was not taken over waits on, before everything later.
-    fn taken(&mut self, result: Result<Standing, StoreError>) -> Result<(), StoreError> {
+    fn taken(&mut self, result: Result<L::Footing, StoreError>) -> Result<(), StoreError> {
         let taking = self.taking.take();
         match result {
             Ok(standing) => {
-                self.wal.take(standing.reached);
+                self.wal.take(standing.reached());
                 self.below = standing;
                 self.full = false;
                 Ok(())
@@ -192,17 +209,22 @@ impl Front {
                 self.full = matches!(error, StoreError::DiskFull { .. });
                 // Whoever is told of it ends; nobody is told afterwards that all is well.
                 self.broken = !self.full;
-                let facts = taking.into_iter().flat_map(|taking| {
-                    Arc::try_unwrap(taking.facts).unwrap_or_else(|shared| shared.to_vec())
-                });
-                self.waiting = facts.chain(mem::take(&mut self.waiting)).collect();
+                let load = taking.map(|taking| Arc::unwrap_or_clone(taking.load));
+                let later = mem::replace(&mut self.waiting, load.unwrap_or_default());
+                self.waiting.append(later);
                 Err(error)
             }
         }
     }
 }
 
-impl Drop for Front {
+impl<L: Load> Taking<L> {
+    fn write(&self, base: &Base) -> Result<L::Footing, StoreError> {
+        base.write(|database| self.load.write(database, &self.standing))
+    }
+}
+
+impl<L: Load> Drop for Front<L> {
     fn drop(&mut self) {
         drop(self.hand.take());
         // Nobody is left to hear of an error; everything acknowledged was synced before.
@@ -211,23 +233,23 @@ impl Drop for Front {
 }
 
 /// A thread that has the database take facts over.
-struct Hand {
+struct Hand<L: Load> {
     base: Arc<Base>,
-    jobs: Sender<Taking>,
-    done: Receiver<Result<Standing, StoreError>>,
+    jobs: Sender<Taking<L>>,
+    done: Receiver<Result<L::Footing, StoreError>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Hand {
-    fn hire(base: Arc<Base>) -> std::io::Result<Hand> {
-        let (jobs, to_do) = mpsc::channel::<Taking>();
+impl<L: Load> Hand<L> {
+    fn hire(base: Arc<Base>) -> std::io::Result<Hand<L>> {
+        let (jobs, to_do) = mpsc::channel::<Taking<L>>();
         let (done, results) = mpsc::channel();
         let its_base = Arc::clone(&base);
         let thread = thread::Builder::new().name("store".into()).spawn(move || {
-            for Taking { facts, standing } in to_do {
-                let result = its_base.write(&standing, &facts);
+            for taking in to_do {
+                let result = taking.write(&its_base);
                 // Whoever asked counts the facts among its own again, if it has to.
-                drop(facts);
+                drop(taking);
                 if done.send(result).is_err() {
                     return;
                 }
@@ -241,7 +263,7 @@ impl Hand {
     }
 }
 
-impl Drop for Hand {
+impl<L: Load> Drop for Hand<L> {
     fn drop(&mut self) {
         let (nobody, _) = mpsc::channel();
         self.jobs = nobody;

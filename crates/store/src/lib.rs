@@ -8,7 +8,7 @@
 //! be read is *faulty*, neither a vote nor the absence of one (Alagappan et al., *Protocol-Aware
 //! Recovery*, FAST '18).
 //!
-//! [`Journaled`] is the lower half alone, for other tables than the acceptor's: a shard's.
+//! [`Rows`] is the same for rows of other tables than the acceptor's: a shard's.
 //!
 //! Beside the log stand the snapshots that let it be trimmed ([`Shelf`]): bytes of a state,
 //! whatever it is, in files of sealed chunks, each file whole or not there.
@@ -44,12 +44,11 @@ mod facts;
 mod front;
 mod held;
 mod identity;
-mod journal;
-mod journaled;
 mod medium;
 mod open;
 mod record;
 mod room;
+mod rows;
 mod scan;
 mod seal;
 mod shelf;
@@ -61,7 +60,7 @@ pub use chunks::Chunks;
 pub use dir::{Dir, DirFile, PlainDir};
 pub use error::StoreError;
 pub use identity::Identity;
-pub use journaled::{Journaled, Trouble};
 pub use room::is_about_room;
+pub use rows::{Row, Rows, Shape};
 pub use shelf::{Chunk, Draft, Received, Shelf};
 pub use store::Store;

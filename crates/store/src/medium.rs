@@ -14,7 +14,6 @@ use redb::StorageBackend;
 use crate::{
     blocks::{BLOCK_BYTES, Blocks},
     held::Held,
-    journal::Journal,
     room::is_about_room,
 };
 
@@ -38,25 +37,10 @@ enum Operation {
     Sync,
 }
 
-#[derive(Debug)]
-enum Inner {
-    Plain(Box<dyn StorageBackend>),
-    Journaled(Journal),
-}
-
-impl Inner {
-    fn storage(&self) -> &dyn StorageBackend {
-        match self {
-            Inner::Plain(storage) => &**storage,
-            Inner::Journaled(journal) => journal,
-        }
-    }
-}
-
 /// A storage, the checksums of what is known to be on it, and the first thing that went wrong.
 #[derive(Debug)]
 pub(crate) struct Medium {
-    inner: Inner,
+    storage: Box<dyn StorageBackend>,
     held: Mutex<Option<Held>>,
     blocks: Mutex<Blocks>,
     fault: Mutex<Option<Fault>>,
@@ -64,19 +48,9 @@ pub(crate) struct Medium {
 }
 
 impl Medium {
-    /// A storage that is synced whenever redb asks for it.
-    pub(crate) fn plain(storage: Box<dyn StorageBackend>) -> Arc<Medium> {
-        Medium::new(Inner::Plain(storage))
-    }
-
-    /// A storage whose batches are synced through a journal.
-    pub(crate) fn journaled(journal: Journal) -> Arc<Medium> {
-        Medium::new(Inner::Journaled(journal))
-    }
-
-    fn new(inner: Inner) -> Arc<Medium> {
+    pub(crate) fn new(storage: impl StorageBackend) -> Arc<Medium> {
         Arc::new(Medium {
-            inner,
+            storage: Box::new(storage),
             held: Mutex::default(),
             blocks: Mutex::default(),
             fault: Mutex::default(),
@@ -84,32 +58,9 @@ impl Medium {
         })
     }
 
-    /// Makes the storage whole out of its journal, if it has one.
-    pub(crate) fn replay(&self) -> io::Result<()> {
-        match &self.inner {
-            Inner::Plain(_) => Ok(()),
-            Inner::Journaled(journal) => {
-                self.note(Operation::Write { in_header: true }, journal.replay())
-            }
-        }
-    }
-
-    /// Runs `batch`, whose writes become durable as one: by redb's own syncs, or by one of the
-    /// journal's when redb is through.
-    pub(crate) fn batch<T, E: From<io::Error>>(
-        &self,
-        batch: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
-        let Inner::Journaled(journal) = &self.inner else { return batch() };
-        journal.begin_batch();
-        let done = batch().inspect_err(|_| journal.abandon_batch())?;
-        self.note(Operation::Sync, journal.end_batch())?;
-        Ok(done)
-    }
-
     /// From now on nothing is written, until [`Medium::release`].
     pub(crate) fn hold(&self) -> io::Result<()> {
-        *self.held() = Some(self.note(Operation::Read, Held::new(self.inner.storage()))?);
+        *self.held() = Some(self.note(Operation::Read, Held::new(&*self.storage))?);
         Ok(())
     }
 
@@ -117,7 +68,7 @@ impl Medium {
     pub(crate) fn release(&self) -> io::Result<()> {
         match self.held().take() {
             Some(held) => {
-                self.note(Operation::Write { in_header: true }, held.release(self.inner.storage()))
+                self.note(Operation::Write { in_header: true }, held.release(&*self.storage))
             }
             None => Ok(()),
         }
@@ -132,7 +83,7 @@ impl Medium {
     pub(crate) fn length(&self) -> io::Result<u64> {
         let bytes = match &*self.held() {
             Some(held) => held.length(),
-            None => self.note(Operation::Read, self.inner.storage().len())?,
+            None => self.note(Operation::Read, self.storage.len())?,
         };
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(bytes)
@@ -200,7 +151,7 @@ impl Medium {
 impl Drop for Medium {
     fn drop(&mut self) {
         // Nobody is left to hear of an error; everything acknowledged was synced before.
-        let _ = self.inner.storage().close();
+        let _ = self.storage.close();
     }
 }
 
@@ -217,8 +168,8 @@ impl StorageBackend for Handle {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let Handle(medium) = self;
         let read = match &*medium.held() {
-            Some(held) => held.read(medium.inner.storage(), offset, out),
-            None => medium.inner.storage().read(offset, out),
+            Some(held) => held.read(&*medium.storage, offset, out),
+            None => medium.storage.read(offset, out),
         };
         medium.note(Operation::Read, read)?;
         medium.note(Operation::Read, medium.blocks().verify(offset, out))
@@ -232,7 +183,7 @@ impl StorageBackend for Handle {
                 held.resize(len);
                 Ok(())
             }
-            None => medium.inner.storage().set_len(len),
+            None => medium.storage.set_len(len),
         };
         medium.note(Operation::Write { in_header: false }, resized)?;
         medium.bytes.store(len, Ordering::Relaxed);
@@ -248,7 +199,7 @@ impl StorageBackend for Handle {
                 held.sync();
                 Ok(())
             }
-            None => medium.inner.storage().sync_data(),
+            None => medium.storage.sync_data(),
         };
         medium.note(Operation::Sync, synced)
     }
@@ -259,8 +210,8 @@ impl StorageBackend for Handle {
         // Unknown until it has succeeded: a write that fails may stand there in part.
         medium.blocks().forget(offset, data.len());
         let written = match &mut *medium.held() {
-            Some(held) => held.write(medium.inner.storage(), offset, data),
-            None => medium.inner.storage().write(offset, data),
+            Some(held) => held.write(&*medium.storage, offset, data),
+            None => medium.storage.write(offset, data),
         };
         let in_header = offset < BLOCK_BYTES;
         medium.note(Operation::Write { in_header }, written)?;

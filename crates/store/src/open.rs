@@ -10,8 +10,7 @@ use crate::{
     Identity, StoreError, batch,
     cause::Cause,
     facts::{Facts, Standing},
-    front::Front,
-    journal::{Journal, Judged},
+    front::{Footing, Front, Load},
     medium::{Handle, Medium},
     record, scan,
     wal::Wal,
@@ -25,26 +24,10 @@ pub(crate) const CACHE_BYTES: usize = 8 << 20;
 pub(crate) struct Opened {
     pub(crate) medium: Arc<Medium>,
     pub(crate) database: Database,
-    pub(crate) front: Option<Front>,
+    pub(crate) front: Option<Front<Vec<Write>>>,
     /// What stands, with what only the log in front of it has.
     pub(crate) standing: Standing,
     pub(crate) durable: Durable,
-}
-
-/// Makes a new store on an empty storage, with a journal on another.
-pub(crate) fn format_journaled(
-    path: &Path,
-    backend: impl StorageBackend,
-    journal: impl StorageBackend,
-    journal_bytes: u64,
-    identity: &Identity,
-) -> Result<(), StoreError> {
-    let explain = |error: io::Error| Cause::from(error).explain(path, None);
-    if backend.len().map_err(explain)? > 0 {
-        return Err(StoreError::Exists { path: path.to_owned() });
-    }
-    let journal = Journal::format(backend, journal, journal_bytes, owner(identity));
-    format(path, &Medium::journaled(journal.map_err(explain)?), identity)
 }
 
 /// Makes a new store on an empty storage, with a write-ahead log on two others.
@@ -60,7 +43,7 @@ pub(crate) fn format_ahead(
         return Err(StoreError::Exists { path: path.to_owned() });
     }
     Wal::format(wal, mark, wal_bytes, owner(identity)).map_err(explain)?;
-    format(path, &Medium::plain(Box::new(backend)), identity)
+    format(path, &Medium::new(backend), identity)
 }
 
 /// Makes a new store on an empty medium.
@@ -78,56 +61,57 @@ pub(crate) fn format(
     database.close().map_err(|error| explain(error.into()))
 }
 
-/// Opens `expected`'s store on a storage with a journal on another.
-pub(crate) fn open_journaled(
-    path: &Path,
-    backend: impl StorageBackend,
-    journal: impl StorageBackend,
-    expected: &Identity,
-) -> Result<Opened, StoreError> {
-    let explain = |error: io::Error| Cause::from(error).explain(path, None);
-    match Journal::judge(backend, journal, owner(expected)).map_err(explain)? {
-        Judged::Fit(journal) => {
-            let medium = Medium::journaled(journal);
-            medium.replay().map_err(|error| Cause::from(error).explain(path, Some(&medium)))?;
-            open(path, medium, expected)
-        }
-        // The store may be another's, and then that is what is wrong.
-        Judged::Unfit(unfit, backend) => match identify(path, &Medium::plain(backend), expected) {
-            Err(StoreError::Damaged { .. }) | Ok(_) => {
-                Err(StoreError::Damaged { path: path.to_owned(), what: unfit.to_string() })
-            }
-            Err(error) => Err(error),
-        },
-    }
-}
-
 /// Opens `expected`'s store on a storage with a write-ahead log on two others.
 pub(crate) fn open_ahead(
     path: &Path,
     backend: impl StorageBackend,
-    [wal, mark]: [impl StorageBackend; 2],
+    wal: [impl StorageBackend; 2],
     expected: &Identity,
 ) -> Result<Opened, StoreError> {
-    let medium = Medium::plain(Box::new(backend));
-    let explain = |cause: Cause| cause.explain(path, Some(&medium));
-    let (database, Facts { mut standing, .. }) = identify(path, &medium, expected)?;
-    let opened = Wal::open(wal, mark, owner(expected), standing.reached);
-    let (mut wal, facts) = opened
-        .map_err(|error| Cause::from(error).explain(path, None))?
-        .map_err(|unfit| StoreError::Damaged { path: path.to_owned(), what: unfit.to_string() })?;
-    if !facts.is_empty() {
-        let upon = Standing { reached: wal.last(), ..standing };
-        let taken = batch::write(&database, &upon, &facts);
-        standing = taken.map_err(|error| explain(error.into()))?;
-    }
-    let durable = verify(&database, &medium, &standing).map_err(explain)?;
+    let medium = Medium::new(backend);
+    let (database, facts) = identify(path, &medium, expected)?;
+    let opening = Opening { path, medium: &medium, database: &database };
+    let (wal, standing) = opening.replay::<Vec<Write>>(wal, owner(expected), facts.standing)?;
+    let durable = verify(&database, &medium, &standing)
+        .map_err(|cause| cause.explain(path, Some(&medium)))?;
     let readable = Standing { chosen_upto: durable.chosen_upto, ..standing };
     // From now on the watermark is the readable one; the next batch writes it down.
     let preface = (readable != standing).then_some(Write::ChosenUpto { slot: durable.chosen_upto });
-    wal.take(standing.reached);
     let front = Some(Front::new(wal, standing, preface));
     Ok(Opened { medium, database, front, standing: readable, durable })
+}
+
+/// A database whose medium holds back what is written to it.
+pub(crate) struct Opening<'o> {
+    pub(crate) path: &'o Path,
+    pub(crate) medium: &'o Medium,
+    pub(crate) database: &'o Database,
+}
+
+impl Opening<'_> {
+    /// Opens `owner`'s log and has the database take over what it has not; what stands then.
+    pub(crate) fn replay<L: Load>(
+        &self,
+        [wal, mark]: [impl StorageBackend; 2],
+        owner: u64,
+        mut standing: L::Footing,
+    ) -> Result<(Wal, L::Footing), StoreError> {
+        let opened = Wal::open(wal, mark, owner, standing.reached());
+        let opened = opened.map_err(|error| Cause::from(error).explain(self.path, None))?;
+        let (mut wal, facts) = opened.map_err(|unfit| StoreError::Damaged {
+            path: self.path.to_owned(),
+            what: unfit.to_string(),
+        })?;
+        if !facts.is_empty() {
+            let mut load = L::default();
+            load.extend(facts);
+            let taken = load.write(self.database, &standing.at(wal.last()));
+            standing =
+                taken.map_err(|error| Cause::from(error).explain(self.path, Some(self.medium)))?;
+        }
+        wal.take(standing.reached());
+        Ok((wal, standing))
+    }
 }
 
 /// Opens `expected`'s store and verifies all of it.
@@ -158,11 +142,7 @@ fn identify(
     expected: &Identity,
 ) -> Result<(Database, Facts), StoreError> {
     let explain = |cause: Cause| cause.explain(path, Some(medium));
-    if medium.length().map_err(|error| explain(error.into()))? == 0 {
-        return Err(StoreError::Missing { path: path.to_owned() });
-    }
-    medium.hold().map_err(|error| explain(error.into()))?;
-    let database = database(medium, CACHE_BYTES).map_err(|error| explain(error.into()))?;
+    let database = hold(path, medium, CACHE_BYTES)?;
     let read = database.begin_read().map_err(|error| explain(error.into()))?;
     let facts = Facts::read(&read).map_err(explain)?;
     if facts.identity != *expected {
@@ -170,6 +150,20 @@ fn identify(
         return Err(StoreError::Foreign { path: path.to_owned(), found, expected });
     }
     Ok((database, facts))
+}
+
+/// Opens the database. Nothing is written until the medium is released.
+pub(crate) fn hold(
+    path: &Path,
+    medium: &Arc<Medium>,
+    cache_bytes: usize,
+) -> Result<Database, StoreError> {
+    let explain = |cause: Cause| cause.explain(path, Some(medium));
+    if medium.length().map_err(|error| explain(error.into()))? == 0 {
+        return Err(StoreError::Missing { path: path.to_owned() });
+    }
+    medium.hold().map_err(|error| explain(error.into()))?;
+    database(medium, cache_bytes).map_err(|error| explain(error.into()))
 }
 
 /// Opens the database, after the checksums of all its pages have been checked: redb panics on some
@@ -180,7 +174,7 @@ pub(crate) fn database(medium: &Arc<Medium>, cache_bytes: usize) -> Result<Datab
     Ok(builder.create_with_backend(Handle(medium.clone()))?)
 }
 
-/// Whose a journal is, in short.
+/// Whose a log is, in short.
 fn owner(identity: &Identity) -> u64 {
     xxh3_64(&record::encode_identity(identity))
 }

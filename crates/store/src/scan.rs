@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, iter::Peekable, ops::RangeInclusive};
 
 use redb::{AccessGuard, Database, Range, ReadTransaction, ReadableDatabase, StorageError};
-use synod_paxos::{Decree, Durable, Record, Slot};
+use synod_paxos::{Decree, Durable, Record, Slot, Write};
 
 use crate::{
     cause::Cause,
@@ -74,6 +74,24 @@ fn remembered(slot: Slot, found: Found, claimed: Slot) -> Result<Record, Cause> 
 fn missing(slot: Slot) -> Cause {
     let what = format!("slot {slot} lies below the watermark and has no record");
     Cause::Flawed(what, Flaw::Damaged)
+}
+
+/// What these facts put into `slots`, the later over the earlier.
+pub(crate) fn above<'w>(
+    facts: impl Iterator<Item = &'w Write>,
+    slots: &RangeInclusive<Slot>,
+) -> BTreeMap<Slot, (Kind, Decree)> {
+    let found = facts.filter_map(|write| match write {
+        Write::Accepted { slot, ballot, decree } => {
+            Some((*slot, (Kind::Vote(*ballot), decree.clone())))
+        }
+        Write::Chosen { slot, decree } => Some((*slot, (Kind::Chosen, decree.clone()))),
+        Write::Promised { .. }
+        | Write::ChosenUpto { .. }
+        | Write::Trimmed { .. }
+        | Write::Probe { .. } => None,
+    });
+    found.filter(|(slot, _)| slots.contains(slot)).collect()
 }
 
 /// The chosen decrees of `slots`, in the order of slots and without a gap; `None` when the first

@@ -6,11 +6,12 @@ use synod_paxos::{Decree, Durable, Slot, Write};
 use crate::{
     Identity, StoreError,
     base::Base,
+    batch,
     directory::{self, Files},
     facts::Standing,
     front::Front,
     medium::Medium,
-    open::{self, Opened},
+    open::{self, CACHE_BYTES, Opened},
     scan,
     wal::WAL_BYTES,
 };
@@ -24,7 +25,7 @@ const NO_PATH: &str = "(given storage)";
 /// what the medium holds is unknown until another life of the process reads it anew.
 pub struct Store {
     /// Closed before the database, which it may have to write to.
-    front: Option<Front>,
+    front: Option<Front<Vec<Write>>>,
     base: Arc<Base>,
     /// With all that was written, wherever it is.
     standing: Standing,
@@ -51,7 +52,7 @@ impl Store {
 
     /// Makes a new, empty store on an empty storage that the caller supplies.
     pub fn format_on(backend: impl StorageBackend, identity: &Identity) -> Result<(), StoreError> {
-        open::format(Path::new(NO_PATH), &Medium::plain(Box::new(backend)), identity)
+        open::format(Path::new(NO_PATH), &Medium::new(backend), identity)
     }
 
     /// The same on three, the second for a write-ahead log of so many bytes (rounded up to 64 KiB)
@@ -63,17 +64,6 @@ impl Store {
         identity: &Identity,
     ) -> Result<(), StoreError> {
         open::format_ahead(Path::new(NO_PATH), backend, wal, wal_bytes, identity)
-    }
-
-    /// The same on two empty storages, the second for a journal below redb, as a shard's is. The
-    /// journal's length is rounded up to 64 KiB.
-    pub fn format_journaled_on(
-        backend: impl StorageBackend,
-        journal: impl StorageBackend,
-        journal_bytes: u64,
-        identity: &Identity,
-    ) -> Result<(), StoreError> {
-        open::format_journaled(Path::new(NO_PATH), backend, journal, journal_bytes, identity)
     }
 
     /// Opens the store in `dir`, which must be `expected`'s, checks every record, and tells what a
@@ -94,7 +84,7 @@ impl Store {
         expected: &Identity,
     ) -> Result<(Store, Durable), StoreError> {
         let path = Path::new(NO_PATH);
-        let opened = open::open(path, Medium::plain(Box::new(backend)), expected)?;
+        let opened = open::open(path, Medium::new(backend), expected)?;
         Ok(Store::new(path, opened, None))
     }
 
@@ -110,20 +100,9 @@ impl Store {
         Ok(Store::new(path, opened, None))
     }
 
-    /// The same on two storages, with a journal in the second.
-    pub fn open_journaled_on(
-        backend: impl StorageBackend,
-        journal: impl StorageBackend,
-        expected: &Identity,
-    ) -> Result<(Store, Durable), StoreError> {
-        let path = Path::new(NO_PATH);
-        let opened = open::open_journaled(path, backend, journal, expected)?;
-        Ok(Store::new(path, opened, None))
-    }
-
     fn new(path: &Path, opened: Opened, lock: Option<File>) -> (Store, Durable) {
         let Opened { medium, database, front, standing, durable } = opened;
-        let base = Arc::new(Base::new(path.to_owned(), medium, database));
+        let base = Arc::new(Base::new(path.to_owned(), medium, database, CACHE_BYTES));
         (Store { front, base, standing, _lock: lock }, durable)
     }
 
@@ -135,10 +114,14 @@ impl Store {
         }
         match &mut self.front {
             Some(front) => {
-                front.write(&self.base, writes)?;
+                front.write(&self.base, writes.to_vec())?;
                 writes.iter().for_each(|write| self.standing.note(write));
             }
-            None => self.standing = self.base.write(&self.standing, writes)?,
+            None => {
+                let standing = &self.standing;
+                self.standing =
+                    self.base.write(|database| batch::write(database, standing, writes))?;
+            }
         }
         Ok(())
     }
@@ -156,7 +139,8 @@ impl Store {
         bytes_max: usize,
     ) -> Result<Vec<(Slot, Decree)>, StoreError> {
         let database = self.base.database()?;
-        let above = self.front.as_ref().map(|front| front.above(first, upto)).unwrap_or_default();
+        let held = self.front.iter().flat_map(Front::held).flatten();
+        let above = scan::above(held, &(first..=upto));
         let chosen = scan::chosen(&database, &above, first..=upto, bytes_max, &self.standing);
         let faulty = || StoreError::Faulty { path: self.base.path(), slot: first };
         chosen.map_err(|cause| self.base.explain(cause))?.ok_or_else(faulty)

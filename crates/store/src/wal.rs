@@ -13,8 +13,10 @@
 use std::io;
 
 use redb::StorageBackend;
-use synod_paxos::Write;
 
+use crate::record::Fields;
+
+mod facts;
 mod layout;
 
 use layout::{Head, Record};
@@ -39,6 +41,15 @@ pub(crate) struct Reached {
 impl Reached {
     /// Before the first record.
     pub(crate) const NOTHING: Reached = Reached { number: 0, at: RECORDS_AT };
+}
+
+/// What a log is a log of.
+pub(crate) trait Fact: Clone + Send + 'static {
+    /// Appends its bytes to those of the facts before it.
+    fn put(&self, record: &mut Vec<u8>);
+
+    /// Reads the next one; `None` when these bytes say nothing that this build knows.
+    fn take(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
 /// Why a log does not fit its database.
@@ -90,19 +101,19 @@ impl Wal {
 
     /// Opens `owner`'s log, and tells the facts that the database has not taken over. Nothing is
     /// written.
-    pub(crate) fn open(
+    pub(crate) fn open<F: Fact>(
         file: impl StorageBackend,
         mark: impl StorageBackend,
         owner: u64,
         taken: Reached,
-    ) -> io::Result<Result<(Wal, Vec<Write>), Unfit>> {
+    ) -> io::Result<Result<(Wal, Vec<F>), Unfit>> {
         let Some(head) = Head::read(&file)? else { return Ok(Err(Unfit::NoLog)) };
         if head.owner != owner {
             return Ok(Err(Unfit::Foreign));
         }
         let (mut last, mut facts) = (taken, Vec::new());
         while let Some(record) = Record::after(&file, &head, last)? {
-            let Some(written) = record.facts() else { return Ok(Err(Unfit::Damaged)) };
+            let Some(written) = record.facts::<F>() else { return Ok(Err(Unfit::Damaged)) };
             facts.extend(written);
             last = record.reached();
         }

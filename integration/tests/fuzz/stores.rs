@@ -108,8 +108,8 @@ fn stores() {
     });
 }
 
-/// How much the journal and the write-ahead log hold: as little as one may.
-const FRONT_BYTES: u64 = 64 << 10;
+/// How much the write-ahead log holds: as little as one may.
+const WAL_BYTES: u64 = 64 << 10;
 
 /// Three batches of facts.
 fn batches() -> [Vec<Write>; 3] {
@@ -117,45 +117,14 @@ fn batches() -> [Vec<Write>; 3] {
     [&facts[..1], &facts[1..4], &facts[4..]].map(<[Write]>::to_vec)
 }
 
-/// The file and the journal of a store that was killed after its last commit, and what it had made
-/// durable by then.
-fn killed() -> (Vec<u8>, Vec<u8>, Durable) {
-    let (file, journal) = (Memory::default(), Memory::default());
-    Store::format_journaled_on(file.clone(), journal.clone(), FRONT_BYTES, &identity()).unwrap();
-    let open = |file: &Memory, journal: &Memory| {
-        Store::open_journaled_on(file.clone(), journal.clone(), &identity())
-    };
-    let (mut store, _) = open(&file, &journal).unwrap();
-    for batch in batches() {
-        store.write(&batch).unwrap();
-    }
-    let (file, journal) = (file.bytes().clone(), journal.bytes().clone());
-    let (_, durable) = open(&Memory::with(&file), &Memory::with(&journal)).unwrap();
-    (file, journal, durable)
-}
-
-/// What was acknowledged stands in the journal until the file is synced: a damaged one is refused,
-/// or the damage is of no consequence; the store is never taken back in time.
-#[test]
-fn journals() {
-    let (file, right, truth) = killed();
-    hunt("journals", 400, &[right], |bytes| {
-        let (file, journal) = (Memory::with(&file), Memory::with(bytes));
-        let opened = Store::open_journaled_on(file, journal, &identity());
-        if let Ok((_, durable)) = &opened {
-            assert_eq!(*durable, truth);
-        }
-        Judged::of(&opened)
-    });
-}
-
-/// The same of a write-ahead log, which so far has all that was acknowledged. Its mark says how far
-/// it must reach.
+/// A write-ahead log that so far has all that was acknowledged, with a mark that says how far it
+/// must reach: a damaged one is refused, or the damage is of no consequence; the store is never
+/// taken back in time.
 #[test]
 fn write_ahead_logs() {
     let [file, log, mark] = [Memory::default(), Memory::default(), Memory::default()];
     let ahead = [log.clone(), mark.clone()];
-    Store::format_ahead_on(file.clone(), ahead, FRONT_BYTES, &identity()).unwrap();
+    Store::format_ahead_on(file.clone(), ahead, WAL_BYTES, &identity()).unwrap();
     let open = |files: [&[u8]; 3]| {
         let [file, log, mark] = files.map(Memory::with);
         Store::open_ahead_on(file, [log, mark], &identity())

@@ -5,7 +5,7 @@ use std::{
 };
 
 use redb::StorageBackend;
-use synod_paxos::{Life, NodeId};
+use synod_paxos::{Decree, Life, NodeId, Slot, Write};
 
 use super::*;
 use crate::{Identity, open, wal::tests::Shared};
@@ -50,20 +50,21 @@ fn a_failure_beside_is_final_for_every_batch_after_it() {
     let path = Path::new("given");
     open::format_ahead(path, home.clone(), wal.clone(), 1 << 20, &identity).unwrap();
     let opened = open::open_ahead(path, home.clone(), wal, &identity).unwrap();
-    let base = Arc::new(Base::new(path.to_owned(), opened.medium, opened.database));
+    let base =
+        Arc::new(Base::new(path.to_owned(), opened.medium, opened.database, open::CACHE_BYTES));
     let mut front = opened.front.unwrap();
     front.get_help(&base).unwrap();
 
     home.1.store(true, Ordering::Relaxed);
     let decree = Decree::Value(vec![7; front.wal.much() as usize].into());
     let much = Write::Chosen { slot: Slot::new(1), decree };
-    front.write(&base, &[much]).unwrap();
-    front.write(&base, &[Write::Probe { sequence: 1 }]).unwrap();
+    front.write(&base, vec![much]).unwrap();
+    front.write(&base, vec![Write::Probe { sequence: 1 }]).unwrap();
     assert!(front.taking.is_some(), "redb is at it");
     let failed = front.wait();
     assert!(matches!(failed, Err(StoreError::SyncFailed { .. })), "{failed:?}");
     for sequence in 2..4 {
-        let again = front.write(&base, &[Write::Probe { sequence }]);
+        let again = front.write(&base, vec![Write::Probe { sequence }]);
         assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
     }
 }

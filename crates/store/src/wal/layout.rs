@@ -2,13 +2,11 @@
 
 use std::io;
 
-use bytes::Bytes;
 use redb::StorageBackend;
-use synod_paxos::{Ballot, Decree, Slot, Write};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Reached;
-use crate::record::{self, Fields};
+use super::{Fact, Reached};
+use crate::record::Fields;
 
 /// What a disk writes as one.
 const SECTOR_BYTES: u64 = 512;
@@ -24,15 +22,6 @@ const RECORD_HEAD_BYTES: usize = 4 * 8;
 const MARK_BYTES: usize = 2 * 8;
 /// What is looked through at once for records that nothing leads to.
 const PIECE_BYTES: u64 = 64 << 10;
-
-const PROMISED: u8 = 1;
-const ACCEPTED: u8 = 2;
-const CHOSEN: u8 = 3;
-const CHOSEN_UPTO: u8 = 4;
-const TRIMMED: u8 = 5;
-const PROBE: u8 = 6;
-const NOOP: u8 = 0;
-const VALUE: u8 = 1;
 
 /// Whose log it is, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +96,9 @@ impl RecordHead {
 }
 
 /// A record with room for its head, in whole sectors.
-pub(crate) fn encode<'w>(facts: impl Iterator<Item = &'w Write>) -> Vec<u8> {
+pub(crate) fn encode<'f, F: Fact + 'f>(facts: impl Iterator<Item = &'f F>) -> Vec<u8> {
     let mut record = vec![0; RECORD_HEAD_BYTES];
-    facts.for_each(|fact| put(&mut record, fact));
+    facts.for_each(|fact| fact.put(&mut record));
     record
 }
 
@@ -171,10 +160,10 @@ impl Record {
     }
 
     /// Its facts; `None` when its bytes are whole and say nothing that this build knows.
-    pub(super) fn facts(&self) -> Option<Vec<Write>> {
+    pub(super) fn facts<F: Fact>(&self) -> Option<Vec<F>> {
         let (mut fields, mut facts) = (Fields(&self.facts), Vec::new());
         while !fields.0.is_empty() {
-            facts.push(take(&mut fields)?);
+            facts.push(F::take(&mut fields)?);
         }
         Some(facts)
     }
@@ -214,80 +203,6 @@ pub(super) fn marked(file: &dyn StorageBackend, owner: u64) -> io::Result<Option
     file.read(0, &mut found)?;
     let number = found.first_chunk::<8>().map(|number| u64::from_le_bytes(*number));
     Ok(number.filter(|number| mark(owner, *number) == found))
-}
-
-fn put(record: &mut Vec<u8>, fact: &Write) {
-    match fact {
-        Write::Promised { ballot } => {
-            record.push(PROMISED);
-            record.extend_from_slice(&record::ballot_bytes(*ballot));
-        }
-        Write::Accepted { slot, ballot, decree } => {
-            put_number(record, ACCEPTED, slot.get());
-            record.extend_from_slice(&record::ballot_bytes(*ballot));
-            put_decree(record, decree);
-        }
-        Write::Chosen { slot, decree } => {
-            put_number(record, CHOSEN, slot.get());
-            put_decree(record, decree);
-        }
-        Write::ChosenUpto { slot } => put_number(record, CHOSEN_UPTO, slot.get()),
-        Write::Trimmed { upto } => put_number(record, TRIMMED, upto.get()),
-        Write::Probe { sequence } => put_number(record, PROBE, *sequence),
-    }
-}
-
-fn put_number(record: &mut Vec<u8>, kind: u8, number: u64) {
-    record.push(kind);
-    record.extend_from_slice(&number.to_le_bytes());
-}
-
-fn put_decree(record: &mut Vec<u8>, decree: &Decree) {
-    match decree {
-        Decree::Noop => record.push(NOOP),
-        Decree::Value(bytes) => {
-            record.push(VALUE);
-            record.extend_from_slice(&record::length(bytes).to_le_bytes());
-            record.extend_from_slice(bytes);
-        }
-    }
-}
-
-fn take(fields: &mut Fields<'_>) -> Option<Write> {
-    Some(match fields.u8().ok()? {
-        PROMISED => Write::Promised { ballot: take_ballot(fields)? },
-        ACCEPTED => Write::Accepted {
-            slot: take_slot(fields)?,
-            ballot: take_ballot(fields)?,
-            decree: take_decree(fields)?,
-        },
-        CHOSEN => Write::Chosen { slot: take_slot(fields)?, decree: take_decree(fields)? },
-        CHOSEN_UPTO => Write::ChosenUpto { slot: take_slot(fields)? },
-        TRIMMED => Write::Trimmed { upto: take_slot(fields)? },
-        PROBE => Write::Probe { sequence: fields.u64().ok()? },
-        _ => return None,
-    })
-}
-
-fn take_slot(fields: &mut Fields<'_>) -> Option<Slot> {
-    fields.u64().ok().map(Slot::new)
-}
-
-fn take_ballot(fields: &mut Fields<'_>) -> Option<Ballot> {
-    fields.ballot().ok()
-}
-
-fn take_decree(fields: &mut Fields<'_>) -> Option<Decree> {
-    match fields.u8().ok()? {
-        NOOP => Some(Decree::Noop),
-        VALUE => {
-            let length = fields.u32().ok()? as usize;
-            let (bytes, rest) = fields.0.split_at_checked(length)?;
-            fields.0 = rest;
-            Some(Decree::Value(Bytes::copy_from_slice(bytes)))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

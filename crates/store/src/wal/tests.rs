@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
-use synod_paxos::{Decree, Slot};
+use synod_paxos::{Decree, Slot, Write};
 
 use super::*;
 

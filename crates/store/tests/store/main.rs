@@ -7,10 +7,10 @@ mod damage;
 mod directory;
 mod disk;
 mod faults;
-mod journal;
 mod model;
 mod power;
 mod round_trip;
+mod rows;
 mod shelf;
 mod wal;
 
@@ -25,28 +25,23 @@ use crate::{disk::Disk, model::Model};
 enum Way {
     /// redb alone.
     Plain,
-    /// redb with a journal of pages below it, as a shard has it.
-    Journaled,
     /// redb with a write-ahead log before it, as a node has it.
     Ahead,
 }
 
 impl Way {
-    const ALL: [Way; 3] = [Way::Plain, Way::Journaled, Way::Ahead];
+    const ALL: [Way; 2] = [Way::Plain, Way::Ahead];
 
-    /// A small journal or log, which is full every now and then, and too small for some batches.
-    const JOURNAL_BYTES: u64 = 128 << 10;
+    /// A small log, which is full every now and then, and too small for some batches.
+    const WAL_BYTES: u64 = 128 << 10;
 
     fn format(self, disk: &Disk) -> Result<(), StoreError> {
         let (first, second) = (disk.clone(), disk.second());
         match self {
             Way::Plain => Store::format_on(first, &identity()),
-            Way::Journaled => {
-                Store::format_journaled_on(first, second, Way::JOURNAL_BYTES, &identity())
-            }
             Way::Ahead => {
                 let wal = [second, disk.third()];
-                Store::format_ahead_on(first, wal, Way::JOURNAL_BYTES, &identity())
+                Store::format_ahead_on(first, wal, Way::WAL_BYTES, &identity())
             }
         }
     }
@@ -55,12 +50,11 @@ impl Way {
         let (first, second) = (disk.clone(), disk.second());
         match self {
             Way::Plain => Store::open_on(first, &identity()),
-            Way::Journaled => Store::open_journaled_on(first, second, &identity()),
             Way::Ahead => Store::open_ahead_on(first, [second, disk.third()], &identity()),
         }
     }
 
-    /// A killed store whose journal or log holds so many records, and its facts.
+    /// A killed store whose log holds so many records, and its facts.
     fn killed(self, records: u64) -> (Disk, Model) {
         let disk = self.formatted();
         let (mut store, _) = self.open(&disk).unwrap();

@@ -96,7 +96,7 @@ proptest! {
             prop::collection::vec(prop::collection::vec(any_write(), 1..8), 1..5),
             1..4,
         ),
-        way in prop_oneof![Just(Way::Plain), Just(Way::Journaled), Just(Way::Ahead)],
+        way in prop_oneof![Just(Way::Plain), Just(Way::Ahead)],
     ) {
         let disk = way.formatted();
         let mut model = Model::default();

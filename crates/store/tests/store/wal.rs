@@ -173,7 +173,7 @@ fn anothers_log_is_refused() {
     let other = Identity { cluster: "other".into(), ..identity() };
     let others = Disk::default();
     let wal = [others.second(), others.third()];
-    Store::format_ahead_on(others.clone(), wal, Way::JOURNAL_BYTES, &other).unwrap();
+    Store::format_ahead_on(others.clone(), wal, Way::WAL_BYTES, &other).unwrap();
     let before = disk.bytes();
     let mixed = Disk::with_all([before.clone(), others.second().bytes(), others.third().bytes()]);
     assert!(WAY.refused(&mixed).contains("belongs to another store"));

@@ -60,7 +60,7 @@ impl Books {
         Books { name, branches: Branches::recover(config, durable, now), store }
     }
 
-    /// Steps everything into one transaction of the file, syncs it, and only then opens what was
+    /// Steps everything into one batch of rows, syncs it, and only then opens what was
     /// sealed behind it: one sync, however many votes.
     pub(super) fn step_all(
         &mut self,
@@ -71,13 +71,13 @@ impl Books {
         if steps.is_empty() {
             return Ok(outcome);
         }
-        let mut writing = self.store.write()?;
         let mut durably = Durably::default();
         let mut wrote = false;
         for input in steps {
             let failed = RefCell::new(None);
+            let store = &self.store;
             let read = |key: &Bytes| {
-                writing.key(key).unwrap_or_else(|error| {
+                store.key(key).unwrap_or_else(|error| {
                     *failed.borrow_mut() = Some(error);
                     None
                 })
@@ -92,7 +92,7 @@ impl Books {
                 return Err(error);
             }
             for fact in out.durably.writes() {
-                writing.put(fact)?;
+                self.store.put(fact);
                 wrote = true;
                 match fact {
                     Write::Prepared { txn, .. } => outcome.prepared.push(*txn),
@@ -107,7 +107,7 @@ impl Books {
             outcome.alarms.extend(out.alarms);
         }
         let begun = Instant::now();
-        writing.sync()?;
+        self.store.sync()?;
         outcome.synced_in = wrote.then(|| begun.elapsed());
         outcome.words.extend(durably.synced());
         Ok(outcome)

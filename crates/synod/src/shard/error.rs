@@ -5,7 +5,7 @@ use std::{
 };
 
 use synod_client::net::{CredentialsError, NetError};
-use synod_store::is_about_room;
+use synod_store::{StoreError, is_about_room};
 
 use crate::{exit::Code, verbs::ask};
 
@@ -80,19 +80,6 @@ pub(crate) enum ShardError {
         /// Where.
         path: PathBuf,
     },
-    /// It is not what this shard left there: votes that it gave since are missing.
-    #[error(
-        "{}: an older copy ({commits} commits, and there were {known}); restore the newest one: \
-         what was promised since is not known here", .path.display()
-    )]
-    Older {
-        /// Where.
-        path: PathBuf,
-        /// Commits that the mark beside it knows of.
-        known: u64,
-        /// Commits that it has.
-        commits: u64,
-    },
     /// The disk failed; what it holds is unknown, so the process ends and reads it anew.
     #[error("{}: write failed ({what}); stop this shard and check the medium", .path.display())]
     Disk {
@@ -148,6 +135,22 @@ pub(crate) enum ShardError {
     EngineGone,
 }
 
+impl From<StoreError> for ShardError {
+    /// What its rows, or the log before them, fail of.
+    fn from(error: StoreError) -> ShardError {
+        match error {
+            StoreError::InUse { path } => ShardError::InUse { path },
+            StoreError::DiskFull { path } => ShardError::DiskFull { path },
+            StoreError::SyncFailed { path, what } => ShardError::Disk { path, what },
+            StoreError::Io { path, source } => ShardError::Io { path, source },
+            StoreError::Damaged { path, what } => ShardError::Damaged { path, what },
+            StoreError::Missing { path } => ShardError::Damaged { path, what: "empty".to_owned() },
+            // Nothing else is said of rows.
+            other => ShardError::Damaged { path: PathBuf::new(), what: other.to_string() },
+        }
+    }
+}
+
 impl ShardError {
     /// What an operation on a file or directory failed of.
     pub(crate) fn of_file(path: &Path, source: io::Error) -> ShardError {
@@ -174,7 +177,6 @@ impl ShardError {
             ShardError::Damaged { .. }
             | ShardError::OtherFormat { .. }
             | ShardError::DiskFull { .. }
-            | ShardError::Older { .. }
             | ShardError::Disk { .. }
             | ShardError::Io { .. } => Code::Machine,
             ShardError::Net(_) => Code::Usage,

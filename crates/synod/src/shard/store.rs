@@ -1,75 +1,65 @@
-//! The shard's redb file: keys, promises, and what has ended. Its commits go through a journal, as
-//! those of a node's log do.
+//! The shard's rows: keys, promises, and what has ended. They are durable as the facts of a node
+//! are, through a write-ahead log before redb.
 
-mod cause;
-mod mark;
 mod place;
 mod record;
 #[cfg(test)]
 mod tests;
-mod writing;
 
 use std::{
-    cell::Cell,
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
-use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
-    StorageBackend, TableDefinition, TableHandle,
-};
+use redb::StorageBackend;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use synod_client::machine::{
-    BranchIncarnation, Entry, Revision, SessionId, TxnId, branch::Durable,
+    BranchIncarnation, Entry, Revision, SessionId, TxnId,
+    branch::{Durable, Write},
 };
-use synod_store::Journaled;
+use synod_store::{Row, Rows, Shape};
 
-use self::{cause::Cause, mark::Mark, record::Place};
+use self::record::{Flaw, Place};
 use super::ShardError;
 
-pub(super) use self::{place::Files, writing::Writing};
+pub(super) use self::place::Files;
 
-/// What redb may hold in memory.
-const CACHE_BYTES: usize = 32 << 20;
+/// How much the write-ahead log holds, as a node's does.
+const WAL_BYTES: u64 = 16 << 20;
 
-/// How much its journal holds before the file must be synced: some thousand small commits.
-const JOURNAL_BYTES: u64 = 16 << 20;
-
-/// Tells a shard's journal from a node's. Which shard's it is, the file itself says.
-const JOURNAL_OWNER: u64 = u64::from_le_bytes(*b"shard   ");
-
-/// A table with its name, which is part of every row's seal.
+/// A table: its place among all of them, and its name, which is part of every row's seal.
 #[derive(Clone, Copy)]
-struct Definition {
+struct Table {
+    number: u8,
     name: &'static str,
-    table: TableDefinition<'static, &'static [u8], &'static [u8]>,
 }
 
-impl Definition {
-    const fn new(name: &'static str) -> Definition {
-        Definition { name, table: TableDefinition::new(name) }
-    }
-
+impl Table {
     fn at(self, key: &[u8]) -> Place<'_> {
         Place { table: self.name, key }
     }
 }
 
-const IDENTITY: Definition = Definition::new("identity");
-const KEYS: Definition = Definition::new("keys");
-const PREPARED: Definition = Definition::new("prepared");
-const RUNS: Definition = Definition::new("runs");
-const FLOORS: Definition = Definition::new("floors");
-const NUMBERS: Definition = Definition::new("numbers");
+const KEYS: Table = Table { number: 0, name: "keys" };
+const PREPARED: Table = Table { number: 1, name: "prepared" };
+const RUNS: Table = Table { number: 2, name: "runs" };
+const FLOORS: Table = Table { number: 3, name: "floors" };
+const NUMBERS: Table = Table { number: 4, name: "numbers" };
 
-const OWN: &[u8] = b"own";
-const COMMITS: &[u8] = b"commits";
+const SHAPE: Shape = Shape {
+    tables: &[KEYS.name, PREPARED.name, RUNS.name, FLOORS.name, NUMBERS.name],
+    cache_bytes: 32 << 20,
+};
+
+/// Where it stands whose they are: in no table.
+const IDENTITY: Place<'static> = Place { table: "identity", key: b"own" };
+
 const REVISION: &[u8] = b"revision";
 const SESSIONS_BELOW: &[u8] = b"sessions_below";
 
-/// Whose file it is.
+/// Whose rows they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     cluster: u64,
@@ -77,84 +67,77 @@ struct Identity {
     incarnation: u64,
 }
 
-/// The open file. Another process that opens it is refused.
+/// The open rows. Another process that opens them is refused.
 pub(super) struct Store {
     path: PathBuf,
-    journaled: Journaled,
+    rows: Rows,
+    /// What was put in since the last sync, by table and key; `None` takes a row away.
+    unsynced: BTreeMap<(u8, Bytes), Option<Bytes>>,
     incarnation: BranchIncarnation,
-    /// How many commits the file has had.
-    commits: Cell<u64>,
-    /// Where that is written down a second time, if the file has a place.
-    mark: Option<Mark>,
     /// Held until the store is dropped.
     _lock: Option<File>,
 }
 
 impl Store {
-    /// Opens the shard's file in `dir`, and makes it at the shard's first start: a shard that was
-    /// never there has promised nothing, and its new incarnation tells it from one that was lost.
+    /// Opens the shard's files in `dir`, and makes them at the shard's first start: a shard that
+    /// was never there has promised nothing, and its new incarnation tells it from one that was
+    /// lost.
     pub(super) fn open(
         dir: &Path,
         name: &str,
         cluster: u64,
     ) -> Result<(Store, Durable), ShardError> {
         let lock = place::lock(dir)?;
-        place::make(dir, |files, path| {
-            Store::format_on(files, JOURNAL_BYTES, path, name, cluster)
-        })?;
+        place::make(dir, |files, path| Store::format_on(files, WAL_BYTES, path, name, cluster))?;
         let (files, path) = place::open(dir)?;
         let (mut store, durable) = Store::open_on(files, path, name, cluster)?;
+        store.rows.get_help()?;
         store._lock = Some(lock);
-        let (mark, known) = Mark::open(dir)?;
-        let commits = store.commits.get();
-        if commits < known {
-            return Err(ShardError::Older { path: store.path, known, commits });
-        }
-        store.mark = Some(mark);
         Ok((store, durable))
     }
 
-    /// Makes a new shard's file on empty storages. Its incarnation is drawn here, once.
+    /// Makes a new shard's files on empty storages. Its incarnation is drawn here, once.
     pub(super) fn format_on(
         files: Files<impl StorageBackend>,
-        journal_bytes: u64,
+        wal_bytes: u64,
         path: &Path,
         name: &str,
         cluster: u64,
     ) -> Result<(), ShardError> {
         let identity = Identity { cluster, name: name.to_owned(), incarnation: fastrand::u64(1..) };
-        format(files, journal_bytes, &identity).map_err(|cause| cause.explain(path, None))
+        let whose = IDENTITY.seal(&identity);
+        let Files { shard, wal, mark } = files;
+        Ok(Rows::format(path, shard, [wal, mark], wal_bytes, SHAPE, &whose)?)
     }
 
-    /// As [`Store::open`], on storages that the caller supplies and that were formatted before.
-    /// `path` is for messages.
+    /// As [`Store::open`], on storages that the caller supplies and that were formatted before, and
+    /// in one thread. `path` is for messages.
     pub(super) fn open_on(
         files: Files<impl StorageBackend>,
         path: PathBuf,
         name: &str,
         cluster: u64,
     ) -> Result<(Store, Durable), ShardError> {
-        let Files { shard, journal } = files;
-        let journaled = Journaled::open(shard, journal, JOURNAL_OWNER, CACHE_BYTES)
-            .map_err(|error| Cause::from(error).explain(&path, None))?;
-        let read = identity(journaled.database()).and_then(|identity| {
-            let (durable, commits) = recover(journaled.database())?;
-            Ok((identity, durable, commits))
-        });
-        let (found, durable, commits) =
-            read.map_err(|cause| cause.explain(&path, journaled.trouble()))?;
-        if (found.cluster, found.name.as_str()) != (cluster, name) {
-            return Err(ShardError::Foreign {
-                path,
+        let Files { shard, wal, mark } = files;
+        let mut incarnation = BranchIncarnation(0);
+        let judge = |whose: &[u8]| {
+            let found: Identity = IDENTITY.unseal(whose).map_err(|flaw| flaw.explain(&path))?;
+            incarnation = BranchIncarnation(found.incarnation);
+            if (found.cluster, found.name.as_str()) == (cluster, name) {
+                return Ok(());
+            }
+            Err(ShardError::Foreign {
+                path: path.clone(),
                 found: found.name,
                 found_cluster: found.cluster,
                 name: name.to_owned(),
                 cluster,
-            });
-        }
-        let incarnation = BranchIncarnation(found.incarnation);
-        let commits = Cell::new(commits);
-        Ok((Store { path, journaled, incarnation, commits, mark: None, _lock: None }, durable))
+            })
+        };
+        let rows = Rows::open(&path, shard, [wal, mark], SHAPE, judge)?;
+        let store = Store { path, rows, unsynced: BTreeMap::new(), incarnation, _lock: None };
+        let durable = store.recover()?;
+        Ok((store, durable))
     }
 
     /// The store that votes are cast from.
@@ -167,10 +150,41 @@ impl Store {
         &self.path
     }
 
-    /// Opens one transaction for all that waits. Nothing of it is there before
-    /// [`Writing::sync`] has returned.
-    pub(super) fn write(&self) -> Result<Writing<'_>, ShardError> {
-        Writing::new(self).map_err(|cause| self.explain(cause))
+    /// Puts in one fact. It is there with all others that were put in since the last sync, or none
+    /// of them is.
+    pub(super) fn put(&mut self, fact: &Write) {
+        match fact {
+            Write::Prepared { txn, work } => self.set(PREPARED, &txn_key(*txn), Some(work)),
+            Write::Ended { txn } => self.set(PREPARED, &txn_key(*txn), None::<&()>),
+            Write::Key { key, entry } => self.set(KEYS, key, entry.as_ref()),
+            Write::Revision(revision) => self.set(NUMBERS, REVISION, Some(&revision.get())),
+            Write::Run { session, first, last } => {
+                let place = txn_key(TxnId { session: *session, n: *first });
+                self.set(RUNS, &place, last.as_ref());
+            }
+            Write::Floor { session, below } => {
+                self.set(FLOORS, &session_key(*session), below.as_ref());
+            }
+            Write::SessionsBelow(session) => {
+                self.set(NUMBERS, SESSIONS_BELOW, Some(&session.get()));
+            }
+        }
+    }
+
+    /// A key as it stands after the facts put in so far.
+    pub(super) fn key(&self, key: &Bytes) -> Result<Option<Entry>, ShardError> {
+        match self.unsynced.get(&(KEYS.number, key.clone())) {
+            Some(Some(row)) => self.judge(KEYS.at(key).unseal(row)).map(Some),
+            Some(None) => Ok(None),
+            None => self.get(key),
+        }
+    }
+
+    /// Makes every fact durable. After an error nothing is known of them, and the process must end.
+    pub(super) fn sync(&mut self) -> Result<(), ShardError> {
+        let rows = std::mem::take(&mut self.unsynced).into_iter();
+        let rows = rows.map(|((table, key), value)| Row { table, key, value });
+        Ok(self.rows.write(rows.collect())?)
     }
 
     /// Keys in byte order, as of the last sync: at most `limit` of them and about `bytes_max`
@@ -182,141 +196,100 @@ impl Store {
         limit: usize,
         bytes_max: usize,
     ) -> Result<(Vec<(Bytes, Entry)>, bool), ShardError> {
-        let page = || {
-            let keys = self.reading(KEYS)?;
-            let start = after.filter(|after| *after > prefix).unwrap_or(prefix);
-            let (mut found, mut bytes) = (Vec::new(), 0);
-            for row in keys.range(start..)? {
-                let (key, row) = row?;
-                let (key, row) = (key.value(), row.value());
-                if !key.starts_with(prefix) {
-                    break;
-                }
-                if after.is_some_and(|after| key <= after) {
-                    continue;
-                }
-                if found.len() >= limit || bytes >= bytes_max {
-                    return Ok((found, true));
-                }
-                bytes += key.len() + row.len();
-                found.push((Bytes::copy_from_slice(key), KEYS.at(key).unseal(row)?));
+        let start = after.filter(|after| *after > prefix).unwrap_or(prefix);
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for row in self.rows.range(KEYS.number, start)? {
+            let (key, row) = row?;
+            if !key.starts_with(prefix) {
+                break;
             }
-            Ok((found, false))
-        };
-        page().map_err(|cause| self.explain(cause))
+            if after.is_some_and(|after| key <= after) {
+                continue;
+            }
+            if found.len() >= limit || bytes >= bytes_max {
+                return Ok((found, true));
+            }
+            bytes += key.len() + row.len();
+            let entry = self.judge(KEYS.at(&key).unseal(&row))?;
+            found.push((key, entry));
+        }
+        Ok((found, false))
     }
 
     /// One key as of the last sync.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Entry>, ShardError> {
-        let keys = self.reading(KEYS);
-        let found = keys.and_then(|keys| value(&keys, KEYS, key));
-        found.map_err(|cause| self.explain(cause))
+        self.value(KEYS, key)
     }
 
     /// How many keys there are.
     pub(super) fn count(&self) -> Result<u64, ShardError> {
-        let count = self.reading(KEYS).and_then(|keys| Ok(keys.len()?));
-        count.map_err(|cause| self.explain(cause))
+        Ok(self.rows.count(KEYS.number)?)
     }
 
     /// Puts a row under a key that stands for nothing, as a stray write might.
     #[cfg(test)]
-    pub(super) fn spoil(&self, key: &[u8]) {
-        let spoil = || {
-            let write = self.journaled.begin()?;
-            write.open_table(KEYS.table)?.insert(key, &b"nothing"[..])?;
-            Ok::<(), Cause>(self.journaled.commit(write)?)
+    pub(super) fn spoil(&mut self, key: &'static [u8]) {
+        let value = Some(Bytes::from_static(b"nothing"));
+        let row = Row { table: KEYS.number, key: Bytes::from_static(key), value };
+        self.rows.write(vec![row]).unwrap();
+    }
+
+    /// Everything beside the keys.
+    fn recover(&self) -> Result<Durable, ShardError> {
+        let number = |name| Ok::<u64, ShardError>(self.value(NUMBERS, name)?.unwrap_or_default());
+        let mut durable = Durable {
+            revision: Revision::new(number(REVISION)?),
+            sessions_below: SessionId::new(number(SESSIONS_BELOW)?),
+            ..Durable::default()
         };
-        spoil().unwrap();
+        self.each(PREPARED, |key, work| {
+            durable.prepared.insert(txn_of(key)?, work);
+            Some(())
+        })?;
+        self.each(RUNS, |key, last| {
+            let TxnId { session, n } = txn_of(key)?;
+            durable.runs.insert((session, n), last);
+            Some(())
+        })?;
+        self.each(FLOORS, |key, below| {
+            durable.floors.insert(session_of(key)?, below);
+            Some(())
+        })?;
+        Ok(durable)
     }
 
-    fn reading(&self, definition: Definition) -> Result<Rows, Cause> {
-        Ok(self.journaled.database().begin_read()?.open_table(definition.table)?)
+    fn set(&mut self, table: Table, key: &[u8], value: Option<&impl Serialize>) {
+        let row = value.map(|value| table.at(key).seal(value).into());
+        self.unsynced.insert((table.number, Bytes::copy_from_slice(key)), row);
     }
 
-    fn explain(&self, cause: Cause) -> ShardError {
-        cause.explain(&self.path, self.journaled.trouble())
+    fn value<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<T>, ShardError> {
+        let row = self.rows.get(table.number, key)?;
+        row.map(|row| self.judge(table.at(key).unseal(&row))).transpose()
     }
-}
 
-fn format(
-    files: Files<impl StorageBackend>,
-    journal_bytes: u64,
-    identity: &Identity,
-) -> Result<(), Cause> {
-    let Files { shard, journal } = files;
-    let journaled = Journaled::format(shard, journal, journal_bytes, JOURNAL_OWNER, CACHE_BYTES)?;
-    let write = journaled.begin()?;
-    // A table that was never opened for writing cannot be opened for reading.
-    for definition in [KEYS, PREPARED, RUNS, FLOORS, NUMBERS] {
-        write.open_table(definition.table)?;
+    /// Hands over every row of a table; `None` says that its key is none.
+    fn each<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        mut take: impl FnMut(&[u8], T) -> Option<()>,
+    ) -> Result<(), ShardError> {
+        for row in self.rows.range(table.number, &[])? {
+            let (key, row) = row?;
+            let place = table.at(&key);
+            let taken = take(&key, self.judge(place.unseal(&row))?);
+            self.judge(taken.ok_or_else(|| place.damaged()))?;
+        }
+        Ok(())
     }
-    let row = IDENTITY.at(OWN).seal(identity);
-    write.open_table(IDENTITY.table)?.insert(OWN, row.as_slice())?;
-    journaled.commit(write)?;
-    Ok(journaled.close()?)
-}
 
-fn identity(database: &Database) -> Result<Identity, Cause> {
-    let nobody = || Cause::Damaged("it does not say whose it is".to_owned());
-    let read = database.begin_read()?;
-    if !read.list_tables()?.any(|table| table.name() == IDENTITY.name) {
-        return Err(nobody());
+    fn judge<T>(&self, row: Result<T, Flaw>) -> Result<T, ShardError> {
+        row.map_err(|flaw| flaw.explain(&self.path))
     }
-    value(&read.open_table(IDENTITY.table)?, IDENTITY, OWN)?.ok_or_else(nobody)
-}
-
-/// Everything beside the keys, and how many commits there were.
-fn recover(database: &Database) -> Result<(Durable, u64), Cause> {
-    let read = database.begin_read()?;
-    let numbers = read.open_table(NUMBERS.table)?;
-    let number = |name| value::<u64>(&numbers, NUMBERS, name).map(Option::unwrap_or_default);
-    let (revision, below) = (number(REVISION)?, number(SESSIONS_BELOW)?);
-    let mut durable = Durable {
-        revision: Revision::new(revision),
-        sessions_below: SessionId::new(below),
-        ..Durable::default()
-    };
-    each(&read, PREPARED, |key, work| {
-        durable.prepared.insert(txn_of(key)?, work);
-        Some(())
-    })?;
-    each(&read, RUNS, |key, last| {
-        let TxnId { session, n } = txn_of(key)?;
-        durable.runs.insert((session, n), last);
-        Some(())
-    })?;
-    each(&read, FLOORS, |key, below| {
-        durable.floors.insert(session_of(key)?, below);
-        Some(())
-    })?;
-    Ok((durable, number(COMMITS)?))
-}
-
-type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-fn value<T: DeserializeOwned>(
-    rows: &Rows,
-    definition: Definition,
-    key: &[u8],
-) -> Result<Option<T>, Cause> {
-    let row = rows.get(key)?;
-    row.map(|row| definition.at(key).unseal(row.value())).transpose()
-}
-
-/// Hands over every row of a table; `None` says that its key is none.
-fn each<T: DeserializeOwned>(
-    read: &ReadTransaction,
-    definition: Definition,
-    mut take: impl FnMut(&[u8], T) -> Option<()>,
-) -> Result<(), Cause> {
-    for row in read.open_table(definition.table)?.range::<&[u8]>(..)? {
-        let (key, row) = row?;
-        let place = definition.at(key.value());
-        let taken = take(key.value(), place.unseal(row.value())?);
-        taken.ok_or_else(|| place.damaged())?;
-    }
-    Ok(())
 }
 
 /// Two numbers, the higher bytes first, so that rows stand in the order of transactions.

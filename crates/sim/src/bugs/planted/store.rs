@@ -26,8 +26,8 @@ pub(super) const BUGS: &[Bug] = &[
         source: "etcd-io/etcd#13766: the index of what is applied is kept, the data is not",
         edits: &[edit(
             "store/src/front.rs",
-            "self.waiting = «facts.chain(mem::take(&mut self.waiting)).collect()»;",
-            "{ drop(facts); mem::take(&mut self.waiting) }",
+            "let later = mem::replace(&mut self.waiting, «load.unwrap_or_default()»);",
+            "load.map_or_else(L::default, |_| L::default())",
         )],
     },
     Bug {

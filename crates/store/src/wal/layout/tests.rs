@@ -1,8 +1,10 @@
+use bytes::Bytes;
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
-use synod_paxos::{Life, NodeId};
+use synod_paxos::{Ballot, Decree, Life, NodeId, Slot, Write};
 
 use super::*;
+use crate::Row;
 
 const HEAD: Head = Head { owner: 1, bytes: 8192 };
 
@@ -70,8 +72,20 @@ fn golden_bytes_of_a_record() {
     assert_eq!(record.len() as u64, SECTOR_BYTES);
     let before = Reached { number: 3, at: RECORDS_AT };
     let read = Record::after(&log(&record), &HEAD, before).unwrap().unwrap();
-    assert_eq!(read.facts().unwrap(), facts);
+    assert_eq!(read.facts::<Write>().unwrap(), facts);
     assert_eq!(read.reached(), Reached { number: 4, at: RECORDS_AT + SECTOR_BYTES });
+}
+
+#[test]
+fn golden_bytes_of_rows() {
+    let row = |value: Option<&'static str>| Row {
+        table: 3,
+        key: Bytes::from_static(b"key"),
+        value: value.map(Bytes::from),
+    };
+    let record = encode([row(Some("ab")), row(None)].iter());
+    let golden = *b"\x03\x03\0\0\0key\x01\x02\0\0\0ab\x03\x03\0\0\0key\0";
+    assert_eq!(record[RECORD_HEAD_BYTES..], golden);
 }
 
 /// A record stands for itself only where it was written, and in its own log.
@@ -93,7 +107,11 @@ proptest! {
     #[test]
     fn any_bytes_are_facts_or_none(facts in prop::collection::vec(any::<u8>(), 0..200)) {
         let record = Record { at: RECORDS_AT, number: 1, facts };
-        if let Some(read) = record.facts() {
+        if let Some(read) = record.facts::<Write>() {
+            let encoded = encode(read.iter());
+            prop_assert_eq!(&encoded[RECORD_HEAD_BYTES..], &record.facts[..]);
+        }
+        if let Some(read) = record.facts::<Row>() {
             let encoded = encode(read.iter());
             prop_assert_eq!(&encoded[RECORD_HEAD_BYTES..], &record.facts[..]);
         }

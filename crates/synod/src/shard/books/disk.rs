@@ -1,4 +1,4 @@
-//! A disk in memory, with two files, that fails at a given operation, and keeps what it likes of
+//! A disk in memory, with three files, that fails at a given operation, and keeps what it likes of
 //! what was not synced.
 
 use std::{
@@ -23,10 +23,12 @@ pub(super) struct Part {
 
 #[derive(Debug, Default)]
 struct Platter {
-    files: [Contents; 2],
+    files: [Contents; 3],
     operations: u64,
     syncs: u64,
     fails_at: Option<(u64, io::ErrorKind)>,
+    /// A file that finds no room to grow.
+    full: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -45,12 +47,17 @@ impl Disk {
     /// The files of a shard.
     pub(super) fn files(&self) -> Files<Part> {
         let part = |place| Part { disk: self.clone(), place };
-        Files { shard: part(0), journal: part(1) }
+        Files { shard: part(0), wal: part(1), mark: part(2) }
     }
 
     /// From the given operation on (a write, a change of length or a sync) everything fails.
     pub(super) fn fails_at(&self, operation: u64, with: io::ErrorKind) {
         self.platter().fails_at = Some((operation, with));
+    }
+
+    /// What would make this file longer finds no room.
+    pub(super) fn full_from_now_on(&self, file: usize) {
+        self.platter().full = Some(file);
     }
 
     pub(super) fn operations(&self) -> u64 {
@@ -109,6 +116,14 @@ impl Platter {
             Some(_) | None => Ok(()),
         }
     }
+
+    /// Whether a file may have this length.
+    fn room(&self, file: usize, length: usize) -> Result<(), io::Error> {
+        if self.full == Some(file) && length > self.files[file].seen.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
 }
 
 impl StorageBackend for Part {
@@ -128,7 +143,9 @@ impl StorageBackend for Part {
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
         let mut platter = self.disk.platter();
         platter.operate()?;
-        platter.files[self.place].seen.resize(usize::try_from(len).expect("a small disk"), 0);
+        let len = usize::try_from(len).expect("a small disk");
+        platter.room(self.place, len)?;
+        platter.files[self.place].seen.resize(len, 0);
         Ok(())
     }
 
@@ -145,9 +162,10 @@ impl StorageBackend for Part {
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         let mut platter = self.disk.platter();
         platter.operate()?;
-        let file = &mut platter.files[self.place];
         let start = usize::try_from(offset).expect("a small disk");
         let end = start + data.len();
+        platter.room(self.place, end)?;
+        let file = &mut platter.files[self.place];
         if file.seen.len() < end {
             file.seen.resize(end, 0);
         }

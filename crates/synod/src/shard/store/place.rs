@@ -9,13 +9,16 @@ use std::{
 
 use redb::backends::FileBackend;
 
-use super::{super::ShardError, cause::Cause};
+use super::super::ShardError;
 
 /// The database.
 pub(super) const FILE: &str = "shard.redb";
 
-/// What the database's commits are synced through.
-pub(super) const JOURNAL_FILE: &str = "journal";
+/// The write-ahead log, where rows are durable before the database has them.
+pub(super) const WAL_FILE: &str = "wal";
+
+/// How far the write-ahead log has come.
+pub(super) const MARK_FILE: &str = "wal.mark";
 
 /// The database while it is being made: it gets its name when it is whole.
 const NEW_FILE: &str = "shard.redb.new";
@@ -24,10 +27,11 @@ const NEW_FILE: &str = "shard.redb.new";
 /// hold locks on two files of this name.
 const LOCK_FILE: &str = "lock";
 
-/// The two files of a shard.
+/// The files of a shard.
 pub(in super::super) struct Files<B> {
     pub(in super::super) shard: B,
-    pub(in super::super) journal: B,
+    pub(in super::super) wal: B,
+    pub(in super::super) mark: B,
 }
 
 /// Makes `dir` for its owner alone, unless it is there, and locks it.
@@ -57,8 +61,9 @@ pub(super) fn make(
     let empty = |path: &Path| {
         backend(path, options().create(true).truncate(true).open(path).map_err(failed)?)
     };
-    fill(Files { shard: empty(&new)?, journal: empty(&dir.join(JOURNAL_FILE))? }, &new)?;
-    // The journal's name is to be on the disk before there is a shard that needs it.
+    let (wal, mark) = (empty(&dir.join(WAL_FILE))?, empty(&dir.join(MARK_FILE))?);
+    fill(Files { shard: empty(&new)?, wal, mark }, &new)?;
+    // The log's name is to be on the disk before there is a shard that needs it.
     let sync = || File::open(dir)?.sync_all();
     sync().and_then(|()| fs::rename(&new, &file)).and_then(|()| sync()).map_err(failed)
 }
@@ -66,8 +71,8 @@ pub(super) fn make(
 /// The files, which must be there and be plain ones, and where the database is.
 pub(super) fn open(dir: &Path) -> Result<(Files<FileBackend>, PathBuf), ShardError> {
     let path = dir.join(FILE);
-    let files = Files { shard: plain(&path)?, journal: plain(&dir.join(JOURNAL_FILE))? };
-    Ok((files, path))
+    let (wal, mark) = (plain(&dir.join(WAL_FILE))?, plain(&dir.join(MARK_FILE))?);
+    Ok((Files { shard: plain(&path)?, wal, mark }, path))
 }
 
 fn plain(path: &Path) -> Result<FileBackend, ShardError> {
@@ -80,7 +85,10 @@ fn plain(path: &Path) -> Result<FileBackend, ShardError> {
 }
 
 fn backend(path: &Path, file: File) -> Result<FileBackend, ShardError> {
-    FileBackend::new(file).map_err(|error| Cause::from(error).explain(path, None))
+    FileBackend::new(file).map_err(|error| match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => ShardError::InUse { path: path.to_path_buf() },
+        error => ShardError::of_file(path, io::Error::other(error)),
+    })
 }
 
 pub(super) fn options() -> OpenOptions {

@@ -3,14 +3,36 @@
 //! redb verifies its pages when the file is opened and not when one is read later; and a row that
 //! is read from anywhere but its own place does not verify.
 
+use std::path::Path;
+
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::cause::Cause;
+use super::super::ShardError;
 
 /// The version of every row; `docs/format.md` describes it.
-pub(super) const FORMAT: u8 = 2;
+pub(super) const FORMAT: u8 = 3;
 
 const CRC_BYTES: usize = 4;
+
+/// Why a row cannot be read.
+#[derive(Debug)]
+pub(super) enum Flaw {
+    /// This row is not what was written there.
+    Damaged(String),
+    /// Another build wrote it.
+    OtherFormat(u8),
+}
+
+impl Flaw {
+    /// The error to give out.
+    pub(super) fn explain(self, path: &Path) -> ShardError {
+        let path = path.to_path_buf();
+        match self {
+            Flaw::Damaged(what) => ShardError::Damaged { path, what },
+            Flaw::OtherFormat(found) => ShardError::OtherFormat { path, found, known: FORMAT },
+        }
+    }
+}
 
 /// Where a row stands: in which table, under which key.
 #[derive(Clone, Copy)]
@@ -30,7 +52,7 @@ impl Place<'_> {
 
     /// What the row stands for. The CRC is judged before the version: a flipped version byte is
     /// damage, not news from another build.
-    pub(super) fn unseal<T: DeserializeOwned>(self, row: &[u8]) -> Result<T, Cause> {
+    pub(super) fn unseal<T: DeserializeOwned>(self, row: &[u8]) -> Result<T, Flaw> {
         let (sealed, crc) = row.split_last_chunk::<CRC_BYTES>().ok_or_else(|| self.damaged())?;
         if u32::from_le_bytes(*crc) != self.crc(sealed) {
             return Err(self.damaged());
@@ -40,7 +62,7 @@ impl Place<'_> {
                 Ok((value, [])) => Ok(value),
                 Ok((_, _)) | Err(_) => Err(self.damaged()),
             },
-            Some((&other, _)) => Err(Cause::OtherFormat(other)),
+            Some((&other, _)) => Err(Flaw::OtherFormat(other)),
             None => Err(self.damaged()),
         }
     }
@@ -56,8 +78,8 @@ impl Place<'_> {
     }
 
     /// It is not what was written here.
-    pub(super) fn damaged(self) -> Cause {
-        Cause::Damaged(format!("{} {}", self.table, self.key.escape_ascii()))
+    pub(super) fn damaged(self) -> Flaw {
+        Flaw::Damaged(format!("{} {}", self.table, self.key.escape_ascii()))
     }
 }
 
@@ -71,8 +93,8 @@ mod tests {
     #[test]
     fn a_row_has_golden_bytes() {
         let row = HERE.seal(&(300u64, "x"));
-        assert_eq!(row[..5], [2, 0xAC, 0x02, 1, b'x']);
-        assert_eq!(row[5..], crc32fast::hash(b"keys\0a\x02\xAC\x02\x01x").to_le_bytes());
+        assert_eq!(row[..5], [3, 0xAC, 0x02, 1, b'x']);
+        assert_eq!(row[5..], crc32fast::hash(b"keys\0a\x03\xAC\x02\x01x").to_le_bytes());
     }
 
     /// A flipped bit, a missing byte, a surplus byte, another place: nothing of it is believed.
@@ -83,15 +105,15 @@ mod tests {
         for bit in 0..row.len() * 8 {
             let mut flipped = row.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(HERE.unseal::<u64>(&flipped), Err(Cause::Damaged(_))), "bit {bit}");
+            assert!(matches!(HERE.unseal::<u64>(&flipped), Err(Flaw::Damaged(_))), "bit {bit}");
         }
         for len in 0..row.len() {
-            assert!(matches!(HERE.unseal::<u64>(&row[..len]), Err(Cause::Damaged(_))));
+            assert!(matches!(HERE.unseal::<u64>(&row[..len]), Err(Flaw::Damaged(_))));
         }
         let elsewhere = Place { key: b"b", ..HERE };
-        assert!(matches!(elsewhere.unseal::<u64>(&row), Err(Cause::Damaged(_))));
+        assert!(matches!(elsewhere.unseal::<u64>(&row), Err(Flaw::Damaged(_))));
         let other_table = Place { table: "runs", ..HERE };
-        assert!(matches!(other_table.unseal::<u64>(&row), Err(Cause::Damaged(_))));
+        assert!(matches!(other_table.unseal::<u64>(&row), Err(Flaw::Damaged(_))));
     }
 
     /// A whole row of another version is not damage.
@@ -101,7 +123,7 @@ mod tests {
             let mut row = vec![version, 7];
             row.extend_from_slice(&HERE.crc(&row).to_le_bytes());
             let other = HERE.unseal::<u64>(&row);
-            assert!(matches!(other, Err(Cause::OtherFormat(found)) if found == version));
+            assert!(matches!(other, Err(Flaw::OtherFormat(found)) if found == version));
         }
     }
 }

@@ -4,7 +4,7 @@ use redb::ReadableTable;
 use synod_client::machine::branch::{Work, Write};
 
 use super::{
-    place::{FILE, JOURNAL_FILE},
+    place::{FILE, MARK_FILE, WAL_FILE},
     *,
 };
 
@@ -22,7 +22,7 @@ fn entry(value: &str) -> Entry {
 #[test]
 fn what_was_synced_is_there_after_a_restart_and_what_was_not_is_not() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, before) = open(dir.path());
+    let (mut store, before) = open(dir.path());
     assert_eq!(before, Durable::default());
     let facts = [
         Write::Prepared { txn: TXN, work: Work::default() },
@@ -33,16 +33,13 @@ fn what_was_synced_is_there_after_a_restart_and_what_was_not_is_not() {
         Write::SessionsBelow(SessionId::new(2)),
     ];
     let mut expected = Durable::default();
-    let mut writing = store.write().unwrap();
     for fact in &facts {
-        writing.put(fact).unwrap();
+        store.put(fact);
         expected.write(fact);
     }
-    assert_eq!(writing.key(b"a").unwrap(), Some(entry("1")), "read inside the transaction");
-    writing.sync().unwrap();
-    let mut lost = store.write().unwrap();
-    lost.put(&Write::Ended { txn: TXN }).unwrap();
-    drop(lost);
+    assert_eq!(store.key(&"a".into()).unwrap(), Some(entry("1")), "read inside the transaction");
+    store.sync().unwrap();
+    store.put(&Write::Ended { txn: TXN });
     drop(store);
     let (store, after) = open(dir.path());
     assert_eq!(after, expected);
@@ -52,7 +49,7 @@ fn what_was_synced_is_there_after_a_restart_and_what_was_not_is_not() {
 #[test]
 fn what_is_removed_is_gone_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open(dir.path());
+    let (mut store, _) = open(dir.path());
     let rows = |there: bool| {
         let key = Write::Key { key: "a".into(), entry: there.then(|| entry("1")) };
         let run = Write::Run { session: TXN.session, first: 1, last: there.then_some(6) };
@@ -64,9 +61,8 @@ fn what_is_removed_is_gone_after_a_restart() {
         [key, run, floor, branch]
     };
     for there in [true, false] {
-        let mut writing = store.write().unwrap();
-        rows(there).iter().for_each(|fact| writing.put(fact).unwrap());
-        writing.sync().unwrap();
+        rows(there).iter().for_each(|fact| store.put(fact));
+        store.sync().unwrap();
     }
     drop(store);
     let (store, after) = open(dir.path());
@@ -102,7 +98,8 @@ fn what_is_made_is_for_its_owner_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&made), 0o700);
     assert_eq!(mode(&made.join(FILE)), 0o600);
-    assert_eq!(mode(&made.join(JOURNAL_FILE)), 0o600);
+    assert_eq!(mode(&made.join(WAL_FILE)), 0o600);
+    assert_eq!(mode(&made.join(MARK_FILE)), 0o600);
 }
 
 /// Two first starts at once must not make two shards of one directory.
@@ -135,75 +132,62 @@ fn an_interrupted_first_start_can_be_repeated() {
     drop(open(dir.path()));
 }
 
-fn promise(store: &Store, n: u64) {
+fn promise(store: &mut Store, n: u64) {
     let txn = TxnId { n, ..TXN };
-    let mut writing = store.write().unwrap();
-    writing.put(&Write::Prepared { txn, work: Work::default() }).unwrap();
-    writing.sync().unwrap();
+    store.put(&Write::Prepared { txn, work: Work::default() });
+    store.sync().unwrap();
 }
 
 /// A shard that forgets what it promised breaks its transactions: it must not start from an older
-/// copy of its file, be it a backup or what one changed bit makes of it.
+/// copy of its files, be it a backup or what one changed bit makes of them.
 #[test]
-fn an_older_copy_of_the_file_is_refused() {
+fn an_older_copy_of_the_files_is_refused_or_brought_up_to_date() {
     let dir = tempfile::tempdir().unwrap();
-    let (file, journal) = (dir.path().join(FILE), dir.path().join(JOURNAL_FILE));
-    let store = open(dir.path()).0;
-    promise(&store, 1);
+    let paths = [FILE, WAL_FILE, MARK_FILE].map(|file| dir.path().join(file));
+    let copy = || paths.each_ref().map(|path| fs::read(path).unwrap());
+    let mut store = open(dir.path()).0;
+    promise(&mut store, 1);
     drop(store);
-    let backup = [fs::read(&file).unwrap(), fs::read(&journal).unwrap()];
-    let store = open(dir.path()).0;
-    promise(&store, 2);
-    // As a kill leaves it, with its choice between the two newest commits in the tenth byte.
-    let mut killed = [fs::read(&file).unwrap(), fs::read(&journal).unwrap()];
+    let backup = copy();
+    let mut store = open(dir.path()).0;
+    promise(&mut store, 2);
     drop(store);
-    let newest = [fs::read(&file).unwrap(), fs::read(&journal).unwrap()];
-    killed[0][9] ^= 1;
-    let put_back = |[shard, synced]: &[Vec<u8>; 2]| {
-        fs::write(&file, shard).unwrap();
-        fs::write(&journal, synced).unwrap();
+    // An open has redb take the log over, and changes which of its two commits is the newer: the
+    // tenth byte says so.
+    drop(open(dir.path()));
+    let newest = copy();
+    let mut flipped = newest.clone();
+    flipped[0][9] ^= 1;
+    let put_back = |files: [&[Vec<u8>; 3]; 3]| {
+        for ((path, files), place) in paths.iter().zip(files).zip(0..) {
+            fs::write(path, &files[place]).unwrap();
+        }
         Store::open(dir.path(), "east", 7)
     };
-    let error = put_back(&backup).err().unwrap();
-    assert!(matches!(error, ShardError::Older { .. }), "{error}");
-    let newest_file = [newest[0].clone(), backup[1].clone()];
-    for damaged in [&killed, &newest_file] {
-        let error = put_back(damaged).err().unwrap();
-        assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
-    }
-    // The newest journal has all that the older file lacks.
-    let newest_journal = [backup[0].clone(), newest[1].clone()];
-    for whole in [&newest_journal, &newest] {
+    let error = put_back([&backup, &backup, &newest]).err().unwrap();
+    assert!(error.to_string().contains("lost its last records"), "{error}");
+    // The newest log has all that an older file lacks, and an older log lacks nothing that the
+    // newest file has not.
+    for whole in [[&backup, &newest, &newest], [&newest, &newest, &backup], [&newest; 3]] {
         assert_eq!(put_back(whole).unwrap().1.prepared.len(), 2);
     }
-}
-
-/// The mark is no part of the truth: torn or gone, the file stands for itself.
-#[test]
-fn a_torn_or_missing_mark_keeps_nobody_out() {
-    let dir = tempfile::tempdir().unwrap();
-    let mark = dir.path().join("newest");
-    for torn in [None, Some(&b"torn"[..]), Some(&[0xFF; 64])] {
-        let store = open(dir.path()).0;
-        promise(&store, 1);
-        drop(store);
-        match torn {
-            Some(bytes) => fs::write(&mark, bytes).unwrap(),
-            None => fs::remove_file(&mark).unwrap(),
-        }
-        assert_eq!(open(dir.path()).1.prepared.len(), 1);
+    match put_back([&flipped, &newest, &newest]) {
+        Ok((_, durable)) => assert_eq!(durable.prepared.len(), 2),
+        Err(error) => assert!(matches!(error, ShardError::Damaged { .. }), "{error}"),
     }
 }
 
-/// The journal may hold what was promised last: without it there is no shard, and none is made.
+/// The log may hold what was promised last: without it there is no shard, and none is made.
 #[test]
-fn a_shard_without_its_journal_is_not_started() {
-    let dir = tempfile::tempdir().unwrap();
-    drop(open(dir.path()));
-    fs::remove_file(dir.path().join(JOURNAL_FILE)).unwrap();
-    for _ in 0..2 {
-        let error = Store::open(dir.path(), "east", 7).err().unwrap().to_string();
-        assert!(error.contains(JOURNAL_FILE), "{error}");
+fn a_shard_without_its_log_is_not_started() {
+    for missing in [WAL_FILE, MARK_FILE] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()));
+        fs::remove_file(dir.path().join(missing)).unwrap();
+        for _ in 0..2 {
+            let error = Store::open(dir.path(), "east", 7).err().unwrap().to_string();
+            assert!(error.contains(missing), "{error}");
+        }
     }
 }
 
@@ -229,13 +213,12 @@ fn the_incarnation_stays_with_the_directory_and_goes_with_it() {
 #[test]
 fn a_scan_goes_through_pages_in_byte_order_within_its_prefix() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open(dir.path());
-    let mut writing = store.write().unwrap();
+    let (mut store, _) = open(dir.path());
     for key in ["a", "sat/1", "sat/2", "sat/3", "sau"] {
         let key = Bytes::from_static(key.as_bytes());
-        writing.put(&Write::Key { key, entry: Some(entry("x")) }).unwrap();
+        store.put(&Write::Key { key, entry: Some(entry("x")) });
     }
-    writing.sync().unwrap();
+    store.sync().unwrap();
     let page = |after: Option<&[u8]>| {
         let (found, more) = store.scan(b"sat/", after, 2, 1 << 20).unwrap();
         (found.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), more)
@@ -261,8 +244,8 @@ fn a_file_that_is_no_store_is_called_damaged_and_left_alone() {
 fn a_file_cut_short_anywhere_is_refused_or_whole() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(FILE);
-    let (store, _) = open(dir.path());
-    (1..=3).for_each(|n| promise(&store, n));
+    let (mut store, _) = open(dir.path());
+    (1..=3).for_each(|n| promise(&mut store, n));
     drop(store);
     let (whole, truth) = (fs::read(&file).unwrap(), open(dir.path()).1);
     let pages = (0..whole.len()).step_by(4_096).flat_map(|page| [page, page + 1, page + 2_000]);
@@ -273,7 +256,7 @@ fn a_file_cut_short_anywhere_is_refused_or_whole() {
             Ok((_, durable)) => assert_eq!(durable, truth, "cut at byte {length}"),
             Err(error) => {
                 refused += 1;
-                let named = matches!(error, ShardError::Damaged { .. } | ShardError::Older { .. });
+                let named = matches!(error, ShardError::Damaged { .. });
                 assert!(named, "cut at byte {length}: {error}");
             }
         }
@@ -293,45 +276,58 @@ fn a_damaged_row_of_any_kind_is_named() {
         Write::Floor { session: TXN.session, below: Some(1) },
         Write::SessionsBelow(SessionId::new(2)),
     ];
-    for table in [IDENTITY, PREPARED, RUNS, FLOORS, NUMBERS, KEYS] {
+    for table in
+        [PREPARED, RUNS, FLOORS, NUMBERS, KEYS].map(|table| table.name).into_iter().chain(["facts"])
+    {
         let dir = tempfile::tempdir().unwrap();
-        let (store, _) = open(dir.path());
-        let mut writing = store.write().unwrap();
-        facts.iter().for_each(|fact| writing.put(fact).unwrap());
-        writing.sync().unwrap();
-        flip_a_bit_of_each_row(&store, table);
+        let (mut store, _) = open(dir.path());
+        facts.iter().for_each(|fact| store.put(fact));
+        store.sync().unwrap();
         drop(store);
+        // An open has redb take the log over.
+        drop(open(dir.path()));
+        flip_a_bit_of_each_row(&dir.path().join(FILE), table);
         let error = match Store::open(dir.path(), "east", 7) {
             Err(error) => error,
             // Keys are read when they are asked for, and judged then.
-            Ok((store, _)) if table.name == KEYS.name => {
+            Ok((store, _)) if table == KEYS.name => {
                 assert!(store.scan(b"", None, 9, 1 << 20).is_err());
                 store.get(b"a").unwrap_err()
             }
-            Ok(_) => panic!("a damaged row of {} was believed", table.name),
+            Ok(_) => panic!("a damaged row of {table} was believed"),
         };
         assert!(matches!(error, ShardError::Damaged { .. }), "{error}");
-        assert!(error.to_string().contains(table.name), "{error}");
+        let named = if table == "facts" { "identity" } else { table };
+        assert!(error.to_string().contains(named), "{error}");
     }
 }
 
-fn flip_a_bit_of_each_row(store: &Store, table: Definition) {
-    let write = store.journaled.begin().unwrap();
-    {
-        let mut rows = write.open_table(table.table).unwrap();
+/// Behind the store's back, and with right checksums of redb's pages.
+fn flip_a_bit_of_each_row(file: &Path, table: &'static str) {
+    let database = redb::Database::open(file).unwrap();
+    let write = database.begin_write().unwrap();
+    if table == "facts" {
+        let definition = redb::TableDefinition::<&str, &[u8]>::new(table);
+        let mut rows = write.open_table(definition).unwrap();
+        let mut row = rows.get("identity").unwrap().unwrap().value().to_vec();
+        row[3] ^= 1;
+        rows.insert("identity", row.as_slice()).unwrap();
+    } else {
+        let definition = redb::TableDefinition::<&[u8], &[u8]>::new(table);
+        let mut rows = write.open_table(definition).unwrap();
         let all: Vec<(Vec<u8>, Vec<u8>)> = rows
             .range::<&[u8]>(..)
             .unwrap()
             .map(|row| row.map(|(key, row)| (key.value().to_vec(), row.value().to_vec())).unwrap())
             .collect();
-        assert!(!all.is_empty(), "{} holds nothing", table.name);
+        assert!(!all.is_empty(), "{table} holds nothing");
         for (key, mut row) in all {
             let middle = row.len() / 2;
             row[middle] ^= 1;
             rows.insert(key.as_slice(), row.as_slice()).unwrap();
         }
     }
-    store.journaled.commit(write).unwrap();
+    write.commit().unwrap();
 }
 
 /// No link is followed to the file, and nothing behind it is touched.
@@ -365,10 +361,9 @@ fn a_file_that_may_not_be_written_is_named() {
     }
 }
 
-/// The file of another shard, swapped in, is no file of this shard's journal; with its own journal
-/// it is that shard's.
+/// Another shard's log, swapped in, is no log of this shard; and its file is that shard's.
 #[test]
-fn another_shards_file_swapped_in_is_refused() {
+fn another_shards_files_swapped_in_are_refused() {
     let (east, west) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     drop(open(east.path()));
     drop(Store::open(west.path(), "west", 7).unwrap());
@@ -376,8 +371,8 @@ fn another_shards_file_swapped_in_is_refused() {
         fs::copy(west.path().join(file), east.path().join(file)).unwrap();
         Store::open(east.path(), "east", 7).err().unwrap()
     };
+    let error = swapped(WAL_FILE);
+    assert!(error.to_string().contains("belongs to another store"), "{error}");
     let error = swapped(FILE);
-    assert!(error.to_string().contains("belongs to another file"), "{error}");
-    let error = swapped(JOURNAL_FILE);
     assert!(matches!(error, ShardError::Foreign { .. }), "{error}");
 }
