@@ -1,5 +1,5 @@
-//! The thread that owns the shard: it takes everything that waits, has it stepped into one
-//! transaction of the file, and lets the words go that have become true by that.
+//! The thread that owns the shard: it takes everything that waits, has it stepped and synced as
+//! one, and lets the words go that have become true by that.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use tracing::{error, warn};
 
 use super::{
     ShardError,
-    books::{Books, as_step},
+    books::{Books, Outcome, as_step},
     metrics::{Metrics, Standing},
     readers::{Reader, Readers, Turn},
 };
@@ -161,14 +161,19 @@ struct Owner {
 impl Owner {
     fn run(mut self, inbox: &Receiver<Order>) -> Result<(), ShardError> {
         loop {
-            let first = match inbox.recv_timeout(self.readers.due_in(LOOK_EVERY)) {
+            let due_in = self.books.due_in(Instant::now(), self.readers.due_in(LOOK_EVERY));
+            let first = match inbox.recv_timeout(due_in) {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return self.sync(),
             };
             let waiting = first.into_iter().chain(inbox.try_iter()).take(BATCH_MAX);
             let (steps, reads) = self.sort(waiting);
-            self.step(steps)?;
+            let outcome = self.books.step(self.now(), steps)?;
+            self.tell(outcome);
+            if self.books.due_in(Instant::now(), LOOK_EVERY).is_zero() {
+                self.sync()?;
+            }
             self.read(reads)?;
             self.publish();
         }
@@ -208,8 +213,13 @@ impl Owner {
         (steps, reads)
     }
 
-    fn step(&mut self, steps: Vec<Input>) -> Result<(), ShardError> {
-        let outcome = self.books.step_all(self.now(), steps)?;
+    fn sync(&mut self) -> Result<(), ShardError> {
+        let (_, outcome) = self.books.sync()?;
+        self.tell(outcome);
+        Ok(())
+    }
+
+    fn tell(&mut self, outcome: Outcome) {
         if let Some(took) = outcome.synced_in {
             self.metrics.store_sync(took);
         }
@@ -230,19 +240,23 @@ impl Owner {
             let _ = self.proposals.send(proposal);
         }
         outcome.alarms.iter().for_each(tell_operator);
-        Ok(())
     }
 
-    /// Answers what may be read by now, from what is durable.
+    /// Answers what may be read by now. What has ended is read, so it is synced first.
     fn read(&mut self, new: Vec<Reader<Reply>>) -> Result<(), ShardError> {
-        for turn in self.readers.turns(new, self.books.branches(), Instant::now()) {
+        let turns = self.readers.turns(new, self.books.branches(), Instant::now());
+        if turns.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let (durable, outcome) = self.books.sync()?;
+        for turn in turns {
             match turn {
-                Turn::Read(Reader { call, reply, .. }) => {
-                    answer(reply, &self.books.read(self.now(), &call)?);
-                }
+                Turn::Read(Reader { call, reply, .. }) => answer(reply, &durable.read(now, &call)?),
                 Turn::Not(reply, why) => answer(reply, &Said::NotApplied(why)),
             }
         }
+        self.tell(outcome);
         Ok(())
     }
 

@@ -12,6 +12,16 @@ use synod_client::machine::{
 
 use super::{disk::Disk, *};
 
+impl Books {
+    /// Steps, and syncs whether or not somebody waits for it.
+    fn step_all(&mut self, now: Moment, steps: Vec<Input>) -> Result<Outcome, ShardError> {
+        let mut outcome = self.step(now, steps)?;
+        let (_, synced) = self.sync()?;
+        outcome.words.extend(synced.words);
+        Ok(outcome)
+    }
+}
+
 const DISK: &str = "(a disk in memory)";
 const CLUSTER: u64 = 7;
 const GRACE_MS: u64 = 1_000;
@@ -65,9 +75,9 @@ fn said(outcome: Outcome) -> Vec<(u64, Said)> {
     outcome.words.into_iter().filter_map(said).collect()
 }
 
-fn key(books: &Books, key: &str) -> Option<Entry> {
+fn key(books: &mut Books, key: &str) -> Option<Entry> {
     let call = Call::Get { key: key.to_owned().into(), freshness: Freshness::Finished };
-    match books.read(NOW, &call).unwrap() {
+    match books.sync().unwrap().0.read(NOW, &call).unwrap() {
         Said::Key { entry, .. } => entry,
         other => panic!("{other:?} is no key"),
     }
@@ -97,7 +107,7 @@ fn a_restart_keeps_what_is_prepared_and_its_locks() {
     assert_eq!(refused, [(2, Said::Vote(Vote::No { reason }))]);
     let done = said(books.step_all(NOW, vec![finish(1, Verdict::Committed)]).unwrap());
     assert_eq!(done, [(1, Said::Finished)]);
-    assert!(key(&books, "1/left").is_some());
+    assert!(key(&mut books, "1/left").is_some());
     drop(books);
     let mut books = open(&disk).unwrap();
     assert_eq!(in_doubt(&books), [0u64; 0]);
@@ -117,6 +127,59 @@ fn votes_that_gather_share_a_sync() {
         disk.syncs() - before
     };
     assert_eq!((syncs_of(1..2), syncs_of(1..101)), (1, 1));
+}
+
+/// Nobody waits for the end of a branch: it is durable with the next vote, by one sync, and until
+/// then nobody hears that it is. Its locks are let go of at once, for whoever takes them now is
+/// durable no earlier.
+#[test]
+fn an_end_shares_the_sync_of_the_next_vote() {
+    let disk = formatted();
+    let mut books = open(&disk).unwrap();
+    books.step_all(NOW, vec![prepare(1)]).unwrap();
+    let (before, now) = (disk.syncs(), Instant::now());
+    let early = books.step(NOW, vec![finish(1, Verdict::Committed)]).unwrap();
+    assert!(early.words.is_empty(), "{:?}", early.words);
+    assert!(!books.due_in(now, Duration::MAX).is_zero(), "nobody waits for it");
+    let rival = Input::Prepare { asker: Asker(2), txn: txn(2), work: work(1) };
+    let voted = books.step(NOW, vec![rival]).unwrap();
+    assert!(voted.words.is_empty(), "{:?}", voted.words);
+    assert!(books.due_in(now, Duration::MAX).is_zero(), "a vote is waited for");
+    let (_, synced) = books.sync().unwrap();
+    assert_eq!(disk.syncs() - before, 1);
+    let acknowledged = synced.words.contains(&Word::Acknowledge(txn(1)));
+    assert!(acknowledged, "{:?}", synced.words);
+    let said = said(synced);
+    assert_eq!(said[0], (1, Said::Finished));
+    assert!(is_yes(&said[1].1), "{said:?}");
+}
+
+/// An end with no vote after it is durable soon; and there is nothing to be durable after that.
+#[test]
+fn an_end_alone_is_soon_durable() {
+    let disk = formatted();
+    let mut books = open(&disk).unwrap();
+    books.step_all(NOW, vec![prepare(1)]).unwrap();
+    let most = Duration::from_secs(9);
+    assert_eq!(books.due_in(Instant::now(), most), most);
+    books.step(NOW, vec![finish(1, Verdict::Committed)]).unwrap();
+    assert!(books.due_in(Instant::now(), most) <= LINGER);
+    assert!(books.due_in(Instant::now() + LINGER, most).is_zero());
+    books.sync().unwrap();
+    assert_eq!(books.due_in(Instant::now(), most), most);
+    assert!(open(&disk.crash(0)).unwrap().branches.in_doubt(NOW).is_empty());
+}
+
+/// Whoever is told of a key is told what is durable, and of all that has ended.
+#[test]
+fn a_read_sees_an_end_that_was_not_synced() {
+    let disk = formatted();
+    let mut books = open(&disk).unwrap();
+    books.step_all(NOW, vec![prepare(1)]).unwrap();
+    books.step(NOW, vec![finish(1, Verdict::Committed)]).unwrap();
+    let read = key(&mut books, "1/left");
+    assert!(read.is_some());
+    assert_eq!(key(&mut open(&disk.crash(0)).unwrap(), "1/left"), read);
 }
 
 /// What was said by the time that the disk failed.
@@ -148,11 +211,11 @@ fn script(disk: &Disk, promised: &mut Promised) -> Result<(), ShardError> {
 /// After a crash: every vote that was spoken stands with its locks, unless its verdict was carried
 /// out; what was said to be finished is; and no transaction is half there.
 fn check(disk: &Disk, promised: &Promised, context: &str) {
-    let books = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let mut books = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
     let prepared = in_doubt(&books);
     for n in 1..=TXNS {
         let halves =
-            [key(&books, &format!("{n}/left")), key(&books, &format!("{n}/right"))];
+            [key(&mut books, &format!("{n}/left")), key(&mut books, &format!("{n}/right"))];
         let there = halves.iter().flatten().count();
         assert!(there == 0 || there == 2, "{context}: half of {n} is there");
         let committed = there == 2;
