@@ -61,10 +61,11 @@ impl Vow {
     }
 
     /// Vows to promise nobody but the owner of `ballot`. False when another has the vow, at a
-    /// higher ballot, or when the reign is over.
+    /// higher ballot, or when the reign is over: by its leader's own word, or since a reign above
+    /// it has been.
     pub(crate) fn give(&mut self, ballot: Ballot, now: Tick) -> bool {
         let higher = self.given.is_some_and(|(given, until)| now < until && ballot < given);
-        if higher || ballot <= self.over && ballot.owner() == self.over.owner() {
+        if higher || ballot <= self.over {
             return false;
         }
         self.given = Some((ballot, now.after(self.lasts)));
@@ -205,6 +206,16 @@ mod tests {
         assert!(vow.allows(life(2), ms(101)));
         assert!(!vow.give(ballot(2, 1), ms(102)));
         assert!(vow.give(ballot(4, 1), ms(103)), "another reign of the same node");
+    }
+
+    /// A reign above which another has come and gone is over, and stays so: no word of it binds.
+    #[test]
+    fn what_lies_below_a_reign_that_is_over_is_over() {
+        let mut vow = awake();
+        vow.release(ballot(4, 2));
+        assert!(!vow.give(ballot(3, 1), ms(100)));
+        vow.release(ballot(3, 1));
+        assert!(!vow.give(ballot(3, 1), ms(101)) && vow.allows(life(2), ms(101)));
     }
 
     /// The silence after a start is for no leader's word to end.
