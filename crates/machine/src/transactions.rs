@@ -37,12 +37,20 @@ pub struct Room {
     pub ended_owners: u64,
     /// Runs of sessions past the horizon.
     pub retired_runs: u64,
+    /// Aborts of one live session that stand on a record.
+    pub aborts_of_one: u64,
 }
 
 impl Default for Room {
     /// What every node has.
     fn default() -> Room {
-        Room { runs_of_one: 1 << 16, runs: 1 << 20, ended_owners: 1 << 16, retired_runs: 1 << 16 }
+        Room {
+            runs_of_one: 1 << 16,
+            runs: 1 << 20,
+            ended_owners: 1 << 16,
+            retired_runs: 1 << 16,
+            aborts_of_one: ABORTS_OF_ONE_MAX,
+        }
     }
 }
 
@@ -170,7 +178,7 @@ impl Transactions {
     /// Whether an abort of this session may be recorded.
     pub(crate) fn has_room_for_an_abort(&self, session: SessionId) -> bool {
         let own = self.marks.get(&session).map_or(0, |marks| marks.aborts);
-        own < ABORTS_OF_ONE_MAX && self.aborts < ABORTS_MAX
+        own < self.room.aborts_of_one && self.aborts < ABORTS_MAX
     }
 
     /// A part has finished its branch, for the first time or again. With the last one only the

@@ -29,6 +29,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "what is settled survives a restart": "self.settled = settled;" => "let _ = settled;",
         "an install clears what it covers":
             "self.above = self.above.split_off(&upto.next());" => "",
+        "what an install covers is not remembered":
+            "self.recent.clear();\n        self.recent_bytes = 0;" => "",
     },
     lines! { "paxos/src/proposer.rs":
         "chosen by a quorum of votes":
@@ -37,6 +39,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             "next: «legacy.inherited.next()»" => "legacy.inherited",
         "a slot not given out is another's": "slot >= self.next" => "false",
         "a proposed decree may be chosen otherwise": "tally.decree == *decree" => "true",
+        "slots not given out are open": "«self.next <= upto» ||" => "false",
     },
     lines! { "paxos/src/reads.rs":
         "each question has its round": "self.rounds += 1;" => "self.rounds = 1;",
@@ -53,7 +56,11 @@ pub(super) const LINES: &[&[Bug]] = &[
             "{ let mark = self.marks.entry(life).or_default(); *mark = upto.max(*mark); }",
     },
     lines! { "paxos/src/admit.rs":
+        "a word is for whom it names": "envelope.to == me.node" => "true",
+        "a word is of this epoch": "envelope.epoch == Epoch::FIRST" => "true",
         "only voters speak": "members.contains(envelope.from)" => "true",
         "a ballot is its owner's": "ballot.owner() == from" => "true",
+        "a reign is told of by its leader":
+            "standing.reign.is_none_or(|reign| reign.owner() == from)" => "true",
     },
 ];

@@ -58,6 +58,11 @@ pub(super) const LINES: &[&[Bug]] = &[
         "an abort may overtake its prepare": "self.ended.bury(txn, NoReason::Ended);" => "",
         "in progress is no verdict": "Verdict::InProgress => «refuse(asker, &mut out)»" =>
             "self.roll_back(asker, txn, &mut out)",
+        "what the log has forgotten is no verdict":
+            "Verdict::Retired => «self.await_a_person(asker, txn, &mut out)»" =>
+            "self.roll_back(asker, txn, &mut out)",
+        "locks go with their branch": "self.locks.release(txn, &branch.work);" => "",
+        "a revision is on disk": "durably.write(Write::Revision(at));" => "",
         "promises come back with their locks": "branches.hold(now, *txn, work.clone());" =>
             "let _ = (now, txn, work);",
     },
@@ -68,7 +73,19 @@ pub(super) const LINES: &[&[Bug]] = &[
         "applied numbers come back": "applied.restore(session, first, last);" =>
             "let _ = (first, last);",
         "an applied number is over": "let over = «self.applied(txn)»" => "false",
+        "a floor is above what is forgotten": "row.floor = last.saturating_add(1);" =>
+            "let _ = last;",
+        "a floor is on disk":
+            "durably.write(Write::Floor { session, below: Some(row.floor) });" => "",
+        "floors come back": "sessions.entry(session).or_default().floor = below;" =>
+            "let _ = (session, below);",
         "below the floor all is over": "«txn.n < floor» ||" => "{ let _ = floor; false }",
+        "sessions that are forgotten are noted": "self.sessions_below = session.next();" =>
+            "let _ = session;",
+        "sessions that are forgotten are on disk":
+            "durably.write(Write::SessionsBelow(self.sessions_below));" => "",
+        "sessions that were forgotten come back":
+            "let sessions_below = «durable.sessions_below»;" => "SessionId::ZERO",
         "a forgotten session is over": "|| «txn.session < self.sessions_below»" => "false",
     },
     lines! { "machine/src/branch/locks.rs":
@@ -77,5 +94,9 @@ pub(super) const LINES: &[&[Bug]] = &[
             "{ let _ = by; None }",
         "who is guarded is not written":
             "by.iter().find(|by| **by != txn).copied()" => "None",
+        "every guard is noted": "Lock::Guarded(by) => «drop(by.insert(txn))»" =>
+            "{ let _ = by; }",
+        "others' guards are kept": "by.is_empty()" => "true",
+        "a lock that is let go is gone": "self.held.remove(key);" => "",
     },
 ];

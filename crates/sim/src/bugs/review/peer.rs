@@ -64,6 +64,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             "out.durably.write(Write::Chosen { slot, decree });" => "drop(decree);",
         "the vote is that decree": "vote.decree == decree" => "true",
         "what is chosen is no vote any more": "self.acceptor.forget(slot);" => "",
+        "a watermark is of its ballot": "if «self.watermark.0 == ballot» {" => "true",
         "only what is known is told":
             "let upto = «upto.min(self.learner.upto())»;" => "upto",
         "what is trimmed is not told": "if «first <= self.trimmed» {" => "false",

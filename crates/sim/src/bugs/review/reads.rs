@@ -13,6 +13,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a vow goes to the highest reign":
             "self.given.is_some_and(|(given, until)| now < until && ballot < given)" => "false",
         "a word ends the vow of its own reign": "*given != ballot" => "false",
+        "a reign that is over is vowed nothing": "|| «ballot <= self.over»" => "false",
         "silence binds as a vow does":
             "given.map(|(_, until)| until).max(silent_until)" =>
             "{ let _ = silent_until; given.map(|(_, until)| until) }",

@@ -34,6 +34,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a fence is of this reign": "guard.reign == self.reign" => "true",
         "a fence is of a silent session": "Some(guard.renewals) == renewals" =>
             "renewals.is_some()",
+        "an abort without room ends its session":
+            "self.end(txn.session, FenceCause::Overrun);" => "",
         "an end fences": "self.transactions.fence(session, self.clock.age);" => "",
         "an acknowledgement counts":
             "for txn in txns {\n            «self.transactions.ack(*txn, participant);»" =>
@@ -96,6 +98,28 @@ pub(super) const LINES: &[&[Bug]] = &[
             "{ let _ = part; *acked = true; }",
         "sessions that may commit are not joined":
             "!live && self.marks.range(gap).next().is_none()" => "{ let _ = (live, gap); true }",
+    },
+    lines! { "machine/src/machine/decide.rs":
+        "who is waited for no more is on record":
+            "self.audit.note(self.clock.now, Act::Forgot { txn, participant: who, actor, reason });"
+            => "drop((who, actor, reason));",
+        "another store is on record": "self.audit.note(self.clock.now, replaced);" =>
+            "drop(replaced);",
+    },
+    lines! { "machine/src/sessions.rs":
+        "what is acknowledged is not done again":
+            "if «id.seq < held.acked» {\n            return Admission" =>
+            "{ let _ = held.acked; false }",
+        "what is settled as never is not done":
+            "Some(Kept::Never) => «return Admission::Refused(Rejection::SettledNever)»," =>
+            "return Admission::Fresh",
+        "what is refused for want of room is not done later":
+            "if held.tombstones < TOMBSTONES_MAX {\n            «self.bury(id);»" => "",
+        "what is acknowledged is not settled as never":
+            "(_, Some(held)) if «id.seq < held.acked» => Reply::Rejected" =>
+            "{ let _ = held.acked; false }",
+        "what is settled as never is remembered":
+            "(Standing::Live, Some(_)) => {\n                «self.bury(id);»" => "",
     },
     lines! { "machine/src/clock.rs":
         "time never runs backwards": "self.now = self.now.max(stamp);" => "self.now = stamp;",

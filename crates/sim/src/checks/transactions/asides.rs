@@ -40,6 +40,7 @@ impl<'t> Asides<'t> {
         self.stamps_only_rise()?;
         self.a_leap_forgets_nothing()?;
         self.what_is_forgotten_is_retired()?;
+        self.an_abort_always_has_room()?;
         self.what_is_forced_is_on_record()?;
         self.what_was_told_never_is_never()
     }
@@ -172,6 +173,27 @@ impl<'t> Asides<'t> {
                 "{txn} was {verdict:?}, and is {then:?} when there was no room for it"
             );
         }
+        Ok(())
+    }
+
+    /// The log has no room for one more abort of a session. A branch that waits hears of it anyway,
+    /// and whoever asks later hears the same.
+    fn an_abort_always_has_room(&self) -> Checked {
+        let open = self.known.verdicts.iter().find(|(txn, verdict)| {
+            **verdict == Verdict::InProgress && self.machine.session_owner(txn.session).is_some()
+        });
+        let Some((txn, _)) = open else { return Ok(()) };
+        let room = Room { aborts_of_one: 0, ..Room::default() };
+        let mut later = self.machine.clone().with_room(room);
+        let outcome = Proposal::Abort { cause: AbortCause::Owner };
+        let told = self.tell(&mut later, of(None, Command::Decide { txn: *txn, outcome }));
+        let told = told.last().map(|applied| applied.reply.clone());
+        let then = verdict_of(&later, *txn);
+        demand!(
+            told == Some(Reply::Verdict(then)) && then == Verdict::Aborted,
+            "H1",
+            "{txn} aborts where no abort has room: it is told {told:?}, and then is {then:?}"
+        );
         Ok(())
     }
 
@@ -418,6 +440,16 @@ mod tests {
             batch
         };
         assert_eq!(seen(strange, check), Some("F2"));
+    }
+
+    #[test]
+    fn an_abort_that_finds_no_room_is_seen() {
+        let check = |asides: &Asides<'_>| asides.an_abort_always_has_room();
+        let nothing: Hears = |batch| Batch { requests: Vec::new(), ..batch };
+        assert_eq!(seen(nothing, check), Some("H1"));
+        let of_what_committed: Hears =
+            |_| of(None, Command::Decide { txn: DONE, outcome: commit() });
+        assert_eq!(seen(of_what_committed, check), Some("H1"));
     }
 
     /// A commit that waits for a part, and its participant.

@@ -89,13 +89,15 @@ impl After<'_> {
     /// It has promised: it ends that by a verdict and by nothing else, and promises no other work
     /// instead. What it never heard of is not done, and what is guarded is not written.
     fn a_promise(&self, txn: TxnId) -> Checked {
-        let out = self.finish(txn, Verdict::InProgress);
-        demand!(
-            out.durably.writes().is_empty(),
-            "H3",
-            "{txn} is in progress, and its branch would end: {:?}",
-            out.durably.writes()
-        );
+        for verdict in [Verdict::InProgress, Verdict::Retired] {
+            let out = self.finish(txn, verdict);
+            demand!(
+                out.durably.writes().is_empty(),
+                "H3",
+                "{txn} is {verdict:?}, and its branch would end: {:?}",
+                out.durably.writes()
+            );
+        }
         self.is_refused(txn, put(b"another"), "H4")?;
         let unheard = TxnId { session: txn.session, n: u64::MAX };
         let out = self.finish(unheard, Verdict::Committed);
