@@ -25,10 +25,6 @@ impl Load for Vec<Write> {
     type Fact = Write;
     type Footing = Standing;
 
-    fn is_empty(&self) -> bool {
-        self.is_empty()
-    }
-
     fn append(&mut self, later: Vec<Write>) {
         self.extend(later);
     }

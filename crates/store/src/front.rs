@@ -30,9 +30,6 @@ pub(crate) trait Load: Default + Clone + Send + Sync + Extend<Self::Fact> + 'sta
     /// What they stand on in the database.
     type Footing: Footing;
 
-    /// Whether there is nothing to take over.
-    fn is_empty(&self) -> bool;
-
     /// Puts later ones behind these.
     fn append(&mut self, later: Self);
 
@@ -114,6 +111,16 @@ impl<L: Load> Front<L> {
             self.take(base)?;
             self.wait()?;
         }
+        self.append(base, record, facts)
+    }
+
+    /// Makes `facts` durable in the log, which has room for their record.
+    fn append(
+        &mut self,
+        base: &Base,
+        record: Vec<u8>,
+        facts: Vec<L::Fact>,
+    ) -> Result<(), StoreError> {
         if let Err(error) = self.wal.append(record) {
             self.broken = true;
             return Err(base.fail(format!("write to its write-ahead log: {error}")));
@@ -138,12 +145,14 @@ impl<L: Load> Front<L> {
         self.below = base.write(|database| load.write(database, &standing))?;
         self.wal.take(self.below.reached());
         self.preface = None;
-        Ok(())
+        // Were that commit lost, nothing would tell of it but a later record.
+        let nothing: [L::Fact; 0] = [];
+        self.append(base, wal::encode(nothing.iter()), Vec::new())
     }
 
     /// Has the database take over everything, and waits for it.
     fn take_all(&mut self, base: &Base) -> Result<(), StoreError> {
-        while self.taking.is_some() || !self.waiting.is_empty() {
+        while self.taking.is_some() || self.wal.held() > 0 {
             self.take(base)?;
             self.wait()?;
         }
@@ -152,7 +161,8 @@ impl<L: Load> Front<L> {
 
     /// Has the database take over what waits, unless it is at it.
     fn take(&mut self, base: &Base) -> Result<(), StoreError> {
-        if self.taking.is_some() || self.waiting.is_empty() {
+        // A record may have nothing in it, and take room nevertheless.
+        if self.taking.is_some() || self.wal.held() == 0 {
             return Ok(());
         }
         let load = Arc::new(mem::take(&mut self.waiting));

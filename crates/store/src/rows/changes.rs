@@ -69,10 +69,6 @@ impl Load for Changes {
     type Fact = Row;
     type Footing = Tables;
 
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     fn append(&mut self, later: Changes) {
         for (table, rows) in later.0 {
             self.0.entry(table).or_default().extend(rows);

@@ -20,6 +20,11 @@ pub(crate) enum Trouble {
     Error(io::ErrorKind),
     /// From then on there is no room: what needs a block that was not written before fails.
     Full,
+    /// The device says that it has done it, and has not, if it is a write.
+    Lost,
+    /// The same, and what was to be written stands so many bytes further on, or as much further
+    /// from the beginning of the file.
+    Elsewhere(usize),
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +35,8 @@ struct State {
     trouble: Option<(usize, Trouble)>,
     gone: bool,
     syncs: usize,
+    /// The file of a write that was lost, and whether anything was written to it since.
+    lost: Option<(usize, bool)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -95,6 +102,11 @@ impl Disk {
     pub(crate) fn trouble_is_ahead(&self) -> bool {
         let state = self.state();
         state.trouble.is_some_and(|(at, _)| at >= state.operations)
+    }
+
+    /// Whether a write was lost, and what was written to that file of this disk last.
+    pub(crate) fn lost_the_last_write(&self) -> Option<bool> {
+        self.state().lost.filter(|(file, _)| *file == self.file).map(|(_, later)| !later)
     }
 
     /// Ends the trouble.
@@ -177,6 +189,9 @@ impl State {
                 self.gone = true;
                 Ok(Some(Trouble::PowerCut))
             }
+            Some((at, trouble @ (Trouble::Lost | Trouble::Elsewhere(_)))) => {
+                Ok((at == number).then_some(trouble))
+            }
             Some((at, trouble)) if at <= number && trouble != Trouble::PowerCut => {
                 Ok(Some(trouble))
             }
@@ -191,6 +206,7 @@ impl Trouble {
             Trouble::PowerCut => io::Error::other("power cut"),
             Trouble::Error(kind) => io::Error::new(kind, "trouble"),
             Trouble::Full => io::Error::new(io::ErrorKind::StorageFull, "full"),
+            Trouble::Lost | Trouble::Elsewhere(_) => io::Error::other("nothing is said of it"),
         }
     }
 }
@@ -214,8 +230,9 @@ impl StorageBackend for Disk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
-        if let Some(trouble) = state.operate()? {
-            return Err(trouble.error());
+        match state.operate()? {
+            None | Some(Trouble::Lost | Trouble::Elsewhere(_)) => {}
+            Some(trouble) => return Err(trouble.error()),
         }
         let file = &mut state.files[self.file];
         file.seen.resize(len as usize, 0);
@@ -226,7 +243,7 @@ impl StorageBackend for Disk {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
         match state.operate()? {
-            None | Some(Trouble::Full) => {}
+            None | Some(Trouble::Full | Trouble::Lost | Trouble::Elsewhere(_)) => {}
             Some(trouble) => return Err(trouble.error()),
         }
         state.syncs += 1;
@@ -245,12 +262,26 @@ impl StorageBackend for Disk {
         let offset = offset as usize;
         let room = state.files[self.file].has_room(offset + bytes.len());
         let trouble = state.operate()?.filter(|trouble| *trouble != Trouble::Full || !room);
+        if let Some(Trouble::Lost | Trouble::Elsewhere(_)) = trouble {
+            state.lost = Some((self.file, false));
+            if let Some(Trouble::Elsewhere(further)) = trouble {
+                let file = &mut state.files[self.file];
+                let offset = (offset + further) % file.seen.len().max(1);
+                let bytes = &bytes[..bytes.len().min(file.seen.len() - offset)];
+                put(&mut file.seen, offset, bytes);
+                file.unsynced.push(Unsynced::Write { offset, bytes: bytes.to_vec() });
+            }
+            return Ok(());
+        }
+        if let Some((file, later)) = &mut state.lost {
+            *later |= *file == self.file;
+        }
         // A failed write stands there in part; a cut one is judged sector by sector later.
         let part = match trouble {
             Some(Trouble::Error(_) | Trouble::Full) => {
                 &bytes[..bytes.len() / 2 / SECTOR_BYTES * SECTOR_BYTES]
             }
-            Some(Trouble::PowerCut) | None => bytes,
+            Some(Trouble::PowerCut | Trouble::Lost | Trouble::Elsewhere(_)) | None => bytes,
         };
         let file = &mut state.files[self.file];
         file.written_upto = file.written_upto.max(offset + part.len());

@@ -7,6 +7,7 @@ mod damage;
 mod directory;
 mod disk;
 mod faults;
+mod lost;
 mod model;
 mod power;
 mod round_trip;
