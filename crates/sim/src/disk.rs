@@ -2,7 +2,10 @@ use fastrand::Rng;
 use synod_paxos::{Decree, Durable, Slot, Write};
 use synod_store::{Identity, Store, StoreError};
 
-use crate::{drive::Drive, facts::Facts};
+use crate::{
+    drive::{Decay, Drive, File},
+    facts::Facts,
+};
 
 /// How many calls one batch of the real store makes at most; a cut falls among the first of them
 /// or after the last.
@@ -17,8 +20,8 @@ const CALLS_OF_AN_OPENING: u64 = 60;
 /// How much the write-ahead log of the real store holds: little, so that it is often full.
 const WAL_BYTES: u64 = 64 << 10;
 
-/// How many bits of the real store's file decay at once at most.
-const ROTTEN_BITS_MAX: u8 = 16;
+/// Of the decays of a model one in so many is of all of it.
+const ALL_DECAYS_ONE_IN: u8 = 8;
 
 /// Bytes of decrees that are read at once when a node starts.
 const PAGE_BYTES: usize = 1 << 20;
@@ -34,6 +37,8 @@ pub(crate) struct Disk {
     fails: bool,
     /// Whether something on it has decayed.
     decayed: bool,
+    /// Whether a model has decayed beyond use.
+    refused: bool,
 }
 
 #[derive(Debug)]
@@ -52,8 +57,8 @@ pub(crate) enum Opened {
     Ready(Durable),
     /// The disk is full, or failed: the process ends, and may be started again.
     NotNow,
-    /// What is on the disk has decayed, and the store knows it: this node is gone for good.
-    Gone,
+    /// What is on the disk has decayed, and the store names it: this node is gone for good.
+    Gone(String),
 }
 
 /// What came of a batch.
@@ -77,12 +82,14 @@ pub(crate) enum Stop {
 }
 
 /// What happened to the disk of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rotten {
     /// The record of this slot.
     Record(Slot),
-    /// Nobody knows what.
-    Something,
+    /// All of it.
+    All,
+    /// This, in files of the real store.
+    InFiles(Vec<(File, Decay)>),
     /// There is nothing on it.
     Nothing,
 }
@@ -102,12 +109,13 @@ impl Disk {
     }
 
     fn new(kind: Kind) -> Disk {
-        Disk { kind, full: false, fails: false, decayed: false }
+        Disk { kind, full: false, fails: false, decayed: false, refused: false }
     }
 
     /// Starts from what is durable.
     pub(crate) fn open(&mut self) -> Result<Opened, StoreError> {
         let durable = match &mut self.kind {
+            Kind::Model(_) if self.refused => return Ok(Opened::Gone("damaged".into())),
             Kind::Model(facts) => {
                 facts.open();
                 facts.durable()
@@ -121,7 +129,9 @@ impl Disk {
                     }
                     Err(StoreError::DiskFull { .. }) if self.full => return Ok(Opened::NotNow),
                     Err(_) if drive.has_failed() => return Ok(Opened::NotNow),
-                    Err(_) if self.decayed => return Ok(Opened::Gone),
+                    Err(StoreError::Damaged { what, .. }) if self.decayed => {
+                        return Ok(Opened::Gone(what));
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -244,12 +254,15 @@ impl Disk {
     pub(crate) fn rot(&mut self, rng: &mut Rng) -> Rotten {
         self.decayed = true;
         match &mut self.kind {
-            Kind::Model(facts) => facts.rot(rng).map_or(Rotten::Nothing, Rotten::Record),
-            Kind::Real { drive, .. } => {
-                // Most of its file is free pages: one bit would be found by hardly anybody.
-                (0..rng.u8(1..=ROTTEN_BITS_MAX)).for_each(|_| drive.rot(rng));
-                Rotten::Something
+            Kind::Model(_) if rng.u8(0..ALL_DECAYS_ONE_IN) == 0 => {
+                self.refused = true;
+                Rotten::All
             }
+            Kind::Model(facts) => facts.rot(rng).map_or(Rotten::Nothing, Rotten::Record),
+            Kind::Real { drive, .. } => match drive.decay(rng) {
+                decays if decays.is_empty() => Rotten::Nothing,
+                decays => Rotten::InFiles(decays),
+            },
         }
     }
 

@@ -1,3 +1,5 @@
+mod decay;
+
 use std::{
     collections::BTreeSet,
     fmt, io,
@@ -6,6 +8,9 @@ use std::{
 
 use fastrand::Rng;
 use redb::StorageBackend;
+
+use self::decay::Late;
+pub(crate) use self::decay::{Decay, File};
 
 /// What a disk writes as one.
 const SECTOR_BYTES: usize = 512;
@@ -51,6 +56,8 @@ struct Surface {
     dirty: BTreeSet<usize>,
     /// Sectors that have ever been written.
     has_room: BTreeSet<usize>,
+    /// What was written of late.
+    late: Late,
 }
 
 impl Drive {
@@ -104,21 +111,6 @@ impl Drive {
         }
     }
 
-    /// One bit of the first file decays.
-    pub(crate) fn rot(&self, rng: &mut Rng) {
-        let mut state = self.state();
-        let surface = &mut state.files[0];
-        let written: Vec<usize> = surface.has_room.iter().copied().collect();
-        let Some(sector) = rng.choice(written) else { return };
-        let place = sector * SECTOR_BYTES + rng.usize(0..SECTOR_BYTES);
-        let bit = 1 << rng.u8(0..8);
-        for bytes in [&mut surface.seen, &mut surface.durable] {
-            if let Some(byte) = bytes.get_mut(place) {
-                *byte ^= bit;
-            }
-        }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         // One thread runs a universe; a panic in it ends the universe, not the disk.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,6 +147,7 @@ impl Surface {
     /// Writes as much as there is room for; beyond the end the file grows, as files do.
     fn write(&mut self, start: usize, bytes: &[u8], full: bool) -> io::Result<()> {
         let end = start + bytes.len();
+        self.late.note(&self.seen, start, bytes.len());
         for sector in start / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
             if full && !self.has_room.contains(&sector) {
                 return Err(io::ErrorKind::StorageFull.into());
@@ -246,6 +239,7 @@ impl StorageBackend for Platter {
 
     fn sync_data(&self) -> io::Result<()> {
         let sync = |surface: &mut Surface, _| {
+            surface.late.synced(!surface.dirty.is_empty());
             surface.clean(|| true);
             Ok(())
         };
@@ -355,20 +349,5 @@ mod tests {
         assert_eq!(bytes(&file)[..SECTOR_BYTES + 1], [[7; SECTOR_BYTES].as_slice(), &[0]].concat());
         drive.set_full(false);
         file.write(0, &long).unwrap();
-    }
-
-    /// A decayed bit is there for readers and after a loss of power.
-    #[test]
-    fn decay_changes_one_bit_for_good() {
-        let drive = Drive::default();
-        let (file, _) = drive.attach();
-        file.set_len(SECTOR_BYTES as u64).unwrap();
-        file.write(0, &[0; SECTOR_BYTES]).unwrap();
-        file.sync_data().unwrap();
-        drive.rot(&mut Rng::with_seed(1));
-        let ones = |file: &Platter| bytes(file).iter().map(|byte| byte.count_ones()).sum::<u32>();
-        assert_eq!(ones(&file), 1);
-        drive.lose_power(&mut Rng::with_seed(2));
-        assert_eq!(ones(&drive.attach().0), 1);
     }
 }

@@ -174,6 +174,19 @@ impl Plan {
             reading: false,
         }
         .with_readers(seed)
+        .with_decay(seed)
+    }
+
+    /// Disks with the real store decay in most universes that have it: it has far more to lose than
+    /// its model.
+    fn with_decay(mut self, seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed ^ 0x000D_ECA1);
+        let gap_us = rng.u64(300 * MS..SECOND);
+        if self.real_store && rng.u8(0..4) > 0 {
+            self.gaps_us.retain(|(trouble, _)| *trouble != Trouble::Rot);
+            self.gaps_us.push((Trouble::Rot, gap_us));
+        }
+        self
     }
 
     /// In some universes leaders hold leases and clients read at any node. What else happens in a

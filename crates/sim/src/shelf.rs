@@ -77,14 +77,7 @@ impl Shelf {
         let all = done(self.real.slots());
         let some = if rng.bool() { rng.choice(all).into_iter().collect() } else { all };
         for slot in &some {
-            self.memory.change_standing(*slot, |bytes| {
-                let at = rng.usize(0..bytes.len().max(1));
-                match bytes.get_mut(at) {
-                    Some(byte) if rng.bool() => *byte ^= 1 << rng.u8(0..8),
-                    Some(_) => bytes.truncate(at),
-                    None => {}
-                }
-            });
+            self.memory.change_standing(*slot, |bytes| damage(bytes, rng));
         }
         some
     }
@@ -97,6 +90,21 @@ impl Shelf {
                 ShelfNews::Unusable
             }
         }
+    }
+}
+
+/// A bit flips, the end is gone, or a write was never made, or made in another place.
+fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) {
+    let at = rng.usize(0..bytes.len().max(1));
+    let span = at..(at + CHUNK_BYTES).min(bytes.len());
+    match rng.u8(0..4) {
+        0 => bytes.truncate(at),
+        1 => bytes[span].fill(0),
+        2 => {
+            let elsewhere = rng.usize(0..=bytes.len() - span.len());
+            bytes.copy_within(span, elsewhere);
+        }
+        _ => bytes[span].iter_mut().take(1).for_each(|byte| *byte ^= 1 << rng.u8(0..8)),
     }
 }
 

@@ -61,10 +61,14 @@ impl World {
                 self.queue.plan(now + START_AGAIN_US, Event::Start { node: id });
                 return Ok(());
             }
-            Opened::Gone => {
+            Opened::Gone(what) => {
                 node.gone = true;
                 self.watch.seen.see(Sight::Gone);
-                self.story.tell(now, || format!("{id} finds its disk decayed: it is gone"));
+                if what.contains("write-ahead log") {
+                    self.watch.seen.see(Sight::GoneLog);
+                }
+                self.story
+                    .tell(now, || format!("{id} finds its disk decayed ({what}) and is gone"));
                 return Ok(());
             }
         };

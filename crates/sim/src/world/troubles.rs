@@ -7,6 +7,7 @@ use synod_replica::Input;
 use super::World;
 use crate::{
     disk::{Rotten, Stop},
+    drive::{Decay, File},
     event::{Caller, Event},
     network::{Place, Shape},
     node::Cut,
@@ -193,18 +194,38 @@ impl World {
             return;
         }
         let mut rng = self.chance(Trouble::Rot).fork();
-        if rng.bool() {
+        // Most of what decays of a model is a record, and comes out soon.
+        if rng.u8(0..4) < if self.plan.real_store { 1 } else { 2 } {
             return self.rot_snapshot(id, &mut rng);
         }
         let is_up = self.node(id).up.is_some();
-        match self.node(id).disk.rot(&mut rng) {
+        let rotten = self.node(id).disk.rot(&mut rng);
+        match &rotten {
             Rotten::Nothing => return,
-            Rotten::Record(slot) => self.watch.ghost.rot(id, slot, is_up),
-            Rotten::Something => {}
+            Rotten::Record(slot) => {
+                self.watch.ghost.rot(id, *slot, is_up);
+                self.watch.seen.see(Sight::Rot);
+            }
+            Rotten::All => {}
+            Rotten::InFiles(decays) => decays.iter().for_each(|decay| self.see_decay(*decay)),
         }
         self.rotten.insert(id);
-        self.watch.seen.see(Sight::Rot);
-        self.story.tell(self.now_us, || format!("something on {id}'s disk decays"));
+        self.story.tell(self.now_us, || format!("something on {id}'s disk decays: {rotten:?}"));
+        // A machine with a disk like that seldom runs on for long.
+        match rng.u8(0..4) {
+            0 => {}
+            1 => self.stop(id, Stop::Process, "stops over its disk"),
+            _ => self.stop(id, Stop::Power, "loses its power with its disk"),
+        }
+    }
+
+    fn see_decay(&mut self, decay: (File, Decay)) {
+        self.watch.seen.see(match decay {
+            (_, Decay::Lost) => Sight::LostWrite,
+            (_, Decay::Misdirected) => Sight::Misdirected,
+            (File::Log, Decay::Flipped) => Sight::LogRot,
+            (File::Base, Decay::Flipped) => Sight::Rot,
+        });
     }
 
     fn rot_snapshot(&mut self, id: NodeId, rng: &mut Rng) {

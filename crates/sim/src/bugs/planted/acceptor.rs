@@ -113,15 +113,15 @@ pub(super) const BUGS: &[Bug] = &[
             ),
             edit(
                 "sim/src/disk.rs",
-                "Err(_) if self.decayed => «return Ok(Opened::Gone)»",
-                "{\n\
+                "«return Ok(Opened::Gone(what));»",
+                "drop(what);\n\
              *drive = Drive::default();\n\
              let (home, wal) = drive.attach();\n\
              Store::format_ahead_on(home, wal, WAL_BYTES, identity)?;\n\
              let (home, wal) = drive.attach();\n\
              let (opened, durable) = Store::open_ahead_on(home, wal, identity)?;\n\
              *store = Some(Box::new(opened));\n\
-             durable }",
+             durable",
             ),
         ],
     },

@@ -46,4 +46,35 @@ pub(super) const BUGS: &[Bug] = &[
         source: "pmcfadin/cqlite#1391: a lossy replay passes for a whole one",
         edits: &[edit("store/src/open.rs", "if «!facts.is_empty()»", "false && !facts.is_empty()")],
     },
+    Bug {
+        name: "gap in the log taken for its end",
+        does: "a start takes over what comes before a record that cannot be read, though later \
+               ones can",
+        source: "HarperFast/harper#2016: a corrupt frame in the middle of a log counts as its end",
+        edits: &[edit(
+            "store/src/wal.rs",
+            "layout::has_later(&file, &head, last.number + 1)?",
+            "false",
+        )],
+    },
+    Bug {
+        name: "log that ends before its mark",
+        does: "a start does not look how far the log must reach",
+        source: "facebook/rocksdb#12488: a log that has lost its last records is taken for whole",
+        edits: &[edit(
+            "store/src/wal.rs",
+            "is_some_and(|marked| «marked > last.number»)",
+            "{ let _ = marked; false }",
+        )],
+    },
+    Bug {
+        name: "record of the log that is not checked",
+        does: "a start takes over the facts of a record whose digest is not theirs",
+        source: "memgraph/memgraph#4216: what is damaged and can be parsed is applied at a start",
+        edits: &[edit(
+            "store/src/wal/layout.rs",
+            "xxh3_64(&facts) == said.facts",
+            "{ let _ = said.facts; true }",
+        )],
+    },
 ];
