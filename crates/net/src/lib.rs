@@ -19,6 +19,7 @@ mod link;
 mod listener;
 mod mesh;
 mod penalty;
+mod promptly;
 mod queue;
 mod relay;
 mod reply;

@@ -1,8 +1,4 @@
-use std::{
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Waker},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use quinn::SendStream;
@@ -14,6 +10,7 @@ use crate::{
     frame::{self, Kind},
     guests::{Room, Tray},
     listener::House,
+    promptly::is_done,
 };
 
 /// The way back to one caller. Dropped without an answer, the caller hears that none will come.
@@ -66,11 +63,14 @@ impl Reply {
         });
     }
 
-    /// Resolves when the caller has gone away without waiting for the answer.
-    pub async fn gone(&mut self) {
-        if let Some(stream) = &self.stream {
-            // An error means that the whole connection is gone, which is the same to us.
-            let _gone = stream.stopped().await;
+    /// Resolves when the caller has gone away without waiting for the answer, or has it.
+    pub fn gone(&self) -> impl Future<Output = ()> + Send + 'static {
+        let stopped = self.stream.as_ref().map(SendStream::stopped);
+        async move {
+            if let Some(stopped) = stopped {
+                // An error means that the whole connection is gone, which is the same to us.
+                let _gone = stopped.await;
+            }
         }
     }
 }
@@ -82,11 +82,6 @@ impl Drop for Reply {
             let _gone = stream.reset(Bye::Stopping.code());
         }
     }
-}
-
-/// Whether a future has come to its end, without waiting.
-fn is_done(future: Pin<&mut impl Future<Output = ()>>) -> bool {
-    pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 /// Writes the answer, unless it is cut off meanwhile, which its caller is told.

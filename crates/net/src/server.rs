@@ -19,6 +19,7 @@ use crate::{
     guests::{Guests, Room, Seat},
     limits::Limits,
     listener::{Arrived, House, Listener},
+    promptly::is_done,
     reply::Reply,
     strikes::Strikes,
     tls,
@@ -172,7 +173,12 @@ impl Door {
                 accepted = self.connection.accept_bi() => {
                     let Ok((answer, question)) = accepted else { return };
                     let (door, hand_over) = (Arc::clone(&self), hand_over.clone());
-                    questions.spawn(async move { door.take(question, answer, hand_over).await });
+                    let mut taking =
+                        Box::pin(async move { door.take(question, answer, hand_over).await });
+                    // Nearly always a question is there as soon as its stream is.
+                    if !is_done(taking.as_mut()) {
+                        questions.spawn(taking);
+                    }
                 }
                 Some(_done) = questions.join_next() => {}
             }

@@ -2,16 +2,24 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Instant,
+    ops::Bound,
+    time::{Duration, Instant},
 };
 
 use synod_machine::door::{Call, NotApplied, Said};
 use synod_net::{Name, Reply};
 use synod_replica::ClientId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+};
 
 /// What a caller is told to wait when this node has too many callers.
 const RETRY_AFTER_MS: u32 = 50;
+
+/// Whoever has waited this long may have left. What is answered sooner, as nearly all is, is not
+/// worth a task that listens for that.
+const PATIENT: Duration = Duration::from_millis(20);
 
 /// What is asked, for metrics and for what a stopping node says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,19 +62,43 @@ impl Op {
     }
 }
 
+/// The way back to whoever asked.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// A client.
+    Client(Reply),
+    /// A page of this node.
+    Page(oneshot::Sender<Said>),
+}
+
+impl Way {
+    /// Says it; a caller that is gone is no error.
+    pub(crate) fn say(self, said: Said) {
+        match self {
+            Way::Client(reply) => say(reply, &said),
+            Way::Page(page) => drop(page.send(said)),
+        }
+    }
+}
+
 /// One of them.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) op: Op,
     pub(crate) began: Instant,
+    pub(crate) way: Way,
     caller: Name,
-    answer: oneshot::Sender<Said>,
+    /// Held for its end.
+    _listening: Option<Listening>,
 }
 
-impl Waiting {
-    /// Answers; a caller that is gone is no error.
-    pub(crate) fn answer(self, said: Said) {
-        let _gone = self.answer.send(said);
+/// Listens for its caller's leaving, until it is dropped.
+#[derive(Debug)]
+struct Listening(AbortHandle);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -78,30 +110,49 @@ pub(crate) struct Calls {
     per_caller_max: usize,
     waiting: BTreeMap<ClientId, Waiting>,
     per_caller: HashMap<Name, usize>,
+    /// Up to here, those who still wait are listened for.
+    listened: ClientId,
 }
 
 impl Calls {
     pub(crate) fn new(max: usize, per_caller_max: usize) -> Calls {
-        Calls { next: 0, max, per_caller_max, waiting: BTreeMap::new(), per_caller: HashMap::new() }
+        let (waiting, per_caller) = (BTreeMap::new(), HashMap::new());
+        Calls { next: 0, max, per_caller_max, waiting, per_caller, listened: ClientId(0) }
     }
 
     /// Takes a call in, under a name that is never used twice.
-    pub(crate) fn open(
-        &mut self,
-        caller: &Name,
-        op: Op,
-        answer: oneshot::Sender<Said>,
-    ) -> Result<ClientId, oneshot::Sender<Said>> {
+    pub(crate) fn open(&mut self, caller: &Name, op: Op, way: Way) -> Result<ClientId, Way> {
         let of_caller = self.per_caller.get(caller).copied().unwrap_or(0);
         if self.waiting.len() >= self.max || of_caller >= self.per_caller_max {
-            return Err(answer);
+            return Err(way);
         }
         self.next = self.next.checked_add(1).expect("2^64 calls in one process's life");
         let client = ClientId(self.next);
-        let waiting = Waiting { op, began: Instant::now(), caller: caller.clone(), answer };
+        let (began, caller) = (Instant::now(), caller.clone());
+        let waiting = Waiting { op, began, way, caller: caller.clone(), _listening: None };
         self.waiting.insert(client, waiting);
-        self.per_caller.insert(caller.clone(), of_caller + 1);
+        self.per_caller.insert(caller, of_caller + 1);
         Ok(client)
+    }
+
+    /// Has everybody listened for who has waited for a while by now: `gone` hears of who leaves.
+    pub(crate) fn listen(&mut self, now: Instant, gone: &mpsc::UnboundedSender<ClientId>) {
+        let later = (Bound::Excluded(self.listened), Bound::Unbounded);
+        // Names grow, and so the oldest come first.
+        for (client, waiting) in self.waiting.range_mut(later) {
+            if now.saturating_duration_since(waiting.began) < PATIENT {
+                return;
+            }
+            self.listened = *client;
+            if let Way::Client(reply) = &waiting.way {
+                let (left, gone, client) = (reply.gone(), gone.clone(), *client);
+                let listening = tokio::spawn(async move {
+                    left.await;
+                    let _driver_is_gone = gone.send(client);
+                });
+                waiting._listening = Some(Listening(listening.abort_handle()));
+            }
+        }
     }
 
     /// Takes a call out, to be answered or because its caller is gone.
@@ -131,30 +182,6 @@ impl Calls {
 /// What is said when there are too many.
 pub(crate) fn overloaded() -> Said {
     Said::NotApplied(NotApplied::Overloaded { retry_after_ms: RETRY_AFTER_MS })
-}
-
-/// Carries the answer back to one caller, or tells that the caller is gone.
-pub(crate) fn carry(
-    mut reply: Reply,
-    answer: oneshot::Receiver<Said>,
-    client: ClientId,
-    gone: mpsc::UnboundedSender<ClientId>,
-) {
-    // One task a call. It ends with the answer, with the caller, or with the driver, which drops
-    // every sender; so there are never more than there are calls.
-    tokio::spawn(async move {
-        tokio::select! {
-            biased;
-            said = answer => {
-                if let Ok(said) = said {
-                    say(reply, &said);
-                }
-            }
-            () = reply.gone() => {
-                let _driver_is_gone = gone.send(client);
-            }
-        }
-    });
 }
 
 /// Answers at once.

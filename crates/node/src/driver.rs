@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synod_machine::door::Stages;
+use synod_machine::door::{Said, Stages};
 use synod_net::{Event, Mesh};
 use synod_replica::{ClientId, Input, Output, Replica, ShelfNews};
 use tokio::{
@@ -24,7 +24,7 @@ use tracing::trace_span;
 
 use crate::{
     NodeError,
-    calls::Calls,
+    calls::{Calls, Way},
     clock::Clock,
     disk::{Disk, Done},
     health::{Alive, Ready},
@@ -57,7 +57,7 @@ pub(crate) enum Question {
     /// Bring the gauges up to date.
     Measure(oneshot::Sender<()>),
     /// Answer a linearizable read, for health's sake.
-    Probe(oneshot::Sender<synod_machine::door::Said>),
+    Probe(oneshot::Sender<Said>),
     /// Refuse what is new, finish what is under way, and end.
     Stop,
 }
@@ -107,6 +107,8 @@ pub(crate) struct State {
     out: Output,
     /// What this node says to itself, and what it has to be asked again.
     to_self: VecDeque<Input>,
+    /// What is still to be said to callers.
+    answers: Vec<(Way, Said)>,
     stopping: Option<Stopping>,
     foreign_frames: Quiet,
     /// Differences between nodes' states that were told of already.

@@ -127,7 +127,7 @@ async fn the_one_who_answers_can_tell_that_the_asker_has_gone() {
     let world = World::new();
     let (_mesh, mut events, channel) = manual(&world).await;
     let asking = tokio::spawn(async move { channel.ask("impatient".into()).await });
-    let mut asked = next_asked(&mut events).await;
+    let asked = next_asked(&mut events).await;
     asking.abort();
     asked.reply.gone().await;
     asked.reply.send("too late".into());

@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::Driver;
 use crate::{
-    calls::{self, Op},
+    calls::{self, Op, Way},
     door,
 };
 
@@ -37,13 +37,13 @@ impl Driver {
             return self.turn_away(reply, op.as_str(), &said);
         }
         let (Who::Client { name, .. } | Who::Node(name)) = &from.who;
-        let (answer, said) = oneshot::channel();
-        match self.calls.open(name, op, answer) {
-            Ok(client) => {
-                calls::carry(reply, said, client, self.gone.clone());
-                self.step(Input::Client { client, ask });
+        match self.calls.open(name, op, Way::Client(reply)) {
+            Ok(client) => self.step(Input::Client { client, ask }),
+            Err(way) => {
+                let said = calls::overloaded();
+                self.metrics.request(op.as_str(), &said, None);
+                way.say(said);
             }
-            Err(_answer) => self.turn_away(reply, op.as_str(), &calls::overloaded()),
         }
     }
 
@@ -67,11 +67,11 @@ impl Driver {
         calls::say(reply, said);
     }
 
-    /// Answers a call that waits.
+    /// Answers a call that waits, when everything else is under way that the step wants.
     pub(super) fn answer(&mut self, client: ClientId, said: Said) {
         let Some(waiting) = self.calls.close(client) else { return };
         self.metrics.request(waiting.op.as_str(), &said, Some(waiting.began.elapsed()));
-        waiting.answer(said);
+        self.state.answers.push((waiting.way, said));
     }
 
     /// Forgets a call whose caller has gone.
@@ -89,20 +89,17 @@ impl Driver {
     /// A linearizable read of nothing in particular, asked by the node's own health page.
     pub(super) fn probe(&mut self, answer: oneshot::Sender<Said>) {
         if self.state.stopping.is_some() {
-            let _page_is_gone = answer.send(Said::NotApplied(NotApplied::Stopping));
-            return;
+            return Way::Page(answer).say(Said::NotApplied(NotApplied::Stopping));
         }
         let own = self.roster.own_name().clone();
-        match self.calls.open(&own, Op::Read, answer) {
+        match self.calls.open(&own, Op::Read, Way::Page(answer)) {
             Ok(client) => {
                 let query = Query::Verdicts { txns: Vec::new() };
                 let call = Call::Read { query, freshness: Freshness::Linearizable };
                 let ask = Ask { within_ms: PROBE_WITHIN_MS, call };
                 self.step(Input::Client { client, ask });
             }
-            Err(answer) => {
-                let _page_is_gone = answer.send(calls::overloaded());
-            }
+            Err(page) => page.say(calls::overloaded()),
         }
     }
 }

@@ -36,6 +36,11 @@ impl Driver {
                 break;
             }
         }
+        // Each costs the network some work: the disk and the peers have theirs by now.
+        for (way, said) in self.state.answers.drain(..) {
+            way.say(said);
+        }
+        self.calls.listen(Instant::now(), &self.gone);
         self.watch();
     }
 
@@ -43,7 +48,6 @@ impl Driver {
     fn carry_out(&mut self) {
         let out = mem::take(&mut self.state.out);
         self.disk.give(out.durably);
-        // First those who wait: what the peers are told along with an answer is in no hurry.
         for (client, response) in out.responses {
             self.respond(client, response);
         }

@@ -31,7 +31,7 @@ impl Driver {
         self.state.stopping = Some(Stopping { until: Instant::now() + self.stop_within });
         for (client, waiting) in self.calls.close_all(|op| op != Op::Submit) {
             self.step(Input::Gone(client));
-            waiting.answer(Said::NotApplied(NotApplied::Stopping));
+            waiting.way.say(Said::NotApplied(NotApplied::Stopping));
         }
     }
 
@@ -48,9 +48,9 @@ impl Driver {
         self.step_down();
         self.settle();
         for (_, waiting) in self.calls.close_all(|_| true) {
-            waiting.answer(Said::Unknown);
+            waiting.way.say(Said::Unknown);
         }
-        // The tasks that carry answers run before the mesh says goodbye.
+        // What was said is on its way before the mesh says goodbye.
         tokio::task::yield_now().await;
         let _late = tokio::time::timeout(GOODBYE, self.mesh.close()).await;
         info!("stopped");
