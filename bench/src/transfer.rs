@@ -1,4 +1,5 @@
-//! How long clients wait when the leader is told to stop, as an operator restarts nodes in turn.
+//! How long clients wait when the leader is told to stop, as an operator restarts nodes in turn, or
+//! to hand the lead to another.
 
 use std::{
     sync::{
@@ -34,6 +35,10 @@ pub struct Transfers {
     pub schema: &'static str,
     /// For each of them the longest put, in microseconds.
     pub outages_us: Vec<u64>,
+    /// How long the next leaders had seen no leader when a quorum had promised.
+    pub phase_1_us: Quantiles,
+    /// From there until they served.
+    pub first_commit_us: Quantiles,
     /// Puts that were not done, of all that were asked in the whole time.
     pub failed: u64,
     /// Puts while nobody was told anything.
@@ -58,13 +63,27 @@ struct Putter {
     task: JoinHandle<Result<(), BenchError>>,
 }
 
-/// Tells the leader to stop `times` times under a client that puts without pause, and starts it
-/// again each time.
-pub async fn transfers(stage: &mut Stage, times: usize) -> Result<Transfers, BenchError> {
+/// What the leader is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// To stop: it is started again each time.
+    Stop,
+    /// To hand the lead to the next node in turn.
+    Move,
+}
+
+/// Tells the leader to hand over `times` times, under a client that puts without pause.
+pub async fn transfers(
+    stage: &mut Stage,
+    times: usize,
+    what: Told,
+) -> Result<Transfers, BenchError> {
     let client = load::connect(&stage.client()).await?.within(PATIENCE);
+    let nodes: Vec<String> = client.status_all().await.into_iter().map(|(name, _)| name).collect();
     let mut floor = Floor::new(stage.dir())?;
     let mut putter = Putter::start(&load::connect(&stage.client()).await?.within(PATIENCE));
     let (mut calm, mut outages_us, mut failed) = (Spans::new(), Vec::new(), 0);
+    let (mut phase_1, mut first_commit) = (Spans::new(), Spans::new());
     for _ in 0..times {
         for _ in 0..FLOORS {
             floor.measure(&client).await?;
@@ -73,7 +92,14 @@ pub async fn transfers(stage: &mut Stage, times: usize) -> Result<Transfers, Ben
         tokio::time::sleep(PEACE).await;
         putter.told(&mut failed).iter().for_each(|put| calm.add(put.took));
         let leader = client.leader().await?;
-        let told = stage.stop(&leader).await?;
+        let told = match what {
+            Told::Stop => stage.stop(&leader).await?,
+            Told::Move => {
+                let told = Instant::now();
+                client.move_lead(next(&nodes, &leader)).await?;
+                told
+            }
+        };
         // By now another leads, and puts are done again.
         tokio::time::sleep(PEACE).await;
         let puts = putter.told(&mut failed);
@@ -82,16 +108,38 @@ pub async fn transfers(stage: &mut Stage, times: usize) -> Result<Transfers, Ben
             BenchError::Cluster("nothing was put after a transfer of the lead".to_owned())
         })?;
         outages_us.push(u64::try_from(longest.as_micros()).unwrap_or(u64::MAX));
-        stage.start(&leader)?;
-        load::level(&client, &leader, PATIENCE).await?;
+        let status = client.status(&client.leader().await?).await?;
+        phase_1.add(Duration::from_micros(status.phase_1_us));
+        let first_commit_us = status.takeover_us.saturating_sub(status.phase_1_us);
+        first_commit.add(Duration::from_micros(first_commit_us));
+        if what == Told::Stop {
+            stage.start(&leader)?;
+            load::level(&client, &leader, PATIENCE).await?;
+        }
     }
     putter.end(&mut failed).await?;
     client.close().await;
     outages_us.sort_unstable();
     let (calm_us, floor) = (calm.quantiles(), floor.us());
+    let (phase_1_us, first_commit_us) = (phase_1.quantiles(), first_commit.quantiles());
     let bound_us = 5 * floor.quorum_rtt_us.p50 + 2 * floor.sync_us.p50;
     let schema = "synod.bench.transfer/1";
-    Ok(Transfers { schema, outages_us, failed, calm_us, floor, bound_us })
+    Ok(Transfers {
+        schema,
+        outages_us,
+        phase_1_us,
+        first_commit_us,
+        failed,
+        calm_us,
+        floor,
+        bound_us,
+    })
+}
+
+/// The node after this one.
+fn next<'a>(nodes: &'a [String], leader: &str) -> &'a str {
+    let place = nodes.iter().position(|node| node == leader).unwrap_or(0);
+    &nodes[(place + 1) % nodes.len()]
 }
 
 impl Transfers {

@@ -67,8 +67,8 @@ fn a_node_that_is_told_to_end_ends_well_and_the_others_go_on_at_once() {
 }
 
 /// Whoever asks for it says which node leads next, before it stops one, and no request of a client
-/// fails for that. A node that is not there, or that the cluster does not have, is told so, and the
-/// one that leads goes on.
+/// fails for that. For a node that is dead, stands still, or that the cluster does not have nothing
+/// happens: the one that leads goes on at the same ballot.
 #[test]
 fn the_lead_is_moved_to_the_node_that_is_named() {
     let mut cluster = Cluster::start(&Options::default());
@@ -89,9 +89,27 @@ fn the_lead_is_moved_to_the_node_that_is_named() {
     }
     let nobody = moves(&cluster, "n9", 2);
     assert!(nobody.stderr.contains("no node of that name"), "{nobody:?}");
+    let shown = |cluster: &Cluster| {
+        let told = cluster.tool(&["leader", "show", "-o", "json"]).expect(0).json();
+        (told["node"].clone(), told["ballot"].clone())
+    };
+    let before = shown(&cluster);
+    assert_eq!(before.0, leader.as_str());
     cluster.kill("n1");
-    let _ = moves(&cluster, "n1", 3);
-    assert_eq!(cluster.await_leader(), leader);
+    let dead = moves(&cluster, "n1", 3);
+    assert!(dead.stderr.contains("cannot lead: it does not answer"), "{dead:?}");
+    assert_eq!(shown(&cluster), before);
+    cluster.start_node("n1");
+    // It counts again when it is there to be handed the lead.
+    cluster.eventually("n1 leads", || {
+        cluster.tool(&["leader", "move", "n1", "--timeout", "20s"]).code == 0
+    });
+    let before = shown(&cluster);
+    cluster.process("n2").signal("STOP");
+    let paused = moves(&cluster, "n2", 3);
+    cluster.process("n2").signal("CONT");
+    assert!(paused.stderr.contains("cannot lead: it does not answer"), "{paused:?}");
+    assert_eq!(shown(&cluster), before);
 }
 
 #[test]

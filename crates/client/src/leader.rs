@@ -1,13 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use synod_machine::{
     door::{Call, NodeStatus, Said},
     limits::Misuse,
 };
-use tokio::{
-    task::JoinSet,
-    time::{Interval, MissedTickBehavior, sleep},
-};
+use tokio::time::{Interval, MissedTickBehavior, sleep};
 
 use crate::{
     ask::Attempt,
@@ -68,71 +65,46 @@ impl Client {
         }
     }
 
-    /// Has another node lead: every other one steps aside, whoever leads last, so that nobody else
-    /// goes first. For an admin, before a node is stopped or where clients are nearest; the leader
-    /// gives up its lease before it hands over, and requests under way are sent again by their
-    /// clients. Who leads afterwards, at the latest when a call of this handle may take no longer:
-    /// that it is the node asked for is likely and not certain, as in every election.
+    /// Hands the lead to a node. For an admin, before another node is stopped or where clients are
+    /// nearest. The leader asks that node first, and where it cannot lead nothing happens and the
+    /// error says why; else it finishes what is under way, and clients go on with the next one. Who
+    /// leads then: that it is the node asked for is all but certain, and no more, for it may die at
+    /// that moment.
     pub async fn move_lead(&self, to: &str) -> Result<Leading, Error> {
         let (route, deadline) = (&self.core.route, self.deadline());
-        let Some(target) = route.nodes().iter().position(|node| node.name() == to) else {
+        if !route.nodes().iter().any(|node| node.name() == to) {
             return Err(Misuse::Contradiction("the cluster has no node of that name").into());
-        };
-        // Nobody steps aside for a node that is not there.
-        let _it_answers = route.status_of(target, deadline).await?;
-        let mut tries = 0;
+        }
+        let mut handed_by = None;
         loop {
-            let seen = self.within(deadline.left()).leading().await;
-            if seen.node.as_deref() == Some(to) || deadline.passed() {
+            let seen = self.within(LOOK_MIN.min(deadline.left())).leading().await;
+            let another = handed_by.is_some() && seen.node.is_some() && handed_by != seen.node;
+            if seen.node.as_deref() == Some(to) || another || deadline.passed() {
                 return Ok(seen);
             }
-            sleep(LOOK_AGAIN.min(deadline.left())).await;
-            if seen.node.is_none() && tries > 0 || tries == TRIES {
-                continue;
+            if let (None, Some(leader)) = (&handed_by, seen.node)
+                && let Some(place) = route.place_of(&leader)
+                && route.hand_over(place, to, deadline).await?
+            {
+                handed_by = Some(leader);
             }
-            tries += 1;
-            let leads = |node: &String| route.nodes().iter().position(|one| one.name() == node);
-            route.step_aside_for(target, seen.node.as_ref().and_then(leads), deadline).await?;
+            sleep(LOOK_AGAIN.min(deadline.left())).await;
         }
     }
 }
 
 impl Route {
-    async fn step_aside_for(
-        self: &Arc<Self>,
-        target: Place,
-        leader: Option<Place>,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        let mut aside = JoinSet::new();
-        let others = (0..self.nodes().len()).filter(|place| *place != target);
-        for place in others.filter(|place| Some(*place) != leader) {
-            let route = Arc::clone(self);
-            let soon = deadline.or_after(LOOK_MIN);
-            aside.spawn(async move { route.step_aside(place, soon).await });
-        }
-        while let Some(joined) = aside.join_next().await {
-            // One that is not there does not go first either.
-            if let Ok(Err(refused @ Error::Refused { .. })) = joined {
-                return Err(refused);
-            }
-        }
-        match leader {
-            Some(leader) => self.step_aside(leader, deadline).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn step_aside(&self, place: Place, deadline: Deadline) -> Result<(), Error> {
-        match self.ask_node(place, Call::StepAside, deadline).await {
-            Attempt::Said(Said::Kept) => Ok(()),
+    /// Has the leader call `to`; false where it does not lead any more.
+    async fn hand_over(&self, leader: Place, to: &str, deadline: Deadline) -> Result<bool, Error> {
+        let call = Call::HandOver { to: to.to_owned() };
+        match self.ask_node(leader, call, deadline).await {
+            Attempt::Said(Said::Kept) => Ok(true),
+            Attempt::Said(Said::NotLeader { .. }) => Ok(false),
             Attempt::Said(Said::Refused(why)) => Err(Error::door(why)),
             Attempt::Said(Said::NotApplied(why)) => Err(Error::not_applied(Why::Node(why))),
             Attempt::Said(_) => Err(nonsense()),
-            Attempt::Unsent => Err(Error::Connect(self.unreached_node(place))),
-            Attempt::Lost | Attempt::Moved | Attempt::Late => {
-                Err(Error::not_applied(Why::NoAnswer))
-            }
+            Attempt::Unsent => Err(Error::Connect(self.unreached_node(leader))),
+            Attempt::Lost | Attempt::Moved | Attempt::Late => Err(Error::no_answer(Why::NoAnswer)),
         }
     }
 }
@@ -146,11 +118,8 @@ pub fn leader_among<'a>(
     leading.min_by_key(|status| status.leading_for_us)
 }
 
-/// Between two looks whether a node leads that the others stepped aside for.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How often the others step aside, in case one of them was faster: a node that cannot lead costs
-/// the cluster its leader no more often.
-const TRIES: u32 = 3;
+/// Between two looks whether a node leads that was called to.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A node is given at least so long to answer, however often one looks.
 const LOOK_MIN: Duration = Duration::from_millis(500);

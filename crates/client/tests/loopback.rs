@@ -128,7 +128,7 @@ async fn answer(machine: watch::Sender<Machine>, asked: Asked) {
 
 fn read(machine: &Machine, call: &Call) -> Said {
     match call {
-        Call::Submit(_) | Call::KeepAlive { .. } | Call::Renew { .. } | Call::StepAside => {
+        Call::Submit(_) | Call::KeepAlive { .. } | Call::Renew { .. } | Call::HandOver { .. } => {
             Said::Kept
         }
         Call::Read { query, freshness: Freshness::Stale } => {

@@ -67,9 +67,11 @@ pub enum Call {
         /// What, and after which revision; at most [`WATCHES_MAX`](crate::limits::WATCHES_MAX).
         watches: Vec<(Interest, Revision)>,
     },
-    /// Lets others lead: this node leads no more, if it did, and for a while it lets others go
-    /// first. Any node.
-    StepAside,
+    /// Hands the lead to another node, once that one has shown that it is there. Leader only.
+    HandOver {
+        /// The name of that node.
+        to: String,
+    },
 }
 
 /// How fresh a read must be.
@@ -92,7 +94,7 @@ pub enum Said {
     /// `Submit`: chosen and applied.
     Reply(Reply),
     /// `KeepAlive`, `Renew`: heard; the session, or the lease, lives for its time to live from when
-    /// the call was sent. `StepAside`: others go first.
+    /// the call was sent. `HandOver`: the node has been called to lead.
     Kept,
     /// `Read`.
     Answer(Answer),
@@ -168,11 +170,35 @@ pub enum NotApplied {
         /// Which transaction.
         by: TxnId,
     },
+    /// The lead is not handed to a node that cannot lead.
+    #[error("the node cannot lead: {0}")]
+    Unfit(Unfit),
     /// The time was up before the node came to the revision that was asked for.
     #[error("the node has come to revision {revision} only")]
     Behind {
         /// Where it is.
         revision: Revision,
+    },
+}
+
+/// Why a node cannot be handed the lead, as the leader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unfit {
+    /// It is dead, stands still, or cannot be reached.
+    #[error("it does not answer the leader")]
+    Silent,
+    /// Its disk stands still, or is full.
+    #[error("its disk completes no writes")]
+    DiskStalled,
+    /// It can be reached, and no quorum by it.
+    #[error("no quorum of nodes answers it")]
+    CutOff,
+    /// It has yet to catch up.
+    #[error("it lacks {slots} slots of the log")]
+    Behind {
+        /// How many.
+        slots: u64,
     },
 }
 

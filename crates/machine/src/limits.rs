@@ -380,7 +380,9 @@ impl Call {
             }
             Call::Watch { interest, .. } => interest.check(),
             Call::WatchAny { watches } => check_watches(watches),
-            Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status | Call::StepAside => Ok(()),
+            Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status | Call::HandOver { .. } => {
+                Ok(())
+            }
         }
     }
 }

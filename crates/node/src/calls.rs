@@ -30,7 +30,7 @@ pub(crate) enum Op {
     Attend,
     Status,
     Renew,
-    StepAside,
+    HandOver,
     Watch,
 }
 
@@ -43,7 +43,7 @@ impl Op {
             Call::Attend { .. } => Op::Attend,
             Call::Status => Op::Status,
             Call::Renew { .. } => Op::Renew,
-            Call::StepAside => Op::StepAside,
+            Call::HandOver { .. } => Op::HandOver,
             Call::Watch { .. } | Call::WatchAny { .. } => Op::Watch,
         }
     }
@@ -56,7 +56,7 @@ impl Op {
             Op::Attend => "attend",
             Op::Status => "status",
             Op::Renew => "renew",
-            Op::StepAside => "step_aside",
+            Op::HandOver => "hand_over",
             Op::Watch => "watch",
         }
     }

@@ -50,7 +50,9 @@ pub(crate) fn admit(from: &Identity, ask: &Ask, machine: &Machine) -> Result<(),
             within("transactions finished", finished.len())
         }
         Call::Watch { .. } | Call::WatchAny { .. } => Ok(ask.call.check()?),
-        Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status | Call::StepAside => Ok(()),
+        Call::KeepAlive { .. } | Call::Renew { .. } | Call::Status | Call::HandOver { .. } => {
+            Ok(())
+        }
     }
 }
 
@@ -73,7 +75,7 @@ fn own_session(name: &str, call: &Call, machine: &Machine) -> Result<(), Refusal
         | Call::Renew { .. }
         | Call::Watch { .. }
         | Call::WatchAny { .. }
-        | Call::StepAside
+        | Call::HandOver { .. }
         | Call::Status => None,
     };
     match session.and_then(|session| Some((session, machine.session_owner(session)?))) {
@@ -109,7 +111,7 @@ fn needs(call: &Call) -> Needs<'_> {
         Call::Read { query, .. } => query_needs(query),
         Call::Attend { participant, .. } => Needs::Own(participant),
         Call::Status => Needs::Client,
-        Call::StepAside => Needs::Admin(None),
+        Call::HandOver { .. } => Needs::Admin(None),
         Call::Renew { .. } => Needs::Write,
         Call::Watch { .. } | Call::WatchAny { .. } => Needs::Read,
     }

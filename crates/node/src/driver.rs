@@ -133,6 +133,7 @@ impl Driver {
                 taken += 1;
             }
             self.settle();
+            self.tend_stop();
             if self.has_stopped() {
                 return self.end().await;
             }
@@ -190,7 +191,7 @@ impl Driver {
     /// Sets the alarm for whatever comes first.
     fn set(&self, alarm: &mut Pin<Box<Sleep>>) {
         let replica = self.replica.wake_at().map(|tick| self.clock.instant_of(tick));
-        let stop = self.state.stopping.as_ref().map(Stopping::until);
+        let stop = self.state.stopping.as_ref().map(Stopping::wake_at);
         let idle = Instant::now() + IDLE_MAX;
         let first = [replica, stop, self.disk.wake_at()].into_iter().flatten().min();
         let at = first.map_or(idle, |first| first.min(idle)).into();

@@ -41,6 +41,11 @@ impl Roster {
         self.nodes.iter().find(|(_, other)| other == name).map(|(id, _)| *id)
     }
 
+    /// The number of a node, as a client names it.
+    pub(crate) fn named(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().find(|(_, other)| other.as_str() == name).map(|(id, _)| *id)
+    }
+
     /// Everybody else.
     pub(crate) fn peers(&self) -> impl Iterator<Item = (NodeId, &Name)> {
         let me = self.me.node;

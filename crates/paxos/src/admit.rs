@@ -24,7 +24,8 @@ fn names_are_right(envelope: &Envelope, me: Life) -> bool {
         | Message::Watermark { ballot, .. }
         | Message::Confirm { ballot, .. }
         | Message::Vow { ballot, .. }
-        | Message::Release { ballot } => ballot.owner() == from,
+        | Message::Release { ballot }
+        | Message::HandOver { ballot, .. } => ballot.owner() == from,
         Message::Promise { ballot, .. }
         | Message::Refused { ballot, .. }
         | Message::Accepted { ballot, .. }
@@ -70,6 +71,9 @@ fn numbers_are_sane(message: &Message) -> bool {
         | Message::Vow { ballot, .. }
         | Message::Vowed { ballot, .. }
         | Message::Release { ballot } => round(ballot),
+        Message::HandOver { ballot, next, chosen_upto } => {
+            round(ballot) && round(next) && mark(*chosen_upto)
+        }
         Message::Synced { .. } | Message::Fathom { .. } => true,
         Message::Fathomed { upto, .. } => mark(*upto),
     }

@@ -12,6 +12,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Campaign {
     pub(crate) ballot: Ballot,
+    /// Whether the leader before has called for it.
+    pub(crate) called: bool,
     /// When something last came in; a campaign that stands still gives up.
     pub(crate) progress_at: Tick,
     /// When to ask again those who have not reported everything.
@@ -60,6 +62,7 @@ impl Campaign {
     pub(crate) fn new(ballot: Ballot, first: Slot, now: Tick) -> Campaign {
         Campaign {
             ballot,
+            called: false,
             progress_at: now,
             ask_again_at: now,
             first,
@@ -192,7 +195,7 @@ impl Campaign {
 /// See the one of [`Peer`](crate::Peer).
 impl Hash for Campaign {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Campaign { progress_at: _, ask_again_at: _, ballot, first, .. } = self;
+        let Campaign { progress_at: _, ask_again_at: _, called: _, ballot, first, .. } = self;
         let Campaign { progress, evidence, chosen_upto, lost, .. } = self;
         (ballot, first, progress, evidence, chosen_upto, lost).hash(state);
     }

@@ -20,7 +20,7 @@
 //! | [`Confirm`], [`Confirmed`] | leader → all, and back | nothing | Ongaro §6.4 |
 //! | [`Fathom`], [`Fathomed`] | each → the leader, and back | nothing | Ongaro §6.4 |
 //! | [`Vow`], [`Vowed`] | leader → all, back | nothing: starts are silent | Chandra et al. §5.2 |
-//! | [`Release`] | leader → all | nothing | |
+//! | [`Release`], [`HandOver`] | leader → all | nothing | |
 //! | [`Synced`] | a node → itself | what was written with it | |
 //!
 //! PMS is Lamport, *Paxos Made Simple*; PMMC van Renesse and Altinbuken, *Paxos Made Moderately
@@ -53,6 +53,7 @@
 //! [`Vow`]: Message::Vow
 //! [`Vowed`]: Message::Vowed
 //! [`Release`]: Message::Release
+//! [`HandOver`]: Message::HandOver
 //! [`Fathom`]: Message::Fathom
 //! [`Fathomed`]: Message::Fathomed
 
@@ -69,6 +70,7 @@ mod detector;
 mod disk;
 mod durable;
 mod election;
+mod handing;
 mod ids;
 mod learner;
 mod lease;
@@ -88,6 +90,7 @@ pub use config::{CLOCKS_OFF_BY_ONE_IN, Config, ConfigError, Leasing, Members, Ti
 pub use decree::Decree;
 pub use detector::{Detector, EWMA_FACTOR, PHI, Policy, WINDOW_SAMPLES};
 pub use durable::{Durable, Durably, Record, Write};
+pub use handing::Unfit;
 pub use ids::{Epoch, Incarnation, Life, NodeId, Process, Slot};
 pub use links::Heard;
 pub use message::{Envelope, Held, Lane, Message, Page, Report, Span, Standing};

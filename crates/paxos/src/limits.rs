@@ -33,6 +33,10 @@ pub(crate) const RESEND_BYTES_MAX: usize = 1 << 20;
 /// heartbeat, so trimming keeps up with ten thousand slots a second and more.
 pub(crate) const TRIM_SLOTS_MAX: u64 = 512;
 
+/// Slots that whoever is handed the lead may lack: few enough that it has fetched them before
+/// anybody misses a leader.
+pub(crate) const HEIR_LACKS_MAX: u64 = 64;
+
 /// No honest log is this long; a slot above it in a message is noise. Sums of two such never wrap.
 pub(crate) const SLOT_MAX: u64 = 1 << 62;
 

@@ -1,8 +1,8 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::{
-    Ballot, Config, Detector, NodeId, Policy, Process, Slot, Standing, Tick, Timing,
-    limits::ROUNDS_LIVE_MIN,
+    Ballot, Config, Detector, NodeId, Policy, Process, Slot, Standing, Tick, Timing, Unfit,
+    limits::{HEIR_LACKS_MAX, ROUNDS_LIVE_MIN},
 };
 
 /// What a peer last told, for status and metrics.
@@ -39,6 +39,8 @@ struct Link {
     told: Option<(Tick, Standing)>,
     /// What it last said that it knows to be chosen.
     chosen_upto: Slot,
+    /// The latest of our rounds that it has answered.
+    answered: u64,
 }
 
 /// A detector from the first sign of life on; before that, nobody is there.
@@ -57,7 +59,8 @@ impl Links {
         let link = |node| {
             let rhythm = || Rhythm { policy: config.detector, detector: None, process: None };
             let (hearing, answering) = (rhythm(), rhythm());
-            (node, Link { hearing, answering, told: None, chosen_upto: Slot::ZERO })
+            let chosen_upto = Slot::ZERO;
+            (node, Link { hearing, answering, told: None, chosen_upto, answered: 0 })
         };
         let links = others.map(link).collect();
         let timing = config.timing;
@@ -85,6 +88,7 @@ impl Links {
         let fresh = round <= self.round && self.round - round < self.rounds_live;
         let Some(link) = self.links.get_mut(&from).filter(|_| fresh) else { return false };
         link.answering.heard(standing.process, now, &self.timing);
+        link.answered = link.answered.max(round);
         link.tells(standing, now);
         true
     }
@@ -94,6 +98,11 @@ impl Links {
         if let Some(link) = self.links.get_mut(&from) {
             link.chosen_upto = chosen_upto;
         }
+    }
+
+    /// The last round that this node opened.
+    pub(crate) fn round(&self) -> u64 {
+        self.round
     }
 
     /// Opens the next round.
@@ -168,6 +177,52 @@ impl Links {
         };
         // At most six others exist.
         self.links.iter().filter(ahead).count() as u32
+    }
+
+    /// Whether `node` can lead where everything up to `upto` is chosen, as far as it has told.
+    pub(crate) fn fit(&self, node: NodeId, upto: Slot, now: Tick) -> Result<(), Unfit> {
+        let there = self.links.get(&node).filter(|link| link.answering.is_there(now));
+        let Some((link, (_, told))) = there.and_then(|link| Some((link, link.told?))) else {
+            return Err(Unfit::Silent);
+        };
+        let lacks = upto.distance_from(link.chosen_upto);
+        match (told.disk_alive, told.quorum) {
+            (false, _) => Err(Unfit::DiskStalled),
+            (true, false) => Err(Unfit::CutOff),
+            (true, true) if lacks > HEIR_LACKS_MAX => Err(Unfit::Behind(lacks)),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// The same, and whether what it told it has told in answer to this round or a later one.
+    pub(crate) fn fit_since(
+        &self,
+        node: NodeId,
+        round: u64,
+        upto: Slot,
+        now: Tick,
+    ) -> Result<bool, Unfit> {
+        self.fit(node, upto, now)?;
+        Ok(self.links.get(&node).is_some_and(|link| link.answered >= round))
+    }
+
+    /// Who of those that can lead knows most; else why the last of the others cannot.
+    pub(crate) fn fittest(&self, upto: Slot, now: Tick) -> Result<NodeId, Unfit> {
+        let mut unfit = Unfit::Silent;
+        let judge = |(node, link): (&NodeId, &Link)| match self.fit(*node, upto, now) {
+            Ok(()) => Some((link.chosen_upto, Reverse(*node))),
+            Err(why) => {
+                unfit = why;
+                None
+            }
+        };
+        let fittest = self.links.iter().filter_map(judge).max();
+        fittest.map(|(_, Reverse(node))| node).ok_or(unfit)
+    }
+
+    /// What `node` last said that it knows to be chosen.
+    pub(crate) fn claimed(&self, node: NodeId) -> Slot {
+        self.links.get(&node).map_or(Slot::ZERO, |link| link.chosen_upto)
     }
 
     /// Who says to know more than `upto`, connected or heard at least, and how much.

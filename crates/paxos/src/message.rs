@@ -159,6 +159,15 @@ pub enum Message {
         /// The reign.
         ballot: Ballot,
     },
+    /// The same, and the owner of `next` is called to campaign at that ballot now.
+    HandOver {
+        /// The reign.
+        ballot: Ballot,
+        /// Above all that the speaker knows of.
+        next: Ballot,
+        /// The last watermark of the reign: see [`Message::Watermark`].
+        chosen_upto: Slot,
+    },
 }
 
 /// Slots from `first` to `last`, both included.
@@ -270,7 +279,8 @@ impl Envelope {
             | Message::Fathomed { .. }
             | Message::Vow { .. }
             | Message::Vowed { .. }
-            | Message::Release { .. } => Lane::Control,
+            | Message::Release { .. }
+            | Message::HandOver { .. } => Lane::Control,
         }
     }
 }

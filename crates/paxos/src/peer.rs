@@ -1,3 +1,4 @@
+mod handing;
 mod learning;
 mod leasing;
 mod nearby;
@@ -16,7 +17,7 @@ use std::{
 
 use crate::{
     Ballot, Config, Decree, Durable, Durably, Envelope, Heard, Message, NodeId, Process, Record,
-    Slot, Tick, Write,
+    Slot, Tick, Unfit, Write,
     acceptor::{Acceptor, Vote},
     admit::admits,
     campaign::Campaign,
@@ -124,6 +125,9 @@ pub enum Input {
     /// Stop leading and let another lead: this node is about to stop. What it had proposed may
     /// still be chosen.
     StepDown,
+    /// Let this node lead, or whoever is fit for it best. Where it cannot, [`Output::unfit`] says
+    /// why and nothing else happens; so it is where this node does not lead.
+    HandOver(Option<NodeId>),
 }
 
 /// Everything a peer wants of the world. One value may collect several steps.
@@ -148,6 +152,8 @@ pub struct Output {
     pub fetch: Vec<Fetch>,
     /// Peers from whom a snapshot is wanted.
     pub behind: Vec<Behind>,
+    /// Why the lead is not handed over: this node leads on.
+    pub unfit: Option<Unfit>,
 }
 
 /// What a peer is at the moment.
@@ -204,6 +210,8 @@ pub struct Peer {
     serving: BTreeMap<NodeId, Tick>,
     /// Whom this node takes for the leader.
     leader: Option<NodeId>,
+    /// Whom the last leader has called to be the next, until somebody is.
+    heir: Option<NodeId>,
     turned_away: u64,
 }
 
@@ -264,6 +272,7 @@ impl Peer {
             cover: Cover::new(life),
             serving: BTreeMap::new(),
             leader: None,
+            heir: None,
             turned_away: 0,
             config,
         }
@@ -284,6 +293,7 @@ impl Peer {
             Input::Installed(upto) => self.installed(now, upto, out),
             Input::Wake => self.wake(now, out),
             Input::StepDown => self.step_down(now, out),
+            Input::HandOver(to) => self.hand_over(now, to, out),
         }
         if out.durably.writes().len() > written {
             self.write_along(now, out);
@@ -298,7 +308,11 @@ impl Peer {
         let leader = self.leader.filter(|_| follows);
         let silent_at = leader.and_then(|leader| self.links.silent_at(leader));
         let free_at = self.vow.ends_at(follows && leader.is_none());
-        [silent_at, free_at].into_iter().flatten().chain([due]).min()
+        let handing = match &self.reign {
+            Reign::Leading(proposer) => proposer.handing.as_ref().map(|handing| handing.until),
+            Reign::Following | Reign::Campaigning(_) => None,
+        };
+        [silent_at, free_at, handing].into_iter().flatten().chain([due]).min()
     }
 
     /// What this peer is.
@@ -312,10 +326,13 @@ impl Peer {
         }
     }
 
-    /// Whether a proposal would be given a slot now: leading with a quorum heard lately, and the
-    /// window has room.
+    /// Whether a proposal would be given a slot now: leading with a quorum heard lately and without
+    /// handing over, and the window has room.
     pub fn may_propose(&self) -> bool {
         let Reign::Leading(proposer) = &self.reign else { return false };
+        if proposer.handing.is_some() {
+            return false;
+        }
         self.has_quorum() && proposer.next <= self.window_end() && self.window_has_bytes(proposer)
     }
 
@@ -416,6 +433,9 @@ impl Peer {
             Message::Vow { ballot, round } => self.on_vow(now, from, ballot, round, out),
             Message::Vowed { ballot, round } => self.on_vowed(from, ballot, round),
             Message::Release { ballot } => self.on_release(now, ballot, out),
+            Message::HandOver { ballot, next, chosen_upto } => {
+                self.on_hand_over(now, ballot, next, chosen_upto, out);
+            }
             Message::Fathomed { process, round, upto } => {
                 self.on_fathomed(now, process, round, upto, out);
             }
@@ -452,7 +472,7 @@ impl Peer {
 impl Hash for Peer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Peer { config: _, disk: _, links: _, election: _, catch_up: _, serving: _, .. } = self;
-        let Peer { leader: _, turned_away: _, nearby: _, vow: _, .. } = self;
+        let Peer { leader: _, heir: _, turned_away: _, nearby: _, vow: _, .. } = self;
         let Peer { voice, acceptor, learner, reign, .. } = self;
         let Peer { round_heard, watermark, upto_written, .. } = self;
         (voice.life(), acceptor, learner, reign).hash(state);

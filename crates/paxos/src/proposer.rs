@@ -7,6 +7,7 @@ use std::{
 use crate::{
     Ballot, Decree, NodeId, Slot, Span, Tick,
     campaign::Legacy,
+    handing::Handing,
     lease::Lease,
     limits::{RESEND_BYTES_MAX, RESEND_SLOTS_MAX},
     reads::Reads,
@@ -32,6 +33,8 @@ pub(crate) struct Proposer {
     pub(crate) progress: (Slot, Tick),
     pub(crate) reads: Reads,
     pub(crate) lease: Lease,
+    /// Whether the lead is about to be handed over: nothing new is proposed then. It is rare.
+    pub(crate) handing: Option<Box<Handing>>,
     /// Adopted decrees that wait for the window.
     backlog: BTreeMap<Slot, Decree>,
     in_flight: BTreeMap<Slot, Tally>,
@@ -69,6 +72,7 @@ impl Proposer {
             progress: (Slot::ZERO, now),
             reads: Reads::default(),
             lease: Lease::default(),
+            handing: None,
             backlog: legacy.adopted,
             in_flight: BTreeMap::new(),
             bytes: 0,
@@ -192,9 +196,10 @@ impl Hash for Proposer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Proposer { progress: _, usual: _, ballot, inherited, next, told, .. } = self;
         let Proposer { lost_since, told_alone, reads, lease, backlog, .. } = self;
-        let Proposer { in_flight, bytes, .. } = self;
+        let Proposer { in_flight, bytes, handing, .. } = self;
         (ballot, inherited, next, told, told_alone, reads, lease).hash(state);
         (backlog, in_flight, bytes, lost_since.is_some()).hash(state);
+        handing.as_ref().map(|handing| handing.to).hash(state);
     }
 }
 

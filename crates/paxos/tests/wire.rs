@@ -125,6 +125,9 @@ fn a_message() -> impl Strategy<Value = Message> {
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Vow { ballot, round }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Vowed { ballot, round }),
         a_ballot().prop_map(|ballot| Message::Release { ballot }),
+        (a_ballot(), a_ballot(), a_slot()).prop_map(|(ballot, next, chosen_upto)| {
+            Message::HandOver { ballot, next, chosen_upto }
+        }),
         (number(), number())
             .prop_map(|(process, round)| Message::Fathom { process: Process::new(process), round }),
         (number(), number(), a_slot()).prop_map(|(process, round, upto)| Message::Fathomed {

@@ -10,6 +10,9 @@ use synod_paxos::{Ballot, Slot, Tick};
 pub(crate) enum Reign {
     /// It does not lead.
     None,
+    /// The leader before has called it: it campaigns, and clients are sent to it. They wait here
+    /// until it serves, or turns out not to lead.
+    Called { ballot: Ballot },
     /// It is past phase 1. It serves nothing before its `LeaderStart` is applied: then everything
     /// that was chosen before is applied too.
     Starting {
@@ -25,14 +28,19 @@ pub(crate) enum Reign {
 impl Reign {
     pub(crate) fn ballot(self) -> Option<Ballot> {
         match self {
-            Reign::None => None,
+            Reign::None | Reign::Called { .. } => None,
             Reign::Starting { ballot, .. } | Reign::Serving { ballot, .. } => Some(ballot),
         }
     }
 
+    /// Whether questions for a leader may wait here.
+    pub(crate) fn takes_in(self) -> bool {
+        self != Reign::None
+    }
+
     pub(crate) fn since(self) -> Option<Tick> {
         match self {
-            Reign::None => None,
+            Reign::None | Reign::Called { .. } => None,
             Reign::Starting { since, .. } | Reign::Serving { since, .. } => Some(since),
         }
     }

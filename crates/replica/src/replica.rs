@@ -1,4 +1,5 @@
 mod asks;
+mod handing;
 mod lead;
 mod learn;
 mod shelf;
@@ -92,6 +93,8 @@ pub struct Replica {
     leases: Silences<LeaseId>,
     attendants: Attendants,
     watchers: Watchers,
+    /// Who waits for the lead to be handed over.
+    movers: Vec<ClientId>,
     snapshots: Snapshots,
     stages: Stages,
     /// What the peer was told that snapshots cover.
@@ -145,6 +148,7 @@ impl Replica {
             leases: Silences::new(config.session_grace),
             attendants: Attendants::default(),
             watchers: Watchers::default(),
+            movers: Vec::new(),
             snapshots,
             stages: Stages::default(),
             covered: Slot::ZERO,
@@ -181,6 +185,7 @@ impl Replica {
                 self.expire(out);
             }
             Input::StepDown => self.consult(paxos::Input::StepDown, out),
+            Input::HandOver { to, client } => self.hand_over(to, client, out),
             Input::Carried { from, carried } => self.carried(from, carried, out),
             Input::Shelf(news) => self.on_shelf(news, out),
         }
@@ -263,6 +268,7 @@ impl Replica {
         self.answer_reads(out);
         self.answer_nearby(out);
         self.follow_role(out);
+        self.tell_movers(told.unfit, out);
     }
 
     /// Answers a call, unless it has been answered or its caller is gone.

@@ -192,6 +192,13 @@ pub enum Input {
     Wake,
     /// Let another node lead: this one is about to stop, or cannot write.
     StepDown,
+    /// Hand the lead over, if this node has it.
+    HandOver {
+        /// To whom; else to whoever is fit for it best.
+        to: Option<NodeId>,
+        /// Who is told what comes of it.
+        client: Option<ClientId>,
+    },
 }
 
 /// What is said to a client.

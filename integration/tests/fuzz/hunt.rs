@@ -111,7 +111,7 @@ fn samples_of_every_kind_grow() {
         grown::<T>().iter().map(|sample| sample[0]).collect::<BTreeSet<_>>().len()
     }
     let said = [kinds::<synod_replica::Word>(), kinds::<synod_replica::Carried>()];
-    assert_eq!((said, kinds::<synod_paxos::Message>()), ([3, 3], 19));
+    assert_eq!((said, kinds::<synod_paxos::Message>()), ([3, 3], 20));
     assert_eq!([kinds::<machine::Command>(), kinds::<machine::Reply>()], [24, 19]);
     assert_eq!([kinds::<machine::Query>(), kinds::<machine::Answer>()], [28, 29]);
     assert_eq!([kinds::<machine::Rejection>(), kinds::<machine::Change>()], [19, 9]);

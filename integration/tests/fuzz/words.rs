@@ -70,6 +70,7 @@ fn every_message() -> Vec<Message> {
         Message::Vow { ballot: theirs, round: 4 },
         Message::Vowed { ballot: ours, round: 4 },
         Message::Release { ballot: theirs },
+        Message::HandOver { ballot: theirs, next: Ballot::of(4, life(1)), chosen_upto: slot(2) },
         Message::Fathom { process: Process::new(7), round: 4 },
         Message::Fathomed { process: Process::new(7), round: 4, upto: Slot::new(3) },
         Message::Synced { sequence: 1 },

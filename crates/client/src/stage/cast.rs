@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Read,
     Attend,
     Status,
-    StepAside,
+    HandOver,
     Renew,
     Watch,
     Prepare,
@@ -76,7 +76,7 @@ impl Kind {
             Call::Attend { .. } => Kind::Attend,
             Call::Renew { .. } => Kind::Renew,
             Call::Watch { .. } | Call::WatchAny { .. } => Kind::Watch,
-            Call::StepAside => Kind::StepAside,
+            Call::HandOver { .. } => Kind::HandOver,
             Call::Status => Kind::Status,
         }
     }
@@ -141,17 +141,11 @@ impl Play {
                 let news = news.filter(|(_, news)| !is_no_change(news)).collect();
                 Said::WatchedAny { news, upto: self.machine.revision(), silent_ms: 0 }
             }
-            Call::StepAside => {
-                let aside = |name: &str| {
-                    let (at, call) = (super::address(name), Call::StepAside);
-                    self.heard.iter().any(|heard| *heard == (at.to_string(), call.clone()))
-                };
-                if leads {
-                    self.leader = NODES.iter().copied().find(|name| !aside(name));
-                }
+            _ if !leads => Said::NotLeader { leader: self.leader.map(str::to_owned) },
+            Call::HandOver { to } => {
+                self.leader = NODES.iter().copied().find(|name| *name == to);
                 Said::Kept
             }
-            _ if !leads => Said::NotLeader { leader: self.leader.map(str::to_owned) },
             Call::Submit(request) => Said::Reply(self.apply(request)),
             Call::Read { query, .. } => Said::Answer(self.machine.query(&query)),
             Call::KeepAlive { session } => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synod_machine::door::{Call, NotApplied};
+use synod_machine::door::{Call, NotApplied, Said, Unfit};
 
 use crate::{
     Error, Why,
@@ -189,26 +189,35 @@ async fn a_watcher_is_told_of_every_change_of_leader() {
     assert!(still.is_err(), "nothing changed");
 }
 
-/// Whoever leads is the last to step aside, so that nobody goes first but the one that is named;
-/// that one is asked for nothing, and for one that is not there nobody steps aside.
+/// The leader alone is asked, once, and by name; for a node that it says cannot lead nothing
+/// happens, and the answer says why.
 #[tokio::test(start_paused = true)]
-async fn all_others_step_aside_for_the_next_leader() {
+async fn the_leader_is_asked_to_hand_over() {
     let stage = Stage::new();
     let client = stage.client().await;
-    let aside = |stage: &Stage| -> Vec<String> {
+    let asked = |stage: &Stage| -> Vec<String> {
         let heard = stage.heard().into_iter();
-        heard.filter(|(_, call)| *call == Call::StepAside).map(|(at, _)| at).collect()
+        let to = |(at, call)| match call {
+            Call::HandOver { to } => Some(format!("{at} {to}")),
+            _ => None,
+        };
+        heard.filter_map(to).collect()
     };
     assert_eq!(client.move_lead("n1").await.unwrap().node.as_deref(), Some("n1"));
-    assert_eq!(aside(&stage), [""; 0], "it leads already");
+    assert_eq!(asked(&stage), [""; 0], "it leads already");
     assert_eq!(client.move_lead("n3").await.unwrap().node.as_deref(), Some("n3"));
-    assert_eq!(aside(&stage), ["n2:1", "n1:1"]);
-    stage.kill("n2");
-    let nobody = client.move_lead("n2").await.unwrap_err();
-    assert!(matches!(nobody, Error::Connect(_) | Error::NotApplied { .. }), "{nobody}");
+    assert_eq!(asked(&stage), ["n1:1 n3"]);
+    let why = NotApplied::Unfit(Unfit::Silent);
+    stage.next(Kind::HandOver, Twist::say(Said::NotApplied(why)));
+    let unfit = client.move_lead("n2").await.unwrap_err();
+    assert!(
+        matches!(&unfit, Error::NotApplied { why: Why::Node(said) } if *said == why),
+        "{unfit}"
+    );
+    assert_eq!(client.leader().await.unwrap(), "n3");
     let unknown = client.move_lead("n9").await.unwrap_err();
     assert!(matches!(unknown, Error::Misuse(_)), "{unknown}");
-    assert_eq!(aside(&stage).len(), 2);
+    assert_eq!(asked(&stage).len(), 1, "what was answered for it, it has not heard");
 }
 
 /// A leader that was cut off goes on saying that it leads.

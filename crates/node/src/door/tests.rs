@@ -273,7 +273,7 @@ fn reads_are_for_readers_and_verdicts_for_participants_too() {
     assert_eq!(may(read(Query::Verdicts { txns: vec![txn()] })), "rwap");
     assert_eq!(may(read(Query::Participants)), "rwap");
     assert_eq!(may(Call::Status), "rwap");
-    assert_eq!(may(Call::StepAside), "a");
+    assert_eq!(may(Call::HandOver { to: "n2".into() }), "a");
 }
 
 /// Security §3: writing is for writers and up.

@@ -38,7 +38,12 @@ impl Driver {
         }
         let (Who::Client { name, .. } | Who::Node(name)) = &from.who;
         match self.calls.open(name, op, Way::Client(reply)) {
-            Ok(client) => self.step(Input::Client { client, ask }),
+            Ok(client) => self.step(match ask.call {
+                Call::HandOver { to } => {
+                    Input::HandOver { to: self.roster.named(&to), client: Some(client) }
+                }
+                _ => Input::Client { client, ask },
+            }),
             Err(way) => {
                 let said = calls::overloaded();
                 self.metrics.request(op.as_str(), &said, None);
@@ -52,10 +57,16 @@ impl Driver {
         if ask.call == Call::Status {
             return Some(Said::Status(Box::new(self.status())));
         }
+        if let Call::HandOver { to } = &ask.call
+            && self.roster.named(to).is_none()
+        {
+            let why = format!("the cluster has no node named {to:?}");
+            return Some(Said::Refused(Refusal::Misuse(why)));
+        }
         if ask.within_ms == 0 {
             return Some(Said::NotApplied(NotApplied::Deadline));
         }
-        if self.state.stopping.is_some() {
+        if self.is_closed_to(&ask.call) {
             return Some(Said::NotApplied(NotApplied::Stopping));
         }
         let writes = matches!(ask.call, Call::Submit(_));

@@ -12,12 +12,28 @@ impl Peer {
     pub(super) fn campaign(&mut self, now: Tick, out: &mut Output) {
         let heard = Ballot::of(self.round_heard, self.voice.life());
         let ballot = self.acceptor.promised().max(heard).raised_by(self.voice.life());
-        self.round_heard = ballot.round();
+        self.campaign_at(now, ballot, false, out);
+    }
+
+    /// The same at a ballot of this node's that is above all that it promised; `called`, if the
+    /// leader before chose it.
+    pub(super) fn campaign_at(
+        &mut self,
+        now: Tick,
+        ballot: Ballot,
+        called: bool,
+        out: &mut Output,
+    ) {
+        self.round_heard = self.round_heard.max(ballot.round());
+        // Whoever is called may have waited for its turn; there is none to wake for any more.
+        self.election.rest(false);
         let promised = self.acceptor.promise(ballot, out);
         assert!(promised, "own ballot {ballot} is not above {}", self.acceptor.promised());
         let first = self.learner.upto().next();
         let mut campaign = Campaign::new(ballot, first, now);
         campaign.ask_again_at = now.after(self.config.timing.suspect_min);
+        campaign.called = called;
+        (self.leader, self.heir) = (None, None);
         self.reign = Reign::Campaigning(campaign);
         let holds = self.acceptor.held(first);
         for to in self.voice.others() {
@@ -57,7 +73,7 @@ impl Peer {
         self.voice.seal(out, ballot.owner().node, Message::Refused { ballot, promised });
     }
 
-    fn seal_promise(
+    pub(super) fn seal_promise(
         &self,
         to: NodeId,
         ballot: Ballot,
@@ -163,6 +179,7 @@ impl Peer {
     /// time to become the leader.
     pub(super) fn yield_to(&mut self, now: Tick, ballot: Ballot, out: &mut Output) {
         self.round_heard = self.round_heard.max(ballot.round());
+        self.heir = self.heir.filter(|heir| *heir == ballot.owner().node);
         if ballot.owner() != self.voice.life() {
             // A round trip and a sync, and the word that it leads.
             self.election.wait_for_others(now, self.config.timing.suspect_min * 2);

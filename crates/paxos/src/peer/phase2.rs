@@ -125,6 +125,7 @@ impl Peer {
             let ballot = proposer.ballot;
             self.voice.say_to_others(out, &Message::Watermark { ballot, chosen_upto });
         }
+        self.tend_handing(now, out);
     }
 
     /// Says again what was not answered, to those who are there and have not voted.

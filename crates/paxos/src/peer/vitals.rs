@@ -24,6 +24,7 @@ impl Peer {
                 self.trim(now, out);
             }
         }
+        self.tend_handing(now, out);
         self.hear_who_waits(now, out);
         self.consider(now, out);
     }
@@ -87,6 +88,7 @@ impl Peer {
         if self.links.answers(from.node, round, standing, now) {
             self.cover.told(from, standing.covered);
             self.on_standing(now, standing, out);
+            self.tend_handing(now, out);
         }
     }
 
@@ -111,6 +113,7 @@ impl Peer {
         }
         let seen_before = self.leader.is_some();
         self.leader = self.links.leader(now);
+        self.heir = self.heir.filter(|_| self.leader.is_none());
         if seen_before && self.leader.is_none() {
             // Others hold back as long as this node says that it sees a leader.
             self.beat(now, out);

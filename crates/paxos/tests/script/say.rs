@@ -88,6 +88,9 @@ pub(crate) fn told(message: &Message) -> Option<String> {
         Message::Vow { ballot, round } => format!("vow {ballot} {round}"),
         Message::Vowed { ballot, round } => format!("vowed {ballot} {round}"),
         Message::Release { ballot } => format!("release {ballot}"),
+        Message::HandOver { ballot, next, chosen_upto } => {
+            format!("hand over {ballot} to {next} chosen {chosen_upto}")
+        }
         Message::Synced { sequence } => format!("synced {sequence}"),
     })
 }

@@ -28,6 +28,7 @@ pub(crate) struct Spoken {
     pub(crate) barriers: Vec<Barrier>,
     pub(crate) fetch: Vec<Fetch>,
     pub(crate) behind: Vec<Behind>,
+    pub(crate) unfit: Option<Unfit>,
 }
 
 pub(crate) fn life(node: u16) -> Life {
@@ -144,6 +145,7 @@ impl Stage {
             barriers: out.barriers,
             fetch: out.fetch,
             behind: out.behind,
+            unfit: out.unfit,
         }
     }
 
@@ -230,6 +232,7 @@ impl Spoken {
         self.barriers.extend(later.barriers);
         self.fetch.extend(later.fetch);
         self.behind.extend(later.behind);
+        self.unfit = later.unfit.or(self.unfit);
     }
 
     /// The words to node `to`, without heartbeats.

@@ -273,6 +273,10 @@ impl World {
         self.step(node, Input::StepDown);
     }
 
+    pub(crate) fn hand_over(&mut self, node: Node, to: Option<Node>) {
+        self.step(node, Input::HandOver(to.map(NodeId::new)));
+    }
+
     /// Puts a word on the wire that nobody said.
     pub(crate) fn forge(&mut self, envelope: Envelope) {
         self.step(envelope.to.get(), Input::Deliver(envelope));
@@ -489,6 +493,7 @@ pub(crate) fn kind(message: &Message) -> &'static str {
         Message::Vow { .. } => "vow",
         Message::Vowed { .. } => "vowed",
         Message::Release { .. } => "release",
+        Message::HandOver { .. } => "hand-over",
         Message::Synced { .. } => "synced",
     }
 }

@@ -48,12 +48,9 @@ impl Replica {
                 self.watch(client, deadline, Wanted::One((interest, after)))
             }
             Call::WatchAny { watches } => self.watch(client, deadline, Wanted::Any(watches)),
-            Call::StepAside => {
-                self.consult(paxos::Input::StepDown, out);
-                Some(Response::Said(Said::Kept))
-            }
-            Call::Status => {
-                let why = "status is the driver's to tell".to_owned();
+            // The names of nodes are the driver's, and so is how the node stands.
+            Call::HandOver { .. } | Call::Status => {
+                let why = "this is the driver's to answer".to_owned();
                 Some(Response::Said(Said::Refused(Refusal::Misuse(why))))
             }
         };
@@ -110,8 +107,8 @@ impl Replica {
         }
     }
 
-    fn not_leader(&self) -> Response {
-        Response::NotLeader(self.peer.leader())
+    pub(super) fn not_leader(&self) -> Response {
+        Response::NotLeader(self.peer.leader_or_heir())
     }
 
     fn submit(
@@ -124,7 +121,7 @@ impl Replica {
         if let Err(refusal) = check(request) {
             return Some(Response::Said(Said::Refused(refusal)));
         }
-        if self.reign.ballot().is_none() {
+        if !self.reign.takes_in() {
             return Some(self.not_leader());
         }
         if deadline <= self.now {
@@ -220,7 +217,7 @@ impl Replica {
         question: Question,
         out: &mut Output,
     ) -> Option<Response> {
-        if self.reign.ballot().is_none() {
+        if !self.reign.takes_in() {
             return Some(self.not_leader());
         }
         if deadline <= self.now {

@@ -10,21 +10,32 @@ use synod_machine::{
 use synod_paxos::{self as paxos, Ballot, Envelope, Message, Role};
 
 use super::Replica;
-use crate::{Output, Passed, Response, batch, calls::Place, proposed::Owner, reign::Reign};
+use crate::{Output, Passed, batch, calls::Place, proposed::Owner, reign::Reign};
 
 impl Replica {
     /// Takes in who leads now.
     pub(super) fn follow_role(&mut self, out: &mut Output) {
-        let ballot = match self.peer.role() {
-            Role::Leading { ballot, .. } => Some(ballot),
-            Role::Following { .. } | Role::Campaigning { .. } => None,
+        let (ballot, called) = match self.peer.role() {
+            Role::Leading { ballot, .. } => (Some(ballot), None),
+            Role::Campaigning { ballot } if self.peer.is_called() => (None, Some(ballot)),
+            Role::Following { .. } | Role::Campaigning { .. } => (None, None),
         };
-        if self.reign.ballot() != ballot {
-            self.end_reign(out);
-            self.reign = match ballot {
-                Some(ballot) => Reign::Starting { ballot, since: self.now, start: None },
-                None => Reign::None,
-            };
+        match (self.reign, ballot, called) {
+            // Whoever waits for it to lead goes on waiting.
+            (Reign::Called { ballot: at }, Some(ballot), _) if at == ballot => {
+                self.reign = Reign::Starting { ballot, since: self.now, start: None };
+            }
+            (Reign::Called { ballot: at }, None, Some(ballot)) if at == ballot => {}
+            (reign, Some(_), _) if reign.ballot() == ballot => {}
+            (Reign::None, None, None) => {}
+            (_, ballot, called) => {
+                self.end_reign(out);
+                self.reign = match (ballot, called) {
+                    (Some(ballot), _) => Reign::Starting { ballot, since: self.now, start: None },
+                    (None, Some(ballot)) => Reign::Called { ballot },
+                    (None, None) => Reign::None,
+                };
+            }
         }
         if !self.reign.is_serving() {
             self.absence.observe(ballot.is_none() && self.peer.leader().is_some(), self.now);
@@ -42,7 +53,7 @@ impl Replica {
         for owner in self.proposed.drain().collect::<Vec<_>>() {
             self.tell_owner(owner, None, out);
         }
-        let hint = Response::NotLeader(self.peer.leader());
+        let hint = self.not_leader();
         let queued = self.queue.drain().flat_map(|gathered| gathered.callers);
         let ending = self.sessions.drain().into_iter().chain(self.leases.drain());
         let reading = self.reads.drain().into_iter().map(|waiting| waiting.client);

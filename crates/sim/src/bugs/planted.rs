@@ -5,6 +5,7 @@ mod beginning;
 mod campaign;
 mod elections;
 mod force;
+mod handing;
 mod leases;
 mod machine;
 mod reads;
@@ -32,6 +33,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Bug> {
         elections::BUGS,
         services::BUGS,
         reads::BUGS,
+        handing::BUGS,
     ]
     .into_iter()
     .flatten()

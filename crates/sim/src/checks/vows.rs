@@ -53,7 +53,7 @@ impl Vows {
                 );
                 self.gives(from, ballot, now_us)
             }
-            Message::Release { ballot } => {
+            Message::Release { ballot } | Message::HandOver { ballot, .. } => {
                 let over = self.over.entry(from).or_insert(ballot);
                 *over = ballot.max(*over);
                 Ok(())

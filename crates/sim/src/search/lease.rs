@@ -31,6 +31,8 @@ pub(super) struct Bounds {
     pub(super) beats: u8,
     /// Times that a leader is told to let another lead.
     pub(super) transfers: u8,
+    /// Times that a leader is told to hand the lead to a certain node.
+    pub(super) hand_overs: u8,
     /// Restarts of all nodes together.
     pub(super) crashes: u8,
 }
@@ -40,6 +42,7 @@ pub(super) struct Spent {
     campaigns: u8,
     beats: u8,
     transfers: u8,
+    hand_overs: u8,
     crashes: u8,
 }
 
@@ -143,6 +146,10 @@ impl Leases {
             }
             Deed::Beat => !leads || spent.beats < bounds.beats,
             Deed::StepDown => leads && spent.transfers < bounds.transfers,
+            Deed::HandOver(heir) => {
+                let another = heir != u16::from(place) + 1;
+                leads && another && spent.hand_overs < bounds.hand_overs
+            }
             Deed::Crash => spent.crashes < bounds.crashes,
         }
     }
@@ -165,8 +172,11 @@ impl Maze for Leases {
         for (place, node) in (0..).zip(nodes) {
             let leads = self.nodes.get(node).leads().is_some();
             let deeds = [Deed::Campaign, Deed::Beat, Deed::StepDown, Deed::Crash];
+            let heirs = (1..=NODES).map(Deed::HandOver);
             let may = |deed: &Deed| self.allows(place, *deed, world.spent, leads);
-            acts.extend(deeds.into_iter().filter(may).map(|deed| Act::Do(place, deed)));
+            acts.extend(
+                deeds.into_iter().chain(heirs).filter(may).map(|deed| Act::Do(place, deed)),
+            );
         }
         acts.extend(self.mails.get(world.mail).iter().copied().map(Act::Hear));
     }
@@ -195,11 +205,12 @@ impl Maze for Leases {
             if let Act::Do(_, deed) = act
                 && node != nodes[place]
             {
-                let Spent { campaigns, beats, transfers, crashes } = &mut after.spent;
+                let Spent { campaigns, beats, transfers, hand_overs, crashes } = &mut after.spent;
                 match deed {
                     Deed::Campaign => *campaigns += 1,
                     Deed::Beat => *beats += u8::from(leads),
                     Deed::StepDown => *transfers += 1,
+                    Deed::HandOver(_) => *hand_overs += 1,
                     Deed::Crash => *crashes += 1,
                 }
             }

@@ -52,6 +52,7 @@ const LEASED: lease::Bounds = lease::Bounds {
     campaigners: 0b011,
     beats: 0,
     transfers: 0,
+    hand_overs: 0,
     crashes: 0,
 };
 
@@ -154,6 +155,11 @@ pub const PLACES: &[Place] = &[
         "lease-transfer",
         "the same, 1 transfer and no restart",
         lease::Bounds { transfers: 1, ..LEASED },
+    ),
+    lease(
+        "lease-hand-over",
+        "the same, 1 lead handed over and no transfer",
+        lease::Bounds { hand_overs: 1, ..LEASED },
     ),
     lease(
         "lease-three",

@@ -150,6 +150,9 @@ impl World {
         }
         self.watch.seen.see(Sight::Transfer);
         if self.chance(Trouble::Transfer).bool() {
+            return self.hand_over(id);
+        }
+        if self.chance(Trouble::Transfer).bool() {
             // For one of them, all the others.
             let others = (1..=self.plan.voters).map(NodeId::new).filter(|other| *other != id);
             for other in others.skip(1).collect::<Vec<_>>() {
@@ -165,6 +168,25 @@ impl World {
             self.network.shut_out(id.get(), until);
         }
         Ok(())
+    }
+
+    /// The leader is to hand over, to anybody or to one of the others; now and then whoever it
+    /// calls stands still or is cut off at that moment.
+    fn hand_over(&mut self, id: NodeId) -> Checked {
+        let named = self.chance(Trouble::Transfer).bool();
+        let voters = u64::from(self.plan.voters);
+        let heir = NodeId::new(self.draw(Trouble::Transfer, (1, voters)) as u16);
+        match self.draw(Trouble::Transfer, (0, 7)) {
+            0 if heir != id => self.pause(heir, FORSAKEN_US),
+            1 => {
+                let until = self.a_while(Trouble::Transfer, FORSAKEN_US);
+                self.network.shut_out(heir.get(), until);
+            }
+            _ => {}
+        }
+        let to = named.then_some(heir);
+        self.story.tell(self.now_us, || format!("{id} is told to hand the lead to {to:?}"));
+        self.step(id, Input::HandOver { to, client: None })
     }
 
     /// A node stands still; its clock with it, as in a suspended machine, or not. Where leaders

@@ -42,14 +42,18 @@ pub(crate) enum BenchVerb {
         #[arg(long = "for", value_name = "SPAN", default_value = "3s", value_parser = span)]
         span: Duration,
     },
-    /// Outages as a client sees them when leaders are killed or stop, of a cluster made for it
+    /// Outages as a client sees them when leaders die, stop or hand over, of a cluster made for it
     #[command(after_help = "Examples:\n  synod bench failover --kills 30 -o json\n  \
-                            synod bench failover --planned")]
+                            synod bench failover --planned --kills 20\n  \
+                            synod bench failover --moved --kills 20")]
     Failover {
         /// Leaders are told to stop, by SIGTERM, and start again; else they are killed
         #[arg(long)]
         planned: bool,
-        /// How many leaders die, or stop
+        /// Leaders hand over to the next node, as `synod leader move` has them do, and nobody stops
+        #[arg(long, conflicts_with = "planned")]
+        moved: bool,
+        /// How many leaders die, stop or hand over
         #[arg(long, default_value_t = 10, value_name = "N")]
         #[arg(value_parser = clap::value_parser!(u16).range(1..=1_000))]
         kills: u16,

@@ -19,7 +19,8 @@ use synod_bench::{
     held::Holding,
     page, rtt,
     stage::{Setting, Stage},
-    takeover, transfer,
+    takeover,
+    transfer::{self, Told},
     trial::{Mix, Op, Outcome, Pace, Plan, Progress, Work, trial},
 };
 
@@ -58,7 +59,14 @@ pub(crate) fn run(common: &Common, verb: &BenchVerb) -> Result<(), Failure> {
             let told = disk::disk(dir, *span).map_err(failure)?;
             tell(common, &told, || text::disk(&told))
         }
-        BenchVerb::Failover { kills, planned } => failover(common, usize::from(*kills), *planned),
+        BenchVerb::Failover { kills, planned, moved } => {
+            let told = match (planned, moved) {
+                (true, _) => Some(Told::Stop),
+                (_, true) => Some(Told::Move),
+                (false, false) => None,
+            };
+            failover(common, usize::from(*kills), told)
+        }
         BenchVerb::Compare { a, b } => {
             let told = Comparison::of(&document(a)?, &document(b)?);
             tell(common, &told, || text::comparison(&told))
@@ -179,10 +187,10 @@ fn held(outcome: &Outcome, assertions: &[Assertion]) -> Result<(), Failure> {
     Err(Failure::new(Code::Missed, "", format!("does not hold: {}", missed.join(", "))))
 }
 
-fn failover(common: &Common, kills: usize, planned: bool) -> Result<(), Failure> {
+fn failover(common: &Common, kills: usize, told: Option<Told>) -> Result<(), Failure> {
     let mut stage = Stage::open(&own_binary()?, NODES, "").map_err(failure)?;
-    if planned {
-        let told = block_on(async { transfer::transfers(&mut stage, kills).await })?;
+    if let Some(what) = told {
+        let told = block_on(async { transfer::transfers(&mut stage, kills, what).await })?;
         return tell(common, &told, || text::transfers(&told));
     }
     let told = block_on(async { takeover::takeovers(&mut stage, kills).await })?;

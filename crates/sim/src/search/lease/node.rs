@@ -8,7 +8,7 @@ use std::{
 
 use synod_paxos::{
     Ballot, Config, Envelope, Epoch, Input, Leasing, Life, Members, Message, NodeId, Output, Peer,
-    Policy, Role, Tick, Timing, Write,
+    Policy, Role, Standing, Tick, Timing, Write,
 };
 
 use crate::{
@@ -31,6 +31,9 @@ const INSTANT: Duration = Duration::from_micros(2);
 const SOON: Duration = Duration::from_millis(1);
 const AGES: Duration = Duration::from_secs(1_000_000_000_000);
 
+/// How others stand that see a leader and could be the next: whoever hears that does not campaign.
+const LED: Standing = Standing { quorum: true, sees_leader: true, ..IDLE };
+
 /// Beats after which whoever may campaign does.
 const PATIENCE: usize = 3;
 
@@ -43,6 +46,8 @@ pub(in crate::search) enum Deed {
     Beat,
     /// It is told to let another lead.
     StepDown,
+    /// It is told to hand the lead to this node, which answers that it is there.
+    HandOver(u16),
     /// Its process ends, and another starts.
     Crash,
 }
@@ -98,7 +103,14 @@ impl Node {
 
     /// It hears a word; what it says then.
     pub(super) fn hears(&mut self, word: &Envelope) -> Result<Vec<Envelope>, Violation> {
-        guarded(|| Ok(self.feed(Input::Deliver(word.clone()))))
+        guarded(|| {
+            let mut said = Vec::new();
+            if let Message::HandOver { .. } = word.message {
+                said.append(&mut self.is_answered(LED));
+            }
+            said.append(&mut self.feed(Input::Deliver(word.clone())));
+            Ok(said)
+        })
     }
 
     /// Something befalls it; what it says then. Nothing has happened where it is no leader that has
@@ -109,6 +121,7 @@ impl Node {
                 Deed::Campaign => self.campaign(),
                 Deed::Beat => self.beat(),
                 Deed::StepDown => self.feed(Input::StepDown),
+                Deed::HandOver(heir) => self.hand_over(NodeId::new(heir)),
                 Deed::Crash => {
                     self.peer = Peer::recover(self.config.clone(), self.disk.durable(), 0);
                     self.round = 0;
@@ -139,7 +152,7 @@ impl Node {
                 matches!(self.peer.role(), Role::Campaigning { ballot: at } if at == *ballot)
             }
             Message::Vowed { ballot, .. } => self.reigns_from(*ballot),
-            Message::Vow { .. } | Message::Release { .. } => true,
+            Message::Vow { .. } | Message::Release { .. } | Message::HandOver { .. } => true,
             _ => false,
         }
     }
@@ -154,7 +167,7 @@ impl Node {
         let before = self.clone();
         let mut said = Vec::new();
         if self.leads().is_some() {
-            said.append(&mut self.is_answered());
+            said.append(&mut self.is_answered(IDLE));
         }
         said.append(&mut self.feed(Input::Wake));
         if self.campaigns() && !before.campaigns() {
@@ -176,7 +189,7 @@ impl Node {
             self.now = self.now.after(SOON);
             said.append(&mut self.feed(Input::Wake));
             if !self.campaigns() {
-                said.append(&mut self.is_answered());
+                said.append(&mut self.is_answered(IDLE));
             }
             if self.campaigns() {
                 self.now = now;
@@ -191,13 +204,26 @@ impl Node {
         matches!(self.peer.role(), Role::Campaigning { .. })
     }
 
-    /// The others answer its last heartbeat. They see no leader, and are in no state to campaign.
-    fn is_answered(&mut self) -> Vec<Envelope> {
+    /// The others answer that they are there and could lead, so that it calls the one it was told.
+    fn hand_over(&mut self, heir: NodeId) -> Vec<Envelope> {
+        let before = self.clone();
+        let mut said = self.is_answered(LED);
+        said.append(&mut self.feed(Input::HandOver(Some(heir))));
+        said.append(&mut self.is_answered(LED));
+        if self.leads().is_some() {
+            *self = before;
+            return Vec::new();
+        }
+        said
+    }
+
+    /// The others answer its last heartbeat, all alike.
+    fn is_answered(&mut self, standing: Standing) -> Vec<Envelope> {
         let (me, round) = (self.config.life, self.round);
         let others: Vec<Life> = self.config.members.iter().filter(|life| *life != me).collect();
         let mut said = Vec::new();
         for from in others {
-            let message = Message::Alive { round, standing: IDLE };
+            let message = Message::Alive { round, standing };
             let word = Envelope { from, to: me.node, epoch: Epoch::FIRST, message };
             said.append(&mut self.feed(Input::Deliver(word)));
         }
@@ -224,7 +250,8 @@ impl Node {
                 | Message::Promise { .. }
                 | Message::Vow { .. }
                 | Message::Vowed { .. }
-                | Message::Release { .. } => said.push(word),
+                | Message::Release { .. }
+                | Message::HandOver { .. } => said.push(word),
                 // Hints, the log, and refusals, which only end what would fail.
                 _ => {}
             }

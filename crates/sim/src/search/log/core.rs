@@ -244,6 +244,7 @@ impl Core {
             | Message::Vow { .. }
             | Message::Vowed { .. }
             | Message::Release { .. }
+            | Message::HandOver { .. }
             | Message::Synced { .. } => return Ok(()),
         }
         effects.words.push((place(envelope.to), Word::Said(envelope)));

@@ -124,6 +124,7 @@ pub(super) fn spoken(life: Life, disk: &Facts, envelope: &Envelope) -> Checked {
         | Message::Vow { .. }
         | Message::Vowed { .. }
         | Message::Release { .. }
+        | Message::HandOver { .. }
         | Message::Synced { .. } => {}
     }
     Ok(())

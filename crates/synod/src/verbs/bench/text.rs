@@ -214,15 +214,20 @@ pub(super) fn failover(takeovers: &Takeovers) -> String {
     text
 }
 
-/// Outages when leaders were told to stop.
+/// Outages when leaders were told to stop, or to hand over.
 pub(super) fn transfers(transfers: &Transfers) -> String {
     let mut text = String::new();
     let Transfers { outages_us, failed, calm_us, floor, bound_us, .. } = transfers;
+    let (promised, served) = (&transfers.phase_1_us, &transfers.first_commit_us);
     let shown: Vec<_> = outages_us.iter().map(|us| units::span_us(*us)).collect();
     row("outages", &shown.join("   "), &mut text);
     let median = units::span_us(transfers.median_us());
     let bound = units::span_us(*bound_us);
     row("median", &format!("{median}   five round trips and two syncs are {bound}"), &mut text);
+    let [p50, max] = [promised.p50, promised.max].map(units::span_us);
+    row("promised", &format!("p50 {p50}   longest {max}"), &mut text);
+    let [p50, max] = [served.p50, served.max].map(units::span_us);
+    row("served", &format!("p50 {p50}   longest {max}"), &mut text);
     let (calm, floor) = (units::span_us(calm_us.p50), units::span_us(floor.floor_us));
     row("calm", &format!("p50 {calm}   floor {floor}"), &mut text);
     row("failed", &failed.to_string(), &mut text);

@@ -1,0 +1,26 @@
+use crate::{NodeId, Tick};
+
+/// The lead is to be handed to another, once that one has shown that it is there and nothing that
+/// was proposed is open any more. Until then nothing new is proposed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handing {
+    pub(crate) to: NodeId,
+    /// The round of heartbeats in which it is asked.
+    pub(crate) asked: u64,
+    /// It has until then to answer; and what is open then is left to the successor, as at any
+    /// other end of a reign.
+    pub(crate) until: Tick,
+}
+
+/// Why the lead is not handed to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It does not answer the leader.
+    Silent,
+    /// Its disk completes no syncs.
+    DiskStalled,
+    /// No quorum answers it.
+    CutOff,
+    /// It lacks so many slots of what is chosen.
+    Behind(u64),
+}
