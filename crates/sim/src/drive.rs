@@ -24,6 +24,10 @@ const SECTOR_BYTES: usize = 512;
 #[derive(Clone, Default)]
 pub(crate) struct Drive(Arc<Mutex<State>>);
 
+/// Which of the files is the log before the database, and which its mark.
+const LOG: usize = 1;
+const MARK: usize = 2;
+
 /// One file of a drive, as one process has it open.
 #[derive(Clone)]
 pub(crate) struct Platter {
@@ -44,6 +48,16 @@ struct State {
     failed: bool,
     /// Whether there is no room for sectors that were never written.
     full: bool,
+    marked: Marked,
+}
+
+/// How many writes of the log there had been when its mark was written.
+#[derive(Default)]
+struct Marked {
+    /// As a reader sees the mark.
+    seen: u64,
+    /// As a loss of power leaves it.
+    durable: u64,
 }
 
 #[derive(Default)]
@@ -104,10 +118,16 @@ impl Drive {
 
     /// The power is gone, and with it by the toss of a coin what was not synced.
     pub(crate) fn lose_power(&self, rng: &mut Rng) {
-        let mut state = self.state();
+        let state = &mut *self.state();
         state.process += 1;
+        let mark = state.files[MARK].seen.clone();
         for surface in &mut state.files {
             surface.lose_power(rng);
+        }
+        if state.files[MARK].durable == mark {
+            state.marked.durable = state.marked.seen;
+        } else {
+            state.marked.seen = state.marked.durable;
         }
     }
 
@@ -243,7 +263,12 @@ impl StorageBackend for Platter {
             surface.clean(|| true);
             Ok(())
         };
-        self.change(sync, |surface, rng| surface.clean(|| rng.bool()))
+        self.change(sync, |surface, rng| surface.clean(|| rng.bool()))?;
+        if self.file == MARK {
+            let marked = &mut self.drive.state().marked;
+            marked.durable = marked.seen;
+        }
+        Ok(())
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -256,7 +281,12 @@ impl StorageBackend for Platter {
             // It failed anyway: whether the part had room is of no interest.
             let _ = surface.write(start, &bytes[..part], false);
         };
-        self.change(|surface, full| surface.write(start, bytes, full), part)
+        self.change(|surface, full| surface.write(start, bytes, full), part)?;
+        if self.file == MARK {
+            let state = &mut *self.drive.state();
+            state.marked.seen = state.files[LOG].late.count();
+        }
+        Ok(())
     }
 }
 
