@@ -167,8 +167,8 @@ fn a_shard_whose_files_may_not_grow_ends_by_name_and_has_its_votes_when_they_may
     let promised = writer.runtime.block_on(vote).unwrap();
     assert_eq!(promised.refused(), None);
 
-    let journal = std::fs::metadata(cluster.path("c/east-shard/journal")).unwrap().len();
-    limit_files(cluster.process("east").id(), Some(journal));
+    let wal = std::fs::metadata(cluster.path("c/east-shard/wal")).unwrap().len();
+    limit_files(cluster.process("east").id(), Some(wal));
     let (mut committed, mut failed) = (Vec::new(), 0);
     while !cluster.said("east").contains("the disk is full; free some space") {
         let key = format!("k{}", committed.len());

@@ -239,7 +239,8 @@ mod tests {
     fn a_span_has_a_unit() {
         assert_eq!(span("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(span("1m 30s"), Ok(Duration::from_secs(90)));
-        assert!(span("5").is_err_and(|why| why.contains("write 5s")));
+        assert_eq!(span("12h"), Ok(Duration::from_secs(43_200)));
+        assert!(span("5").is_err_and(|why| why.contains("write 20ms, 5s, 1m or 12h")));
         assert!(span("-5s").is_err_and(|why| why.contains("negative")));
     }
 

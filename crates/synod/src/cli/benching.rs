@@ -44,7 +44,6 @@ pub(crate) enum BenchVerb {
     },
     /// Outages as a client sees them when leaders die, stop or hand over, of a cluster made for it
     #[command(after_help = "Examples:\n  synod bench failover --kills 30 -o json\n  \
-                            synod bench failover --planned --kills 20\n  \
                             synod bench failover --moved --kills 20")]
     Failover {
         /// Leaders are told to stop, by SIGTERM, and start again; else they are killed
