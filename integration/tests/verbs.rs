@@ -252,7 +252,7 @@ fn the_environment_is_stronger_than_the_file_and_a_flag_than_both() {
         .env("SYNOD_TIMEOUT", "30s");
     assert_eq!(seen.finish().expect(0).json()["node"], "n1");
     let wrong = Run::of(&["leader", "show"]).env("SYNOD_TIMEOUT", "30").finish().expect(2);
-    assert!(wrong.stderr.contains("write 5s"), "{wrong:#?}");
+    assert!(wrong.stderr.contains("write 20ms, 5s"), "{wrong:#?}");
     let printed = |run: Run| run.finish().expect(0).stdout;
     let print = |file: &str| Run::of(&["check-config", file, "--print"]);
     let text = printed(print(&client).env("SYNOD_TIMEOUT", "7s"));

@@ -84,6 +84,21 @@ const REGRESSIONS: &[Regression] = &[
         mended: "the commit that brought this row",
         told_by: None,
     },
+    Regression {
+        script: "1000098",
+        found: "L: whoever was called to lead woke for ever at the end of its wait for a turn",
+        mended: "b17b8be",
+        told_by: Some(("crates/paxos/tests/handing.rs", "whoever_is_called_waits_for_no_turn")),
+    },
+    Regression {
+        script: "2000408",
+        found: "B6, wrongly: a record was lost whose mark had gone with the power",
+        mended: "eb7ce9d",
+        told_by: Some((
+            "crates/sim/src/drive/decay.rs",
+            "the_last_record_of_a_log_is_spared_when_its_mark_is_lost",
+        )),
+    },
 ];
 
 /// None of them comes back.
