@@ -51,10 +51,4 @@ pub(super) const BUGS: &[Bug] = &[
              self.voice.seal(out, to, Message::Promise { ballot: next, page }) }",
         )],
     },
-    Bug {
-        name: "called to lead beside a vow",
-        does: "whoever is called to lead campaigns, whatever it has vowed to another",
-        source: "no report found; against Gray and Cheriton 1989, where a write waits for leases",
-        edits: &[edit("paxos/src/peer/handing.rs", "self.vow.allows(me, now)", "true")],
-    },
 ];
