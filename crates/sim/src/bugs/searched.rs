@@ -71,7 +71,6 @@ pub(super) const SOUGHT: &[(&str, &str)] = &[
     ("lease counted from the answer", "lease"),
     ("answer to an older round prolongs a lease", "lease-beat"),
     ("lease kept across a transfer of the lead", "lease-transfer"),
-    ("lease kept by a leader that hands over", "lease-hand-over"),
     ("called to lead without phase 1", "lease-hand-over"),
     ("no silence after a start", "lease-crash"),
     ("vow below a promise", "lease"),
