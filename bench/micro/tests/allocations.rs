@@ -21,9 +21,7 @@ const AT_MOST: [(Kind, f64); 9] = [
     (Kind::Apply100, 3.5),
     (Kind::Encode, 0.05),
     (Kind::Decode, 0.014),
-    // One of them is the list that the log keeps until redb has the batch: whose rows it holds, it
-    // does not know.
-    (Kind::Store1, 7.7),
+    (Kind::Store1, 6.6),
     (Kind::Store64, 0.175),
 ];
 

@@ -2,15 +2,13 @@
 //! length is refused before anything is allocated for it, and memory is taken as bytes arrive, so
 //! that a claim costs nothing.
 
-use std::{
-    pin::pin,
-    task::{Context, Waker},
-    time::Duration,
-};
+use std::{pin::pin, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use quinn::{ReadError, RecvStream};
 use tokio::time::timeout;
+
+use crate::promptly::is_done;
 
 /// The version of everything in `docs/format.md`.
 pub(crate) const VERSION: u8 = 1;
@@ -188,9 +186,8 @@ impl Frames {
     /// a datagram for each question and each answer, to be acknowledged as well. Nobody waits here
     /// for an end that is late; then that datagram is sent.
     pub(crate) fn end(&mut self) {
-        let end = pin!(self.stream.read_chunk(CHUNK_BYTES, true));
         // What has been read stands, whatever follows it.
-        let _end = end.poll(&mut Context::from_waker(Waker::noop()));
+        let _ended = is_done(pin!(self.stream.read_chunk(CHUNK_BYTES, true)));
     }
 }
 

@@ -8,11 +8,7 @@ mod world;
 use std::time::Duration;
 
 use synod_paxos::{Ballot, NodeId, Role, Timing};
-use world::{Node, World};
-
-const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
+use world::{Node, World, ms};
 
 /// Four times the silence after which a peer of steady rhythm is suspected.
 fn four_periods() -> Duration {

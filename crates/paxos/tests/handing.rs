@@ -4,21 +4,9 @@
 mod stage;
 mod world;
 
-use std::time::Duration;
-
 use stage::{Spoken, Stage, accepted, ballot, following, prepare};
 use synod_paxos::*;
-use world::{Weather, World};
-
-const VOW: Duration = Duration::from_millis(90);
-
-const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-fn leasing(config: &mut Config) {
-    config.leasing = Leasing { asks: true, vow: VOW };
-}
+use world::{Weather, World, leasing, ms};
 
 /// A leader whose last heartbeat everybody has answered, and its ballot.
 fn leader() -> (Stage, Ballot) {

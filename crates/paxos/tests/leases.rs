@@ -4,21 +4,9 @@
 mod stage;
 mod world;
 
-use std::time::Duration;
-
 use stage::{Spoken, Stage, ballot, prepare};
 use synod_paxos::*;
-use world::{Weather, World};
-
-const VOW: Duration = Duration::from_millis(90);
-
-const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-fn leasing(config: &mut Config) {
-    config.leasing = Leasing { asks: true, vow: VOW };
-}
+use world::{VOW, Weather, World, leasing, ms};
 
 /// A member whose silence after its start is over.
 fn member() -> Stage {

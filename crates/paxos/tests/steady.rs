@@ -7,11 +7,7 @@ mod world;
 use std::time::Duration;
 
 use synod_paxos::{BarrierId, Durable, Role, Slot};
-use world::{Node, Weather, World};
-
-const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
+use world::{Node, Weather, World, ms};
 
 fn led(count: Node, seed: u64) -> (World, Node, Vec<Node>) {
     let mut world = World::new(count, seed);

@@ -6,6 +6,7 @@
 //! has no more room.
 
 use std::{
+    borrow::Cow,
     mem,
     sync::{
         Arc,
@@ -92,7 +93,11 @@ impl<L: Load> Front<L> {
     }
 
     /// Makes `facts` durable as one.
-    pub(crate) fn write(&mut self, base: &Base, facts: Vec<L::Fact>) -> Result<(), StoreError> {
+    pub(crate) fn write(
+        &mut self,
+        base: &Base,
+        facts: Cow<'_, [L::Fact]>,
+    ) -> Result<(), StoreError> {
         if self.broken {
             return Err(base.explain(Cause::Before));
         }
@@ -100,7 +105,7 @@ impl<L: Load> Front<L> {
         if self.full {
             self.take_all(base)?;
         }
-        let record = wal::encode(self.preface.iter().chain(&facts));
+        let record = wal::encode(self.preface.iter().chain(&*facts));
         if !self.wal.could_hold(&record) {
             return self.pass(base, facts);
         }
@@ -119,14 +124,14 @@ impl<L: Load> Front<L> {
         &mut self,
         base: &Base,
         record: Vec<u8>,
-        facts: Vec<L::Fact>,
+        facts: Cow<'_, [L::Fact]>,
     ) -> Result<(), StoreError> {
         if let Err(error) = self.wal.append(record) {
             self.broken = true;
             return Err(base.fail(format!("write to its write-ahead log: {error}")));
         }
         self.waiting.extend(self.preface.take());
-        self.waiting.extend(facts);
+        put_behind(&mut self.waiting, facts);
         Ok(())
     }
 
@@ -136,18 +141,19 @@ impl<L: Load> Front<L> {
     }
 
     /// Writes what no log can hold into the database itself, behind all that came before.
-    fn pass(&mut self, base: &Base, facts: Vec<L::Fact>) -> Result<(), StoreError> {
+    fn pass(&mut self, base: &Base, facts: Cow<'_, [L::Fact]>) -> Result<(), StoreError> {
         self.take_all(base)?;
         let Reached { number, at } = self.wal.last();
         let standing = self.below.at(Reached { number: number + 1, at });
         let mut load = L::default();
-        load.extend(self.preface.clone().into_iter().chain(facts));
+        load.extend(self.preface.clone());
+        put_behind(&mut load, facts);
         self.below = base.write(|database| load.write(database, &standing))?;
         self.wal.take(self.below.reached());
         self.preface = None;
         // Were that commit lost, nothing would tell of it but a later record.
-        let nothing: [L::Fact; 0] = [];
-        self.append(base, wal::encode(nothing.iter()), Vec::new())
+        let nothing: &[L::Fact] = &[];
+        self.append(base, wal::encode(nothing.iter()), Cow::Borrowed(nothing))
     }
 
     /// Has the database take over everything, and waits for it.
@@ -225,6 +231,14 @@ impl<L: Load> Front<L> {
                 Err(error)
             }
         }
+    }
+}
+
+/// Facts that nobody else has are moved; others cost no list of their own.
+fn put_behind<L: Load>(load: &mut L, facts: Cow<'_, [L::Fact]>) {
+    match facts {
+        Cow::Borrowed(facts) => load.extend(facts.iter().cloned()),
+        Cow::Owned(facts) => load.extend(facts),
     }
 }
 

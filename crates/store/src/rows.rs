@@ -1,7 +1,7 @@
 //! Rows of bytes in tables of the caller's own, durable through a write-ahead log as a node's facts
 //! are.
 
-use std::{convert::Infallible, fmt, path::Path, sync::Arc};
+use std::{borrow::Cow, convert::Infallible, fmt, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use redb::{
@@ -122,7 +122,7 @@ impl Rows {
         if rows.is_empty() {
             return Ok(());
         }
-        self.front.write(&self.base, rows)
+        self.front.write(&self.base, Cow::Owned(rows))
     }
 
     /// One row.

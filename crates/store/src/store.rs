@@ -1,4 +1,4 @@
-use std::{fmt, fs::File, path::Path, sync::Arc};
+use std::{borrow::Cow, fmt, fs::File, path::Path, sync::Arc};
 
 use redb::StorageBackend;
 use synod_paxos::{Decree, Durable, Slot, Write};
@@ -114,7 +114,7 @@ impl Store {
         }
         match &mut self.front {
             Some(front) => {
-                front.write(&self.base, writes.to_vec())?;
+                front.write(&self.base, Cow::Borrowed(writes))?;
                 writes.iter().for_each(|write| self.standing.note(write));
             }
             None => {

@@ -12,9 +12,10 @@
 
 use std::io;
 
+use bytes::Bytes;
 use redb::StorageBackend;
 
-use crate::record::Fields;
+use crate::record::{self, Fields};
 
 mod facts;
 mod layout;
@@ -50,6 +51,20 @@ pub(crate) trait Fact: Clone + Send + 'static {
 
     /// Reads the next one; `None` when these bytes say nothing that this build knows.
     fn take(fields: &mut Fields<'_>) -> Option<Self>;
+}
+
+/// Appends bytes with their length before them.
+pub(crate) fn put_bytes(record: &mut Vec<u8>, bytes: &Bytes) {
+    record.extend_from_slice(&record::length(bytes).to_le_bytes());
+    record.extend_from_slice(bytes);
+}
+
+/// Reads what [`put_bytes`] has written.
+pub(crate) fn take_bytes(fields: &mut Fields<'_>) -> Option<Bytes> {
+    let length = fields.u32().ok()? as usize;
+    let (bytes, rest) = fields.0.split_at_checked(length)?;
+    fields.0 = rest;
+    Some(Bytes::copy_from_slice(bytes))
 }
 
 /// Why a log does not fit its database.

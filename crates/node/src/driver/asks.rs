@@ -24,31 +24,28 @@ impl Driver {
     /// Takes a call in, or says at once why not.
     pub(super) fn asked(&mut self, asked: Asked) {
         let Asked { from, body, reply } = asked;
+        let way = Way::Client(reply);
         let ask = match decode(&body) {
             Ok(ask) => ask,
-            Err(refusal) => return self.turn_away(reply, "malformed", &Said::Refused(refusal)),
+            Err(refusal) => return self.turn_away(way, "malformed", Said::Refused(refusal)),
         };
         let op = Op::of(&ask.call);
         if let Err(refusal) = door::admit(&from, &ask, self.replica.machine()) {
             debug!(op = op.as_str(), %refusal, "refused at the door");
-            return self.turn_away(reply, op.as_str(), &Said::Refused(refusal));
+            return self.turn_away(way, op.as_str(), Said::Refused(refusal));
         }
         if let Some(said) = self.at_once(&ask) {
-            return self.turn_away(reply, op.as_str(), &said);
+            return self.turn_away(way, op.as_str(), said);
         }
         let (Who::Client { name, .. } | Who::Node(name)) = &from.who;
-        match self.calls.open(name, op, Way::Client(reply)) {
+        match self.calls.open(name, op, way) {
             Ok(client) => self.step(match ask.call {
                 Call::HandOver { to } => {
                     Input::HandOver { to: self.roster.named(&to), client: Some(client) }
                 }
                 _ => Input::Client { client, ask },
             }),
-            Err(way) => {
-                let said = calls::overloaded();
-                self.metrics.request(op.as_str(), &said, None);
-                way.say(said);
-            }
+            Err(way) => self.turn_away(way, op.as_str(), calls::overloaded()),
         }
     }
 
@@ -73,9 +70,9 @@ impl Driver {
         (writes && self.disk.is_full()).then_some(Said::NotApplied(NotApplied::DiskFull))
     }
 
-    fn turn_away(&self, reply: synod_net::Reply, op: &'static str, said: &Said) {
-        self.metrics.request(op, said, None);
-        calls::say(reply, said);
+    fn turn_away(&self, way: Way, op: &'static str, said: Said) {
+        self.metrics.request(op, &said, None);
+        way.say(said);
     }
 
     /// Answers a call that waits, when everything else is under way that the step wants.

@@ -19,6 +19,18 @@ pub(crate) use ghost::Ghost;
 
 pub(crate) type Node = u16;
 
+/// How long members vow, where a leader asks for a lease.
+pub(crate) const VOW: Duration = Duration::from_millis(90);
+
+pub(crate) const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Leaders ask for leases.
+pub(crate) fn leasing(config: &mut Config) {
+    config.leasing = Leasing { asks: true, vow: VOW };
+}
+
 #[derive(Debug)]
 enum Event {
     Deliver(Envelope),

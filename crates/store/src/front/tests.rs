@@ -58,13 +58,13 @@ fn a_failure_beside_is_final_for_every_batch_after_it() {
     home.1.store(true, Ordering::Relaxed);
     let decree = Decree::Value(vec![7; front.wal.much() as usize].into());
     let much = Write::Chosen { slot: Slot::new(1), decree };
-    front.write(&base, vec![much]).unwrap();
-    front.write(&base, vec![Write::Probe { sequence: 1 }]).unwrap();
+    front.write(&base, Cow::Owned(vec![much])).unwrap();
+    front.write(&base, Cow::Owned(vec![Write::Probe { sequence: 1 }])).unwrap();
     assert!(front.taking.is_some(), "redb is at it");
     let failed = front.wait();
     assert!(matches!(failed, Err(StoreError::SyncFailed { .. })), "{failed:?}");
     for sequence in 2..4 {
-        let again = front.write(&base, vec![Write::Probe { sequence }]);
+        let again = front.write(&base, Cow::Owned(vec![Write::Probe { sequence }]));
         assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
     }
 }

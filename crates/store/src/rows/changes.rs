@@ -12,7 +12,7 @@ use crate::{
     front::{Footing, Load},
     record::{self, Fields},
     tables::{FACTS, WAL},
-    wal::{Fact, Reached},
+    wal::{Fact, Reached, put_bytes, take_bytes},
 };
 
 /// Tables by their names, and how far the log is taken over in them.
@@ -121,16 +121,4 @@ impl Fact for Row {
         };
         Some(Row { table, key, value })
     }
-}
-
-fn put_bytes(record: &mut Vec<u8>, bytes: &Bytes) {
-    record.extend_from_slice(&record::length(bytes).to_le_bytes());
-    record.extend_from_slice(bytes);
-}
-
-fn take_bytes(fields: &mut Fields<'_>) -> Option<Bytes> {
-    let length = fields.u32().ok()? as usize;
-    let (bytes, rest) = fields.0.split_at_checked(length)?;
-    fields.0 = rest;
-    Some(Bytes::copy_from_slice(bytes))
 }

@@ -1,9 +1,8 @@
 //! The bytes of a node's facts in its write-ahead log.
 
-use bytes::Bytes;
 use synod_paxos::{Ballot, Decree, Slot, Write};
 
-use super::Fact;
+use super::{Fact, put_bytes, take_bytes};
 use crate::record::{self, Fields};
 
 const PROMISED: u8 = 1;
@@ -64,8 +63,7 @@ fn put_decree(record: &mut Vec<u8>, decree: &Decree) {
         Decree::Noop => record.push(NOOP),
         Decree::Value(bytes) => {
             record.push(VALUE);
-            record.extend_from_slice(&record::length(bytes).to_le_bytes());
-            record.extend_from_slice(bytes);
+            put_bytes(record, bytes);
         }
     }
 }
@@ -81,12 +79,7 @@ fn take_ballot(fields: &mut Fields<'_>) -> Option<Ballot> {
 fn take_decree(fields: &mut Fields<'_>) -> Option<Decree> {
     match fields.u8().ok()? {
         NOOP => Some(Decree::Noop),
-        VALUE => {
-            let length = fields.u32().ok()? as usize;
-            let (bytes, rest) = fields.0.split_at_checked(length)?;
-            fields.0 = rest;
-            Some(Decree::Value(Bytes::copy_from_slice(bytes)))
-        }
+        VALUE => take_bytes(fields).map(Decree::Value),
         _ => None,
     }
 }
