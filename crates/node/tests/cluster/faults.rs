@@ -115,6 +115,32 @@ async fn a_stopped_leader_leaves_the_cluster_serving() {
     assert_eq!(client.get("epoch").await.as_deref(), Some(&b"8"[..]));
 }
 
+/// Heartbeats so slow that whoever is not called takes long to campaign: about a second by chance.
+const SLOW: &str = "[timing]\nheartbeat_ms = 2000\nsuspect_min_ms = 2000\nsuspect_max_ms = 4000\n";
+
+/// A leader that is told to stop hands its lead over: when it has ended another leads already. It
+/// is tried again where the machine is too busy for the one that was called to win in time.
+#[tokio::test]
+async fn a_leader_that_is_told_to_stop_hands_over() {
+    let mut world = World::prepared(3);
+    for id in 1..=3 {
+        world.start_with(id, SLOW).await;
+    }
+    let mut client = world.client("app", Role::Write);
+    for _ in 0..2 {
+        client.put("epoch", "7").await;
+        let leader = client.leader().await;
+        timeout(PATIENCE, world.stop(leader)).await.unwrap().unwrap();
+        for other in [leader % 3 + 1, (leader + 1) % 3 + 1] {
+            if client.status(&format!("n{other}")).await.role == "leader" {
+                return;
+            }
+        }
+        world.start_with(leader, SLOW).await;
+    }
+    panic!("a leader ended and nobody had been called");
+}
+
 /// What waits for news at a stopping node is told at once that it stops.
 #[tokio::test]
 async fn a_call_that_waits_is_told_when_the_node_stops() {
