@@ -55,6 +55,12 @@ const REGRESSIONS: &[Regression] = &[
         told_by: Some(("crates/sim/src/checks/budgets.rs", "what_is_beyond_a_budget_is_caught")),
     },
     Regression {
+        script: "4742",
+        found: "L, wrongly: a participant whose question never was answered in time never asked anew",
+        mended: "the commit that brought this row",
+        told_by: None,
+    },
+    Regression {
         script: "12836",
         found: "A3, wrongly: a late word came first after a snapshot that had closed a gap",
         mended: "the commit that brought this row",

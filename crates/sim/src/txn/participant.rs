@@ -37,6 +37,9 @@ const MOVES_ONE_IN: u8 = 4;
 /// How long it attends before it asks anew.
 const ATTENDS_US: u64 = 400 * MS;
 
+/// In how much of that a node answers, if only that there is no news.
+const NO_NEWS_US: u64 = 300 * MS;
+
 /// How long its session lives without a word; it only serves to enroll.
 const TTL_MS: u64 = 10_000;
 
@@ -395,7 +398,12 @@ impl Participant {
         }
         durably.writes().iter().for_each(|write| up.asked.write(write));
         up.gathered.merge(durably);
-        up.proposals.extend(propose);
+        // What waits already is not asked for twice, however long nobody answers.
+        for command in propose {
+            if !up.proposals.contains(&command) {
+                up.proposals.push(command);
+            }
+        }
         let mut acts = Acts::default();
         for (asker, said) in at_once {
             self.speak(Word::Said { to: asker, said }, &mut acts, watch)?;
@@ -466,6 +474,12 @@ impl Participant {
     /// Begins what there is to ask of the nodes, tries again what was not answered, and says when
     /// to be woken.
     fn errands(&mut self, now: u64, acts: &mut Acts) {
+        if let Some(up) = &mut self.up
+            && up.errands.get(&Purpose::Attend).is_some_and(|errand| errand.wake_us() <= now)
+        {
+            // It asks anew: what is in doubt may have changed.
+            up.errands.remove(&Purpose::Attend);
+        }
         for purpose in [Purpose::Enroll, Purpose::Attend, Purpose::Propose, Purpose::Acknowledge] {
             self.begin(purpose);
         }
@@ -506,9 +520,12 @@ impl Participant {
             }
         };
         let Some(call) = call else { return };
-        let patience = if purpose == Purpose::Attend { ATTENDS_US } else { PATIENCE_US };
+        let (patience, within) = match purpose {
+            Purpose::Attend => (ATTENDS_US, NO_NEWS_US),
+            _ => (PATIENCE_US, PATIENCE_US),
+        };
         let errand = Errand::new(1 + purpose as u64, call, self.voters, patience, &mut self.rng);
-        up.errands.insert(purpose, errand);
+        up.errands.insert(purpose, errand.answered_within(within));
     }
 
     fn incarnation(&self) -> BranchIncarnation {
