@@ -24,7 +24,7 @@ const WRITES_OF_LATE: usize = 8;
 const DECAYS_MAX: u8 = 3;
 
 /// How many bits decay at once at most. Most of a database's file is free pages: one bit would be
-/// found by hardly anybody.
+/// found by hardly anybody. One alone is what a record may survive as if it were whole.
 const BITS_MAX: u8 = 16;
 
 /// What became of something on a drive.
@@ -156,7 +156,8 @@ impl Surface {
         if sectors.is_empty() {
             return false;
         }
-        for _ in 0..rng.u8(1..=BITS_MAX) {
+        let bits = if rng.bool() { 1 } else { rng.u8(2..=BITS_MAX) };
+        for _ in 0..bits {
             let sector = sectors[rng.usize(0..sectors.len())];
             let place = sector * SECTOR_BYTES + rng.usize(0..SECTOR_BYTES);
             let bit = 1 << rng.u8(0..8);
