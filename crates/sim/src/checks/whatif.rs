@@ -168,7 +168,9 @@ impl WhatIf {
         if inherited > peer.chosen_upto() && ghost.proposed(inherited, ballot).is_none() {
             let other = ghost.nodes().find(|other| *other != node).map(Life::first);
             let bounds = Bounds::of(peer, node, now);
-            other.map_or(Ok(()), |other| bounds.what_is_known_is_proposed_no_more(ghost, other))?;
+            let proposed = |slot| ghost.proposed(slot, ballot).cloned();
+            let check = |other| bounds.what_is_known_is_proposed_no_more(proposed, other);
+            other.map_or(Ok(()), check)?;
         }
         demand!(
             peer.has_quorum() || !peer.may_propose(),

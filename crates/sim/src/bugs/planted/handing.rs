@@ -28,6 +28,16 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
+        name: "called to lead beside a vow",
+        does: "whoever is called to lead campaigns though it has vowed to promise nobody else",
+        source: "no report found; against Gray and Cheriton 1989, where a write waits for leases",
+        edits: &[edit(
+            "paxos/src/peer/handing.rs",
+            "«self.vow.allows(me, now)» && self.is_connected",
+            "true",
+        )],
+    },
+    Bug {
         name: "promise to the next leader spoken before it is durable",
         does: "a leader that hands over promises while its disk is still at work",
         source: "io_ordering of databendlabs/openraft: what is spoken before it is synced",

@@ -40,6 +40,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a slot not given out is another's": "slot >= self.next" => "false",
         "a proposed decree may be chosen otherwise": "tally.decree == *decree" => "true",
         "slots not given out are open": "«self.next <= upto» ||" => "false",
+        "what is learned is proposed no more": "self.backlog.remove(&slot);" => "",
     },
     lines! { "paxos/src/reads.rs":
         "each question has its round": "self.rounds += 1;" => "self.rounds = 1;",

@@ -10,6 +10,9 @@ use crate::{
     violation::{Checked, demand},
 };
 
+/// Further than the window of most universes.
+const AHEAD_SLOTS: u64 = 40;
+
 /// A campaign that has just begun, and as many others as make a quorum without its candidate.
 pub(super) struct Campaign<'p> {
     bounds: Bounds<'p>,
@@ -36,7 +39,8 @@ impl<'p> Campaign<'p> {
         self.held_is_ones_own_vote()?;
         self.what_is_lost_is_inherited()?;
         self.who_lost_it_says_nothing()?;
-        self.what_is_chosen_is_proposed()
+        self.what_is_chosen_is_proposed()?;
+        self.what_is_learned_is_proposed_no_more()
     }
 
     /// The vote that somebody says the candidate holds is not the candidate's: the speaker errs, or
@@ -89,6 +93,23 @@ impl<'p> Campaign<'p> {
             self.ballot
         );
         Ok(())
+    }
+
+    /// Somebody has a vote further ahead than a small window goes; before there is room for all
+    /// that, the first of what waits for the window turns out to be chosen.
+    pub(super) fn what_is_learned_is_proposed_no_more(&self) -> Checked {
+        let (ballot, decree) = (Ballot::of(0, self.others[0]), decree());
+        let reports = vec![(self.last.plus(AHEAD_SLOTS), Report::Accepted { ballot, decree })];
+        let ahead = Page { reports, ..self.page() };
+        let (leader, out) = self.hears(&ahead, &self.page());
+        let proposed = |slot| {
+            out.at_once.iter().find_map(|word| match &word.message {
+                Message::Accept { slot: at, decree, .. } if *at == slot => Some(decree.clone()),
+                _ => None,
+            })
+        };
+        let bounds = Bounds { peer: &leader, ..self.bounds };
+        bounds.what_is_known_is_proposed_no_more(proposed, self.others[0])
     }
 
     /// With these promises it must go on asking.

@@ -55,20 +55,24 @@ impl Hollow {
     /// Time goes by, and everybody answers.
     pub(super) fn campaigns(&mut self) -> Option<Ballot> {
         for _ in 0..BEATS_MAX {
-            self.now = self.peer.wake_at().unwrap_or(self.now).max(self.now);
-            let out = self.given(Input::Wake);
-            for word in &out.at_once {
-                if let Message::Heartbeat { round, .. } = word.message {
-                    let alive = Message::Alive { round, standing: standing() };
-                    let from = Life::first(word.to);
-                    drop(self.hears(from, alive));
-                }
-            }
+            self.is_answered();
             if let Role::Campaigning { ballot } = self.peer.role() {
                 return Some(ballot);
             }
         }
         None
+    }
+
+    /// The next thing that it wakes for; everybody answers.
+    pub(super) fn is_answered(&mut self) {
+        self.now = self.peer.wake_at().unwrap_or(self.now).max(self.now);
+        let out = self.given(Input::Wake);
+        for word in &out.at_once {
+            if let Message::Heartbeat { round, .. } = word.message {
+                let alive = Message::Alive { round, standing: standing() };
+                drop(self.hears(Life::first(word.to), alive));
+            }
+        }
     }
 
     /// Every other one reports a vote in the first slot, and nothing else.

@@ -9,10 +9,7 @@ use super::{
     bounds::{Bounds, FAR_SLOTS},
     hash,
 };
-use crate::{
-    ghost::Ghost,
-    violation::{Checked, demand},
-};
+use crate::violation::{Checked, demand};
 
 impl Bounds<'_> {
     /// A snapshot goes beyond all that a reign has given out: others have led meanwhile, and what
@@ -97,13 +94,18 @@ impl Bounds<'_> {
     }
 
     /// A reign has still to propose what it adopted, and learns what was chosen there: it proposes
-    /// nothing there any more, for its watermark covers that.
-    pub(super) fn what_is_known_is_proposed_no_more(&self, ghost: &Ghost, other: Life) -> Checked {
+    /// nothing there any more, for its watermark covers that. It is told of what it has `proposed`,
+    /// too.
+    pub(super) fn what_is_known_is_proposed_no_more(
+        &self,
+        proposed: impl Fn(Slot) -> Option<Decree>,
+        other: Life,
+    ) -> Checked {
         let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };
         let first = self.peer.chosen_upto().next();
         let (mut decrees, mut slot) = (Vec::new(), first);
-        while let Some(own) = ghost.proposed(slot, ballot) {
-            decrees.push((slot, own.clone()));
+        while let Some(own) = proposed(slot) {
+            decrees.push((slot, own));
             slot = slot.next();
         }
         if slot > inherited {

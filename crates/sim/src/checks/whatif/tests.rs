@@ -246,7 +246,9 @@ fn who_leads_on_or_serves_what_it_should_not_is_seen() {
 
 #[test]
 fn a_campaign_that_goes_by_something_else_is_seen() {
-    let ((candidate, ballot), ghost) = (candidate(), Ghost::new(&voters()));
+    let narrow = Config { window_slots: 3, ..config() };
+    let mut candidate = Hollow::of(&narrow, &Durable::default());
+    let (ballot, ghost) = (candidate.campaigns().unwrap(), Ghost::new(&voters()));
     let seen = |mishears: Hears, check: fn(&Campaign<'_>) -> Checked| {
         let campaign = |bounds: &Bounds<'_>| check(&Campaign::of(*bounds, ballot, &ghost).unwrap());
         seen(&candidate.peer, candidate.now, mishears, campaign)
@@ -272,6 +274,14 @@ fn a_campaign_that_goes_by_something_else_is_seen() {
     assert_eq!(seen(knows, |campaign| campaign.what_is_lost_is_inherited()), Some("A4"));
     assert_eq!(seen(knows, |campaign| campaign.who_lost_it_says_nothing()), Some("A4"));
     assert_eq!(seen(told, |campaign| campaign.what_is_chosen_is_proposed()), Some("A4"));
+    let half: Hears = |input| {
+        said(input, |word| {
+            if let Message::Learned { decrees, .. } = &mut word.message {
+                decrees.pop();
+            }
+        })
+    };
+    assert_eq!(seen(half, |campaign| campaign.what_is_learned_is_proposed_no_more()), Some("C4"));
 }
 
 #[test]
@@ -334,8 +344,7 @@ fn a_reign_that_proposes_what_it_knows_is_seen() {
         };
         drop(leader.hears(from, Message::Promise { ballot, page }));
     }
-    let mut ghost = Ghost::new(&voters());
-    ghost.propose(Slot::new(1), ballot, &Decree::Noop);
+    let proposed = |slot| (slot == Slot::new(1)).then_some(Decree::Noop);
     let half: Hears = |input| {
         said(input, |word| {
             if let Message::Learned { decrees, .. } = &mut word.message {
@@ -343,7 +352,7 @@ fn a_reign_that_proposes_what_it_knows_is_seen() {
             }
         })
     };
-    let check = |bounds: &Bounds<'_>| bounds.what_is_known_is_proposed_no_more(&ghost, OTHER);
+    let check = |bounds: &Bounds<'_>| bounds.what_is_known_is_proposed_no_more(proposed, OTHER);
     assert_eq!(seen(&leader.peer, leader.now, half, check), Some("C4"));
 }
 

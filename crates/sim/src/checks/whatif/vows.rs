@@ -31,6 +31,7 @@ impl Bounds<'_> {
             self.what_a_member_asks_is_confirmed(one)?;
             if vow > Duration::ZERO {
                 self.a_vow_is_kept(one, other, vow)?;
+                self.a_call_breaks_no_vow(one, other, vow)?;
                 self.no_round_revives_a_reign(one)?;
                 let quorum = ghost.quorum();
                 self.only_what_was_asked_is_answered(&others[..quorum - 1], vow)?;
@@ -68,6 +69,33 @@ impl Bounds<'_> {
             again.is_none() && promise.is_none_or(|ballot| ballot.owner() == one),
             "E6",
             "{} has vowed to {reign}, and would vow to {again:?} and promise {promise:?}",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// It vows to `one`; then the end of an earlier reign comes late, whose leader calls it to be
+    /// the next. What a quorum would promise it could depose `one`, who reads by its lease: it
+    /// promises itself nothing before the vow has run out.
+    pub(super) fn a_call_breaks_no_vow(&self, one: Life, other: Life, vow: Duration) -> Checked {
+        let ballot = self.peer.promised().raised_by(other);
+        let reign = ballot.raised_by(one);
+        let (mut copy, out) =
+            self.given([self.word(one, Message::Vow { ballot: reign, round: 1 })]);
+        if vowed(&out) != Some(reign) {
+            return Ok(());
+        }
+        let (next, chosen_upto) = (reign.raised_by(Life::first(self.node)), Slot::ZERO);
+        let call = Message::HandOver { ballot, next, chosen_upto };
+        let (last, mut out) = (micros(self.now, vow, -1), Output::default());
+        for input in [self.word(other, call), Input::Wake] {
+            self.give(&mut copy, last, input, &mut out);
+        }
+        let promise = promised(&out);
+        demand!(
+            promise.is_none_or(|ballot| ballot.owner() == one),
+            "E6",
+            "{} has vowed to {reign}, and would promise {promise:?}, to which {ballot} calls it",
             self.node
         );
         Ok(())
@@ -317,6 +345,31 @@ mod tests {
         let check = |bounds: &Bounds<'_>| bounds.no_round_revives_a_reign(OTHER);
         let now = Tick::ZERO.after(VOW * 2);
         assert_eq!(seen(&follower(), now, goes_on, check), Some("E6"));
+    }
+
+    /// It is called by whom it has vowed to, and hears of nobody else.
+    #[test]
+    fn a_promise_to_oneself_beside_a_vow_is_seen() {
+        let mut hollow = Hollow::of(&config(), &Durable::default());
+        while hollow.now <= Tick::ZERO.after(VOW) {
+            hollow.is_answered();
+        }
+        assert!(matches!(hollow.peer.role(), Role::Following { .. }));
+        let by_the_leader: Hears = |input| match input {
+            Input::Deliver(Envelope {
+                to,
+                epoch,
+                message: Message::HandOver { ballot, next, chosen_upto },
+                ..
+            }) => {
+                let ballot = ballot.raised_by(OTHER);
+                let message = Message::HandOver { ballot, next, chosen_upto };
+                vec![Input::Deliver(Envelope { from: OTHER, to, epoch, message })]
+            }
+            input => vec![input],
+        };
+        let check = |bounds: &Bounds<'_>| bounds.a_call_breaks_no_vow(OTHER, THIRD, VOW);
+        assert_eq!(seen(&hollow.peer, hollow.now, by_the_leader, check), Some("E6"));
     }
 
     #[test]
