@@ -32,6 +32,18 @@ struct Sides {
     decayed: BTreeSet<Slot>,
     /// Those that did since the node stopped: whatever was on its way to the disk then, too.
     decayed_since: BTreeSet<Slot>,
+    /// What may be on the disk instead: of a batch that was under way when the node stopped, nothing
+    /// may tell whether it is there, as long as a watermark covers it.
+    doubts: Vec<Facts>,
+    /// The same of a node that starts, until its store has been opened.
+    doubts_at_start: Vec<Facts>,
+}
+
+impl Sides {
+    /// Whatever may be on the disk.
+    fn held(&mut self) -> impl Iterator<Item = &mut Facts> {
+        std::iter::once(&mut self.durable).chain(&mut self.doubts)
+    }
 }
 
 /// A disk gave back something else than what it was given.
@@ -146,7 +158,7 @@ impl Ghost {
 
     /// A fact has become durable: what is chosen by it, if it was the vote that decided.
     pub(crate) fn sync(&mut self, life: Life, write: &Write) -> Option<(Slot, Ballot, Decree)> {
-        self.sides_mut(life.node).durable.apply(write);
+        self.sides_mut(life.node).held().for_each(|facts| facts.apply(write));
         let Write::Accepted { slot, ballot, decree } = write else { return None };
         let lives = self.votes.entry((*slot, *ballot)).or_default();
         let decides = lives.insert(life) && lives.len() == self.quorum;
@@ -157,12 +169,13 @@ impl Ghost {
     pub(crate) fn opened(&mut self, node: NodeId) {
         let sides = self.sides_mut(node);
         sides.durable = sides.asked.clone();
+        sides.doubts = std::mem::take(&mut sides.doubts_at_start);
     }
 
     /// The record of a slot has decayed on `node`'s disk; the node learns of it at its next start.
     pub(crate) fn rot(&mut self, node: NodeId, slot: Slot, is_up: bool) {
         let sides = self.sides_mut(node);
-        sides.durable.damage(slot);
+        sides.held().for_each(|facts| facts.damage(slot));
         if !is_up {
             sides.decayed_since.insert(slot);
         }
@@ -193,17 +206,22 @@ impl Ghost {
         found: &Durable,
     ) -> Result<bool, OtherFacts> {
         let sides = self.sides_mut(node);
-        let mut without = sides.durable.clone();
-        let mut with = without.clone();
-        in_flight.iter().for_each(|write| with.apply(write));
-        std::mem::take(&mut sides.decayed_since).into_iter().for_each(|slot| with.damage(slot));
-        without.open();
-        with.open();
-        let (facts, survived) = match (without.durable() == *found, with.durable() == *found) {
-            (_, true) => (with, true),
-            (true, false) => (without, false),
-            (false, false) => return Err(OtherFacts),
-        };
+        let decayed = std::mem::take(&mut sides.decayed_since);
+        let mut may_be = Vec::new();
+        for without in std::iter::once(&sides.durable).chain(&sides.doubts) {
+            let mut with = without.clone();
+            in_flight.iter().for_each(|write| with.apply(write));
+            decayed.iter().for_each(|slot| with.damage(*slot));
+            for (mut facts, survived) in [(with, true), (without.clone(), false)] {
+                facts.open();
+                if facts.durable() == *found && !may_be.iter().any(|(other, _)| *other == facts) {
+                    may_be.push((facts, survived));
+                }
+            }
+        }
+        let mut may_be = may_be.into_iter();
+        let (facts, survived) = may_be.next().ok_or(OtherFacts)?;
+        sides.doubts_at_start = may_be.map(|(facts, _)| facts).collect();
         sides.asked = facts;
         Ok(survived)
     }
@@ -214,5 +232,56 @@ impl Ghost {
 
     fn sides_mut(&mut self, node: NodeId) -> &mut Sides {
         self.disks.get_mut(&node).expect("every voter has a disk")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Life = Life::first(NodeId::new(1));
+
+    fn vote(slot: u64) -> Write {
+        let ballot = Ballot::first(LIFE);
+        Write::Accepted { slot: Slot::new(slot), ballot, decree: Decree::Noop }
+    }
+
+    /// Below a watermark nothing tells whether a batch in flight has made chosen records of votes;
+    /// above damage something does, a write later. Both are what may be on the disk, and nothing
+    /// else is. (In universe 38399 the ghost had made up its mind, and the disk was blamed.)
+    #[test]
+    fn what_nothing_tells_stays_in_doubt() {
+        let chosen = Write::Chosen { slot: Slot::new(2), decree: Decree::Noop };
+        for survived in [false, true] {
+            let (mut ghost, mut disk) = (Ghost::new(&[LIFE]), Facts::default());
+            for write in [vote(1), vote(2), Write::ChosenUpto { slot: Slot::new(2) }] {
+                ghost.sync(LIFE, &write);
+                disk.apply(&write);
+            }
+            let restart = |ghost: &mut Ghost, disk: &mut Facts, in_flight: &[Write]| {
+                disk.open();
+                let recovered = ghost.recover(LIFE.node, in_flight, &disk.durable());
+                if let Ok(true) = recovered {
+                    in_flight.iter().for_each(|write| drop(ghost.sync(LIFE, write)));
+                }
+                ghost.opened(LIFE.node);
+                recovered.is_ok()
+            };
+            if survived {
+                disk.apply(&chosen);
+            }
+            assert!(restart(&mut ghost, &mut disk, std::slice::from_ref(&chosen)));
+            ghost.rot(LIFE.node, Slot::new(1), true);
+            disk.damage(Slot::new(1));
+            assert!(restart(&mut ghost, &mut disk, &[]));
+            let write = Write::Promised { ballot: Ballot::first(LIFE) };
+            ghost.sync(LIFE, &write);
+            disk.apply(&write);
+            let told = matches!(disk.durable().records[1].1, synod_paxos::Record::Chosen { .. });
+            assert_eq!(told, survived);
+            assert!(restart(&mut ghost, &mut disk, &[]), "survived: {survived}");
+            disk.apply(&vote(3));
+            assert!(!restart(&mut ghost, &mut disk, &[]), "nobody asked for that");
+        }
     }
 }

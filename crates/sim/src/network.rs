@@ -108,9 +108,10 @@ impl Network {
         if !self.happens(self.weather.doubled) {
             return vec![first];
         }
-        // The other comes soon, or when everybody has forgotten the first.
+        // The other comes soon, or when everybody has forgotten the first; no later than a word
+        // that is late.
         let again = if self.rng.bool() { self.rng.u64(0..=self.weather.late_us) } else { 0 };
-        vec![first, self.delay() + again]
+        vec![first, self.delay().max(again)]
     }
 
     /// Lets no word through from a node to the others for a while, and none to it; or those to it
@@ -292,7 +293,9 @@ mod tests {
         assert_eq!(network.copies(Place::Node(1), Place::Node(2), 0).len(), 1);
     }
 
-    /// Loss, doubling and lateness come about as often as they are asked for.
+    /// Loss, doubling and lateness come about as often as they are asked for, and nothing comes
+    /// later than the latest: a universe counts on calm after that. (In universe 15715 a copy of a
+    /// late word was as much later again, and a leader missed for it.)
     #[test]
     fn the_weather_is_as_announced() {
         let weather =
@@ -307,6 +310,8 @@ mod tests {
         assert!((800..1_200).contains(&lost), "{lost}");
         assert!((700..1_100).contains(&doubled), "{doubled}");
         assert!((350..650).contains(&late), "{late}");
+        let latest = words.iter().flatten().max();
+        assert!(latest.is_some_and(|delay| *delay <= 1_001_000), "{latest:?}");
     }
 
     /// The three scenarios of OmniPaxos §2, with node 3 as the leader of five: one link left to

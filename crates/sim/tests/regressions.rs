@@ -67,6 +67,18 @@ const REGRESSIONS: &[Regression] = &[
         told_by: None,
     },
     Regression {
+        script: "15715",
+        found: "L4, wrongly: the second copy of a late word came as much later again, into the calm",
+        mended: "the commit that brought this row",
+        told_by: Some(("crates/sim/src/network.rs", "the_weather_is_as_announced")),
+    },
+    Regression {
+        script: "38399",
+        found: "B6, wrongly: a ghost took a batch in flight for durable of which nothing told",
+        mended: "the commit that brought this row",
+        told_by: Some(("crates/sim/src/ghost.rs", "what_nothing_tells_stays_in_doubt")),
+    },
+    Regression {
         script: "72950",
         found: "C1, wrongly: an old snapshot came first after one that had closed a gap",
         mended: "the commit that brought this row",
