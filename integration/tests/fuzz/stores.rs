@@ -1,13 +1,15 @@
 //! Files at rest, damaged: what a store gives back is the truth, or it says that it is damaged.
 
 use std::{
+    fmt::Debug,
     io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use redb::StorageBackend;
 use synod_paxos::{Ballot, Decree, Durable, Life, NodeId, Record, Slot, Write};
-use synod_store::{Chunks, Identity, Store};
+use synod_store::{Chunks, Identity, Row, Rows, Shape, Store, StoreError};
 
 use crate::hunt::{Judged, hunt};
 
@@ -118,37 +120,74 @@ fn batches() -> [Vec<Write>; 3] {
 }
 
 /// A write-ahead log that so far has all that was acknowledged, with a mark that says how far it
-/// must reach: a damaged one is refused, or the damage is of no consequence; the store is never
-/// taken back in time.
-#[test]
-fn write_ahead_logs() {
-    let [file, log, mark] = [Memory::default(), Memory::default(), Memory::default()];
-    let ahead = [log.clone(), mark.clone()];
-    Store::format_ahead_on(file.clone(), ahead, WAL_BYTES, &identity()).unwrap();
-    let open = |files: [&[u8]; 3]| {
-        let [file, log, mark] = files.map(Memory::with);
-        Store::open_ahead_on(file, [log, mark], &identity())
-    };
-    let before = file.bytes().clone();
-    let ahead = [log.clone(), mark.clone()];
-    let (mut store, _) = Store::open_ahead_on(file.clone(), ahead, &identity()).unwrap();
-    for batch in batches() {
-        store.write(&batch).unwrap();
-    }
-    let [file, log, mark] = [before, log.bytes().clone(), mark.bytes().clone()];
-    let (_, truth) = open([&file, &log, &mark]).unwrap();
-    assert_eq!((truth.chosen_upto, truth.records.len()), (Slot::new(2), 1));
+/// must reach: a damaged one is refused, or the damage is of no consequence; what was written is
+/// never taken back in time.
+fn damaged_logs<T: PartialEq + Debug>(
+    target: &str,
+    [file, log, mark]: [&[u8]; 3],
+    open: impl Fn([Memory; 3]) -> Result<T, StoreError>,
+) -> T {
+    let truth = open([file, log, mark].map(Memory::with)).unwrap();
     // Behind the last record there is nothing but zeros: they are put back, and not in the way.
     let written = log.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    hunt("write-ahead logs", 400, &[log[..written].to_vec()], |bytes| {
+    hunt(target, 400, &[log[..written].to_vec()], |bytes| {
         let mut bytes = bytes.to_vec();
         bytes.resize(bytes.len().max(log.len()), 0);
-        let opened = open([&file, &bytes, &mark]);
-        if let Ok((_, durable)) = &opened {
-            assert_eq!(*durable, truth);
+        let opened = open([file, &bytes, mark].map(Memory::with));
+        if let Ok(found) = &opened {
+            assert_eq!(*found, truth);
         }
         Judged::of(&opened)
     });
+    truth
+}
+
+#[test]
+fn write_ahead_logs() {
+    let [file, log, mark] = [Memory::default(), Memory::default(), Memory::default()];
+    let ahead = || [log.clone(), mark.clone()];
+    Store::format_ahead_on(file.clone(), ahead(), WAL_BYTES, &identity()).unwrap();
+    let before = file.bytes().clone();
+    let (mut store, _) = Store::open_ahead_on(file.clone(), ahead(), &identity()).unwrap();
+    for batch in batches() {
+        store.write(&batch).unwrap();
+    }
+    let [log, mark] = [&log, &mark].map(|memory| memory.bytes().clone());
+    let truth = damaged_logs("write-ahead logs", [&before, &log, &mark], |[file, log, mark]| {
+        Store::open_ahead_on(file, [log, mark], &identity()).map(|(_, durable)| durable)
+    });
+    assert_eq!((truth.chosen_upto, truth.records.len()), (Slot::new(2), 1));
+}
+
+/// The same of rows, as a shard has them.
+#[test]
+fn write_ahead_logs_of_rows() {
+    const SHAPE: Shape = Shape { tables: &["keys", "promises"], cache_bytes: 1 << 20 };
+    let [file, log, mark] = [Memory::default(), Memory::default(), Memory::default()];
+    let (path, ahead) = (Path::new("rows"), || [log.clone(), mark.clone()]);
+    Rows::format(path, file.clone(), ahead(), WAL_BYTES, SHAPE, b"a shard").unwrap();
+    let open = |[file, log, mark]: [Memory; 3]| {
+        Rows::open(path, file, [log, mark], SHAPE, |_| Ok::<(), StoreError>(()))
+    };
+    let before = file.bytes().clone();
+    let mut rows = open([file.clone(), log.clone(), mark.clone()]).unwrap();
+    let row = |table, key: &'static str, value: Option<&'static str>| Row {
+        table,
+        key: key.into(),
+        value: value.map(Into::into),
+    };
+    let first = vec![row(0, "iss", Some("25544")), row(1, "7.2", Some("promised"))];
+    let second = vec![row(1, "7.2", None), row(0, "hubble", Some("20580"))];
+    for batch in [first, second, vec![row(0, "iss", Some("1998-067A"))]] {
+        rows.write(batch).unwrap();
+    }
+    let [log, mark] = [&log, &mark].map(|memory| memory.bytes().clone());
+    let truth = damaged_logs("rows' write-ahead logs", [&before, &log, &mark], |files| {
+        let rows = open(files)?;
+        let table = |table| rows.range(table, b"")?.collect::<Result<Vec<_>, _>>();
+        Ok([table(0)?, table(1)?])
+    });
+    assert_eq!(truth.map(|table| table.len()), [2, 0]);
 }
 
 /// The file of a snapshot, and the chunks in which it travels: there is the state that was written,
