@@ -33,7 +33,8 @@ const PEACE: Duration = Duration::from_millis(300);
 pub struct Transfers {
     /// `synod.bench.transfer/1`.
     pub schema: &'static str,
-    /// For each of them the longest put, in microseconds.
+    /// For each of them the longest put that was under way at any time from when the leader was
+    /// told until a put after that was done, in microseconds.
     pub outages_us: Vec<u64>,
     /// How long the next leaders had seen no leader when a quorum had promised.
     pub phase_1_us: Quantiles,
@@ -52,8 +53,8 @@ pub struct Transfers {
 
 /// One put of the client that puts without pause.
 struct Put {
+    begun: Instant,
     ended: Instant,
-    took: Duration,
     done: bool,
 }
 
@@ -90,7 +91,9 @@ pub async fn transfers(
         }
         putter.told(&mut failed);
         tokio::time::sleep(PEACE).await;
-        putter.told(&mut failed).iter().for_each(|put| calm.add(put.took));
+        for put in putter.told(&mut failed) {
+            calm.add(put.ended - put.begun);
+        }
         let leader = client.leader().await?;
         let told = match what {
             Told::Stop => stage.stop(&leader).await?,
@@ -100,10 +103,14 @@ pub async fn transfers(
                 told
             }
         };
-        // By now another leads, and puts are done again.
+        let served = Answered::of(client.kv().put("bench/served", vec![7; 128]).await)?.0;
+        failed += u64::from(served != Answered::Done);
+        let served = Instant::now();
+        // Whatever was under way by then ends meanwhile.
         tokio::time::sleep(PEACE).await;
         let puts = putter.told(&mut failed);
-        let longest = puts.iter().filter(|put| put.ended >= told).map(|put| put.took).max();
+        let meets = |put: &&Put| put.ended >= told && put.begun <= served;
+        let longest = puts.iter().filter(meets).map(|put| put.ended - put.begun).max();
         let longest = longest.ok_or_else(|| {
             BenchError::Cluster("nothing was put after a transfer of the lead".to_owned())
         })?;
@@ -159,7 +166,7 @@ impl Putter {
                 let put = client.kv().put("bench/transfer", vec![7; 128]).await;
                 let done = Answered::of(put)?.0 == Answered::Done;
                 // Nobody listens any more when the measurement is over.
-                let _ = say.send(Put { ended: Instant::now(), took: begun.elapsed(), done });
+                let _ = say.send(Put { begun, ended: Instant::now(), done });
             }
             client.close().await;
             Ok(())

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use synod_client::machine::door::Stages;
 
-use super::{Op, Pace, Plan, Round};
+use super::{Mix, Op, Pace, Plan, Round};
 use crate::{callers::Used, floor::FloorUs, quantiles::Spans};
 
 /// A load generator that uses more of the one thread that it has is what was measured.
@@ -79,7 +79,8 @@ pub struct FloorSum {
     /// A sync of a zero-filled file.
     pub sync: u64,
     /// The three together; of an atomic commit, which is two rounds, with a client's round trip and
-    /// a sync more.
+    /// a sync more; of gets alone, which a leader with a lease answers by itself, the client's round
+    /// trip.
     pub sum: u64,
 }
 
@@ -174,10 +175,13 @@ pub(super) struct Sums {
 
 impl FloorSum {
     /// An atomic commit is two rounds: participants prepare and sync, then the log decides.
-    fn of(floor: &FloorUs, commits: bool) -> FloorSum {
+    fn of(floor: &FloorUs, mix: &Mix) -> FloorSum {
         let (client_rtt, sync) = (floor.client_rtt_us.p50, floor.sync_us.p50);
-        let prepare = if commits { client_rtt + sync } else { 0 };
-        let sum = floor.floor_us + prepare;
+        let sum = match () {
+            () if mix.has(Op::Commit) => floor.floor_us + client_rtt + sync,
+            () if mix.is_only(Op::Get) => client_rtt,
+            () => floor.floor_us,
+        };
         FloorSum { client_rtt, quorum_rtt: floor.quorum_rtt_us.p50, sync, sum }
     }
 }
@@ -255,7 +259,7 @@ impl Sums {
         self.by_op.values().for_each(|spans| all.merge(spans));
         let latency_us = Latency::of(&all);
         let commits = plan.work.mix.has(Op::Commit);
-        let floor_us = floor.map(|floor| FloorSum::of(&floor, commits));
+        let floor_us = floor.map(|floor| FloorSum::of(&floor, &plan.work.mix));
         let figures = |of: fn(&RoundOutcome) -> f64| self.rounds.iter().map(of).collect::<Vec<_>>();
         let seconds = self.took.as_secs_f64().max(f64::EPSILON);
         let cpu_share = self.own_cpu.as_secs_f64() / seconds;
@@ -314,6 +318,7 @@ fn summed(sum: Stages, before: Stages, after: Stages) -> Stages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Quantiles;
 
     /// The interval of three figures is wide, of many alike it is none.
     #[test]
@@ -325,6 +330,19 @@ mod tests {
         assert_eq!(Mean::of(&[5.0; 40]), Mean { mean: 5.0, within: 0.0 });
         assert_eq!(Mean::of(&[7.0]), Mean { mean: 7.0, within: 0.0 });
         assert_eq!(Mean::of(&[]), Mean { mean: 0.0, within: 0.0 });
+    }
+
+    /// A put waits for a quorum that syncs, a commit for participants before that, a get for nobody.
+    #[test]
+    fn each_load_has_its_floor() {
+        let of = |us| Quantiles { p50: us, ..Quantiles::default() };
+        let (client_rtt_us, quorum_rtt_us, sync_us) = (of(100), of(80), of(150));
+        let floor = FloorUs { sync_us, client_rtt_us, quorum_rtt_us, floor_us: 330 };
+        let sum = |mix: &Mix| FloorSum::of(&floor, mix).sum;
+        assert_eq!(sum(&Mix::only(Op::Put)), 330);
+        assert_eq!(sum(&"put=1,get=9".parse().unwrap()), 330);
+        assert_eq!(sum(&Mix::only(Op::Commit)), 580);
+        assert_eq!(sum(&Mix::only(Op::Get)), 100);
     }
 
     /// The stages of a request add up to what it took.

@@ -56,6 +56,11 @@ impl Mix {
         unreachable!("what was drawn is below the sum of the weights")
     }
 
+    /// Whether it asks for nothing else.
+    pub(crate) fn is_only(&self, op: Op) -> bool {
+        self.0.iter().all(|(asked, _)| *asked == op)
+    }
+
     /// Whether it asks for this.
     pub(crate) fn has(&self, op: Op) -> bool {
         self.0.iter().any(|(asked, _)| *asked == op)
