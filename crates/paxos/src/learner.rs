@@ -76,19 +76,24 @@ impl Learner {
         self.above_bytes
     }
 
-    /// Takes in a chosen decree; false when it was known, or lies too far ahead to be kept.
-    pub(crate) fn learn(&mut self, slot: Slot, decree: Decree) -> bool {
-        if self.knows(slot) || slot.distance_from(self.upto) > AHEAD_SLOTS_MAX {
-            return false;
-        }
-        self.above_bytes += decree.bytes();
-        self.above.insert(slot, decree);
-        true
+    /// Whether there is something to learn of the slot: it is neither known, nor too far ahead to
+    /// be kept.
+    pub(crate) fn takes(&self, slot: Slot) -> bool {
+        !self.knows(slot) && slot.distance_from(self.upto) <= AHEAD_SLOTS_MAX
     }
 
-    /// Takes back from the disk what was known to be chosen.
+    /// Takes in the decree that is chosen in a slot of which it [takes](Learner::takes) one.
+    pub(crate) fn learn(&mut self, slot: Slot, decree: Decree) {
+        self.above_bytes += decree.bytes();
+        self.above.insert(slot, decree);
+    }
+
+    /// Takes back from the disk what was known to be chosen, however far it lies above a record
+    /// that cannot be read: what it did not know any more it would report as empty.
     pub(crate) fn recall(&mut self, slot: Slot, decree: Decree) {
-        self.learn(slot, decree);
+        if !self.knows(slot) {
+            self.learn(slot, decree);
+        }
     }
 
     /// Hands out what has become gapless.
@@ -165,13 +170,13 @@ mod tests {
     #[test]
     fn slots_are_handed_out_in_order_once() {
         let mut learner = Learner::new(Slot::new(2));
-        assert!(learner.learn(Slot::new(4), Decree::Noop));
+        learner.learn(Slot::new(4), Decree::Noop);
         assert_eq!(handed_out(&mut learner), []);
         assert_eq!(learner.gap_end(), Some(Slot::new(3)));
-        assert!(learner.learn(Slot::new(3), Decree::Noop));
-        assert!(!learner.learn(Slot::new(3), decree(1)), "known");
+        learner.learn(Slot::new(3), Decree::Noop);
+        assert!(!learner.takes(Slot::new(3)), "known");
         assert_eq!(handed_out(&mut learner), [3, 4]);
-        assert!(!learner.learn(Slot::new(4), decree(1)), "known");
+        assert!(!learner.takes(Slot::new(4)), "known");
         assert_eq!(handed_out(&mut learner), []);
     }
 
@@ -190,7 +195,16 @@ mod tests {
         }
         assert!(learner.recent_bytes <= RECENT_BYTES_MAX);
         assert_eq!(learner.recent_bytes, learner.recent.iter().map(Decree::bytes).sum::<usize>());
-        assert!(!learner.learn(Slot::new(2_021).plus(AHEAD_SLOTS_MAX), Decree::Noop), "too far");
+        assert!(!learner.takes(Slot::new(2_021).plus(AHEAD_SLOTS_MAX)), "too far");
+    }
+
+    /// What the disk knew is known, also further above damage than anything new is learned.
+    #[test]
+    fn what_the_disk_knew_is_known_however_far_above() {
+        let mut learner = Learner::new(Slot::ZERO);
+        let far = Slot::new(2).plus(AHEAD_SLOTS_MAX);
+        learner.recall(far, decree(1));
+        assert!(!learner.takes(far) && learner.known(far).is_some());
     }
 
     /// A page comes from memory, begins where asked, and is cut at its bytes; what memory forgot is

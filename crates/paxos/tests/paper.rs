@@ -434,6 +434,31 @@ fn a_faulty_record_is_reported_as_faulty() {
     assert_eq!(stage.sync().to(2), [&expected]);
 }
 
+/// What stands whole above damage is known to be chosen, and reported so, however far above: what
+/// a node had forgotten there would pass for empty. (It forgot what lay more than 16 384 slots
+/// above the damaged record, and a no-op took the place of what clients had been told.)
+#[test]
+fn what_is_known_far_above_damage_is_reported() {
+    let last = 20_000;
+    let known = |at| (slot(at), Record::Chosen { decree: value("x") });
+    let records = std::iter::once((slot(1), Record::Faulty)).chain((2..=last).map(known));
+    let durable = Durable { records: records.collect(), ..Durable::default() };
+    let mut stage = Stage::recovered(3, durable);
+    let (mut first, mut reported) = (1, Vec::new());
+    while first <= last {
+        stage.hear(2, prepare(ballot(2, 2), first));
+        let spoken = stage.sync();
+        let pages = spoken.to(2).into_iter().filter_map(|message| match message {
+            Message::Promise { page, .. } => Some(page.clone()),
+            _ => None,
+        });
+        let page = pages.last().unwrap();
+        reported.extend(page.reports.iter().map(|(at, _)| at.get()));
+        first = page.upto.map_or(u64::MAX, |upto| upto.get() + 1);
+    }
+    assert_eq!(reported, (1..=last).collect::<Vec<_>>());
+}
+
 /// A faulty answer is no clean *empty*: the gap waits for a quorum of clean answers.
 #[test]
 fn a_faulty_answer_does_not_help_to_fill_a_gap() {

@@ -7,9 +7,13 @@ use crate::{Ballot, Message, NodeId, Output, Slot, Tick, Unfit, handing::Handing
 
 impl Peer {
     /// Prepares to hand the lead to `to`, or to whoever is fit for it best, and asks that one
-    /// first whether it is there. Nothing happens where this node does not lead.
+    /// first whether it is there. Nothing happens where this node does not lead, or is about to
+    /// hand over already.
     pub(super) fn hand_over(&mut self, now: Tick, to: Option<NodeId>, out: &mut Output) {
-        let Reign::Leading(_) = &self.reign else { return };
+        let Reign::Leading(proposer) = &self.reign else { return };
+        if proposer.handing.is_some() {
+            return;
+        }
         let upto = self.learner.upto();
         let fit = match to {
             Some(node) => self.links.fit(node, upto, now).map(|()| node),

@@ -7,7 +7,7 @@ impl Peer {
     /// A decree is chosen for ever. To learn is not to accept: `promised` stays as it is, and the
     /// slot is reported as chosen from now on, never with a ballot.
     pub(super) fn learn(&mut self, now: Tick, slot: Slot, decree: Decree, out: &mut Output) {
-        if self.learner.knows(slot) {
+        if !self.learner.takes(slot) {
             return;
         }
         // Chosen with another decree than this reign proposed: a higher ballot has been here. The
@@ -23,9 +23,7 @@ impl Peer {
         }
         // The store holds the decree already where this node voted for it.
         let stands = self.acceptor.vote(slot).is_some_and(|vote| vote.decree == decree);
-        if !self.learner.learn(slot, decree.clone()) {
-            return;
-        }
+        self.learner.learn(slot, decree.clone());
         // A decree that was trimmed here is learned for the state above alone.
         if !stands && slot > self.trimmed {
             out.durably.write(Write::Chosen { slot, decree });
