@@ -5,7 +5,7 @@ mod learn;
 mod shelf;
 mod status;
 
-use std::{mem, time::Duration};
+use std::{collections::VecDeque, mem, time::Duration};
 
 pub use status::Status;
 use synod_machine::{LeaseId, Machine, SessionId, Timestamp};
@@ -94,7 +94,7 @@ pub struct Replica {
     attendants: Attendants,
     watchers: Watchers,
     /// Who waits for the lead to be handed over.
-    movers: Vec<ClientId>,
+    movers: VecDeque<handing::Mover>,
     snapshots: Snapshots,
     stages: Stages,
     /// What the peer was told that snapshots cover.
@@ -148,7 +148,7 @@ impl Replica {
             leases: Silences::new(config.session_grace),
             attendants: Attendants::default(),
             watchers: Watchers::default(),
-            movers: Vec::new(),
+            movers: VecDeque::new(),
             snapshots,
             stages: Stages::default(),
             covered: Slot::ZERO,

@@ -1,6 +1,7 @@
 //! Three replicas in a small world of their own.
 
 mod chaos;
+mod handing;
 mod leased;
 mod leases;
 mod nearby;

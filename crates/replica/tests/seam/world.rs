@@ -170,6 +170,15 @@ impl World {
         client
     }
 
+    /// Wants the lead of a node handed over to another.
+    pub(crate) fn move_lead(&mut self, node: usize, to: usize) -> ClientId {
+        self.clients += 1;
+        let client = ClientId(self.clients);
+        let to = Some(self.life(to).node);
+        self.step(node, Input::HandOver { to, client: Some(client) });
+        client
+    }
+
     /// The caller of this call is gone, whichever node it asked.
     pub(crate) fn gone(&mut self, client: ClientId) {
         for node in
