@@ -111,7 +111,8 @@ impl Ended {
         self.applied.remove(session, first);
         let row = self.sessions.entry(session).or_default();
         row.runs = row.runs.saturating_sub(1);
-        row.floor = last.saturating_add(1);
+        // A branch of long ago may end late: its run is the lowest, and what was forgotten stays so.
+        row.floor = row.floor.max(last.saturating_add(1));
         durably.write(Write::Run { session, first, last: None });
         durably.write(Write::Floor { session, below: Some(row.floor) });
     }
@@ -125,7 +126,7 @@ impl Ended {
         if row.floor > 0 {
             durably.write(Write::Floor { session, below: None });
         }
-        self.sessions_below = session.next();
+        self.sessions_below = self.sessions_below.max(session.next());
         durably.write(Write::SessionsBelow(self.sessions_below));
     }
 }

@@ -380,3 +380,41 @@ fn tombstones_are_bounded() {
     assert!(ended.refusal(txn(1)).is_none());
     assert!(ended.refusal(txn(2)).is_some());
 }
+
+/// A branch that was prepared long ago ends late, below what its participant has forgotten by then:
+/// what is forgotten stays so. (The floor fell to the late one, and what had been applied between
+/// could have been promised again.)
+#[test]
+fn what_is_forgotten_stays_so_when_a_branch_ends_late() {
+    let txn = |session, n| TxnId { session: SessionId::new(session), n };
+    let key = |name: &'static str| Bytes::from_static(name.as_bytes());
+    let put = |name| Work {
+        guards: Vec::new(),
+        mutations: vec![Mutation::Put { key: key(name), value: key("v") }],
+    };
+    // One run of one session.
+    for (room, late, forgotten) in [
+        (Room { runs_of_one: 1, ..Room::default() }, txn(5, 1), txn(5, 3)),
+        (Room { sessions: 1, ..Room::default() }, txn(1, 9), txn(2, 9)),
+    ] {
+        let mut shard = Shard::new();
+        shard.branches = shard.branches.with_room(room);
+        let asker = Some(Asker(1));
+        let verdict = Verdict::Committed;
+        let prepare = |txn, name| Input::Prepare { asker: Asker(1), txn, work: put(name) };
+        let _ = shard.tell(prepare(late, "late"));
+        let apart = |n| TxnId { session: SessionId::new(forgotten.session.get() + n), ..forgotten };
+        let next = |n| match room.sessions {
+            1 => apart(n),
+            _ => TxnId { n: forgotten.n + 2 * n, ..forgotten },
+        };
+        for n in 0..3 {
+            let _ = shard.tell(prepare(next(n), "other"));
+            let _ = shard.tell(Input::Finish { asker, txn: next(n), verdict });
+        }
+        let refused = [Said::Vote(Vote::No { reason: NoReason::Ended })];
+        assert_eq!(shard.tell(prepare(forgotten, "again")).said, refused);
+        let _ = shard.tell(Input::Finish { asker, txn: late, verdict });
+        assert_eq!(shard.tell(prepare(forgotten, "again")).said, refused, "{room:?}");
+    }
+}
