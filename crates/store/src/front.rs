@@ -148,7 +148,10 @@ impl<L: Load> Front<L> {
         let mut load = L::default();
         load.extend(self.preface.clone());
         put_behind(&mut load, facts);
-        self.below = base.write(|database| load.write(database, &standing))?;
+        let written = base.write(|database| load.write(database, &standing));
+        // What failed may be durable or not: the number of this record is not given out again.
+        self.broken = written.as_ref().is_err_and(|error| !is_full(error));
+        self.below = written?;
         self.wal.take(self.below.reached());
         self.preface = None;
         // Were that commit lost, nothing would tell of it but a later record.
@@ -222,7 +225,7 @@ impl<L: Load> Front<L> {
                 Ok(())
             }
             Err(error) => {
-                self.full = matches!(error, StoreError::DiskFull { .. });
+                self.full = is_full(&error);
                 // Whoever is told of it ends; nobody is told afterwards that all is well.
                 self.broken = !self.full;
                 let load = taking.map(|taking| Arc::unwrap_or_clone(taking.load));
@@ -232,6 +235,10 @@ impl<L: Load> Front<L> {
             }
         }
     }
+}
+
+fn is_full(error: &StoreError) -> bool {
+    matches!(error, StoreError::DiskFull { .. })
 }
 
 /// Facts that nobody else has are moved; others cost no list of their own.

@@ -150,8 +150,15 @@ impl Wal {
 
     /// Bytes of records that the database has not taken over.
     pub(crate) fn held(&self) -> u64 {
+        if self.last.number == self.taken.number {
+            return 0;
+        }
+        // On its first lap it may be full to the last byte, and end where it begins.
         let whole = self.head.bytes - RECORDS_AT;
-        (self.last.at + whole - self.taken.at) % whole
+        match (self.last.at + whole - self.taken.at) % whole {
+            0 => whole,
+            held => held,
+        }
     }
 
     /// A part of all that it holds, after which the database is to take over what there is.

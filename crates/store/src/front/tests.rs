@@ -68,3 +68,26 @@ fn a_failure_beside_is_final_for_every_batch_after_it() {
         assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
     }
 }
+
+/// The same of a batch that no log can hold, and that redb is given itself: whether it is durable is
+/// not known, and the number of its record is not given out to another.
+#[test]
+fn a_failure_of_redb_itself_is_final_for_every_batch_after_it() {
+    let life = Life::first(NodeId::new(1));
+    let identity = Identity { cluster: "orbit".into(), cluster_id: 7, life };
+    let home = Failing(Shared::new(), Arc::default());
+    let wal = [Shared::new(), Shared::new()];
+    let path = Path::new("given");
+    open::format_ahead(path, home.clone(), wal.clone(), 1, &identity).unwrap();
+    let opened = open::open_ahead(path, home.clone(), wal, &identity).unwrap();
+    let base = Base::new(path.to_owned(), opened.medium, opened.database, open::CACHE_BYTES);
+    let mut front = opened.front.unwrap();
+
+    home.1.store(true, Ordering::Relaxed);
+    let decree = Decree::Value(vec![7; 128 << 10].into());
+    let huge = Write::Chosen { slot: Slot::new(1), decree };
+    let failed = front.write(&base, Cow::Owned(vec![huge]));
+    assert!(matches!(failed, Err(StoreError::SyncFailed { .. })), "{failed:?}");
+    let again = front.write(&base, Cow::Owned(vec![Write::Probe { sequence: 1 }]));
+    assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
+}

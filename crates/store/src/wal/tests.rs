@@ -102,3 +102,24 @@ proptest! {
         prop_assert_eq!(open(&file, &mark, taken).1, held.concat());
     }
 }
+
+/// On its first lap a log may be full to the last byte, and end where it begins. (It passed for
+/// empty then, and whoever wrote next waited for ever.)
+#[test]
+fn a_log_that_is_full_to_the_last_byte_is_not_empty() {
+    let (file, mark) = (Shared::new(), Shared::new());
+    Wal::format(file.clone(), mark.clone(), 1, OWNER).unwrap();
+    let start = Reached { number: 0, at: RECORDS_AT };
+    let (mut wal, _) = open(&file, &mark, start);
+    let whole = wal.head.bytes - RECORDS_AT;
+    for number in 1..=2 {
+        let mut record = encode(batch(number, 1).iter());
+        record.resize((whole / 2) as usize, 0);
+        assert_eq!(wal.held(), whole / 2 * (number - 1));
+        wal.append(record).unwrap();
+    }
+    assert_eq!(wal.held(), whole);
+    assert!(!wal.has_room(&encode(batch(3, 1).iter())));
+    wal.take(wal.last());
+    assert_eq!(wal.held(), 0);
+}
