@@ -46,12 +46,10 @@ impl<R: ResourceManager> Attendance<R> {
         let mut well = self.acknowledge().await;
         well &= self.hear(&in_doubt).await;
         for txn in self.overdue() {
-            well &= self.propose_abort(txn).await;
-            if !well {
-                // Without a quorum each takes a whole deadline, and nobody would listen meanwhile
-                // to what was decided before.
-                return false;
-            }
+            // Without a quorum each takes a whole deadline, and nobody would listen meanwhile to
+            // what was decided before. One that cannot be finished holds up no other.
+            let Some(verdict) = self.abort(txn).await else { return false };
+            well &= self.obey(txn, verdict).await;
         }
         well
     }
@@ -100,14 +98,13 @@ impl<R: ResourceManager> Attendance<R> {
         overdue.map(|(txn, _)| *txn).collect()
     }
 
-    async fn propose_abort(&self, txn: TxnId) -> bool {
-        match self.post.participant.abort_in_doubt(txn).await {
-            Ok(verdict) => self.obey(txn, verdict).await,
-            Err(error) => {
-                tracing::debug!(%txn, %error, "in doubt, and the log gives no verdict");
-                false
-            }
+    /// Asks the log to abort; what it says, if it says anything.
+    async fn abort(&self, txn: TxnId) -> Option<Verdict> {
+        let asked = self.post.participant.abort_in_doubt(txn).await;
+        if let Err(error) = &asked {
+            tracing::debug!(%txn, %error, "in doubt, and the log gives no verdict");
         }
+        asked.ok()
     }
 
     async fn obey(&self, txn: TxnId, verdict: Verdict) -> bool {

@@ -17,6 +17,8 @@ struct Memory {
     busy: Mutex<BTreeSet<TxnId>>,
     /// So many times it cannot finish.
     again: Mutex<usize>,
+    /// What it can never finish.
+    stuck: Mutex<Option<TxnId>>,
 }
 
 impl Memory {
@@ -40,6 +42,9 @@ impl ResourceManager for Memory {
 
     async fn finish(&self, txn: TxnId, outcome: Outcome) -> Result<(), Again> {
         self.alone(txn).await;
+        if *self.stuck.lock().unwrap() == Some(txn) {
+            return Err(Again("its rows are locked".to_owned()));
+        }
         {
             let mut again = self.again.lock().unwrap();
             if *again > 0 {
@@ -219,4 +224,21 @@ async fn a_branch_in_doubt_for_longer_than_its_grace_asks_the_log_to_abort() {
         panic!("no verdicts")
     };
     assert_eq!(log, [Verdict::Aborted]);
+}
+
+/// One that cannot be finished, or that only a person can end, holds up no other. (Nothing behind
+/// the lowest of them was ever asked about.)
+#[tokio::test(start_paused = true)]
+async fn a_branch_that_is_stuck_holds_up_no_other() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    let [stuck, other] = [1, 2].map(|n| owner.txn(n));
+    for txn in [stuck, other] {
+        post.vote(txn, Work::default()).await.unwrap();
+    }
+    *post.manager.stuck.lock().unwrap() = Some(stuck);
+    let attending = tokio::spawn(attend::keep(Arc::clone(&post)));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    attending.abort();
+    assert_eq!(ended(&post), [(other, Outcome::Aborted)]);
 }
