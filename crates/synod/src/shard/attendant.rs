@@ -113,7 +113,11 @@ impl Attendant {
             while let Err(error) = self.participant.ack(&txns).await {
                 passing(error).await?;
             }
-            self.engine.acknowledged(std::mem::take(&mut txns));
+            let mut told = std::mem::take(&mut txns);
+            while let Some(again) = self.engine.acknowledged(told) {
+                sleep(RETRY_AFTER).await;
+                told = again;
+            }
         }
         Err(ShardError::EngineGone)
     }

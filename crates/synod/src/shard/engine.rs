@@ -129,19 +129,20 @@ impl Engine {
         }
     }
 
-    /// A verdict that the log has given.
+    /// A verdict that the log has given. It is told again when it does not arrive: the log is asked
+    /// as long as there is doubt.
     pub(super) fn finish(&self, txn: TxnId, verdict: Verdict) {
-        self.tell(Order::Finish { txn, verdict });
+        let _ = self.orders.try_send(Order::Finish { txn, verdict });
     }
 
-    /// The log knows that these are finished here.
-    pub(super) fn acknowledged(&self, txns: Vec<TxnId>) {
-        self.tell(Order::Acknowledged(txns));
-    }
-
-    /// Both are told again when they do not arrive: the log is asked as long as there is doubt.
-    fn tell(&self, order: Order) {
-        let _ = self.orders.try_send(order);
+    /// The log knows that these are finished here. They are given back while there is no room to
+    /// tell so: the log does not tell it again.
+    pub(super) fn acknowledged(&self, txns: Vec<TxnId>) -> Option<Vec<TxnId>> {
+        match self.orders.try_send(Order::Acknowledged(txns)) {
+            Err(TrySendError::Full(Order::Acknowledged(txns))) => Some(txns),
+            // The thread is gone and the process is about to follow.
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => None,
+        }
     }
 }
 
@@ -298,5 +299,26 @@ pub(super) fn answer(reply: Reply, said: &Said) {
     match postcard::to_stdvec(said) {
         Ok(bytes) => reply.send(bytes.into()),
         Err(error) => error!(%error, "an answer cannot be encoded"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_client::machine::SessionId;
+
+    use super::*;
+
+    /// What the log knows to be finished it tells once: it is kept until there is room for it.
+    #[test]
+    fn what_there_is_no_room_for_is_given_back() {
+        let (orders, inbox) = sync_channel(1);
+        let engine = Engine { orders };
+        let txns = |n| vec![TxnId { session: SessionId::new(1), n }];
+        assert_eq!(engine.acknowledged(txns(1)), None);
+        assert_eq!(engine.acknowledged(txns(2)), Some(txns(2)));
+        assert!(matches!(inbox.recv(), Ok(Order::Acknowledged(told)) if told == txns(1)));
+        assert_eq!(engine.acknowledged(txns(2)), None);
+        drop(inbox);
+        assert_eq!(engine.acknowledged(txns(3)), None, "nobody is there to be told");
     }
 }

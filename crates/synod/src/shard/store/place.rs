@@ -37,7 +37,13 @@ pub(in super::super) struct Files<B> {
 /// Makes `dir` for its owner alone, unless it is there, and locks it.
 pub(super) fn lock(dir: &Path) -> Result<File, ShardError> {
     let failed = |source| ShardError::of_file(dir, source);
+    let new: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    // A name is on the disk when the directory is that holds it.
+    let holders = new.into_iter().filter_map(Path::parent);
+    let here = Path::new(".");
+    let holders = holders.map(|dir| if dir.as_os_str().is_empty() { here } else { dir });
+    holders.map(sync).collect::<io::Result<()>>().map_err(failed)?;
     let lock = options().create(true).truncate(false).open(dir.join(LOCK_FILE)).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -58,14 +64,26 @@ pub(super) fn make(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
+    let (wal_file, interrupted) = (dir.join(WAL_FILE), new.exists());
+    if wal_file.exists() && !interrupted {
+        let what = "it is not there, and its write-ahead log is; bring the directory back whole, \
+                    or name another one";
+        return Err(ShardError::Damaged { path: file, what: what.to_owned() });
+    }
     let empty = |path: &Path| {
         backend(path, options().create(true).truncate(true).open(path).map_err(failed)?)
     };
-    let (wal, mark) = (empty(&dir.join(WAL_FILE))?, empty(&dir.join(MARK_FILE))?);
-    fill(Files { shard: empty(&new)?, wal, mark }, &new)?;
+    // As long as this one is there, no log holds anything.
+    let shard = empty(&new)?;
+    sync(dir).map_err(failed)?;
+    let (wal, mark) = (empty(&wal_file)?, empty(&dir.join(MARK_FILE))?);
+    fill(Files { shard, wal, mark }, &new)?;
     // The log's name is to be on the disk before there is a shard that needs it.
-    let sync = || File::open(dir)?.sync_all();
-    sync().and_then(|()| fs::rename(&new, &file)).and_then(|()| sync()).map_err(failed)
+    sync(dir).and_then(|()| fs::rename(&new, &file)).and_then(|()| sync(dir)).map_err(failed)
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 /// The files, which must be there and be plain ones, and where the database is.

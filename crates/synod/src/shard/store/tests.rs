@@ -191,6 +191,19 @@ fn a_shard_without_its_log_is_not_started() {
     }
 }
 
+/// Nor is one made over the log that is left of another, which may hold what was promised last. (Its
+/// log was emptied, and a shard began that knew nothing.)
+#[test]
+fn a_log_without_its_shard_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    fs::remove_file(dir.path().join(FILE)).unwrap();
+    let log = fs::read(dir.path().join(WAL_FILE)).unwrap();
+    let error = Store::open(dir.path(), "east", 7).err().unwrap();
+    assert!(error.to_string().contains("its write-ahead log is"), "{error}");
+    assert_eq!(fs::read(dir.path().join(WAL_FILE)).unwrap(), log);
+}
+
 /// A file that was cut to nothing is not taken for a shard that never was.
 #[test]
 fn an_empty_file_is_not_formatted_again() {
@@ -206,7 +219,9 @@ fn the_incarnation_stays_with_the_directory_and_goes_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path()).0.incarnation();
     assert_eq!(open(dir.path()).0.incarnation(), first);
-    fs::remove_file(dir.path().join(FILE)).unwrap();
+    for file in [FILE, WAL_FILE, MARK_FILE] {
+        fs::remove_file(dir.path().join(file)).unwrap();
+    }
     assert_ne!(open(dir.path()).0.incarnation(), first);
 }
 
