@@ -103,7 +103,7 @@ impl Machine {
         self.clock.tell(batch.stamp);
         let applied = batch.requests.into_iter().map(|request| self.apply_one(request)).collect();
         self.sessions.sweep(self.clock.age);
-        self.transactions.sweep(self.clock.age, self.sessions.lowest_live());
+        self.transactions.sweep(self.clock.age, |among| self.sessions.is_any_live(among));
         self.onces.sweep(self.clock.age);
         self.history.sweep();
         applied

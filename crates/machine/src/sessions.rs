@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -247,8 +250,8 @@ impl Sessions {
         self.live.range((Excluded(after), Unbounded)).map(|(id, session)| (*id, session))
     }
 
-    pub(crate) fn lowest_live(&self) -> Option<SessionId> {
-        self.live.iter().next().map(|(session, _)| *session)
+    pub(crate) fn is_any_live(&self, among: Range<SessionId>) -> bool {
+        self.live.range(among).next().is_some()
     }
 
     pub(crate) fn live_count(&self) -> u64 {

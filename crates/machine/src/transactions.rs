@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -230,8 +233,8 @@ impl Transactions {
     }
 
     /// Retires what sessions committed that ended before the horizon, or the oldest when there are
-    /// too many. `lowest_live` is the oldest session that has not ended.
-    pub(crate) fn sweep(&mut self, now: Age, lowest_live: Option<SessionId>) {
+    /// too many. `is_any_live` says whether any of some sessions has not ended.
+    pub(crate) fn sweep(&mut self, now: Age, is_any_live: impl Fn(Range<SessionId>) -> bool) {
         while let Some(&(at, session)) = self.queue.first() {
             let old = now.since(at) >= HORIZON_MS;
             let many = self.queue.len() as u64 > self.room.ended_owners;
@@ -239,7 +242,7 @@ impl Transactions {
                 return;
             }
             self.queue.remove(&(at, session));
-            self.retire_session(session, lowest_live);
+            self.retire_session(session, &is_any_live);
         }
         while self.committed.len() > self.room.runs {
             let Some(session) = self.committed.lowest_session() else { return };
@@ -418,27 +421,31 @@ impl Transactions {
         self.mark(session, |marks| marks.aborts = marks.aborts.saturating_sub(dropped));
     }
 
-    fn retire_session(&mut self, session: SessionId, lowest_live: Option<SessionId>) {
+    fn retire_session(
+        &mut self,
+        session: SessionId,
+        is_any_live: &impl Fn(Range<SessionId>) -> bool,
+    ) {
         self.committed.remove_session(session);
         self.marks.remove(&session);
         self.retired.insert(session_row(session.get()));
         self.sessions_retired = self.sessions_retired.saturating_add(1);
         if self.retired.len() > self.room.retired_runs {
-            self.join_lowest_retired(lowest_live);
+            self.join_lowest_retired(is_any_live);
         }
     }
 
     /// Counts the sessions between the two lowest runs of retired ones as retired too. They
     /// committed nothing that is still known, so `Aborted` becomes `Retired`: less is said, nothing
     /// else. Sessions that may still commit, or whose commits are known, are left alone.
-    fn join_lowest_retired(&mut self, lowest_live: Option<SessionId>) {
+    fn join_lowest_retired(&mut self, is_any_live: impl Fn(Range<SessionId>) -> bool) {
         let mut lowest = self.retired.of(SessionId::ZERO);
         let (Some((first, end)), Some((next, last))) = (lowest.next(), lowest.next()) else {
             return;
         };
         drop(lowest);
         let gap = SessionId::new(end)..SessionId::new(next);
-        let live = lowest_live.is_some_and(|live| live < gap.end);
+        let live = is_any_live(gap.clone());
         if !live && self.marks.range(gap).next().is_none() {
             self.retired.remove(SessionId::ZERO, next);
             self.retired.restore(SessionId::ZERO, first, last);

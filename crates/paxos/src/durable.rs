@@ -128,8 +128,8 @@ impl Durably {
         let Message::Accepted { ballot, slots, chosen_upto } = &envelope.message else {
             return self.then.push(envelope);
         };
-        let earlier = self.then.iter_mut().rev().filter(|then| then.to == envelope.to);
-        let folded = earlier.filter_map(|then| {
+        // A ballot has one owner: whatever is said at it goes to the same node.
+        let folded = self.then.iter_mut().rev().filter_map(|then| {
             let Message::Accepted { ballot: at, slots, chosen_upto } = &mut then.message else {
                 return None;
             };

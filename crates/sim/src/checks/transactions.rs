@@ -19,7 +19,7 @@ use super::order::Effect;
 use crate::{
     sights::{Sight, Sights},
     txn::participant_name,
-    violation::{Checked, demand},
+    violation::{Checked, Violation, demand},
 };
 
 /// Between looks at all verdicts, when nothing that is chosen speaks of transactions.
@@ -353,16 +353,17 @@ impl Transactions {
         self.unacked.iter().any(|(txn, names)| txn.session == session && !names.is_empty())
     }
 
-    /// One session goes on, and all others end.
+    /// One session that has transactions goes on, and all others end, also those that have none.
     fn after_the_end_of_others(&self, machine: &Machine) -> Checked {
         let sessions: BTreeSet<SessionId> = self.verdicts.keys().map(|txn| txn.session).collect();
         let sessions = sessions.into_iter().filter(|id| machine.session_owner(*id).is_some());
         let sessions: Vec<SessionId> = sessions.collect();
         let Some(stays) = sessions.get(sessions.len() / 2) else { return Ok(()) };
-        let ends = sessions.iter().filter(|session| *session != stays).map(|session| Request {
+        let ends = machine.live_sessions().map(|(session, _, _)| session);
+        let ends = ends.filter(|session| session != stays).map(|session| Request {
             id: None,
             acked: Seq::ZERO,
-            command: Command::Fence { session: *session, cause: FenceCause::Expired, guard: None },
+            command: Command::Fence { session, cause: FenceCause::Expired, guard: None },
         });
         let mut later = machine.clone();
         later.apply(Batch { stamp: Timestamp(0), requests: ends.collect() });
@@ -373,11 +374,24 @@ impl Transactions {
         // It forgets which sessions are past it as soon as there are two runs of them.
         let room = Room { retired_runs: 1, ..Room::default() };
         let mut later = machine.clone().with_room(room);
+        let restored = Machine::restore(&machine.snapshot().to_bytes());
+        let unreadable = |error| Violation { invariant: "C2", what: format!("{error}") };
+        let mut restored = restored.map_err(unreadable)?.with_room(room);
         // A leap of the stamps ages the log by an hour at most.
         for hour in (0..HORIZON_HOURS).rev() {
             let stamp = Timestamp(u64::MAX - hour * HOUR_MS);
-            later.apply(Batch { stamp, requests: Vec::new() });
+            for machine in [&mut later, &mut restored] {
+                machine.apply(Batch { stamp, requests: Vec::new() });
+            }
         }
+        let census = |machine: &Machine| machine.query(&Query::Census);
+        demand!(
+            restored.hash() == later.hash() && census(&restored) == census(&later),
+            "C2",
+            "a state from a snapshot is another one past the horizon: {:?}, not {:?}",
+            census(&restored),
+            census(&later)
+        );
         for txn in self.verdicts.keys() {
             let (before, then) = (verdict_of(machine, *txn), verdict_of(&later, *txn));
             demand!(
@@ -451,7 +465,7 @@ pub(crate) fn told(machine: &Machine, txn: TxnId, verdict: Verdict) -> Checked {
     Ok(())
 }
 
-pub(crate) use late::{branch_keeps_its_word, owner_stands};
+pub(crate) use late::{branch_keeps_its_word, guards_hold, owner_stands};
 
 pub(super) fn verdict_of(machine: &Machine, txn: TxnId) -> Verdict {
     match machine.query(&Query::Verdicts { txns: vec![txn] }) {

@@ -4,6 +4,7 @@
 mod bounds;
 mod campaigns;
 mod hollow;
+mod questions;
 mod reigns;
 mod remains;
 mod starts;

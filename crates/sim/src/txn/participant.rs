@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use synod_machine::{
     BranchIncarnation, Command, Entry, ParticipantName, Rejection, Reply, Request, RequestId, Seq,
-    SessionId, TxnId,
+    SessionId, TxnId, Verdict,
     branch::{
         Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Output, Word, Write,
     },
@@ -389,6 +389,10 @@ impl Participant {
             _ => None,
         };
         let (keys, heard) = (&up.asked.keys, input.clone());
+        if let Some((txn, Verdict::Committed)) = verdict {
+            let work = up.asked.branches.prepared.get(&txn);
+            work.map_or(Ok(()), |work| transactions::guards_hold(place, txn, work, keys))?;
+        }
         let Output { durably, at_once, propose, alarms } =
             up.branches.step(moment(now), input, |key| keys.get(key).cloned());
         watch.branch_asked(place, verdict, durably.writes())?;

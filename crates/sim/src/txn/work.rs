@@ -32,8 +32,11 @@ pub(super) fn opening() -> BTreeMap<Bytes, Entry> {
     (0..ACCOUNTS).map(|account| (account_key(account), entry.clone())).collect()
 }
 
+/// One share in so many hangs on an account that it does not move.
+const WITNESSES_ONE_IN: u8 = 4;
+
 /// One account's share of a transfer, as seen when the owner looked: it holds only if nobody else
-/// moves the same account meanwhile.
+/// moves the same account meanwhile, and perhaps another one.
 pub(super) fn share(
     place: usize,
     keys: &BTreeMap<Bytes, Entry>,
@@ -49,6 +52,12 @@ pub(super) fn share(
     work.guards.push(Guard { key: key.clone(), expect: Expect::Revision(entry.modified) });
     work.mutations.push(Mutation::Put { key, value: bytes_of(balance + amount) });
     intent.moves.insert(account_name(place, account), amount);
+    let witness = account_key((account + 1) % ACCOUNTS);
+    if rng.u8(0..WITNESSES_ONE_IN) == 0
+        && let Some(entry) = keys.get(&witness)
+    {
+        work.guards.push(Guard { key: witness, expect: Expect::Revision(entry.modified) });
+    }
 }
 
 /// Appends the transaction's number to a list, which nobody else may do meanwhile.

@@ -24,8 +24,35 @@ pub(super) const LINES: &[&[Bug]] = &[
             "votes.chain(faults).chain(learner.known_from(from)).collect()" =>
             "votes.chain(faults).collect()",
         "held is the vote that was named": "held.ballot == ballot" => "true",
+        "a watermark covers what it names":
+            "self.votes.range(..=upto)" => "{ let _ = upto; self.votes.range(..) }",
+        "a decree at another ballot is another vote":
+            "earlier.filter(|earlier| «earlier.ballot == vote.ballot»)" =>
+            "earlier.decree == vote.decree",
+    },
+    lines! { "paxos/src/durable.rs":
+        "votes of a ballot go together": "(«at == ballot»).then_some" => "{ let _ = at; true }",
+        "a run is of slots with votes": "run.last.next() == span.first" => "true",
+        "what is written later comes later":
+            "self.writes.extend(later.writes);" => "drop(self.writes.splice(0..0, later.writes));",
+    },
+    lines! { "paxos/src/config.rs":
+        "a quorum is a majority": "self.0.len() / 2 + 1" => "(self.0.len() / 2).max(1)",
+        "a voter is a life": "self.0.binary_search(&life).is_ok()" =>
+            "self.0.iter().any(|voter| voter.node == life.node)",
+    },
+    lines! { "paxos/src/ballot.rs":
+        "a raised ballot is a higher one":
+            "self.round.checked_add(1).expect(\"ballot rounds exhausted\")" => "self.round",
     },
     lines! { "paxos/src/learner.rs":
+        "what the disk knew is known however far above":
+            "if «!self.knows(slot)» {\n            self.learn" => "self.takes(slot)",
+        "what is known is settled": "self.settled.max(self.upto)" => "self.settled",
+        "a snapshot brings the prefix": "«self.upto = upto;»\n        self.above" =>
+            "let _ = upto;",
+        "a page is of the slots asked for":
+            "first.get().checked_sub(forgotten + 1)?" => "first.get().checked_sub(forgotten)?",
         "what is settled survives a restart": "self.settled = settled;" => "let _ = settled;",
         "an install clears what it covers":
             "self.above = self.above.split_off(&upto.next());" => "",
@@ -41,6 +68,13 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a proposed decree may be chosen otherwise": "tally.decree == *decree" => "true",
         "slots not given out are open": "«self.next <= upto» ||" => "false",
         "what is learned is proposed no more": "self.backlog.remove(&slot);" => "",
+        "votes count where they were cast": "self.in_flight.range_mut(span.first..=span.last)" =>
+            "self.in_flight.range_mut(span.first..)",
+        "what waits for votes is open":
+            "first.min().is_some_and(|first| *first <= upto)" => "{ drop(first); false }",
+        "a slot is given out once": "self.next = slot.next();" => "",
+        "what is adopted keeps to the window": "*entry.key() <= last" =>
+            "{ let _ = entry; true }",
     },
     lines! { "paxos/src/reads.rs":
         "each question has its round": "self.rounds += 1;" => "self.rounds = 1;",
@@ -53,6 +87,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "an answer is for its round": "question.round == round" => "true",
     },
     lines! { "paxos/src/cover.rs":
+        "a quorum covers what is trimmed": "marks.get(members.quorum() - 1)" => "marks.first()",
         "a snapshot may be lost": "self.marks.insert(life, upto);" =>
             "{ let mark = self.marks.entry(life).or_default(); *mark = upto.max(*mark); }",
     },

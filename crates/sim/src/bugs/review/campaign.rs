@@ -3,6 +3,8 @@
 use super::{super::row::Bug, lines};
 
 pub(super) const LINES: &[&[Bug]] = &[lines! { "paxos/src/campaign.rs":
+    "all that is reported is weighed": "self.weigh(member, *slot, report, acceptor);" =>
+        "let _ = (slot, report, acceptor);",
     "pages leave no gap": "page.first <= wanted" => "true",
     "watermarks of a promise count":
         "self.chosen_upto = self.chosen_upto.max(page.chosen_upto);" => "",

@@ -27,7 +27,20 @@ pub(super) const LINES: &[&[Bug]] = &[
         "open numbers are not retired":
             "self.open.first().copied().unwrap_or(self.next)" => "self.next",
     },
+    lines! { "machine/src/branch.rs":
+        "guards are locked": "work.guards.iter()" => "work.guards[..0].iter()",
+        "whoever changes a key writes it": "(mutation.key(), «true»)" => "false",
+    },
+    lines! { "machine/src/branch/durable.rs":
+        "an end takes the promise from the disk": "self.prepared.remove(txn);" => "let _ = txn;",
+        "later writes come later":
+            "self.writes.extend(later.writes);" => "drop(self.writes.splice(0..0, later.writes));",
+    },
     lines! { "machine/src/branch/branches.rs":
+        "a promise is remembered until its verdict":
+            "self.prepared.insert(txn, Branch { work, since: now, asks_at: Some(asks_at) });" =>
+            "drop(work);",
+        "a revision is given once": "self.revision = at;" => "",
         "the same prepare and no other": "branch.work == work" => "true",
         "a repeated yes waits for the first":
             "return out.durably.then_say(asker, yes)" => "return out.at_once.push((asker, yes))",
@@ -73,15 +86,18 @@ pub(super) const LINES: &[&[Bug]] = &[
         "applied numbers come back": "applied.restore(session, first, last);" =>
             "let _ = (first, last);",
         "an applied number is over": "let over = «self.applied(txn)»" => "false",
-        "a floor is above what is forgotten": "row.floor = last.saturating_add(1);" =>
-            "let _ = last;",
+        "a floor is above what is forgotten":
+            "row.floor = row.floor.max(last.saturating_add(1));" => "let _ = last;",
+        "a floor never falls": "row.floor.max(last.saturating_add(1))" => "last.saturating_add(1)",
         "a floor is on disk":
             "durably.write(Write::Floor { session, below: Some(row.floor) });" => "",
         "floors come back": "sessions.entry(session).or_default().floor = below;" =>
             "let _ = (session, below);",
         "below the floor all is over": "«txn.n < floor» ||" => "{ let _ = floor; false }",
-        "sessions that are forgotten are noted": "self.sessions_below = session.next();" =>
-            "let _ = session;",
+        "sessions that are forgotten are noted":
+            "self.sessions_below = self.sessions_below.max(session.next());" => "let _ = session;",
+        "sessions that are forgotten stay so":
+            "self.sessions_below.max(session.next())" => "session.next()",
         "sessions that are forgotten are on disk":
             "durably.write(Write::SessionsBelow(self.sessions_below));" => "",
         "sessions that were forgotten come back":
@@ -98,5 +114,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             "{ let _ = by; }",
         "others' guards are kept": "by.is_empty()" => "true",
         "a lock that is let go is gone": "self.held.remove(key);" => "",
+        "who writes is noted": "self.held.insert(key.clone(), Lock::Written(txn));" =>
+            "let _ = key;",
     },
 ];

@@ -15,6 +15,8 @@ pub(super) const LINES: &[&[Bug]] = &[
             "Record::Faulty => «acceptor.recall_faulty(slot)»" => "drop(slot)",
         "where the log begins comes back": "trimmed: «durable.trimmed»" => "Slot::ZERO",
         "proposals keep to the window": "proposer.next <= self.window_end()" => "true",
+        "a learner begins where the state is":
+            "Learner::new(applied)" => "Learner::new(durable.chosen_upto)",
         "a leader without a quorum takes nothing":
             "«self.has_quorum()» && proposer.next" => "true",
     },
@@ -23,6 +25,9 @@ pub(super) const LINES: &[&[Bug]] = &[
             "self.acceptor.promised().max(heard).raised_by(self.voice.life())" =>
             "heard.raised_by(self.voice.life())"
             and "paxos/src/peer.rs": "round_heard: «acceptor.promised().round()»" => "0",
+        "a promise is asked for from the first open slot":
+            "let first = «self.learner.upto().next()»;\n        let mut campaign" =>
+            "self.learner.upto().next().next()",
         "a lower ballot is refused":
             "if !self.acceptor.promise(ballot, out) {\n            \
              return self.refuse(ballot, out);\n        }" =>
@@ -64,6 +69,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             "out.durably.write(Write::Chosen { slot, decree });" => "drop(decree);",
         "the vote is that decree": "vote.decree == decree" => "true",
         "what is chosen is no vote any more": "self.acceptor.forget(slot);" => "",
+        "what was trimmed is not written again": "«slot > self.trimmed»" => "true",
         "a watermark is of its ballot": "if «self.watermark.0 == ballot» {" => "true",
         "only what is known is told":
             "let upto = «upto.min(self.learner.upto())»;" => "upto",
@@ -80,7 +86,16 @@ pub(super) const LINES: &[&[Bug]] = &[
         "an install ends the votes below": "self.acceptor.forget_upto(upto);" => "",
         "a log begins no earlier than it did": "if «upto > self.trimmed» {" => "true",
     },
+    lines! { "paxos/src/peer/handing.rs":
+        "a call is for a ballot above the promise":
+            "if «next <= self.acceptor.promised()» ||" => "next < self.acceptor.promised()",
+        "a call is for whom it names": "if «next.owner() != me» {" => "false",
+        "whoever hands over has vowed to nobody else":
+            "if «self.vow.allows(heir, now)» && self" => "true",
+    },
     lines! { "paxos/src/peer/vitals.rs":
         "a leader without a quorum ends": "if «lost» || stuck" => "{ let _ = lost; false }",
+        "snapshots are told of as they are":
+            "covered: «self.cover.own()»" => "self.learner.upto()",
     },
 ];

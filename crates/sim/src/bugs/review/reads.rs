@@ -7,12 +7,19 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "paxos/src/lease.rs":
         "a round counts that a quorum has answered": "rounds.get(quorum - 1)" => "rounds.first()",
         "nobody answers what was not asked": "round.min(self.rounds)" => "round",
+        "each round of a lease has its number": "self.rounds += 1;" => "self.rounds = 1;",
     },
     lines! { "paxos/src/vow.rs":
         "a vow lasts its time": "Some((ballot, now.after(self.lasts)))" => "Some((ballot, now))",
         "a vow goes to the highest reign":
             "self.given.is_some_and(|(given, until)| now < until && ballot < given)" => "false",
         "a word ends the vow of its own reign": "*given != ballot" => "false",
+        "a silence lasts its time": "Silence::Until(until) if «until <= now» => Silence::Over" =>
+            "{ let _ = until; true }",
+        "a vow is kept until it has run out":
+            "self.given = self.given.filter(|(_, until)| «now < *until»);" =>
+            "{ let _ = until; false }",
+        "what is over stays over": "self.over = self.over.max(ballot);" => "self.over = ballot;",
         "a reign that is over is vowed nothing": "|| «ballot <= self.over»" => "false",
         "silence binds as a vow does":
             "given.map(|(_, until)| until).max(silent_until)" =>
@@ -20,6 +27,10 @@ pub(super) const LINES: &[&[Bug]] = &[
     },
     lines! { "paxos/src/peer/leasing.rs":
         "a vow is for its ballot": "proposer.ballot == ballot" => "true",
+        "only who vows says so":
+            "if «self.vow.give(ballot, now)» {\n            self.voice.say(out, from" =>
+            "{ self.vow.give(ballot, now); true }",
+        "a lease runs out": "filter(|until| «now < *until»)" => "{ let _ = until; true }",
     },
     lines! { "paxos/src/peer/vitals.rs":
         "who has vowed does not campaign":

@@ -59,6 +59,31 @@ pub(super) const LINES: &[&[Bug]] = &[
             "if «self.committed.contains(txn)» {\n            return" => "false",
         "an ended session aborts": "standing == Standing::Ended || txn.n < lwm" => "txn.n < lwm",
         "a retired number aborts": "txn.n < lwm" => "{ let _ = lwm; false }",
+        "a record stands below a mark":
+            "if let Some(record) = «self.records.get(&txn)» {\n            return" =>
+            "self.records.get(&txn).filter(|_| self.marks.get(&txn.session)\
+             .is_none_or(|marks| marks.lwm <= txn.n))",
+        "a committed number stands below a mark":
+            "if «self.committed.contains(txn)» {\n            return" =>
+            "self.committed.contains(txn) && self.marks.get(&txn.session)\
+             .is_none_or(|marks| marks.lwm <= txn.n)",
+        "a mark covers what is below it": "below.checked_sub(1)" => "Some(below)",
+        "what is forgotten is not aborted": "«txn.n < forgotten» ||" =>
+            "{ let _ = forgotten; false }",
+        "what a retired session did is not aborted":
+            "«self.retired.contains(session_row(txn.session.get()))»;" => "false",
+        "what is let go is noted":
+            "marks.forgotten = marks.forgotten.max(last.saturating_add(1));" => "let _ = last;",
+        "a session that retires is noted": "self.retired.insert(session_row(session.get()));" =>
+            "",
+        "the end of a session is noted":
+            "self.marks.change(&session, |marks| marks.ended_at = Some(now));" => "let _ = now;",
+        "who waits for the horizon follows from the marks":
+            "sessions.into_iter().for_each(|session| self.enqueue(session));" =>
+            "drop(sessions);",
+        "aborts are counted at a start":
+            "Decision::Aborted(_) => «self.aborts += 1»" => "{}",
+        "who has acknowledged is not waited for": "«!acked»" => "{ let _ = acked; true }",
         "a commit counts": "marks.commits = marks.commits.saturating_add(1)" =>
             "{ let _ = marks; }",
         "parts are waited for":

@@ -1,8 +1,10 @@
 //! What comes twice, late, or against what came before changes nothing: a copy is told.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use synod_machine::{
-    BranchIncarnation, Expect, Guard, Mutation, ParticipantName, SessionId, TxnId, Verdict,
+    BranchIncarnation, Entry, Expect, Guard, Mutation, ParticipantName, SessionId, TxnId, Verdict,
     branch::{Asker, Branches, Config, Durable, Input, Moment, Output, Room, Work},
     owner::{Owner, Phase},
     participant_door::{NoReason, Said, Vote},
@@ -55,6 +57,24 @@ fn owner_waits(owner: &Owner) -> Checked {
             "the owner of {txn} waits on when {name} has voted no"
         );
     }
+    Ok(())
+}
+
+/// A participant is about to do its part of a commit: what it was asked to find when it promised
+/// is still so, for nobody else may have changed it.
+pub(crate) fn guards_hold(
+    place: usize,
+    txn: TxnId,
+    work: &Work,
+    keys: &BTreeMap<Bytes, Entry>,
+) -> Checked {
+    let failed = work.guards.iter().find(|guard| !guard.expect.holds(keys.get(&guard.key)));
+    demand!(
+        failed.is_none(),
+        "H5",
+        "participant {place} commits {txn}, and {failed:?} holds no more: {:?}",
+        failed.and_then(|guard| keys.get(&guard.key))
+    );
     Ok(())
 }
 
@@ -155,28 +175,33 @@ impl After<'_> {
     }
 
     /// It has no room for what it did before, of that session or of all. It goes on in later
-    /// transactions, or later sessions, and is then asked to prepare this one again; and once more
-    /// when it has started anew, with what it has written since.
+    /// transactions, or later sessions, and last with one that it had promised before those; it is
+    /// then asked to prepare this one again, and one of those; and this one once more when it has
+    /// started anew, with what it has written since.
     fn what_is_forgotten_is_over(&self, txn: TxnId) -> Checked {
         let of_one = Room { runs_of_one: 0, ..Room::default() };
         let of_all = Room { sessions: 0, ..Room::default() };
         let later = u64::MAX - 2 * LATER;
         let numbers = (0..LATER).map(|n| TxnId { n: later + 2 * n, ..txn });
         let sessions = (0..LATER).map(|n| TxnId { session: SessionId::new(later + n), n: 1 });
-        self.forgets(of_one, numbers, txn)?;
-        self.forgets(of_all, sessions, txn)
+        let before = TxnId { n: later - 1, ..txn };
+        self.forgets(of_one, before, numbers.collect(), txn)?;
+        let before = TxnId { session: SessionId::new(later - 1), n: 1 };
+        self.forgets(of_all, before, sessions.collect(), txn)
     }
 
-    fn forgets(&self, room: Room, later: impl Iterator<Item = TxnId>, txn: TxnId) -> Checked {
+    fn forgets(&self, room: Room, before: TxnId, later: Vec<TxnId>, txn: TxnId) -> Checked {
         let mut branches = self.branches.clone().with_room(room);
         let mut durable = Durable::default();
-        for txn in later {
-            let prepare = Input::Prepare { asker: Asker(u64::MAX), txn, work: put(b"later") };
-            let finish = Input::Finish { asker: None, txn, verdict: Verdict::Committed };
-            for input in [prepare, finish] {
-                let out = branches.step(self.now, input, |_| None);
-                out.durably.writes().iter().for_each(|write| durable.write(write));
-            }
+        let asker = Asker(u64::MAX);
+        let finish = |txn| Input::Finish { asker: None, txn, verdict: Verdict::Committed };
+        let promise = Input::Prepare { asker, txn: before, work: put(b"before") };
+        let all = later
+            .iter()
+            .flat_map(|&txn| [Input::Prepare { asker, txn, work: put(b"later") }, finish(txn)]);
+        for input in [promise].into_iter().chain(all).chain([finish(before)]) {
+            let out = branches.step(self.now, input, |_| None);
+            out.durably.writes().iter().for_each(|write| durable.write(write));
         }
         demand!(
             durable.revision == branches.revision(),
@@ -186,7 +211,9 @@ impl After<'_> {
             durable.revision
         );
         let after = After { branches: &branches, now: self.now };
-        after.is_refused(txn, put(b"again"), "H3")?;
+        for txn in later.first().into_iter().chain([&txn]) {
+            after.is_refused(*txn, put(b"again"), "H3")?;
+        }
         // Where there are many of them, this one is not forgotten yet, and what is written says
         // nothing of it.
         let forgotten = !after.finish(txn, Verdict::Committed).alarms.is_empty();

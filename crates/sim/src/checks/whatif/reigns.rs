@@ -85,6 +85,28 @@ impl Bounds<'_> {
         Ok(())
     }
 
+    /// It has campaigned at a ballot to which it was called, and no more than that is known of what
+    /// came of it, as after a start; now the call comes again. A second reign at a ballot could give
+    /// a slot out twice.
+    pub(super) fn no_call_counts_twice(&self, other: Life) -> Checked {
+        let next = self.peer.promised();
+        let Some(round) = next.round().checked_sub(1) else { return Ok(()) };
+        if next.owner().node != self.node || !matches!(self.peer.role(), Role::Following { .. }) {
+            return Ok(());
+        }
+        let (ballot, chosen_upto) = (Ballot::of(round, other), Slot::ZERO);
+        let (copy, _) =
+            self.given([self.word(other, Message::HandOver { ballot, next, chosen_upto })]);
+        demand!(
+            matches!(copy.role(), Role::Following { .. }),
+            "D1",
+            "{} has campaigned at {next}, and is {:?} when the call to it comes again",
+            self.node,
+            copy.role()
+        );
+        Ok(())
+    }
+
     /// A read arrives, and a quorum confirms the reign at once.
     pub(super) fn reads_wait_for_what_was_acknowledged(&self, ghost: &Ghost) -> Checked {
         let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };

@@ -1,7 +1,11 @@
 //! What a node would start from, had it died at another moment: a copy of its disk is read.
 
-use synod_paxos::{Config, Durable, Input, Output, Peer, Record, Slot, Tick, Write};
+use synod_paxos::{
+    Config, Decree, Durable, Envelope, Epoch, Input, Message, Output, Peer, Record, Slot, Tick,
+    Write,
+};
 
+use super::bounds::FAR_SLOTS;
 use crate::{
     checks::hash,
     violation::{Checked, demand},
@@ -28,6 +32,7 @@ impl Starts<'_> {
     pub(super) fn hold(&self) -> Checked {
         self.what_a_snapshot_covers_goes()?;
         self.a_log_begins_no_earlier()?;
+        self.what_is_known_far_above_is_told()?;
         self.a_vote_implies_its_promise()
     }
 
@@ -42,6 +47,35 @@ impl Starts<'_> {
             "I1",
             "{} starts with a state of {last} and keeps records that it covers",
             self.config.life
+        );
+        Ok(())
+    }
+
+    /// Its log knew far more to be chosen, before a record decayed: whoever campaigns is told of
+    /// what is whole.
+    fn what_is_known_far_above_is_told(&self) -> Checked {
+        let me = self.config.life;
+        let Some(other) = self.config.members.iter().find(|life| *life != me) else {
+            return Ok(());
+        };
+        let last = self.durable.records.last().map_or(Slot::ZERO, |(slot, _)| *slot);
+        let far = last.max(self.applied).max(self.durable.chosen_upto).plus(FAR_SLOTS);
+        let mut durable = self.durable.clone();
+        durable.records.push((far, Record::Chosen { decree: Decree::Noop }));
+        let mut copy = self.start(durable, self.applied);
+        let ballot = copy.promised().raised_by(other);
+        let message = Message::Prepare { ballot, first: far, holds: Vec::new() };
+        let word = Envelope { from: other, to: me.node, epoch: Epoch::FIRST, message };
+        let mut out = Output::default();
+        copy.step(Tick::ZERO, Input::Deliver(word), &mut out);
+        let told = out.durably.synced().into_iter().any(|word| match word.message {
+            Message::Promise { page, .. } => page.reports.iter().any(|(slot, _)| *slot == far),
+            _ => false,
+        });
+        demand!(
+            told,
+            "B7",
+            "{me} knows slot {far} to be chosen, far above what it has come to, and is silent"
         );
         Ok(())
     }

@@ -245,6 +245,25 @@ fn who_leads_on_or_serves_what_it_should_not_is_seen() {
 }
 
 #[test]
+fn who_campaigns_twice_at_a_ballot_is_seen() {
+    let promised = Some(Ballot::of(7, Life::first(ME)));
+    let mut hollow = Hollow::of(&config(), &Durable { promised, ..Durable::default() });
+    for _ in 0..3 {
+        hollow.is_answered();
+    }
+    assert!(matches!(hollow.peer.role(), Role::Following { .. }));
+    let to_another: Hears = |input| {
+        said(input, |word| {
+            if let Message::HandOver { next, .. } = &mut word.message {
+                *next = next.raised_by(Life::first(ME));
+            }
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.no_call_counts_twice(OTHER);
+    assert_eq!(seen(&hollow.peer, hollow.now, to_another, check), Some("D1"));
+}
+
+#[test]
 fn a_campaign_that_goes_by_something_else_is_seen() {
     let narrow = Config { window_slots: 3, ..config() };
     let mut candidate = Hollow::of(&narrow, &Durable::default());
@@ -363,4 +382,32 @@ fn who_heeds_what_is_not_for_it_is_seen() {
     assert_eq!(seen(&follower([]), Tick::ZERO, for_me, check), Some("B5"));
     let of_today: Hears = |input| said(input, |word| word.epoch = Epoch::FIRST);
     assert_eq!(seen(&follower([]), Tick::ZERO, of_today, check), Some("B5"));
+}
+
+#[test]
+fn a_read_that_is_answered_by_another_question_is_seen() {
+    let later: Hears = |input| {
+        said(input, |word| {
+            if let Message::Fathomed { round, .. } = &mut word.message {
+                *round += 1;
+            }
+        })
+    };
+    let leader = leader();
+    let check = |bounds: &Bounds<'_>| bounds.a_read_joins_no_question_under_way(OTHER);
+    assert_eq!(seen(&leader.peer, leader.now, later, check), Some("E2"));
+}
+
+#[test]
+fn an_answer_to_a_member_that_nobody_confirmed_is_seen() {
+    let confirmed: Hears = |input| {
+        let ballot = Ballot::first(Life::first(ME));
+        let message = Message::Confirmed { ballot, round: 1 };
+        let word = Envelope { from: OTHER, to: ME, epoch: Epoch::FIRST, message };
+        vec![input, Input::Deliver(word)]
+    };
+    let leader = leader();
+    assert_eq!(leader.peer.promised(), Ballot::first(Life::first(ME)));
+    let check = |bounds: &Bounds<'_>| bounds.what_a_member_asks_is_confirmed(OTHER);
+    assert_eq!(seen(&leader.peer, leader.now, confirmed, check), Some("E2"));
 }

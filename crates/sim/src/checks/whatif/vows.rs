@@ -1,11 +1,9 @@
-//! E6 and E2 at a copy: what it keeps that has vowed, what a leader counts towards its lease, and
-//! which question answers a read that came where another leads.
+//! E6 at a copy: what it keeps that has vowed, and what a leader counts towards its lease.
 
 use std::time::Duration;
 
 use synod_paxos::{
-    Ballot, Config, Durable, Envelope, Input, Life, Message, Output, Peer, Process, Role, Slot,
-    Tick, Write,
+    Ballot, Config, Durable, Envelope, Input, Life, Message, Output, Peer, Role, Slot, Tick, Write,
 };
 
 use super::{bounds::Bounds, starts::Start};
@@ -15,10 +13,10 @@ use crate::{
 };
 
 /// A round that no leader comes to.
-const NO_ROUND: u64 = u64::MAX;
+pub(super) const NO_ROUND: u64 = u64::MAX;
 
 /// The finest that a clock is read.
-const TICK: Duration = Duration::from_micros(1);
+pub(super) const TICK: Duration = Duration::from_micros(1);
 
 impl Bounds<'_> {
     /// What leases and reads rest on, where vows last so long.
@@ -26,9 +24,7 @@ impl Bounds<'_> {
         let others = ghost.nodes().filter(|other| *other != self.node).map(Life::first);
         let others: Vec<Life> = others.collect();
         if let [one, other, ..] = others[..] {
-            self.a_read_joins_no_question_under_way(one)?;
-            self.a_question_keeps_its_age()?;
-            self.what_a_member_asks_is_confirmed(one)?;
+            self.reads_keep_to_their_questions(one)?;
             if vow > Duration::ZERO {
                 self.a_vow_is_kept(one, other, vow)?;
                 self.a_call_breaks_no_vow(one, other, vow)?;
@@ -158,78 +154,6 @@ impl Bounds<'_> {
         );
         Ok(())
     }
-
-    /// A read comes and is asked for; another comes, and then answers to other questions.
-    pub(super) fn a_read_joins_no_question_under_way(&self, other: Life) -> Checked {
-        let (mut copy, mut out) = self.given([Input::ReadNearby]);
-        let Some((process, round)) = asked(&out) else { return Ok(()) };
-        self.give(&mut copy, self.now, Input::ReadNearby, &mut out);
-        demand!(
-            out.joined.last().is_some_and(|joined| *joined > round),
-            "E2",
-            "{} has asked in round {round}, and reads that come later wait for {:?}",
-            self.node,
-            out.joined
-        );
-        let upto = Slot::ZERO;
-        let before = Message::Fathomed { process, round: round - 1, upto };
-        let strange = Message::Fathomed { process: Process::new(NO_ROUND), round, upto };
-        for message in [before, strange] {
-            self.give(&mut copy, self.now, self.word(other, message), &mut out);
-        }
-        demand!(
-            out.fathomed.is_empty(),
-            "E2",
-            "{} asks in round {round} of {process:?}, and would take {:?} for answers",
-            self.node,
-            out.fathomed
-        );
-        Ok(())
-    }
-
-    /// A leader asks itself, answers only when it has been asked again, and leads all the while.
-    pub(super) fn a_question_keeps_its_age(&self) -> Checked {
-        let (mut copy, out) = self.given([Input::ReadNearby]);
-        let (Some((process, round)), Role::Leading { .. }) = (asked(&out), copy.role()) else {
-            return Ok(());
-        };
-        let (mut now, mut again) = (self.now, Output::default());
-        while asked(&again).is_none() {
-            let soon = now.after(TICK);
-            now = copy.wake_at().unwrap_or(soon).max(soon);
-            self.give(&mut copy, now, Input::Wake, &mut again);
-            if !matches!(copy.role(), Role::Leading { .. }) {
-                return Ok(());
-            }
-        }
-        let answer = Message::Fathomed { process, round, upto: Slot::ZERO };
-        let me = Life::first(self.node);
-        self.give(&mut copy, now, self.word(me, answer), &mut again);
-        let late = again.fathomed.iter().find(|fathomed| fathomed.at > self.now);
-        demand!(
-            late.is_none(),
-            "E5",
-            "{} asked at {:?}, and would take {late:?} for the answer",
-            self.node,
-            self.now
-        );
-        Ok(())
-    }
-
-    /// A member asks a leader how far a state must have come: no lease vouches for that, for
-    /// nobody looks at the clock when the member has read.
-    pub(super) fn what_a_member_asks_is_confirmed(&self, other: Life) -> Checked {
-        let (process, round) = (Process::new(NO_ROUND), NO_ROUND);
-        let (_, out) = self.given([self.word(other, Message::Fathom { process, round })]);
-        let told = |word: &Envelope| matches!(word.message, Message::Fathomed { .. });
-        demand!(
-            !out.at_once.iter().any(told),
-            "E2",
-            "{} would tell {other} how far its state must have come, and has asked nobody",
-            self.node
-        );
-        Ok(())
-    }
 }
 
 /// A node starts from `durable`, and somebody campaigns at once, and when a vow that it gave before
@@ -261,14 +185,6 @@ pub(super) fn a_start_is_silent(config: &Config, durable: &Durable, start: Start
 
 fn micros(now: Tick, later: Duration, less: i64) -> Tick {
     Tick::from_micros(now.after(later).micros().saturating_add_signed(less))
-}
-
-/// What it asks the leader for reads that wait for it.
-fn asked(out: &Output) -> Option<(Process, u64)> {
-    out.at_once.iter().find_map(|word| match word.message {
-        Message::Fathom { process, round } => Some((process, round)),
-        _ => None,
-    })
 }
 
 /// To whom it says that it has vowed.
@@ -389,41 +305,6 @@ mod tests {
         let check = |bounds: &Bounds<'_>| bounds.only_what_was_asked_is_answered(&[OTHER], VOW);
         let leader = leader();
         assert_eq!(seen(&leader.peer, leader.now, to_the_last, check), Some("E6"));
-    }
-
-    #[test]
-    fn a_read_that_is_answered_by_another_question_is_seen() {
-        let later: Hears = |input| match input {
-            Input::Deliver(Envelope {
-                from,
-                to,
-                epoch,
-                message: Message::Fathomed { process, round, upto },
-            }) => {
-                let message = Message::Fathomed { process, round: round + 1, upto };
-                vec![Input::Deliver(Envelope { from, to, epoch, message })]
-            }
-            input => vec![input],
-        };
-        let check = |bounds: &Bounds<'_>| bounds.a_read_joins_no_question_under_way(OTHER);
-        let leader = leader();
-        assert_eq!(seen(&leader.peer, leader.now, later, check), Some("E2"));
-    }
-
-    #[test]
-    fn an_answer_to_a_member_that_nobody_confirmed_is_seen() {
-        let confirmed: Hears = |input| {
-            let confirms = |ballot| {
-                let message = Message::Confirmed { ballot, round: 1 };
-                let word = Envelope { from: OTHER, to: ME, epoch: Epoch::FIRST, message };
-                Input::Deliver(word)
-            };
-            vec![input, confirms(Ballot::first(Life::first(ME)))]
-        };
-        let check = |bounds: &Bounds<'_>| bounds.what_a_member_asks_is_confirmed(OTHER);
-        let leader = leader();
-        assert_eq!(leader.peer.promised(), Ballot::first(Life::first(ME)));
-        assert_eq!(seen(&leader.peer, leader.now, confirmed, check), Some("E2"));
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub(super) fn lock(dir: &Path) -> Result<File, ShardError> {
     // A name is on the disk when the directory is that holds it.
     let holders = new.into_iter().filter_map(Path::parent);
     let here = Path::new(".");
-    let holders = holders.map(|dir| if dir.as_os_str().is_empty() { here } else { dir });
-    holders.map(sync).collect::<io::Result<()>>().map_err(failed)?;
+    let mut holders = holders.map(|dir| if dir.as_os_str().is_empty() { here } else { dir });
+    holders.try_for_each(sync).map_err(failed)?;
     let lock = options().create(true).truncate(false).open(dir.join(LOCK_FILE)).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
