@@ -79,8 +79,8 @@ pub struct FloorSum {
     /// A sync of a zero-filled file.
     pub sync: u64,
     /// The three together; of an atomic commit, which is two rounds, with a client's round trip and
-    /// a sync more; of gets alone, which a leader with a lease answers by itself, the client's round
-    /// trip.
+    /// a sync more; of gets alone, which a leader with a lease answers by itself, the client's
+    /// round trip.
     pub sum: u64,
 }
 
@@ -332,7 +332,8 @@ mod tests {
         assert_eq!(Mean::of(&[]), Mean { mean: 0.0, within: 0.0 });
     }
 
-    /// A put waits for a quorum that syncs, a commit for participants before that, a get for nobody.
+    /// A put waits for a quorum that syncs, a commit for participants before that, a get for
+    /// nobody.
     #[test]
     fn each_load_has_its_floor() {
         let of = |us| Quantiles { p50: us, ..Quantiles::default() };

@@ -32,8 +32,8 @@ struct Sides {
     decayed: BTreeSet<Slot>,
     /// Those that did since the node stopped: whatever was on its way to the disk then, too.
     decayed_since: BTreeSet<Slot>,
-    /// What may be on the disk instead: of a batch that was under way when the node stopped, nothing
-    /// may tell whether it is there, as long as a watermark covers it.
+    /// What may be on the disk instead: of a batch that was under way when the node stopped,
+    /// nothing may tell whether it is there, as long as a watermark covers it.
     doubts: Vec<Facts>,
     /// The same of a node that starts, until its store has been opened.
     doubts_at_start: Vec<Facts>,

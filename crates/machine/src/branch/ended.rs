@@ -111,7 +111,7 @@ impl Ended {
         self.applied.remove(session, first);
         let row = self.sessions.entry(session).or_default();
         row.runs = row.runs.saturating_sub(1);
-        // A branch of long ago may end late: its run is the lowest, and what was forgotten stays so.
+        // A branch of long ago may end late, with the lowest run: what was forgotten stays so.
         row.floor = row.floor.max(last.saturating_add(1));
         durably.write(Write::Run { session, first, last: None });
         durably.write(Write::Floor { session, below: Some(row.floor) });

@@ -69,8 +69,8 @@ fn a_failure_beside_is_final_for_every_batch_after_it() {
     }
 }
 
-/// The same of a batch that no log can hold, and that redb is given itself: whether it is durable is
-/// not known, and the number of its record is not given out to another.
+/// The same of a batch that no log can hold, and that redb is given itself: whether it is durable
+/// is not known, and the number of its record is not given out to another.
 #[test]
 fn a_failure_of_redb_itself_is_final_for_every_batch_after_it() {
     let life = Life::first(NodeId::new(1));

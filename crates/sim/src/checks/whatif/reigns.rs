@@ -86,8 +86,8 @@ impl Bounds<'_> {
     }
 
     /// It has campaigned at a ballot to which it was called, and no more than that is known of what
-    /// came of it, as after a start; now the call comes again. A second reign at a ballot could give
-    /// a slot out twice.
+    /// came of it, as after a start; now the call comes again. A second reign at a ballot could
+    /// give a slot out twice.
     pub(super) fn no_call_counts_twice(&self, other: Life) -> Checked {
         let next = self.peer.promised();
         let Some(round) = next.round().checked_sub(1) else { return Ok(()) };

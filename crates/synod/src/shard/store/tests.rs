@@ -191,8 +191,8 @@ fn a_shard_without_its_log_is_not_started() {
     }
 }
 
-/// Nor is one made over the log that is left of another, which may hold what was promised last. (Its
-/// log was emptied, and a shard began that knew nothing.)
+/// Nor is one made over the log that is left of another, which may hold what was promised last.
+/// (Its log was emptied, and a shard began that knew nothing.)
 #[test]
 fn a_log_without_its_shard_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
