@@ -56,7 +56,7 @@ const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         script: "4742",
-        found: "L, wrongly: a participant whose question was always answered too late asked no other",
+        found: "L, wrongly: a participant that was always answered too late asked nothing else",
         mended: "the commit that brought this row",
         told_by: None,
     },
