@@ -177,10 +177,12 @@ impl FloorSum {
     /// An atomic commit is two rounds: participants prepare and sync, then the log decides.
     fn of(floor: &FloorUs, mix: &Mix) -> FloorSum {
         let (client_rtt, sync) = (floor.client_rtt_us.p50, floor.sync_us.p50);
-        let sum = match () {
-            () if mix.has(Op::Commit) => floor.floor_us + client_rtt + sync,
-            () if mix.is_only(Op::Get) => client_rtt,
-            () => floor.floor_us,
+        let sum = if mix.has(Op::Commit) {
+            floor.floor_us + client_rtt + sync
+        } else if mix.is_only(Op::Get) {
+            client_rtt
+        } else {
+            floor.floor_us
         };
         FloorSum { client_rtt, quorum_rtt: floor.quorum_rtt_us.p50, sync, sum }
     }

@@ -39,20 +39,24 @@ impl StorageBackend for Failing {
     }
 }
 
-/// redb fails while it takes facts over beside. The next batch is refused, and so is every one
-/// after it: the log alone still worked, and once took the second as if all were well.
-#[test]
-fn a_failure_beside_is_final_for_every_batch_after_it() {
+/// A store with a log of so many bytes; its database's syncs fail when told to.
+fn failing(wal_bytes: u64) -> (Failing, Arc<Base>, Front<Vec<Write>>) {
     let life = Life::first(NodeId::new(1));
     let identity = Identity { cluster: "orbit".into(), cluster_id: 7, life };
     let home = Failing(Shared::new(), Arc::default());
     let wal = [Shared::new(), Shared::new()];
     let path = Path::new("given");
-    open::format_ahead(path, home.clone(), wal.clone(), 1 << 20, &identity).unwrap();
+    open::format_ahead(path, home.clone(), wal.clone(), wal_bytes, &identity).unwrap();
     let opened = open::open_ahead(path, home.clone(), wal, &identity).unwrap();
-    let base =
-        Arc::new(Base::new(path.to_owned(), opened.medium, opened.database, open::CACHE_BYTES));
-    let mut front = opened.front.unwrap();
+    let base = Base::new(path.to_owned(), opened.medium, opened.database, open::CACHE_BYTES);
+    (home, Arc::new(base), opened.front.unwrap())
+}
+
+/// redb fails while it takes facts over beside. The next batch is refused, and so is every one
+/// after it: the log alone still worked, and once took the second as if all were well.
+#[test]
+fn a_failure_beside_is_final_for_every_batch_after_it() {
+    let (home, base, mut front) = failing(1 << 20);
     front.get_help(&base).unwrap();
 
     home.1.store(true, Ordering::Relaxed);
@@ -73,15 +77,7 @@ fn a_failure_beside_is_final_for_every_batch_after_it() {
 /// is not known, and the number of its record is not given out to another.
 #[test]
 fn a_failure_of_redb_itself_is_final_for_every_batch_after_it() {
-    let life = Life::first(NodeId::new(1));
-    let identity = Identity { cluster: "orbit".into(), cluster_id: 7, life };
-    let home = Failing(Shared::new(), Arc::default());
-    let wal = [Shared::new(), Shared::new()];
-    let path = Path::new("given");
-    open::format_ahead(path, home.clone(), wal.clone(), 1, &identity).unwrap();
-    let opened = open::open_ahead(path, home.clone(), wal, &identity).unwrap();
-    let base = Base::new(path.to_owned(), opened.medium, opened.database, open::CACHE_BYTES);
-    let mut front = opened.front.unwrap();
+    let (home, base, mut front) = failing(1);
 
     home.1.store(true, Ordering::Relaxed);
     let decree = Decree::Value(vec![7; 128 << 10].into());
