@@ -221,7 +221,7 @@ impl Branches {
             out.durably.write(Write::Ended { txn });
             self.ended.apply(txn, &mut out.durably);
             self.counts.committed = self.counts.committed.saturating_add(1);
-        } else if !self.ended.applied(txn) {
+        } else if !(self.ended.applied(txn) || self.ended.is_forgotten(txn)) {
             // Not "not found, so it must have been done": that is how promises get lost.
             out.alarms.push(Alarm::NeverPrepared { txn });
             return answer(asker, Said::Unproven, out);

@@ -66,10 +66,16 @@ impl Ended {
         self.applied.contains(txn)
     }
 
+    /// Whether it is so old that nothing is remembered of it. It will not be promised any more, and
+    /// what had been promised of it is held or over: whether it was applied, the verdict tells.
+    pub(super) fn is_forgotten(&self, txn: TxnId) -> bool {
+        let floor = self.sessions.get(&txn.session).map_or(0, |session| session.floor);
+        txn.n < floor || txn.session < self.sessions_below
+    }
+
     /// Why a prepare of it is refused, if it is over.
     pub(super) fn refusal(&self, txn: TxnId) -> Option<NoReason> {
-        let floor = self.sessions.get(&txn.session).map_or(0, |session| session.floor);
-        let over = self.applied(txn) || txn.n < floor || txn.session < self.sessions_below;
+        let over = self.applied(txn) || self.is_forgotten(txn);
         over.then_some(NoReason::Ended).or_else(|| self.tombstones.get(&txn).cloned())
     }
 

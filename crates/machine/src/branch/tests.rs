@@ -416,5 +416,8 @@ fn what_is_forgotten_stays_so_when_a_branch_ends_late() {
         let refused = [Said::Vote(Vote::No { reason: NoReason::Ended })];
         let _ = shard.tell(Input::Finish { asker, txn: late, verdict });
         assert_eq!(shard.tell(prepare(forgotten, "again")).said, refused, "{room:?}");
+        // Owner and log both tell a verdict. (The second called for a person.)
+        let again = shard.tell(Input::Finish { asker, txn: late, verdict });
+        assert_eq!((again.said, again.out.alarms), (vec![Said::Finished], vec![]), "{room:?}");
     }
 }

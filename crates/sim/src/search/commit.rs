@@ -12,7 +12,7 @@ mod record;
 mod tell;
 
 use synod_machine::{
-    BranchIncarnation, ParticipantName, Reply, Request, SessionId, TxnId, Verdict,
+    BranchIncarnation, ParticipantName, Reply, Request, SessionId, TxnId, Verdict, branch::Room,
     participant_door::Vote,
 };
 
@@ -25,6 +25,10 @@ use crate::violation::Checked;
 pub(super) struct Bounds {
     /// Transactions of each owner; at most two owners.
     pub(super) txns: &'static [u64],
+    /// Participants; each takes part in every transaction.
+    pub(super) parties: usize,
+    /// What a participant remembers of what it has applied, if not as much as every participant.
+    pub(super) room: Option<Room>,
     /// Whether all transactions write the same key.
     pub(super) conflict: bool,
     /// Crashes of participants together.
@@ -49,9 +53,6 @@ pub(super) struct Bounds {
     /// is lost once it would change nothing in the hearer, nor be answered.
     pub(super) late: bool,
 }
-
-/// How many participants there are; each takes part in every transaction.
-const PARTIES: usize = 2;
 
 /// Where the log is.
 const LOG: usize = 0;
@@ -188,7 +189,7 @@ impl Bounds {
     }
 
     fn parties(&self) -> std::ops::Range<usize> {
-        self.first_party()..self.first_party() + PARTIES
+        self.first_party()..self.first_party() + self.parties
     }
 
     /// The session of the owner at `place`; its session was opened in the order of owners.

@@ -1,3 +1,5 @@
+use synod_machine::branch::Room;
+
 use super::{
     Searched,
     breadth::search,
@@ -59,6 +61,8 @@ const LEASED: lease::Bounds = lease::Bounds {
 /// One transaction of one owner, and nothing that goes wrong.
 const ONE: commit::Bounds = commit::Bounds {
     txns: &[1],
+    parties: 2,
+    room: None,
     conflict: false,
     crashes: 0,
     deaths: 0,
@@ -70,6 +74,15 @@ const ONE: commit::Bounds = commit::Bounds {
     months: 0,
     strangers: false,
     late: false,
+};
+
+/// One participant that forgets what it has applied as soon as it can.
+const FORGETS: commit::Bounds = commit::Bounds {
+    parties: 1,
+    room: Some(Room { runs_of_one: 1, sessions: 1 }),
+    late: true,
+    crashes: 1,
+    ..ONE
 };
 
 /// Everything there is to search, the smallest first.
@@ -178,6 +191,11 @@ pub const PLACES: &[Place] = &[
         commit::Bounds { crashes: 1, syncs_waiting_max: 1, deaths: 1, ..ONE },
     ),
     commit(
+        "commit-late-crash",
+        "1 transaction, 1 crash of a participant, a fence, any word at any later time",
+        commit::Bounds { crashes: 1, fences: 1, late: true, ..ONE },
+    ),
+    commit(
         "commit-month",
         "1 transaction, 1 crash, the owner may die, a fence, a month passes",
         commit::Bounds { crashes: 1, deaths: 1, fences: 1, months: 1, ..ONE },
@@ -219,6 +237,17 @@ pub const PLACES: &[Place] = &[
         "commit-conflict",
         "2 transactions of two owners that write the same key, 1 crash",
         commit::Bounds { txns: &[1, 1], conflict: true, crashes: 1, ..ONE },
+    ),
+    commit(
+        "commit-forgets-session",
+        "2 transactions of two owners, 1 participant that remembers one session, any word at any \
+         later time, 1 crash",
+        commit::Bounds { txns: &[1, 1], ..FORGETS },
+    ),
+    commit(
+        "commit-forgets-numbers",
+        "the same with 3 transactions of one owner, and one run of numbers remembered",
+        commit::Bounds { txns: &[3], ..FORGETS },
     ),
 ];
 

@@ -6,7 +6,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "lock taken away that nothing tells of",
         does: "an operator breaks a lock, and nothing is written down of it",
-        source: "no report found; against docs/services.md: force is on record, with who and why",
+        source: "OwnPay#214: an administrator's unlock is on no record",
         edits: &[edit(
             "machine/src/machine/serve.rs",
             "let act = Act::LockBroken { name: broken, holder, actor, reason };\n                \
@@ -17,7 +17,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "lease taken away that nothing tells of",
         does: "an operator ends a lease, and nothing is written down of it",
-        source: "no report found; against docs/services.md: force is on record, with who and why",
+        source: "vault#4156, #4164: leases that run out are logged, and those that are revoked are \
+                 not",
         edits: &[edit(
             "machine/src/machine/serve.rs",
             "self.audit.note(self.clock.now, Act::LeaseBroken { lease, owner, actor, reason });",
@@ -27,7 +28,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "claim taken away that nothing tells of",
         does: "an operator ends a claim, and nothing is written down of it",
-        source: "no report found; against docs/services.md: force is on record, with who and why",
+        source: "bernstein#3037: a claim is taken by force, and the audit chain is told nothing",
         edits: &[edit(
             "machine/src/machine/serve.rs",
             "self.audit.note(self.clock.now, Act::ClaimBroken { claim, actor, reason });",
@@ -49,7 +50,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "holder of a lock shown as one who waits",
         does: "those who wait for a lock are shown with whoever has it among them",
-        source: "no report found; against docs/services.md, *Locks*: one has it, and others wait",
+        source: "argo-workflows#15239: who has acquired a lock is still in the list of those who \
+                 wait",
         edits: &[edit(
             "machine/src/services/locks.rs",
             "let waiting = «self.queue(name).skip(1)»;",
@@ -59,7 +61,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "candidates shown in the order in which they came",
         does: "those who stand are not shown in the order in which they would be granted",
-        source: "no report found; against docs/services.md, *Elections*: who is next is the best",
+        source: "patroni#3061: standbys are listed by name and not by priority",
         edits: &[edit(
             "machine/src/services/elections.rs",
             "(incumbent != Some(*at), «one.rank(*at)»)",

@@ -16,7 +16,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "called to lead without phase 1",
         does: "whoever is called to lead proposes at once, without a promise of anybody",
-        source: "no report found; against *Paxos Made Simple* §2.2: the last leader's word is none",
+        source: "Derecho#126: a new leader does not look for what the last one had proposed",
         edits: &[edit(
             "paxos/src/peer/handing.rs",
             "self.campaign_at(now, next, true, out)",
@@ -30,7 +30,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "called to lead beside a vow",
         does: "whoever is called to lead campaigns though it has vowed to promise nobody else",
-        source: "no report found; against Gray and Cheriton 1989, where a write waits for leases",
+        source: "raft-rs#234: who is called by a late message campaigns in spite of the lease",
         edits: &[edit(
             "paxos/src/peer/handing.rs",
             "«self.vow.allows(me, now)» && self.is_connected",
@@ -51,7 +51,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "promise to the next leader without votes",
         does: "a leader that hands over promises and reports nothing that it has voted for",
-        source: "no report found; against *Paxos Made Simple* §2.2, P2c",
+        source: "apache/iggy#3824: what a replica tells the next primary carries no log",
         edits: &[edit(
             "paxos/src/peer/handing.rs",
             "self.seal_promise(to, next, first, &[], out)",

@@ -6,7 +6,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "vow not kept",
         does: "an acceptor that has vowed promises whoever campaigns",
-        source: "no report found; against Gray and Cheriton 1989, where a write waits for leases",
+        source: "cockroach#134922: a peer that supports a leader's lease steps down to a newer \
+                 term",
         edits: &[edit(
             "paxos/src/peer/phase1.rs",
             "newer && «!self.vow.allows(ballot.owner(), now)»",
@@ -60,7 +61,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "clock not looked at after the read",
         does: "an answer leaves by a lease that ran when its step began",
-        source: "no report found; against *Paxos Made Live* §5.2: the process may stand still \
+        source: "tikv#13568, #10011: a lease is looked at before the state is read, and ends \
                  between the two",
         edits: &[edit("replica/src/leased.rs", "now < self.until", "true")],
     },
@@ -78,7 +79,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "vow below a promise",
         does: "an acceptor that has promised another leader vows to the one before",
-        source: "no report found; the next leader is past phase 1 without it",
+        source: "miniraft-cpp#28: a leader of an outdated term still puts off a follower's \
+                 election",
         edits: &[edit(
             "paxos/src/peer/leasing.rs",
             "if «self.acceptor.promised() > ballot»",
@@ -88,8 +90,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "lease as long as a vow",
         does: "a lease does not end earlier than a vow by what clocks may differ",
-        source: "no report found; against Gray and Cheriton 1989, where the drift of clocks is \
-                 taken off",
+        source: "tikv#9728: a lease as long as the election timeout ends after a follower's",
         edits: &[edit(
             "paxos/src/config.rs",
             "self.vow.saturating_sub(TICK) * (part - 1) / (part + 1)",

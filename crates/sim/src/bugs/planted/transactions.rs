@@ -175,15 +175,14 @@ pub(super) const BUGS: &[Bug] = &[
                  transaction is over",
         edits: &[edit(
             "machine/src/branch/ended.rs",
-            "self.applied(txn) || txn.n < floor || txn.session < self.sessions_below",
+            "let over = «self.applied(txn) || self.is_forgotten(txn)»;",
             "false",
         )],
     },
     Bug {
         name: "abort by force that nothing tells of",
         does: "an operator's abort is done and not written down",
-        source: "no report found; against docs/protocol.md, *Transactions*: what is done by \
-                 force is on record",
+        source: "argo-workflows#10257: nothing says who terminated a workflow",
         edits: &[edit(
             "machine/src/machine/decide.rs",
             "self.audit.note(self.clock.now, Act::Aborted { txn, actor, reason });",
@@ -193,8 +192,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "session ended by force that nothing tells of",
         does: "an operator's end of a session is done and not written down",
-        source: "no report found; against docs/protocol.md, *Transactions*: what is done by \
-                 force is on record",
+        source: "drawpile#626: a session that a moderator ends leaves no line in the log",
         edits: &[edit(
             "machine/src/machine/decide.rs",
             "self.audit.note(self.clock.now, Act::Fenced { session });",

@@ -6,8 +6,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "watch of many that is not listed",
         does: "of the watches of one call the last ones are not there when something changes",
-        source: "no report found; against docs/services.md, *Watches*: exactly the \
-                 changes after it",
+        source: "confd#507: of several prefixes only the first is watched",
         edits: &[edit(
             "replica/src/watchers.rs",
             "self.index.add(interest, (client, place));",

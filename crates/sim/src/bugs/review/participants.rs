@@ -59,7 +59,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a commit does its work": "self.mutate(work.mutations, read, &mut out.durably);" =>
             "drop((work, read));",
         "a commit is noted": "self.ended.apply(txn, &mut out.durably);" => "",
-        "not found is not done": "else if «!self.ended.applied(txn)» {" => "false",
+        "not found is not done":
+            "else if «!(self.ended.applied(txn) || self.ended.is_forgotten(txn))» {" => "false",
         "a commit is acknowledged when it is durable":
             "out.durably.then_acknowledge(txn);\n        if let Some(asker) = asker {\n            \
              «out.durably.then_say(asker, Said::Finished);»" =>
@@ -86,6 +87,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "applied numbers come back": "applied.restore(session, first, last);" =>
             "let _ = (first, last);",
         "an applied number is over": "let over = «self.applied(txn)»" => "false",
+        "what is forgotten is over": "let over = self.applied(txn) || «self.is_forgotten(txn)»" =>
+            "false",
         "a floor is above what is forgotten":
             "row.floor = row.floor.max(last.saturating_add(1));" => "let _ = last;",
         "a floor never falls": "row.floor.max(last.saturating_add(1))" => "last.saturating_add(1)",

@@ -17,8 +17,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "begins below what was reported",
         does: "a new leader gives out the slots in which votes were reported",
-        source: "no report found; against *Paxos Made Simple* §3, where what was proposed is \
-                 proposed again",
+        source: "apache/iggy#3824: the next operation gets the number of one that a backup has",
         edits: &[edit("paxos/src/campaign.rs", "known.max(reported).max(lost)", "known.max(lost)")],
     },
     Bug {
@@ -143,5 +142,35 @@ pub(super) const BUGS: &[Bug] = &[
             ),
             edit("machine/src/transactions.rs", "past && !self.records.contains(&txn)", "past"),
         ],
+    },
+    Bug {
+        name: "floor of numbers falls",
+        does: "a branch that ends late takes down the number below which all is over",
+        source: "found by reading: what had been applied between could be promised again",
+        edits: &[edit(
+            "machine/src/branch/ended.rs",
+            "row.floor.max(last.saturating_add(1))",
+            "last.saturating_add(1)",
+        )],
+    },
+    Bug {
+        name: "floor of sessions falls",
+        does: "a branch that ends late takes down the session below which all are over",
+        source: "found by reading: what had been applied between could be promised again",
+        edits: &[edit(
+            "machine/src/branch/ended.rs",
+            "self.sessions_below.max(session.next())",
+            "session.next()",
+        )],
+    },
+    Bug {
+        name: "commit that is forgotten taken for never prepared",
+        does: "a verdict that comes again for what is long done calls for a person",
+        source: "found by this search, in its place *commit-forgets-session*",
+        edits: &[edit(
+            "machine/src/branch/branches.rs",
+            "self.ended.applied(txn) || self.ended.is_forgotten(txn)",
+            "self.ended.applied(txn)",
+        )],
     },
 ];

@@ -1,7 +1,7 @@
 //! A participant: the real branches, a disk, and what is on its way to the disk.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     hash::{Hash, Hasher},
 };
 
@@ -35,6 +35,8 @@ pub(in crate::search) struct Party {
     /// The same with all that waits for the disk. Follows from the other two.
     asked: Facts,
     waiting: VecDeque<Batch>,
+    /// Whatever it has ever applied durably, of which the disk may have forgotten some.
+    applied: BTreeSet<TxnId>,
 }
 
 /// What stands on a participant's disk.
@@ -62,8 +64,12 @@ impl Facts {
         }
     }
 
-    /// Whether a commit stands in the rows of what was applied.
+    /// Whether a commit stands in the rows of what was applied, or in those of what is forgotten.
     fn applied(&self, txn: TxnId) -> bool {
+        let floor = self.branches.floors.get(&txn.session);
+        if txn.session < self.branches.sessions_below || floor.is_some_and(|below| txn.n < *below) {
+            return true;
+        }
         let rows = self.branches.runs.range(..=(txn.session, txn.n));
         rows.last().is_some_and(|((of, _), last)| *of == txn.session && txn.n <= *last)
     }
@@ -77,10 +83,11 @@ impl Party {
             bounds,
             place,
             now: Moment(0),
-            branches: Branches::recover(config(bounds, place), &disk.branches, Moment(0)),
+            branches: recover(bounds, place, &disk, Moment(0)),
             asked: disk.clone(),
             disk,
             waiting: VecDeque::new(),
+            applied: BTreeSet::new(),
         }
     }
 
@@ -191,7 +198,11 @@ impl Party {
         for write in &writes {
             let who = self.bounds.name(self.place);
             match write {
-                Write::Prepared { txn, .. } => effects.facts.push(Fact::Promised(*txn)),
+                Write::Prepared { txn, .. } => {
+                    let again = self.applied.contains(txn);
+                    demand!(!again, "C10", "{who} promises {txn}, which it has applied");
+                    effects.facts.push(Fact::Promised(*txn));
+                }
                 Write::Ended { txn } => {
                     let open = self.disk.branches.prepared.contains_key(txn);
                     demand!(open, "C4", "{who} ends {txn}, which is not prepared");
@@ -200,6 +211,11 @@ impl Party {
             }
             self.disk.write(write);
         }
+        let ended = writes.iter().filter_map(|write| match write {
+            Write::Ended { txn } => Some(*txn),
+            _ => None,
+        });
+        self.applied.extend(ended.filter(|txn| self.disk.applied(*txn)));
         words.into_iter().try_for_each(|word| self.speak(word, effects))
     }
 
@@ -237,8 +253,7 @@ impl Party {
     fn crash(&mut self) -> Checked {
         self.waiting.clear();
         self.asked = self.disk.clone();
-        let config = config(self.bounds, self.place);
-        self.branches = Branches::recover(config, &self.disk.branches, self.now);
+        self.branches = recover(self.bounds, self.place, &self.disk, self.now);
         let promised: Vec<TxnId> = self.disk.branches.prepared.keys().copied().collect();
         let (who, found) = (self.bounds.name(self.place), self.in_doubt());
         demand!(found == promised, "C4", "{who} starts with {found:?}; it promised {promised:?}");
@@ -289,9 +304,11 @@ impl Party {
     }
 }
 
-fn config(bounds: Bounds, place: usize) -> Config {
+fn recover(bounds: Bounds, place: usize, disk: &Facts, now: Moment) -> Branches {
     let (name, incarnation): (ParticipantName, _) = (bounds.name(place), bounds.incarnation(place));
-    Config { name, incarnation, in_doubt_grace_ms: GRACE_MS }
+    let config = Config { name, incarnation, in_doubt_grace_ms: GRACE_MS };
+    let branches = Branches::recover(config, &disk.branches, now);
+    bounds.room.into_iter().fold(branches, Branches::with_room)
 }
 
 /// An asker's number tells the owner and the transaction.
@@ -308,7 +325,7 @@ fn asked_by(asker: Asker) -> (usize, TxnId) {
 /// Clocks are no part of what a participant is.
 impl Hash for Party {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Party { bounds: _, now: _, asked: _, place, branches, disk, waiting } = self;
-        (place, branches, disk, waiting).hash(state);
+        let Party { bounds: _, now: _, asked: _, place, branches, disk, waiting, applied } = self;
+        (place, branches, disk, waiting, applied).hash(state);
     }
 }
