@@ -117,6 +117,23 @@ impl Core {
         self.session_ttl
     }
 
+    /// Nothing new begins in it; what is under way comes to its end. Some participant has forgotten
+    /// which transactions of so old a session it has applied, and would refuse each that is new.
+    pub(crate) fn put_aside(&self, session: &Arc<Session>) {
+        let mut held = self.held();
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, session)) {
+            tracing::info!(session = %session.id(), "put aside: a participant has forgotten it");
+            *held = None;
+        }
+    }
+
+    /// Whether nothing is done in it and nothing ever will be; whoever asks holds it, too.
+    fn is_done_with(&self, session: &Arc<Session>) -> bool {
+        let held = self.held();
+        !held.as_ref().is_some_and(|held| Arc::ptr_eq(held, session))
+            && Arc::strong_count(session) == 1
+    }
+
     /// The session, if one is open.
     fn open_one(&self) -> Option<Arc<Session>> {
         self.held().as_ref().filter(|session| !session.has_ended()).cloned()
@@ -223,12 +240,15 @@ impl Core {
         // What it hands out locks the count: kept, it would stop whoever is dropped meanwhile.
         drop(timeout_at(deadline.at(), finishing.wait_for(|count| *count == 0)).await);
         if let Some(session) = self.open_one() {
-            // A session that nobody ends so ends by itself; no need to insist.
-            let patience = deadline.or_after(CLOSE_PATIENCE);
-            let _ended = self.submit_in(&session, Command::CloseSession, done, patience).await;
-            session.end();
+            self.close_session(&session, deadline.or_after(CLOSE_PATIENCE)).await;
         }
         self.closed.send_replace(true);
+    }
+
+    /// One that nobody ends so ends by itself; no need to insist.
+    async fn close_session(self: &Arc<Self>, session: &Arc<Session>, patience: Deadline) {
+        let _ended = self.submit_in(session, Command::CloseSession, done, patience).await;
+        session.end();
     }
 
     pub(crate) fn fates(&self) -> MutexGuard<'_, Fates> {
@@ -277,12 +297,15 @@ async fn keep_alive(core: Arc<Core>, session: Arc<Session>) {
     }
 }
 
-async fn stay(core: &Core, session: &Session) {
+async fn stay(core: &Arc<Core>, session: &Arc<Session>) {
     let every = core.session_ttl / KEEP_ALIVES_PER_TTL;
     let mut clock = interval_at(Instant::now() + every, every);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
+        if core.is_done_with(session) {
+            return core.close_session(session, Deadline::after(CLOSE_PATIENCE)).await;
+        }
         let call = || Call::KeepAlive { session: session.id() };
         let deadline = Deadline::after(every);
         // Kept; or not heard, and then the next one may be.

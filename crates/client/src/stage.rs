@@ -72,6 +72,8 @@ struct Life {
 pub(crate) struct Shard {
     pub(crate) prepared: Vec<TxnId>,
     pub(crate) told: Vec<(TxnId, Verdict)>,
+    /// What it has applied of sessions up to this one is forgotten.
+    forgotten: Option<SessionId>,
 }
 
 /// One connection to somebody on stage.
@@ -198,6 +200,12 @@ impl Stage {
 
     pub(crate) fn shard(&self, name: &str) -> Shard {
         self.play().shards[&address(name)].clone()
+    }
+
+    /// It has no room for what it has applied of sessions up to this one.
+    pub(crate) fn forget(&self, name: &str, upto: SessionId) {
+        let mut play = self.play();
+        play.shards.get_mut(&address(name)).unwrap().forgotten = Some(upto);
     }
 
     /// Does something behind the client's back.

@@ -161,6 +161,9 @@ impl Pending {
         let participant = name.clone();
         let (vote, why) = match cast {
             Cast::Vote(Vote::No { reason }) => {
+                if reason == NoReason::Ended {
+                    self.core.put_aside(&self.session);
+                }
                 (Vote::No { reason: reason.clone() }, Some(WhyAborted::No { participant, reason }))
             }
             Cast::Vote(vote @ (Vote::Yes { .. } | Vote::ReadOnly)) => (vote, None),

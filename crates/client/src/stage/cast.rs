@@ -172,7 +172,8 @@ impl Play {
         let shard = self.shards.get_mut(address).unwrap();
         match call {
             participant_door::Call::Prepare { txn, work } => {
-                participant_door::Said::Vote(if shard.told.iter().any(|(told, _)| *told == txn) {
+                let told = shard.told.iter().any(|(told, _)| *told == txn);
+                participant_door::Said::Vote(if told || Some(txn.session) <= shard.forgotten {
                     Vote::No { reason: NoReason::Ended }
                 } else if work.guards.is_empty() {
                     shard.prepared.push(txn);

@@ -12,7 +12,7 @@ use synod_machine::{
 
 use crate::{
     Client, Error, Outcome, TxnBuilder, WhyAborted,
-    stage::{Kind, SHARDS, Stage, Twist},
+    stage::{Kind, SHARDS, Stage, TTL, Twist},
 };
 
 /// On this stage a guard never holds, so this is refused.
@@ -315,4 +315,40 @@ async fn a_transaction_that_was_only_named_is_over_when_it_is_dropped() {
     }
     finished(&client).await;
     assert_eq!(stage.named(|command| matches!(command, Command::Retire { .. })).len(), 1);
+}
+
+/// A participant keeps what it has applied of so many sessions, and of those that are older it
+/// refuses whatever is new. An owner that was there long before the others never committed there
+/// again, for it went on in its session.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_a_participant_has_forgotten_is_put_aside() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let mut kept = client.txn().ask("west", Work::default());
+    let old = kept.id().await.unwrap().session;
+    stage.forget("east", old);
+    let Outcome::Aborted { why: WhyAborted::No { reason, .. }, .. } =
+        both(&client).commit().await.unwrap()
+    else {
+        panic!("not refused")
+    };
+    assert_eq!(reason, NoReason::Ended);
+    let Outcome::Committed { txn } = both(&client).commit().await.unwrap() else {
+        panic!("refused again")
+    };
+    assert_ne!(txn.session, old);
+    finished(&client).await;
+
+    // What was begun in it comes to its end, which it is kept alive for.
+    tokio::time::sleep(3 * TTL).await;
+    let open = || async {
+        let (sessions, _) = client.sessions(None, 10).await.unwrap();
+        let ours = sessions.iter().filter(|view| view.owner == "audience");
+        ours.map(|view| view.session).collect::<Vec<_>>()
+    };
+    assert_eq!(open().await, [old, txn.session]);
+    assert!(matches!(kept.commit().await.unwrap(), Outcome::Committed { .. }));
+    finished(&client).await;
+    tokio::time::sleep(TTL).await;
+    assert_eq!(open().await, [txn.session]);
 }
