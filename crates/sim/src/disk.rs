@@ -17,8 +17,9 @@ const CALLS_OF_AN_APPEND: u64 = 4;
 /// How many calls the opening of the real store makes at most, or nearly.
 const CALLS_OF_AN_OPENING: u64 = 60;
 
-/// How much the write-ahead log of the real store holds: little, so that it is often full.
-const WAL_BYTES: u64 = 64 << 10;
+/// How much the write-ahead log of the real store holds, of one node or another: little, so that it
+/// is often full, and so little that many a record fills most of it.
+const WAL_BYTES: [u64; 3] = [64 << 10, 16 << 10, 8 << 10];
 
 /// Of the decays of a model one in so many is of all of it.
 const ALL_DECAYS_ONE_IN: u8 = 8;
@@ -104,7 +105,8 @@ impl Disk {
     pub(crate) fn real(identity: Identity) -> Result<Disk, StoreError> {
         let drive = Drive::default();
         let (home, wal) = drive.attach();
-        Store::format_ahead_on(home, wal, WAL_BYTES, &identity)?;
+        let wal_bytes = WAL_BYTES[identity.life.node.get() as usize % WAL_BYTES.len()];
+        Store::format_ahead_on(home, wal, wal_bytes, &identity)?;
         Ok(Disk::new(Kind::Real { drive, identity: Box::new(identity), store: None }))
     }
 

@@ -27,7 +27,7 @@ pub(crate) use layout::{RECORDS_AT, encode};
 pub(crate) const WAL_BYTES: u64 = 16 << 20;
 
 /// What a log's length is a multiple of.
-const WAL_BYTES_MIN: u64 = 64 << 10;
+const WAL_BYTES_MIN: u64 = 8 << 10;
 
 /// How far the database has taken the log over: everything up to a record, and where the one after
 /// it is looked for.
@@ -88,12 +88,15 @@ pub(crate) struct Wal {
     head: Head,
     /// What the last record is, and where the next one goes.
     last: Reached,
-    /// What the database has durably taken over.
-    taken: Reached,
+    /// The last record that the database has durably taken over.
+    taken: u64,
+    /// Where what it holds begins: the record after that one, which may be at the front, or the place
+    /// where that one ended.
+    begin: u64,
 }
 
 impl Wal {
-    /// Makes an empty log of `bytes`, rounded up to 64 KiB, on two empty storages.
+    /// Makes an empty log of `bytes`, rounded up to 8 KiB, on two empty storages.
     pub(crate) fn format(
         file: impl StorageBackend,
         mark: impl StorageBackend,
@@ -126,8 +129,11 @@ impl Wal {
         if head.owner != owner {
             return Ok(Err(Unfit::Foreign));
         }
-        let (mut last, mut facts) = (taken, Vec::new());
+        let (mut last, mut begin, mut facts) = (taken, taken.at, Vec::new());
         while let Some(record) = Record::after(&file, &head, last)? {
+            if last == taken {
+                begin = record.at();
+            }
             let Some(written) = record.facts::<F>() else { return Ok(Err(Unfit::Damaged)) };
             facts.extend(written);
             last = record.reached();
@@ -140,7 +146,7 @@ impl Wal {
             return Ok(Err(Unfit::Short));
         }
         let (file, mark) = (Box::new(file), Box::new(mark));
-        Ok(Ok((Wal { file, mark, head, last, taken }, facts)))
+        Ok(Ok((Wal { file, mark, head, last, taken: taken.number, begin }, facts)))
     }
 
     /// What the last record is.
@@ -150,12 +156,12 @@ impl Wal {
 
     /// Bytes of records that the database has not taken over.
     pub(crate) fn held(&self) -> u64 {
-        if self.last.number == self.taken.number {
+        if self.holds_nothing() {
             return 0;
         }
         // On its first lap it may be full to the last byte, and end where it begins.
         let whole = self.head.bytes - RECORDS_AT;
-        match (self.last.at + whole - self.taken.at) % whole {
+        match (self.last.at + whole - self.begin) % whole {
             0 => whole,
             held => held,
         }
@@ -173,17 +179,20 @@ impl Wal {
 
     /// The database has durably taken over everything up to here.
     pub(crate) fn take(&mut self, taken: Reached) {
-        self.taken = taken;
+        (self.taken, self.begin) = (taken.number, taken.at);
         if taken.number > self.last.number {
             self.last = taken;
         }
     }
 
+    fn holds_nothing(&self) -> bool {
+        self.last.number == self.taken
+    }
+
     /// Where a record would go; `None` while what stands there is still needed.
     fn place(&self, record: &[u8]) -> Option<u64> {
         let bytes = layout::sectors(record);
-        let (at, from) = (self.last.at, self.taken.at);
-        let nothing_held = self.last.number == self.taken.number;
+        let (at, from, nothing_held) = (self.last.at, self.begin, self.holds_nothing());
         // Invariant: the end of what is held never meets its beginning, or full would look empty.
         let free = |at: u64, upto: u64| upto.checked_sub(at).is_some_and(|room| bytes <= room);
         if at >= from || nothing_held {
@@ -206,6 +215,10 @@ impl Wal {
         layout::seal(&mut record, &self.head, number, at);
         self.file.write(at, &record)?;
         self.file.sync_data()?;
+        if self.holds_nothing() {
+            // At the front it may reach beyond where the one before it ended.
+            self.begin = at;
+        }
         self.last = Reached { number, at: at + record.len() as u64 };
         // It says only what was so already; if it gets lost, nothing else is.
         self.mark.write(0, &layout::mark(self.head.owner, number))

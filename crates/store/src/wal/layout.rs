@@ -154,6 +154,10 @@ impl Record {
         Ok(whole.then_some(Record { at, number: said.number, facts }))
     }
 
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
     pub(super) fn reached(&self) -> Reached {
         let bytes = (RECORD_HEAD_BYTES + self.facts.len()) as u64;
         Reached { number: self.number, at: self.at + bytes.next_multiple_of(SECTOR_BYTES) }

@@ -117,7 +117,7 @@ pub(super) const BUGS: &[Bug] = &[
                 "drop(what);\n\
              *drive = Drive::default();\n\
              let (home, wal) = drive.attach();\n\
-             Store::format_ahead_on(home, wal, WAL_BYTES, identity)?;\n\
+             Store::format_ahead_on(home, wal, WAL_BYTES[0], identity)?;\n\
              let (home, wal) = drive.attach();\n\
              let (opened, durable) = Store::open_ahead_on(home, wal, identity)?;\n\
              *store = Some(Box::new(opened));\n\
