@@ -82,6 +82,11 @@ impl Campaign {
         }
     }
 
+    /// Whether `member` has reported nothing yet.
+    pub(crate) fn is_unheard(&self, member: NodeId) -> bool {
+        !self.progress.contains_key(&member)
+    }
+
     /// Takes in one page of `member`'s promise. False when it brings nothing: it leaves a gap to
     /// the pages before, came already, or speaks of slots that nobody can have voted in.
     pub(crate) fn report(&mut self, member: NodeId, page: &Page, acceptor: &Acceptor) -> bool {

@@ -165,7 +165,8 @@ impl Links {
     /// depose each other for ever.
     pub(crate) fn somebody_sees_a_leader(&self, now: Tick) -> bool {
         let sees = |link: &&Link| link.told.is_some_and(|(_, told)| told.sees_leader);
-        self.links.values().filter(|link| self.connected(link, now)).any(|link| sees(&link))
+        let mut here = self.links.values().filter(|link| self.is_here(link, now));
+        here.any(|link| sees(&link))
     }
 
     /// How many of the connected could campaign too and know more, or as much with a lower number.
@@ -173,7 +174,7 @@ impl Links {
         let mine = (chosen_upto, Reverse(me));
         let ahead = |(node, link): &(&NodeId, &Link)| {
             let fit = link.told.is_some_and(|(_, told)| told.quorum && told.disk_alive);
-            fit && self.connected(link, now) && (link.chosen_upto, Reverse(**node)) > mine
+            fit && self.is_here(link, now) && (link.chosen_upto, Reverse(**node)) > mine
         };
         // At most six others exist.
         self.links.iter().filter(ahead).count() as u32
@@ -236,6 +237,14 @@ impl Links {
         let link = self.links.get(&node)?;
         let (at, standing) = link.told?;
         Some(Heard { at, connected: self.connected(link, now), standing })
+    }
+
+    /// Whether it is connected, and no leader whose heartbeats are missed: that one's last words say
+    /// that there is a leader, and the answers that came after its last heartbeat would have them
+    /// believed for longer than the heartbeats were.
+    fn is_here(&self, link: &Link, now: Tick) -> bool {
+        let missed = link.leads() && !link.hearing.is_there(now);
+        self.connected(link, now) && !missed
     }
 
     fn connected(&self, link: &Link, now: Tick) -> bool {

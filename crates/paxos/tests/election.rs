@@ -57,6 +57,23 @@ fn a_crashed_leader_is_replaced() {
     }
 }
 
+/// Where everybody is new and heartbeats have just told their rhythm, a leader's answers have not:
+/// its last one said that there is a leader, and was believed for three times as long as its
+/// heartbeats.
+#[test]
+fn a_dead_leader_does_not_vouch_for_itself() {
+    for seed in SEEDS {
+        for known in 40..260 {
+            let mut world = World::new(3, seed);
+            let leader = world.elect();
+            world.run_for(ms(known));
+            world.crash(leader);
+            let chosen = world.chooses_within(four_periods() * 3 / 8);
+            assert!(chosen, "seed {seed}, known for {known} ms");
+        }
+    }
+}
+
 /// A leader that was killed and came back within a second was away, not slow: killed again and
 /// again, every leader is missed as soon as the first.
 #[test]

@@ -6,6 +6,9 @@ use crate::{
     proposer::Proposer, vow::Waiting,
 };
 
+/// Heartbeats after which whoever has not answered a `Prepare` is sent another.
+const ASKS_AGAIN_AFTER: u32 = 2;
+
 impl Peer {
     /// Opens a campaign above every round this node ever heard of or promised, durably so before
     /// anyone hears: crashed and come back, it never uses a ballot twice.
@@ -31,7 +34,7 @@ impl Peer {
         assert!(promised, "own ballot {ballot} is not above {}", self.acceptor.promised());
         let first = self.learner.upto().next();
         let mut campaign = Campaign::new(ballot, first, now);
-        campaign.ask_again_at = now.after(self.config.timing.suspect_min);
+        campaign.ask_again_at = now.after(self.config.timing.heartbeat * ASKS_AGAIN_AFTER);
         campaign.called = called;
         (self.leader, self.heir) = (None, None);
         self.reign = Reign::Campaigning(campaign);
@@ -149,9 +152,12 @@ impl Peer {
         if now < campaign.ask_again_at {
             return;
         }
-        campaign.ask_again_at = now.after(timing.suspect_min);
+        campaign.ask_again_at = now.after(timing.heartbeat * ASKS_AGAIN_AFTER);
+        // Pages that are on their way are many bytes; a word that was lost is few.
+        let slow = now.since(campaign.progress_at) >= timing.suspect_min;
         let ballot = campaign.ballot;
         let wanted: Vec<(NodeId, Slot)> = (self.config.members.iter())
+            .filter(|member| slow || campaign.is_unheard(member.node))
             .filter_map(|member| Some((member.node, campaign.wants_of(member.node)?)))
             .collect();
         for (member, first) in wanted {
@@ -182,7 +188,7 @@ impl Peer {
         self.heir = self.heir.filter(|heir| *heir == ballot.owner().node);
         if ballot.owner() != self.voice.life() {
             // A round trip and a sync, and the word that it leads.
-            self.election.wait_for_others(now, self.config.timing.suspect_min * 2);
+            self.election.yields(now, self.config.timing.suspect_min * 2);
         }
         if self.reign_ballot().is_some_and(|own| own < ballot) {
             self.follow(now, out);

@@ -118,6 +118,9 @@ impl Peer {
             // Others hold back as long as this node says that it sees a leader.
             self.beat(now, out);
         }
+        if self.leader.is_some_and(|leader| self.acceptor.promised().owner().node == leader) {
+            self.election.has_yielded();
+        }
         let led = self.leader.is_some() || self.links.somebody_sees_a_leader(now);
         if led || !self.is_connected_to_quorum(now) {
             return self.election.rest(led);
