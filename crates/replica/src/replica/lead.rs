@@ -63,13 +63,16 @@ impl Replica {
     }
 
     /// `LeaderStart` goes first, as soon as the peer takes proposals, and service begins when it
-    /// is applied: it stands above everything inherited.
+    /// is applied: it stands above everything inherited. What has gathered by then stands behind it
+    /// in the same slot, and need not wait for a round trip and a sync of its own.
     fn go_on_starting(&mut self, out: &mut Output) {
         let Reign::Starting { ballot, since, start } = self.reign else { return };
         match start {
             None if self.peer.may_propose() => {
                 let command = Command::LeaderStart { reign: Reign::name_of(ballot) };
-                self.propose(vec![(own_request(command), Owner::Start)], out);
+                let mut requests = vec![(own_request(command), Owner::Start)];
+                requests.extend(self.next_gathered(out));
+                self.propose(requests, out);
             }
             Some(start) if start <= self.state.applied => self.serve(ballot, since, out),
             Some(_) | None => {}
@@ -107,19 +110,22 @@ impl Replica {
         while self.gathered() {
             let mut requests = self.fences();
             requests.extend(self.expiries());
-            let batch = self.queue.next_batch(self.batch_bytes_max);
-            let first = batch.iter().map(|gathered| gathered.since).min();
-            out.passed.extend(first.map(|since| Passed::Queue(self.now.since(since))));
-            for gathered in batch {
-                for client in &gathered.callers {
-                    self.calls.moves_to(*client, Place::Log);
-                }
-                requests.push((gathered.encoded.clone(), gathered.into()));
-            }
+            requests.extend(self.next_gathered(out));
             if !requests.is_empty() {
                 self.propose(requests, out);
             }
         }
+    }
+
+    /// What was asked for first, as much as goes into one batch: it is about to be proposed.
+    fn next_gathered(&mut self, out: &mut Output) -> Vec<(Bytes, Owner)> {
+        let batch = self.queue.next_batch(self.batch_bytes_max);
+        let first = batch.iter().map(|gathered| gathered.since).min();
+        out.passed.extend(first.map(|since| Passed::Queue(self.now.since(since))));
+        for client in batch.iter().flat_map(|gathered| &gathered.callers) {
+            self.calls.moves_to(*client, Place::Log);
+        }
+        batch.into_iter().map(|gathered| (gathered.encoded.clone(), gathered.into())).collect()
     }
 
     /// The leader's vote for its own proposals comes to it as any other voter's does, once it is

@@ -1,9 +1,12 @@
 //! A lead that several want handed over.
 
-use synod_machine::door::{NotApplied, Said, Unfit};
+use synod_machine::{
+    Command,
+    door::{NotApplied, Said, Unfit},
+};
 use synod_replica::Response;
 
-use crate::world::World;
+use crate::world::{World, applied, id, submit, written};
 
 /// A leader that has heard from both others, and those.
 fn leader() -> (World, usize, [usize; 2]) {
@@ -39,4 +42,24 @@ fn who_asks_for_another_successor_has_his_turn_when_nothing_comes_of_the_first()
     let unfit = NotApplied::Unfit(Unfit::Silent);
     assert_eq!(world.responses.get(&first), Some(&Response::Said(Said::NotApplied(unfit))));
     assert_eq!(world.responses.get(&second), Some(&Response::Said(Said::Kept)));
+}
+
+/// Whoever comes to the next leader before it leads need not wait for a slot of its own: what has
+/// gathered is chosen with the start of the reign, behind it.
+#[test]
+fn what_gathers_until_a_reign_begins_is_chosen_with_its_start() {
+    let (mut world, leader, [heir, _]) = leader();
+    let session = world.open_session(leader, 10_000);
+    world.run_ms(100);
+    world.move_lead(leader, heir);
+    let called = |world: &World| world.replica(heir).peer().is_called();
+    world.run_until(500, called);
+    let put = world.ask(heir, submit(session, 1));
+    world.run_until(500, |world| world.responses.get(&put).is_some());
+    assert!(written(&world.responses[&put]).is_some(), "{:?}", world.responses[&put]);
+    let batches = applied(&world, heir);
+    let [.., (_, last)] = &batches[..] else { panic!("nothing is applied") };
+    let [start, asked] = &last.requests[..] else { panic!("{last:?}") };
+    assert!(matches!(start.command, Command::LeaderStart { .. }), "{last:?}");
+    assert_eq!(asked.id, Some(id(session, 1)));
 }

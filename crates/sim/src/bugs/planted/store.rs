@@ -31,12 +31,6 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
-        name: "long record at the front half held",
-        does: "of a record at the front of the log only what reaches beyond the one before is kept",
-        source: "found by reading: a store that had told what was durable did not open, or forgot",
-        edits: &[edit("store/src/wal.rs", "self.begin = at;", "")],
-    },
-    Bug {
         name: "replay that ends where the log began again",
         does: "a start finds the records up to the end of the log, and none at its front",
         source: "influxdata/influxdb#522: a replay skips log files",
