@@ -66,7 +66,7 @@ pub(crate) struct Floor {
 }
 
 /// What a command cannot be faster than, and what it is made of.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct FloorUs {
     /// Syncs of a zero-filled file in the nodes' directory.
     pub sync_us: Quantiles,

@@ -60,7 +60,7 @@ impl Spans {
 
     pub(crate) fn add(&mut self, span: Duration) {
         // It fails only beyond a histogram's range, and no span is that long.
-        let _ = self.0.record(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
+        let _ = self.0.record(micros(span));
     }
 
     /// Adds how long this work takes, unless it fails.
@@ -88,6 +88,11 @@ impl Spans {
             max: self.0.max(),
         }
     }
+}
+
+/// A span as documents hold it.
+pub(crate) fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Display for Quantiles {

@@ -18,8 +18,9 @@ use crate::{
     callers::Answered,
     floor::{Floor, FloorUs},
     load,
-    quantiles::Spans,
+    quantiles::{Spans, micros},
     stage::Stage,
+    takeover::Beginning,
 };
 
 /// A put that takes longer than this is not waited for.
@@ -28,14 +29,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FLOORS: usize = 20;
 const PEACE: Duration = Duration::from_millis(300);
 
-/// Transfers of the lead, the shortest outage first.
+/// Transfers of the lead.
 #[derive(Clone, Debug, Serialize)]
 pub struct Transfers {
     /// `synod.bench.transfer/1`.
     pub schema: &'static str,
     /// For each of them the longest put that was under way at any time from when the leader was
-    /// told until a put after that was done, in microseconds.
+    /// told until a put after that was done, in microseconds; the shortest first.
     pub outages_us: Vec<u64>,
+    /// Each of them with its parts, in the order in which they were made.
+    pub transfers: Vec<Transfer>,
     /// How long the next leaders had seen no leader when a quorum had promised.
     pub phase_1_us: Quantiles,
     /// From there until they served.
@@ -49,6 +52,21 @@ pub struct Transfers {
     pub floor: FloorUs,
     /// Five round trips to a quorum and two syncs.
     pub bound_us: u64,
+}
+
+/// One transfer of the lead, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Transfer {
+    /// Which of them it was; the first is 1.
+    pub number: usize,
+    /// As in [`Transfers::outages_us`].
+    pub outage_us: u64,
+    /// How long the next leader had seen no leader when a quorum had promised.
+    pub phase_1_us: u64,
+    /// From there until it served.
+    pub first_commit_us: u64,
+    /// From there until the client had found it and its longest put was done there.
+    pub search_us: u64,
 }
 
 /// One put of the client that puts without pause.
@@ -83,9 +101,8 @@ pub async fn transfers(
     let nodes: Vec<String> = client.status_all().await.into_iter().map(|(name, _)| name).collect();
     let mut floor = Floor::new(stage.dir())?;
     let mut putter = Putter::start(&load::connect(&stage.client()).await?.within(PATIENCE));
-    let (mut calm, mut outages_us, mut failed) = (Spans::new(), Vec::new(), 0);
-    let (mut phase_1, mut first_commit) = (Spans::new(), Spans::new());
-    for _ in 0..times {
+    let (mut calm, mut transfers, mut failed) = (Spans::new(), Vec::new(), 0);
+    for number in 1..=times {
         for _ in 0..FLOORS {
             floor.measure(&client).await?;
         }
@@ -109,16 +126,11 @@ pub async fn transfers(
         // Whatever was under way by then ends meanwhile.
         tokio::time::sleep(PEACE).await;
         let puts = putter.told(&mut failed);
-        let meets = |put: &&Put| put.ended >= told && put.begun <= served;
-        let longest = puts.iter().filter(meets).map(|put| put.ended - put.begun).max();
-        let longest = longest.ok_or_else(|| {
+        let longest = longest(&puts, told, served).ok_or_else(|| {
             BenchError::Cluster("nothing was put after a transfer of the lead".to_owned())
         })?;
-        outages_us.push(u64::try_from(longest.as_micros()).unwrap_or(u64::MAX));
-        let status = client.status(&client.leader().await?).await?;
-        phase_1.add(Duration::from_micros(status.phase_1_us));
-        let first_commit_us = status.takeover_us.saturating_sub(status.phase_1_us);
-        first_commit.add(Duration::from_micros(first_commit_us));
+        let beginning = Beginning::of(&client, &client.leader().await?).await?;
+        transfers.push(longest.transfer(number, &beginning));
         if what == Told::Stop {
             stage.start(&leader)?;
             load::level(&client, &leader, PATIENCE).await?;
@@ -126,21 +138,26 @@ pub async fn transfers(
     }
     putter.end(&mut failed).await?;
     client.close().await;
-    outages_us.sort_unstable();
-    let (calm_us, floor) = (calm.quantiles(), floor.us());
-    let (phase_1_us, first_commit_us) = (phase_1.quantiles(), first_commit.quantiles());
-    let bound_us = 5 * floor.quorum_rtt_us.p50 + 2 * floor.sync_us.p50;
-    let schema = "synod.bench.transfer/1";
-    Ok(Transfers {
-        schema,
-        outages_us,
-        phase_1_us,
-        first_commit_us,
-        failed,
-        calm_us,
-        floor,
-        bound_us,
-    })
+    Ok(Transfers::of(transfers, failed, calm.quantiles(), floor.us()))
+}
+
+/// Of the puts that were under way at any time from when the leader was told until a put after that
+/// was done.
+fn longest(puts: &[Put], told: Instant, served: Instant) -> Option<&Put> {
+    let meets = |put: &&Put| put.ended >= told && put.begun <= served;
+    puts.iter().filter(meets).max_by_key(|put| put.ended - put.begun)
+}
+
+impl Put {
+    fn transfer(&self, number: usize, beginning: &Beginning) -> Transfer {
+        Transfer {
+            number,
+            outage_us: micros(self.ended - self.begun),
+            phase_1_us: beginning.phase_1_us,
+            first_commit_us: beginning.first_commit_us,
+            search_us: beginning.search_us(self.ended),
+        }
+    }
 }
 
 /// The node after this one.
@@ -150,6 +167,27 @@ fn next<'a>(nodes: &'a [String], leader: &str) -> &'a str {
 }
 
 impl Transfers {
+    fn of(transfers: Vec<Transfer>, failed: u64, calm_us: Quantiles, floor: FloorUs) -> Transfers {
+        let mut outages_us: Vec<_> = transfers.iter().map(|each| each.outage_us).collect();
+        outages_us.sort_unstable();
+        let quantiles = |of: fn(&Transfer) -> u64| {
+            let mut spans = Spans::new();
+            transfers.iter().for_each(|each| spans.add(Duration::from_micros(of(each))));
+            spans.quantiles()
+        };
+        Transfers {
+            schema: "synod.bench.transfer/1",
+            outages_us,
+            phase_1_us: quantiles(|each| each.phase_1_us),
+            first_commit_us: quantiles(|each| each.first_commit_us),
+            transfers,
+            failed,
+            calm_us,
+            bound_us: 5 * floor.quorum_rtt_us.p50 + 2 * floor.sync_us.p50,
+            floor,
+        }
+    }
+
     /// The outage in the middle.
     pub fn median_us(&self) -> u64 {
         self.outages_us.get(self.outages_us.len() / 2).copied().unwrap_or_default()
@@ -189,5 +227,39 @@ impl Putter {
         let ended = (&mut self.task).await;
         self.told(failed);
         ended.map_err(|error| BenchError::Cluster(error.to_string()))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Quantiles and the list of outages lose which transfer was which; the rows do not.
+    #[test]
+    fn transfers_stay_in_their_order_and_outages_are_sorted() {
+        let row = |(number, outage_us)| Transfer {
+            number,
+            outage_us,
+            phase_1_us: 10 * number as u64,
+            first_commit_us: 1,
+            search_us: 2,
+        };
+        let rows = [(1, 50), (2, 400), (3, 60)].map(row).to_vec();
+        let told = Transfers::of(rows, 0, Quantiles::default(), FloorUs::default());
+        let numbers: Vec<_> = told.transfers.iter().map(|each| each.number).collect();
+        assert_eq!((numbers, told.outages_us.clone()), (vec![1, 2, 3], vec![50, 60, 400]));
+        assert_eq!((told.median_us(), told.phase_1_us.p50, told.phase_1_us.max), (60, 20, 30));
+    }
+
+    /// A put that ended before the leader was told, and one that began when another was done, say
+    /// nothing of the transfer, however long they took.
+    #[test]
+    fn the_longest_put_is_one_that_met_the_transfer() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let put = |(begun, ended)| Put { begun: at(begun), ended: at(ended), done: true };
+        let puts = [(0, 90), (99, 101), (101, 108), (109, 200)].map(put);
+        let longest = longest(&puts, at(100), at(108)).unwrap();
+        assert_eq!((longest.begun, longest.ended), (at(101), at(108)));
     }
 }

@@ -7,7 +7,7 @@ use synod_bench::{
     environment::Environment,
     rtt::Rtt,
     takeover::{Outage, Takeovers},
-    transfer::Transfers,
+    transfer::{Transfer, Transfers},
     trial::{Latency, Mean, Outcome, StagesUs},
 };
 
@@ -15,6 +15,8 @@ use crate::{signs::signs, units};
 
 /// Characters of the longest bar.
 const BAR_CHARS: usize = 40;
+/// The longest outages that are told with all their parts.
+const ROWS: usize = 3;
 
 /// A load, and what came of it.
 pub(super) fn load(document: &Document, claims: &[Assertion], report: Option<&Path>) -> String {
@@ -201,37 +203,54 @@ pub(super) fn disk(disk: &Disk) -> String {
 
 /// Outages, and what each was made of.
 pub(super) fn failover(takeovers: &Takeovers) -> String {
-    let mut text = String::new();
-    for outage in &takeovers.outages {
-        let Outage { outage_us, noticed_us, phase_1_us, first_commit_us } = *outage;
-        let [whole, noticed, promised, served] =
-            [outage_us, noticed_us, phase_1_us, first_commit_us].map(units::span_us);
-        let parts = format!("{noticed} noticed + {promised} promised + {served} served");
-        let _ = writeln!(text, "{whole:>8} = {parts}");
-    }
-    let Takeovers { median_ms, max_ms, outages, .. } = takeovers;
-    let _ = writeln!(text, "median {median_ms} ms, longest {max_ms} ms of {}", outages.len());
-    text
+    let columns = ["outage", "missed", "promised", "served", "found"];
+    let parts = |outage: &Outage| {
+        let Outage { outage_us, missed_us, phase_1_us, first_commit_us, search_us, .. } = *outage;
+        [outage_us, missed_us, phase_1_us, first_commit_us, search_us]
+    };
+    let rows: Vec<_> = takeovers.outages.iter().map(|it| (it.kill, parts(it))).collect();
+    outages("kill", columns, &rows)
 }
 
 /// Outages when leaders were told to stop, or to hand over.
 pub(super) fn transfers(transfers: &Transfers) -> String {
-    let mut text = String::new();
-    let Transfers { outages_us, failed, calm_us, floor, bound_us, .. } = transfers;
-    let (promised, served) = (&transfers.phase_1_us, &transfers.first_commit_us);
-    let shown: Vec<_> = outages_us.iter().map(|us| units::span_us(*us)).collect();
-    row("outages", &shown.join("   "), &mut text);
-    let median = units::span_us(transfers.median_us());
+    let Transfers { failed, calm_us, floor, bound_us, .. } = transfers;
+    let columns = ["outage", "promised", "served", "found"];
+    let parts = |it: &Transfer| [it.outage_us, it.phase_1_us, it.first_commit_us, it.search_us];
+    let rows: Vec<_> = transfers.transfers.iter().map(|it| (it.number, parts(it))).collect();
+    let mut text = outages("transfer", columns, &rows);
     let bound = units::span_us(*bound_us);
-    row("median", &format!("{median}   five round trips and two syncs are {bound}"), &mut text);
-    let [p50, max] = [promised.p50, promised.max].map(units::span_us);
-    row("promised", &format!("p50 {p50}   longest {max}"), &mut text);
-    let [p50, max] = [served.p50, served.max].map(units::span_us);
-    row("served", &format!("p50 {p50}   longest {max}"), &mut text);
+    row("bound", &format!("{bound}   five round trips and two syncs"), &mut text);
     let (calm, floor) = (units::span_us(calm_us.p50), units::span_us(floor.floor_us));
     row("calm", &format!("p50 {calm}   floor {floor}"), &mut text);
     row("failed", &failed.to_string(), &mut text);
     text
+}
+
+/// The median and the longest of each column, and the rows of the longest outages with their
+/// numbers: a column alone loses which outage was which. The first column is the outage.
+fn outages<const N: usize>(what: &str, columns: [&str; N], rows: &[(usize, [u64; N])]) -> String {
+    let mut text = String::new();
+    line(&format!("of {}", rows.len()), columns, &mut text);
+    let sorted: [Vec<u64>; N] = std::array::from_fn(|column| {
+        let mut of = Vec::from_iter(rows.iter().map(|(_, parts)| parts[column]));
+        of.sort_unstable();
+        of
+    });
+    let shown = |us: Option<&u64>| us.map_or_else(String::new, |us| units::span_us(*us));
+    line("median", sorted.each_ref().map(|of| shown(of.get(of.len() / 2))), &mut text);
+    line("longest", sorted.each_ref().map(|of| shown(of.last())), &mut text);
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|(_, parts)| std::cmp::Reverse(parts[0]));
+    for (number, parts) in rows.iter().take(ROWS) {
+        line(&format!("{what} {number}"), parts.map(units::span_us), &mut text);
+    }
+    text
+}
+
+fn line<const N: usize>(name: &str, cells: [impl AsRef<str>; N], text: &mut String) {
+    let cells: String = cells.iter().map(|cell| format!("{:>11}", cell.as_ref())).collect();
+    let _ = writeln!(text, "{name:<11}{cells}");
 }
 
 /// One measurement over another.
@@ -248,4 +267,40 @@ pub(super) fn comparison(comparison: &Comparison) -> String {
         row("cpu", &format!("{cpu:.3}"), &mut text);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Columns say how it is as a rule; rows say which kill it was, and of what it was made.
+    #[test]
+    fn the_longest_outages_are_told_whole_and_by_number() {
+        let outage = |(kill, outage_us)| Outage {
+            kill,
+            outage_us,
+            noticed_us: outage_us - 3_000,
+            missed_us: outage_us - 4_000,
+            phase_1_us: 2_000 + 1_000 * kill as u64,
+            first_commit_us: 1_000,
+            search_us: 1_000,
+        };
+        let outages = [(1, 90_000), (2, 300_000), (3, 80_000), (4, 120_000), (5, 110_000)];
+        let outages = Vec::from(outages.map(outage));
+        let takeovers = Takeovers { schema: "", outages, median_ms: 110, max_ms: 300 };
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let text = failover(&takeovers);
+        let lines: Vec<_> = text.lines().map(|line| words(line).join(" ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "of 5 outage missed promised served found",
+                "median 110 ms 106 ms 5.0 ms 1.0 ms 1.0 ms",
+                "longest 300 ms 296 ms 7.0 ms 1.0 ms 1.0 ms",
+                "kill 2 300 ms 296 ms 4.0 ms 1.0 ms 1.0 ms",
+                "kill 4 120 ms 116 ms 6.0 ms 1.0 ms 1.0 ms",
+                "kill 5 110 ms 106 ms 7.0 ms 1.0 ms 1.0 ms",
+            ]
+        );
+    }
 }
