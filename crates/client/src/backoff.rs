@@ -22,6 +22,11 @@ impl Backoff {
         jittered(whole)
     }
 
+    /// From here on pauses grow to this.
+    pub(crate) fn rise_to(&mut self, max: Duration) {
+        self.max = max;
+    }
+
     /// Waits for the next pause, or until the deadline.
     pub(crate) async fn wait(&mut self, deadline: Deadline) {
         let until = deadline.or_after(self.next());

@@ -7,7 +7,7 @@ use synod_machine::door::{Ask, Call, NodeStatus, Said};
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{sleep, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -25,7 +25,13 @@ const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 const HEAD_START: Duration = Duration::from_millis(50);
 /// The first pause between two looks, well below the time of an election.
 const PAUSE: Duration = Duration::from_millis(15);
-/// The longest: a cluster without a leader for seconds is not hurried by being asked more often.
+/// The longest while an election may be all that is missing: whoever looks less and less often
+/// waits for the leader nearly as long again as the cluster did.
+const PAUSE_SOON_MAX: Duration = Duration::from_millis(30);
+/// Elections are over by then, unless something else is wrong.
+const SOON: Duration = Duration::from_millis(500);
+/// The longest after that: a cluster without a leader for seconds is not hurried by being asked
+/// more often.
 const PAUSE_MAX: Duration = Duration::from_millis(120);
 
 /// Looks whenever it is wanted, until the client is closed.
@@ -56,14 +62,33 @@ async fn look_at(route: Arc<Route>, place: Place, doubted: bool) -> Place {
     if doubted {
         sleep(HEAD_START).await;
     }
-    let mut pause = Backoff::new(PAUSE, PAUSE_MAX);
+    let mut pace = Pace::new();
     loop {
         let deadline = Deadline::after(LOOK_PATIENCE);
         match status_in_time(&route, place, deadline).await {
             Some(status) if status.role == "leader" => return place,
             Some(_) | None => route.disbelieve(place),
         }
-        sleep(pause.next()).await;
+        sleep(pace.next()).await;
+    }
+}
+
+/// The pauses between looks at one node.
+struct Pace {
+    began: Instant,
+    pause: Backoff,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace { began: Instant::now(), pause: Backoff::new(PAUSE, PAUSE_SOON_MAX) }
+    }
+
+    fn next(&mut self) -> Duration {
+        if self.began.elapsed() >= SOON {
+            self.pause.rise_to(PAUSE_MAX);
+        }
+        self.pause.next()
     }
 }
 
@@ -89,5 +114,23 @@ async fn status(route: &Route, place: Place, deadline: Deadline) -> Option<NodeS
             Some(*status)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As often as an election may be over, and then less and less often.
+    #[tokio::test(start_paused = true)]
+    async fn looks_are_close_together_for_as_long_as_elections_last() {
+        let (began, mut pace) = (Instant::now(), Pace::new());
+        while began.elapsed() < SOON {
+            let pause = pace.next();
+            assert!(pause <= PAUSE_SOON_MAX, "{pause:?} after {:?}", began.elapsed());
+            sleep(pause).await;
+        }
+        let later: Vec<_> = (0..4).map(|_| pace.next()).collect();
+        assert!(later[3] >= PAUSE_MAX / 2, "{later:?}");
     }
 }

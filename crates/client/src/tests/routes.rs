@@ -142,6 +142,28 @@ async fn a_silent_node_does_not_keep_the_leader_from_being_found() {
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
+/// An election takes a few hundred milliseconds: whoever looked less often the longer it takes
+/// would find the next leader late.
+#[tokio::test(start_paused = true)]
+async fn a_leader_is_found_as_soon_after_a_long_election_as_after_a_short_one() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    for next in NODES.into_iter().cycle().skip(1).take(12) {
+        stage.lead(None);
+        let put = tokio::spawn({
+            let kv = client.kv();
+            async move { kv.put("a", "2").await }
+        });
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        stage.lead(Some(next));
+        let began = tokio::time::Instant::now();
+        put.await.unwrap().unwrap();
+        // A pause at most, and the step of a clock.
+        assert!(began.elapsed() <= Duration::from_millis(32), "{:?}", began.elapsed());
+    }
+}
+
 /// A stale read needs no leader, and goes on to the next node when one is silent.
 #[tokio::test(start_paused = true)]
 async fn a_stale_read_is_answered_by_any_node() {
