@@ -28,6 +28,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_millis(300);
 
+/// The first pause before a node is asked again that has yet to hear that it is to lead: it hears
+/// of it in the time of a datagram.
+const WORD_PAUSE: Duration = Duration::from_millis(1);
+/// The longest.
+const WORD_PAUSE_MAX: Duration = Duration::from_millis(16);
+
 /// What a question came to.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -63,12 +69,18 @@ pub(crate) struct Tries {
     redirected: bool,
     why: Why,
     pause: Backoff,
+    /// Of questions to one node that has yet to hear that it is to lead.
+    word: Backoff,
 }
 
 impl Tries {
     pub(crate) fn new() -> Tries {
         let pause = Backoff::new(PAUSE, PAUSE_MAX);
-        Tries { perhaps: false, redirected: false, why: Why::NoLeader, pause }
+        Tries { perhaps: false, redirected: false, why: Why::NoLeader, pause, word: Tries::word() }
+    }
+
+    fn word() -> Backoff {
+        Backoff::new(WORD_PAUSE, WORD_PAUSE_MAX)
     }
 
     pub(crate) fn give_up(&self) -> Ended {
@@ -172,7 +184,17 @@ impl Route {
         deadline: Deadline,
     ) -> Option<Ended> {
         match attempt {
+            Attempt::Said(Said::NotLeader { leader })
+                if self.has_yet_to_hear(place, leader.as_deref()) =>
+            {
+                let until = deadline.or_after(tries.word.next());
+                let mut leader = self.watch();
+                let another = another_leads(&mut leader, place);
+                // Nothing comes of it but the next attempt, at whoever leads then.
+                let _whoever_leads = timeout_at(until.at(), another).await;
+            }
             Attempt::Said(Said::NotLeader { leader }) => {
+                tries.word = Tries::word();
                 // The first hint is followed at once; nodes that point at each other are not.
                 if !self.not_leading(place, leader.as_deref()) || tries.redirected {
                     tries.pause.wait(deadline).await;

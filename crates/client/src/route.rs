@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Mutex,
+        Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -9,7 +9,7 @@ use std::{
 use synod_machine::door::NotApplied;
 use tokio::{
     sync::{Notify, watch},
-    time::timeout_at,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -19,8 +19,22 @@ use crate::{
     wire::Wire,
 };
 
+/// How long a node that was just named as the leader may point back before that is believed: the
+/// word of its predecessor, which told us first, is on its way to it.
+const WORD_WITHIN: Duration = Duration::from_millis(30);
+/// Two nodes that go on pointing at each other are not waited for again before this.
+const WORD_AGAIN: Duration = Duration::from_millis(300);
+
 /// The place of a node in the configuration.
 pub(crate) type Place = usize;
+
+/// A node that said of another that it leads, and was believed.
+#[derive(Clone, Copy)]
+struct Pointed {
+    by: Place,
+    to: Place,
+    at: Instant,
+}
 
 /// Every node, and who is believed to lead.
 pub(crate) struct Route {
@@ -28,6 +42,9 @@ pub(crate) struct Route {
     cluster: String,
     nodes: Vec<Party>,
     leader: watch::Sender<Option<Place>>,
+    /// The last hint that was believed, of which all requests know: else one that begins at the
+    /// named node would undo what it was believed for.
+    pointed: Mutex<Option<Pointed>>,
     /// The node in whose lead somebody lost faith since the last look.
     doubted: Mutex<Option<Place>>,
     look_wanted: Notify,
@@ -43,6 +60,7 @@ impl Route {
             any: AtomicUsize::new(fastrand::usize(..nodes.len())),
             nodes,
             leader: watch::Sender::new(None),
+            pointed: Mutex::new(None),
             doubted: Mutex::new(None),
             look_wanted: Notify::new(),
         }
@@ -77,6 +95,7 @@ impl Route {
     }
 
     pub(crate) fn believe(&self, place: Place) {
+        *self.pointed() = None;
         *self.doubted.lock().expect("nothing panics while it is held") = None;
         let changed = self.leader.send_if_modified(|leader| {
             let changed = *leader != Some(place);
@@ -98,18 +117,47 @@ impl Route {
     /// anybody else has had better news since. Whether somebody is believed to lead after it.
     pub(crate) fn not_leading(&self, place: Place, hint: Option<&str>) -> bool {
         let hint = hint.and_then(|name| self.place_of(name)).filter(|hinted| *hinted != place);
-        self.leader.send_if_modified(|leader| {
+        let changed = self.leader.send_if_modified(|leader| {
             let changed = *leader == Some(place);
             if changed {
                 *leader = hint;
             }
             changed
         });
+        if let (true, Some(hint)) = (changed, hint) {
+            self.note_hint(place, hint);
+        }
         let found = self.leader.borrow().is_some();
         if !found {
             self.look_wanted.notify_one();
         }
         found
+    }
+
+    /// Whether this node, which says that another leads, was named as the leader by that very node
+    /// just now. A leader that hands over tells its clients as it tells its successor, and they may
+    /// be faster: it is worth asking again in a moment, and not worth going back.
+    pub(crate) fn has_yet_to_hear(&self, place: Place, hint: Option<&str>) -> bool {
+        let Some(hint) = hint.and_then(|name| self.place_of(name)) else { return false };
+        let pointed = self.pointed();
+        pointed.is_some_and(|it| (it.by, it.to) == (hint, place) && it.at.elapsed() < WORD_WITHIN)
+    }
+
+    /// The moment of a hint is that of the first of its kind, so that two nodes that point at each
+    /// other are waited for once, whoever asks them and how often.
+    fn note_hint(&self, by: Place, to: Place) {
+        let mut pointed = self.pointed();
+        let known = pointed.is_some_and(|it| {
+            let same = [(it.by, it.to), (it.to, it.by)].contains(&(by, to));
+            same && it.at.elapsed() < WORD_AGAIN
+        });
+        if !known {
+            *pointed = Some(Pointed { by, to, at: Instant::now() });
+        }
+    }
+
+    fn pointed(&self) -> MutexGuard<'_, Option<Pointed>> {
+        self.pointed.lock().expect("nothing panics while it is held")
     }
 
     /// This node does not say that it leads. Calls that wait for its answer go on waiting.
@@ -181,13 +229,17 @@ mod tests {
     use super::*;
     use crate::stage::{NODES, Stage};
 
+    fn route() -> Route {
+        let who = |name: &str| synod_net::Who::Node(synod_net::Name::new(name).unwrap());
+        let nodes = NODES.iter().map(|name| Party::new(name, "", who(name), "".into()));
+        Route::new(Wire::Scripted(Stage::new()), "stage", nodes.collect())
+    }
+
     /// Many requests are told at once that a node does not lead; the last to be told must not undo
     /// what the first has found out since.
     #[tokio::test]
     async fn a_hint_from_a_node_that_nobody_believes_in_changes_nothing() {
-        let who = |name: &str| synod_net::Who::Node(synod_net::Name::new(name).unwrap());
-        let nodes = NODES.iter().map(|name| Party::new(name, "", who(name), "".into()));
-        let route = Route::new(Wire::Scripted(Stage::new()), "stage", nodes.collect());
+        let route = route();
         let now = Deadline::after(Duration::ZERO);
         assert!(!route.not_leading(0, Some("n2")), "nobody was believed in");
         route.believe(2);
@@ -197,5 +249,28 @@ mod tests {
         assert_eq!(route.leader(now).await, Some(1));
         assert!(!route.not_leading(1, Some("n2")), "a node that points at itself says nothing");
         assert_eq!(route.leader(now).await, None);
+    }
+
+    /// Else each request that meets two nodes that point at each other would wait, and each anew.
+    #[tokio::test(start_paused = true)]
+    async fn nodes_that_point_at_each_other_are_waited_for_once_in_a_while() {
+        let route = route();
+        route.believe(0);
+        assert!(!route.has_yet_to_hear(1, Some("n1")), "nobody has named it");
+        assert!(route.not_leading(0, Some("n2")));
+        assert!(route.has_yet_to_hear(1, Some("n1")));
+        assert!(!route.has_yet_to_hear(1, Some("n3")), "that is news");
+        assert!(!route.has_yet_to_hear(1, None));
+        tokio::time::advance(WORD_WITHIN).await;
+        for _ in 0..3 {
+            assert!(!route.has_yet_to_hear(1, Some("n1")));
+            assert!(route.not_leading(1, Some("n1")));
+            assert!(!route.has_yet_to_hear(0, Some("n2")));
+            assert!(route.not_leading(0, Some("n2")));
+        }
+        tokio::time::advance(WORD_AGAIN).await;
+        route.believe(0);
+        assert!(route.not_leading(0, Some("n2")));
+        assert!(route.has_yet_to_hear(1, Some("n1")), "another time, another word");
     }
 }

@@ -164,6 +164,30 @@ async fn a_leader_is_found_as_soon_after_a_long_election_as_after_a_short_one() 
     }
 }
 
+/// A leader that hands over tells its clients and its successor at once, and a client may be
+/// faster: the successor still points back. It is asked again in a moment, and the predecessor is
+/// not.
+#[tokio::test(start_paused = true)]
+async fn a_successor_that_has_yet_to_hear_of_it_is_asked_again_at_once() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    for (old, next) in [("n1", "n2"), ("n2", "n3"), ("n3", "n1")] {
+        // Beyond this no word is on its way any more.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stage.lead(Some(next));
+        let points_at = |leader: &str| Twist::say(Said::NotLeader { leader: Some(leader.into()) });
+        stage.next(Kind::Submit, points_at(next));
+        for _ in 0..3 {
+            stage.next(Kind::Submit, points_at(old));
+        }
+        let began = tokio::time::Instant::now();
+        client.kv().put("a", "2").await.unwrap();
+        // 1, 2 and 4 ms, and the step of a clock for each.
+        assert!(began.elapsed() <= Duration::from_millis(10), "{:?}", began.elapsed());
+    }
+}
+
 /// A stale read needs no leader, and goes on to the next node when one is silent.
 #[tokio::test(start_paused = true)]
 async fn a_stale_read_is_answered_by_any_node() {
