@@ -20,6 +20,7 @@ use crate::{
     route::Route,
     scout,
     shard::Shard,
+    standby,
     tally::TxnTally,
     txn::TxnBuilder,
     wire::Wire,
@@ -95,6 +96,7 @@ impl Client {
             _lifeline: Arc::new(Lifeline { core: Arc::clone(&core), _of: None }),
         };
         tokio::spawn(scout::run(Arc::clone(&route), core.closed.subscribe()));
+        tokio::spawn(standby::run(Arc::clone(&route), core.closed.subscribe()));
         route.reach_any(Deadline::after(config.timeout)).await.map_err(Error::Connect)?;
         Ok(client)
     }

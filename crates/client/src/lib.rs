@@ -79,6 +79,7 @@ mod session;
 mod shard;
 #[cfg(test)]
 mod stage;
+mod standby;
 mod standing;
 mod submit;
 mod subscription;

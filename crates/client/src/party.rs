@@ -85,20 +85,36 @@ impl Party {
         {
             return Err(trouble);
         }
-        match timeout(CONNECT_PATIENCE, self.connect(wire)).await {
-            Ok(Ok(line)) => {
-                let line = Arc::new(line);
-                *self.held() = Some(Arc::clone(&line));
+        match self.connect_in_time(wire).await {
+            Ok(line) => {
                 *dialling = Dialling { rest: Party::rest(), resting_until: None };
-                self.set_trouble(None);
-                Ok(line)
+                Ok(self.keep(line))
             }
-            Ok(Err(error)) => Err(self.failed(&mut dialling, &error)),
-            Err(_) => {
-                let why = format!("no answer in {} s", CONNECT_PATIENCE.as_secs());
-                let address = self.address.clone();
-                let silent = AskError::Connect { address, why, identity: false };
-                Err(self.failed(&mut dialling, &silent))
+            Err(error) => {
+                dialling.resting_until = Some(Instant::now() + dialling.rest.next());
+                Err(self.failed(&error))
+            }
+        }
+    }
+
+    /// Makes the connection ahead of need, when there is none and nobody is about to make one.
+    /// Whoever needs one meanwhile does not wait for this one, which may have been begun when the
+    /// other was not there yet. Whether there is nothing left to do.
+    pub(crate) async fn stand_by(&self, wire: &Wire) -> bool {
+        if self.standing().is_some() || self.dialling.try_lock().is_err() {
+            return true;
+        }
+        match self.connect_in_time(wire).await {
+            Ok(line) => {
+                self.keep(line);
+                true
+            }
+            Err(error) => {
+                // It may stand by now, and then nothing is wrong.
+                if self.standing().is_none() {
+                    self.failed(&error);
+                }
+                false
             }
         }
     }
@@ -153,17 +169,33 @@ impl Party {
         Backoff::new(REST, REST_MAX)
     }
 
+    async fn connect_in_time(&self, wire: &Wire) -> Result<Line, AskError> {
+        timeout(CONNECT_PATIENCE, self.connect(wire)).await.unwrap_or_else(|_| {
+            let why = format!("no answer in {} s", CONNECT_PATIENCE.as_secs());
+            Err(AskError::Connect { address: self.address.clone(), why, identity: false })
+        })
+    }
+
     async fn connect(&self, wire: &Wire) -> Result<Line, AskError> {
         let line = wire.connect(&self.address, &self.who).await?;
         line.ask(self.greeting.clone()).await?;
         Ok(line)
     }
 
-    fn failed(&self, dialling: &mut Dialling, error: &AskError) -> Unreached {
+    /// From now on it is this one, unless another stands.
+    fn keep(&self, line: Line) -> Arc<Line> {
+        self.set_trouble(None);
+        let mut held = self.held();
+        if let Some(standing) = held.as_ref().filter(|line| !line.is_closed()) {
+            return Arc::clone(standing);
+        }
+        Arc::clone(held.insert(Arc::new(line)))
+    }
+
+    fn failed(&self, error: &AskError) -> Unreached {
         let unreached = Unreached::new(&self.name, &self.address, error);
         tracing::debug!(peer = %self.name, address = %self.address, why = %unreached.why,
             "not connected");
-        dialling.resting_until = Some(Instant::now() + dialling.rest.next());
         self.set_trouble(Some(unreached.clone()));
         unreached
     }

@@ -53,6 +53,8 @@ struct Play {
     twists: BTreeMap<Kind, VecDeque<Twist>>,
     /// What was heard: by whom, what. Status is not noted.
     heard: Vec<(String, door::Call)>,
+    /// Who was dialled, by address.
+    dialled: Vec<String>,
     shards: BTreeMap<String, Shard>,
 }
 
@@ -101,6 +103,7 @@ impl Stage {
             lives: names.map(|name| (address(name), life())).collect(),
             twists: BTreeMap::new(),
             heard: Vec::new(),
+            dialled: Vec::new(),
             shards: SHARDS.iter().map(|name| (address(name), Shard::default())).collect(),
         };
         play.register_shards();
@@ -182,6 +185,11 @@ impl Stage {
         self.play().heard.clone()
     }
 
+    /// How often this one was dialled.
+    pub(crate) fn dialled(&self, name: &str) -> usize {
+        self.play().dialled.iter().filter(|dialled| **dialled == address(name)).count()
+    }
+
     /// The submits that were heard, repeats too.
     pub(crate) fn submits(&self) -> Vec<Request> {
         let heard = self.heard().into_iter();
@@ -227,6 +235,7 @@ impl Stage {
     }
 
     pub(crate) async fn connect(&self, address: &str) -> Result<Booth, AskError> {
+        self.play().dialled.push(address.to_owned());
         yield_now().await;
         let life = *self.life(address).borrow();
         if life.silent {

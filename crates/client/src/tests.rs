@@ -10,6 +10,7 @@ mod locks;
 mod requests;
 mod routes;
 mod sessions;
+mod standby;
 mod tables;
 mod transactions;
 mod watches;

@@ -1,0 +1,51 @@
+//! Connections ahead of need. A client is connected to the nodes that it needed so far, and when a
+//! lead is handed over that is hardly ever the next leader: a handshake and a greeting, three round
+//! trips and four signatures, would lie between it and the first answer.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinSet, time::sleep};
+
+use crate::{
+    backoff::Backoff,
+    route::{Place, Route},
+};
+
+/// At most so long after a node is first needed, or a connection has ended, and at least half of it
+/// (so a client that is gone in a second has paid nothing), the missing connections are made. A
+/// node that is back is dialled by all its clients in that time, not at one moment.
+const PACE: Duration = Duration::from_secs(2);
+/// And so long after failures: its machine may be gone for good, or have no room for this client.
+const PACE_MAX: Duration = Duration::from_secs(8);
+
+/// Keeps a connection to every node, until the client is closed; from when it first knew a leader:
+/// whoever never needs one takes no room at nodes that it does not ask.
+pub(crate) async fn run(route: Arc<Route>, mut closed: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = keep_lines(&route) => {}
+        _ = closed.wait_for(|closed| *closed) => {}
+    }
+}
+
+async fn keep_lines(route: &Arc<Route>) -> Option<Infallible> {
+    let mut leader = route.watch();
+    // The sender is the route's own; it cannot be gone. What is handed out locks it, if kept.
+    drop(leader.wait_for(Option::is_some).await);
+    let mut keeping = JoinSet::new();
+    for place in 0..route.nodes().len() {
+        keeping.spawn(keep_line(Arc::clone(route), place));
+    }
+    // None of them ends; the set ends them when it is dropped.
+    keeping.join_next().await?.ok()
+}
+
+async fn keep_line(route: Arc<Route>, place: Place) -> Infallible {
+    let pace = || Backoff::new(PACE, PACE_MAX);
+    let mut pause = pace();
+    loop {
+        sleep(pause.next()).await;
+        if route.node(place).stand_by(&route.wire).await {
+            pause = pace();
+        }
+    }
+}
