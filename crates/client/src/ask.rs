@@ -101,6 +101,10 @@ impl Route {
         deadline: Deadline,
     ) -> Ended {
         while let Some(place) = self.leader(deadline).await {
+            // Nobody would hear the answer, and what was not sent has certainly not been heard.
+            if deadline.passed() {
+                break;
+            }
             let before = tries.perhaps;
             let attempt = self.attempt(tries, place, &call, deadline).await;
             if nothing_done(&attempt) {
@@ -108,9 +112,6 @@ impl Route {
             }
             if let Some(ended) = self.learn(tries, place, attempt, deadline).await {
                 return ended;
-            }
-            if deadline.passed() {
-                break;
             }
         }
         tries.give_up()
@@ -264,7 +265,9 @@ impl Route {
         deadline: Deadline,
     ) -> Attempt {
         let mut leader = self.watch();
+        // A line that stands is the rule: no timer is set where there is nothing to wait for.
         let line = tokio::select! {
+            biased;
             line = self.node(place).line(&self.wire) => line,
             () = another_leads(&mut leader, place) => return Attempt::Unsent,
             () = sleep_until(deadline.at()) => return Attempt::Unsent,
@@ -286,14 +289,18 @@ impl Route {
         let asking = line.ask(encode(ask));
         tokio::pin!(asking);
         loop {
-            let doubt_at = Deadline::after(DOUBT_AFTER);
+            // One timer for whichever comes first: nearly every answer comes before both.
+            let until = deadline.or_after(DOUBT_AFTER);
             tokio::select! {
                 biased;
                 answer = &mut asking => return said(answer),
                 () = another_leads(&mut leader, place) => return Attempt::Moved,
-                () = sleep_until(deadline.at()) => return Attempt::Late,
-                () = sleep_until(doubt_at.at()) => self.doubt(place),
+                () = sleep_until(until.at()) => {}
             }
+            if until == deadline {
+                return Attempt::Late;
+            }
+            self.doubt(place);
         }
     }
 }
@@ -323,5 +330,23 @@ async fn another_leads(leader: &mut watch::Receiver<Option<Place>>, than: Place)
     let another = |leader: &Option<Place>| leader.is_some_and(|place| place != than);
     if leader.wait_for(another).await.is_err() {
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::Stage;
+
+    /// Every request is a task of its own, as large as all that it may come to. To dial is the
+    /// rarest of it, and was most of it.
+    #[tokio::test(start_paused = true)]
+    async fn a_question_does_not_carry_along_what_it_takes_to_dial() {
+        let client = Stage::new().client().await;
+        let (route, mut tries) = (&client.core.route, Tries::new());
+        let dialling = size_of_val(&route.node(0).line(&route.wire));
+        let deadline = Deadline::after(Duration::from_secs(1));
+        let question = size_of_val(&route.ask_leader(&mut tries, || Call::Status, deadline));
+        assert!(dialling <= 256, "{dialling} bytes of {question}");
     }
 }

@@ -170,7 +170,9 @@ impl Party {
     }
 
     async fn connect_in_time(&self, wire: &Wire) -> Result<Line, AskError> {
-        timeout(CONNECT_PATIENCE, self.connect(wire)).await.unwrap_or_else(|_| {
+        // On the heap: everybody who asks carries this along, and hardly anybody dials.
+        let connecting = Box::pin(timeout(CONNECT_PATIENCE, self.connect(wire)));
+        connecting.await.unwrap_or_else(|_| {
             let why = format!("no answer in {} s", CONNECT_PATIENCE.as_secs());
             Err(AskError::Connect { address: self.address.clone(), why, identity: false })
         })

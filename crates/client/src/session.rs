@@ -47,9 +47,14 @@ impl Session {
             let rose = self.book().release_settled();
             self.make_room(rose);
         }
-        match timeout_at(deadline.at(), self.room.acquire()).await {
-            Ok(Ok(permit)) => permit.forget(),
-            Ok(Err(_)) | Err(_) => return Err(Why::TooManyOpen),
+        // There is room as a rule, and no timer to be made. A permit is free only while nobody
+        // waits for one, so this overtakes nobody.
+        match self.room.try_acquire() {
+            Ok(permit) => permit.forget(),
+            Err(_) => match timeout_at(deadline.at(), self.room.acquire()).await {
+                Ok(Ok(permit)) => permit.forget(),
+                Ok(Err(_)) | Err(_) => return Err(Why::TooManyOpen),
+            },
         }
         Ok(RequestId { session: self.id, seq: self.book().open() })
     }
@@ -114,5 +119,33 @@ impl Session {
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().expect("nothing panics while it is held")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+
+    /// Room goes to those who wait for it, in the order of asking, and not to whoever asks at the
+    /// moment at which there is some.
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_room_later_overtakes_nobody() {
+        let session = Arc::new(Session::new(SessionId::new(1)));
+        let (now, later) =
+            (Deadline::after(Duration::ZERO), Deadline::after(Duration::from_secs(9)));
+        let first = session.name_request(now).await.unwrap();
+        for _ in 1..OPEN_MAX {
+            session.name_request(now).await.unwrap();
+        }
+        let waiting = tokio::spawn({
+            let session = Arc::clone(&session);
+            async move { session.name_request(later).await }
+        });
+        tokio::task::yield_now().await;
+        session.close(first);
+        assert_eq!(session.name_request(now).await, Err(Why::TooManyOpen));
+        assert_eq!(waiting.await.unwrap().unwrap().seq.get(), OPEN_MAX as u64 + 1);
     }
 }

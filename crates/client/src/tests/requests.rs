@@ -142,6 +142,21 @@ async fn without_a_quorum_a_request_is_not_applied_by_its_deadline() {
     client.kv().put("a", "3").await.unwrap();
 }
 
+/// What nobody would hear the answer of is not sent: its caller is told for certain that it was not
+/// done. And it is no reason for anybody to look for another leader.
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_time_is_up_is_never_sent() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    for _ in 0..50 {
+        let error = client.within(Duration::ZERO).kv().put("a", "2").await.unwrap_err();
+        assert!(matches!(error, Error::NotApplied { .. }), "{error}");
+        assert!(client.core.route.watch().borrow().is_some());
+    }
+    assert_eq!(stage.named(is_put).len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_leader_a_request_is_not_applied_by_its_deadline() {
     let stage = Stage::new();
