@@ -47,7 +47,7 @@ pub struct Outage {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Beginning {
     /// When a quorum had promised.
-    promised: Instant,
+    pub(crate) promised: Instant,
     pub(crate) phase_1_us: u64,
     pub(crate) first_commit_us: u64,
 }
@@ -61,17 +61,17 @@ impl Beginning {
         Ok(Beginning { promised, phase_1_us: status.phase_1_us, first_commit_us })
     }
 
-    /// How long it served already when a client's put was done.
-    pub(crate) fn search_us(&self, done: Instant) -> u64 {
+    /// How much of the time from `begun` to `done`, in which a client's put was done, it served.
+    pub(crate) fn search_us(&self, begun: Instant, done: Instant) -> u64 {
         let served = self.promised + Duration::from_micros(self.first_commit_us);
-        micros(done.saturating_duration_since(served))
+        micros(done.saturating_duration_since(served.max(begun)))
     }
 
     fn outage(&self, kill: usize, killed: Instant, done: Instant) -> Outage {
         let Beginning { phase_1_us, first_commit_us, .. } = *self;
         let outage_us = micros(done.saturating_duration_since(killed));
         let noticed_us = outage_us.saturating_sub(phase_1_us.saturating_add(first_commit_us));
-        let search_us = self.search_us(done);
+        let search_us = self.search_us(killed, done);
         let missed_us = noticed_us.saturating_sub(search_us);
         Outage { kill, outage_us, noticed_us, missed_us, phase_1_us, first_commit_us, search_us }
     }

@@ -65,7 +65,8 @@ pub struct Transfer {
     pub phase_1_us: u64,
     /// From there until it served.
     pub first_commit_us: u64,
-    /// From there until the client had found it and its longest put was done there.
+    /// From there until the client had found it and its longest put was done there; all of the put
+    /// where it was begun when the next leader served, and something else held it up.
     pub search_us: u64,
 }
 
@@ -155,7 +156,7 @@ impl Put {
             outage_us: micros(self.ended - self.begun),
             phase_1_us: beginning.phase_1_us,
             first_commit_us: beginning.first_commit_us,
-            search_us: beginning.search_us(self.ended),
+            search_us: beginning.search_us(self.begun, self.ended),
         }
     }
 }
@@ -261,5 +262,19 @@ mod tests {
         let puts = [(0, 90), (99, 101), (101, 108), (109, 200)].map(put);
         let longest = longest(&puts, at(100), at(108)).unwrap();
         assert_eq!((longest.begun, longest.ended), (at(101), at(108)));
+    }
+
+    /// Of a put that is long for reasons of its own, a second after the transfer, nothing was
+    /// search before it was begun.
+    #[test]
+    fn no_put_is_searched_for_longer_than_it_took() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let beginning = Beginning { promised: at(10), phase_1_us: 3_000, first_commit_us: 2_000 };
+        for (begun, ended, search_us) in [(5, 19, 7_000), (1_000, 1_048, 48_000), (5, 11, 0)] {
+            let put = Put { begun: at(begun), ended: at(ended), done: true };
+            let transfer = put.transfer(1, &beginning);
+            assert_eq!((transfer.search_us, transfer.phase_1_us), (search_us, 3_000));
+        }
     }
 }
