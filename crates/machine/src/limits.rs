@@ -10,7 +10,7 @@ use crate::branch::Work;
 use crate::door::Call;
 use crate::{
     Batch, Command, Expect, Hold, Interest, Multi, Mutation, Name, Part, Proposal, Query, Request,
-    Revision, TxnId,
+    Revision, TxnId, Verdict,
 };
 
 /// Keys are names: 4 KiB is already a long one, and every index holds them whole.
@@ -417,7 +417,11 @@ impl crate::participant_door::Call {
         match self {
             Call::Get { key, .. } => check_key(key),
             Call::Scan { prefix, after, .. } => check_page(prefix, after.as_ref()),
-            Call::Prepare { txn, .. } | Call::Finish { txn, .. } => check_txn(*txn),
+            Call::Prepare { txn, .. } => check_txn(*txn),
+            Call::Finish { txn, verdict } => {
+                check_txn(*txn)?;
+                check_end(*verdict)
+            }
             Call::InDoubt | Call::Info => Ok(()),
         }
     }
@@ -555,6 +559,17 @@ pub(crate) fn check_owner(owner: &str) -> Result<(), Misuse> {
 pub(crate) fn check_reason(actor: &str, reason: &str) -> Result<(), Misuse> {
     at_most("bytes of an actor's name", actor.len(), NAME_BYTES_MAX)?;
     at_most("bytes of a reason", reason.len(), REASON_BYTES_MAX)
+}
+
+/// What an owner may tell a branch. That a verdict is retired the log alone says: the branch would
+/// wait for a person, whoever had told it so.
+fn check_end(verdict: Verdict) -> Result<(), Misuse> {
+    match verdict {
+        Verdict::Committed | Verdict::Aborted => Ok(()),
+        Verdict::InProgress | Verdict::Retired => {
+            Err(Misuse::Contradiction("a branch ends by a commit or an abort, and by nothing else"))
+        }
+    }
 }
 
 fn check_txn(txn: TxnId) -> Result<(), Misuse> {

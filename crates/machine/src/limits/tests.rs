@@ -328,6 +328,19 @@ fn every_limit_of_a_question_holds_to_the_byte() {
     assert!(finish.check().is_err());
 }
 
+/// Nobody may act on anything but a commit or an abort. (Whoever might write could have a branch
+/// held for a person, with a word that the log alone may say.)
+#[test]
+fn a_branch_is_told_a_commit_or_an_abort_and_nothing_else() {
+    let finish = |verdict| participant_door::Call::Finish { txn: txn(1, 1), verdict }.check();
+    for verdict in [Verdict::Committed, Verdict::Aborted] {
+        assert_eq!(finish(verdict), Ok(()));
+    }
+    for verdict in [Verdict::InProgress, Verdict::Retired] {
+        assert!(matches!(finish(verdict), Err(Misuse::Contradiction(_))), "{verdict:?}");
+    }
+}
+
 /// A branch's work has the limits of a multi without reads.
 #[test]
 fn every_limit_of_a_branch_holds_to_the_byte() {
