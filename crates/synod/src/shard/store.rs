@@ -187,8 +187,9 @@ impl Store {
         Ok(self.rows.write(rows.collect())?)
     }
 
-    /// Keys in byte order, as of the last sync: at most `limit` of them and about `bytes_max`
-    /// bytes; and whether there are more.
+    /// Keys in byte order, as of the last sync: at most `limit` of them and `bytes_max` bytes, of
+    /// which the first may take more by itself, or nobody could ever read on; and whether there are
+    /// more.
     pub(super) fn scan(
         &self,
         prefix: &[u8],
@@ -206,10 +207,12 @@ impl Store {
             if after.is_some_and(|after| key <= after) {
                 continue;
             }
-            if found.len() >= limit || bytes >= bytes_max {
+            bytes += key.len() + row.len();
+            // A page that went beyond by its last row might not fit the frame of an answer.
+            let full = found.len() >= limit || (bytes > bytes_max && !found.is_empty());
+            if full {
                 return Ok((found, true));
             }
-            bytes += key.len() + row.len();
             let entry = self.judge(KEYS.at(&key).unseal(&row))?;
             found.push((key, entry));
         }

@@ -242,6 +242,29 @@ fn a_scan_goes_through_pages_in_byte_order_within_its_prefix() {
     assert_eq!(page(Some(b"sat/2")), (vec!["sat/3".into()], false));
 }
 
+/// Two rows that a page has no room for are two pages, and a row that is larger than a page is one
+/// by itself. (A page ended behind the row that made it too large, and its answer fitted no frame.)
+#[test]
+fn a_page_holds_no_more_bytes_than_it_may_unless_its_first_row_does() {
+    const PAGE: usize = 1 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path());
+    let (first, second) = (Bytes::from_static(b"a"), Bytes::from(vec![b'b'; 60]));
+    for (key, length) in [(&first, 1_048_500), (&second, PAGE), (&"c".into(), 1)] {
+        let entry = Some(entry(&"x".repeat(length)));
+        store.put(&Write::Key { key: key.clone(), entry });
+        store.sync().unwrap();
+    }
+    let page = |after: Option<&Bytes>| {
+        let after = after.map(|after| &after[..]);
+        let (found, more) = store.scan(b"", after, 9, PAGE).unwrap();
+        (found.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), more)
+    };
+    assert_eq!(page(None), (vec![first.clone()], true));
+    assert_eq!(page(Some(&first)), (vec![second.clone()], true));
+    assert_eq!(page(Some(&second)), (vec!["c".into()], false));
+}
+
 #[test]
 fn a_file_that_is_no_store_is_called_damaged_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
