@@ -13,6 +13,7 @@
 //! from then on only a verdict of the log ends the branch, however long that takes; what was
 //! committed is done once, however often it is asked for.
 
+mod alarmed;
 mod branches;
 mod durable;
 mod ended;
@@ -114,7 +115,7 @@ pub struct Output {
 }
 
 /// What a person must look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Alarm {
     /// The log no longer knows how this prepared branch ended. Its locks are held until a person
     /// says.

@@ -5,6 +5,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::alarmed::Alarmed;
 use super::ended::{Ended, Room};
 use super::locks::Locks;
 use super::{
@@ -30,6 +31,7 @@ pub struct Branches {
     /// When each branch that is not held asks the log to abort.
     asks: BTreeSet<(Moment, TxnId)>,
     counts: Counts,
+    alarmed: Alarmed,
 }
 
 /// A branch that has promised. It ends by a verdict and by nothing else.
@@ -53,6 +55,7 @@ impl Branches {
             finished: BTreeSet::new(),
             asks: BTreeSet::new(),
             counts: Counts::default(),
+            alarmed: Alarmed::default(),
             config,
         };
         for (txn, work) in &durable.prepared {
@@ -223,7 +226,7 @@ impl Branches {
             self.counts.committed = self.counts.committed.saturating_add(1);
         } else if !(self.ended.applied(txn) || self.ended.is_forgotten(txn)) {
             // Not "not found, so it must have been done": that is how promises get lost.
-            out.alarms.push(Alarm::NeverPrepared { txn });
+            self.alarm(Alarm::NeverPrepared { txn }, out);
             return answer(asker, Said::Unproven, out);
         }
         self.finished.insert(txn);
@@ -235,7 +238,7 @@ impl Branches {
 
     fn roll_back(&mut self, asker: Option<Asker>, txn: TxnId, out: &mut Output) {
         if self.ended.applied(txn) {
-            out.alarms.push(Alarm::Contradicted { txn });
+            self.alarm(Alarm::Contradicted { txn }, out);
             return answer(asker, Said::Unproven, out);
         }
         if self.release(txn).is_some() {
@@ -258,6 +261,13 @@ impl Branches {
             out.alarms.push(Alarm::Held { txn });
         }
         answer(asker, Said::Unproven, out);
+    }
+
+    /// The log says again and again what it waits for: a person is called the first time.
+    fn alarm(&mut self, alarm: Alarm, out: &mut Output) {
+        if self.alarmed.is_new(alarm) {
+            out.alarms.push(alarm);
+        }
     }
 
     /// Whoever has waited for its grace asks the log to abort, again and again, and obeys what
@@ -331,11 +341,11 @@ fn answer(asker: Option<Asker>, said: Said, out: &mut Output) {
     out.at_once.extend(asker.map(|asker| (asker, said)));
 }
 
-/// What it has promised and done. Moments and counts are left out: they say when it asks, and how
-/// much a person sees.
+/// What it has promised and done. Moments, counts and alarms are left out: they say when it asks,
+/// and how much a person sees.
 impl Hash for Branches {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Branches { config: _, asks: _, counts: _, revision, prepared, .. } = self;
+        let Branches { config: _, asks: _, counts: _, alarmed: _, revision, prepared, .. } = self;
         let Branches { locks, ended, finished, .. } = self;
         (revision, prepared, locks, ended, finished).hash(state);
     }

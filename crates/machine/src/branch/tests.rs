@@ -308,6 +308,44 @@ fn an_abort_of_an_applied_branch_is_an_alarm() {
     assert_eq!(shard.value("a"), Some(&b"1"[..]));
 }
 
+/// The log names what it waits for in each of its answers, for ever, and owners come several times:
+/// a person is called once for each. (A store that took the place of a lost one called 45 times a
+/// second for every commit that the lost one had not acknowledged.)
+#[test]
+fn a_person_is_called_once_for_one_thing() {
+    let mut shard = Shard::new();
+    shard.prepare(txn(1), put("a", "1"));
+    shard.finish(txn(1), Verdict::Committed);
+    for round in 0..3 {
+        for n in 2..=3 {
+            let lost = shard.finish(txn(n), Verdict::Committed);
+            let first = (round == 0).then_some(Alarm::NeverPrepared { txn: txn(n) });
+            assert_eq!(lost.out.alarms, Vec::from_iter(first), "{n} in round {round}");
+            assert_eq!(lost.said, [Said::Unproven]);
+        }
+        let denied = shard.finish(txn(1), Verdict::Aborted);
+        let first = (round == 0).then_some(Alarm::Contradicted { txn: txn(1) });
+        assert_eq!(denied.out.alarms, Vec::from_iter(first), "round {round}");
+    }
+    // In the next life another person may read what it says.
+    shard.crash();
+    let lost = shard.finish(txn(2), Verdict::Committed);
+    assert_eq!(lost.out.alarms, [Alarm::NeverPrepared { txn: txn(2) }]);
+}
+
+/// Whoever makes up commits that there never were fills no memory.
+#[test]
+fn what_a_person_was_called_for_is_bounded() {
+    let mut alarmed = alarmed::Alarmed::default();
+    let alarm = |n| Alarm::NeverPrepared { txn: txn(n) };
+    for n in 0..=crate::transactions::COMMITS_MAX {
+        assert!(alarmed.is_new(alarm(n)));
+        assert!(!alarmed.is_new(alarm(n)));
+    }
+    assert!(alarmed.is_new(alarm(0)), "the oldest is forgotten");
+    assert!(!alarmed.is_new(alarm(2)));
+}
+
 /// Whoever attends names what it has finished until the log has heard of it.
 #[test]
 fn a_finished_commit_is_named_until_the_log_knows() {
