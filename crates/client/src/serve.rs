@@ -3,11 +3,12 @@
 
 mod attend;
 mod door;
+mod ended;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, Weak},
@@ -23,11 +24,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use self::ended::Ended;
 use crate::{error::Error, participant::Participant};
-
-/// Aborts of transactions that were never prepared here, so that a late prepare takes no locks. One
-/// that is forgotten costs no more than a branch that asks and is told.
-const TOMBSTONES_MAX: usize = 4_096;
 
 /// What a database, queue or file store implements to take part in transactions. (*Consensus on
 /// Transaction Commit* calls it a resource manager.) Calls about one transaction never overlap.
@@ -38,6 +36,10 @@ pub trait ResourceManager: Send + Sync + 'static {
     /// Makes a share of a transaction durable and locks what it touches, or refuses. Asked again
     /// with the same id it answers the same. Once `Prepared` was said, only
     /// [`finish`](Self::finish) ends it.
+    ///
+    /// What has ended must be refused, with [`NoReason::Ended`]: a copy of the question may come
+    /// late, and promised again its work would be done twice. The last few thousand transactions
+    /// are refused before this is asked; after a restart, and of older ones, only the store knows.
     fn vote(&self, txn: TxnId, work: Work) -> impl Future<Output = Result<Share, NoReason>> + Send;
 
     /// Applies or undoes, durably. May come several times, and `Aborted` for what was never
@@ -106,7 +108,7 @@ struct Post<R> {
 struct State {
     /// Commits that are finished and not acknowledged.
     unacknowledged: BTreeSet<TxnId>,
-    tombstones: VecDeque<TxnId>,
+    ended: Ended,
 }
 
 impl Participant {
@@ -162,7 +164,7 @@ impl<R: ResourceManager> Post<R> {
     async fn vote(&self, txn: TxnId, work: Work) -> Result<Share, NoReason> {
         let turn = self.turns.of(txn);
         let _alone = turn.lock().await;
-        if self.state().tombstones.contains(&txn) {
+        if self.state().ended.contains(txn) {
             return Err(NoReason::Ended);
         }
         self.manager.vote(txn, work).await
@@ -186,17 +188,10 @@ impl<R: ResourceManager> Post<R> {
 
     fn note_finished(&self, txn: TxnId, outcome: Outcome) {
         let mut state = self.state();
-        match outcome {
-            Outcome::Committed => {
-                state.unacknowledged.insert(txn);
-                self.finished.notify_one();
-            }
-            Outcome::Aborted => {
-                state.tombstones.push_back(txn);
-                if state.tombstones.len() > TOMBSTONES_MAX {
-                    state.tombstones.pop_front();
-                }
-            }
+        state.ended.note(txn);
+        if outcome == Outcome::Committed {
+            state.unacknowledged.insert(txn);
+            self.finished.notify_one();
         }
     }
 

@@ -115,14 +115,31 @@ fn unacknowledged(stage: &Stage) -> u64 {
     census.commits_unacked
 }
 
-/// *Transactions* §5, "Abort overtakes Prepare": no lock is taken.
+/// *Transactions* §5, "Abort overtakes Prepare": no lock is taken. Nor is what has committed
+/// promised again, to be done twice. (Of a commit nothing was remembered.)
 #[tokio::test(start_paused = true)]
-async fn a_prepare_that_comes_after_the_abort_is_refused() {
+async fn a_prepare_that_comes_after_the_end_is_refused() {
     let stage = Stage::new();
     let (post, owner) = (post(&stage).await, Owner::new(&stage));
     post.finish(owner.txn(1), Verdict::Aborted).await.unwrap().unwrap();
-    assert_eq!(post.vote(owner.txn(1), Work::default()).await, Err(NoReason::Ended));
-    assert_eq!(post.vote(owner.txn(2), Work::default()).await, Ok(Share::Prepared));
+    post.vote(owner.txn(2), Work::default()).await.unwrap();
+    post.finish(owner.txn(2), Verdict::Committed).await.unwrap().unwrap();
+    for ended in [1, 2] {
+        let voted = post.vote(owner.txn(ended), Work::default()).await;
+        assert_eq!(voted, Err(NoReason::Ended), "{ended}");
+    }
+    assert_eq!(post.vote(owner.txn(3), Work::default()).await, Ok(Share::Prepared));
+}
+
+/// What could not be finished has not ended, and votes as it did.
+#[tokio::test(start_paused = true)]
+async fn a_prepare_that_comes_again_before_the_end_is_heard() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    post.vote(owner.txn(1), Work::default()).await.unwrap();
+    *post.manager.again.lock().unwrap() = 1;
+    assert!(post.finish(owner.txn(1), Verdict::Committed).await.unwrap().is_err());
+    assert_eq!(post.vote(owner.txn(1), Work::default()).await, Ok(Share::Prepared));
 }
 
 /// C7: `InProgress` is never the reason for an action; nor is `Retired`.
