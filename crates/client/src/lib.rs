@@ -119,7 +119,7 @@ pub use observe::{Standing, Standings};
 pub use participant::Participant;
 pub use read::{ReadBuilder, Stale, StaleRead};
 pub use register::{Chosen, Register};
-pub use serve::{Again, ResourceManager, Serving, Share};
+pub use serve::{Again, ResourceManager, Serving, Share, Stopped};
 pub use shard::Shard;
 pub use standing::Lost;
 pub use subscription::{Delivered, GroupReader, Subscription};

@@ -20,7 +20,7 @@ use synod_machine::{
 };
 use synod_net::Server;
 use tokio::{
-    sync::{Mutex as AsyncMutex, Notify},
+    sync::{Mutex as AsyncMutex, Notify, watch},
     task::JoinSet,
 };
 
@@ -68,11 +68,20 @@ pub enum Share {
 #[error("{0}")]
 pub struct Again(pub String);
 
+/// It has stopped by itself. Says why: what the manager panicked with, most likely.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the participant takes part no more: {0}")]
+pub struct Stopped(String);
+
 /// A participant that is being served; it stops when this is dropped.
+///
+/// It stops by itself when its manager panics while branches are being ended: a door that went on
+/// to promise would promise what nobody here ends. [`Serving::stopped`] tells.
 pub struct Serving {
     address: SocketAddr,
     server: Arc<Server>,
-    tasks: JoinSet<()>,
+    guarding: JoinSet<()>,
+    stopped: watch::Receiver<Option<Stopped>>,
 }
 
 impl Serving {
@@ -81,11 +90,39 @@ impl Serving {
         self.address
     }
 
+    /// Waits until it stops by itself, which it should not; what is prepared stays so until it is
+    /// served again.
+    pub async fn stopped(&self) -> Stopped {
+        let mut stopped = self.stopped.clone();
+        let why = stopped.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        why.unwrap_or_else(|| Stopped("its runtime is shutting down".to_owned()))
+    }
+
     /// Says goodbye to owners and stops. What is prepared stays so.
     pub async fn close(mut self) {
+        // First, for a door that closes under it would be its end.
+        self.guarding.shutdown().await;
         self.server.close().await;
-        self.tasks.shutdown().await;
     }
+}
+
+/// Door and attendance need each other: when one ends, so does the other, and nobody is let in any
+/// more.
+async fn guard(
+    mut tasks: JoinSet<()>,
+    server: Weak<Server>,
+    stopped: watch::Sender<Option<Stopped>>,
+) {
+    let why = match tasks.join_next().await {
+        Some(Err(panicked)) => panicked.to_string(),
+        Some(Ok(())) | None => "its door is closed".to_owned(),
+    };
+    tracing::error!(%why, "the participant takes part no more");
+    tasks.shutdown().await;
+    if let Some(server) = server.upgrade() {
+        server.close().await;
+    }
+    stopped.send_replace(Some(Stopped(why)));
 }
 
 impl std::fmt::Debug for Serving {
@@ -156,7 +193,10 @@ impl Participant {
         let mut tasks = JoinSet::new();
         tasks.spawn(door::keep(Arc::clone(&post), asked));
         tasks.spawn(attend::keep(post));
-        Ok(Serving { address, server, tasks })
+        let (stop, stopped) = watch::channel(None);
+        let mut guarding = JoinSet::new();
+        guarding.spawn(guard(tasks, Arc::downgrade(&server), stop));
+        Ok(Serving { address, server, guarding, stopped })
     }
 }
 

@@ -189,6 +189,8 @@ struct Memory(watch::Sender<Ledger>);
 struct Ledger {
     prepared: BTreeMap<TxnId, Work>,
     ended: Vec<(TxnId, machine::Outcome)>,
+    /// It panics once, when it is asked what it holds in doubt.
+    breaks: bool,
 }
 
 impl ResourceManager for Memory {
@@ -218,6 +220,8 @@ impl ResourceManager for Memory {
     }
 
     async fn in_doubt(&self) -> Result<Vec<TxnId>, Again> {
+        let breaks = self.0.send_if_modified(|ledger| std::mem::take(&mut ledger.breaks));
+        assert!(!breaks, "the index is out of bounds");
         Ok(self.0.borrow().prepared.keys().copied().collect())
     }
 }
@@ -294,6 +298,29 @@ async fn managers_take_part_in_transactions_over_quic() {
     for (_, served) in serving {
         served.close().await;
     }
+}
+
+/// A manager that panics where its branches are ended makes no more promises, and says so. (Its
+/// door went on to vote, and nobody here ended what it had voted for.)
+#[tokio::test]
+async fn a_manager_that_panics_where_branches_end_promises_nothing_more() {
+    let house = House::new();
+    let node = house.node().await;
+    let address = node.mesh.address();
+    let east = Memory::new();
+    east.0.send_modify(|ledger| ledger.breaks = true);
+    let config = house.client("east", Role::Participant, address);
+    let attending = Client::connect(config).await.unwrap();
+    let served = attending.participant("east").serve(east.clone(), loopback()).await.unwrap();
+    let stopped = served.stopped().await;
+    assert!(stopped.to_string().contains("the index is out of bounds"), "{stopped}");
+
+    let owner = Client::connect(house.client("app", Role::Write, address)).await.unwrap();
+    let hasty = owner.within(Duration::from_secs(2));
+    let prepared = hasty.txn().ask("east", something()).prepare().await.unwrap();
+    assert!(prepared.refused().is_some(), "it voted");
+    assert!(east.0.borrow().prepared.is_empty());
+    served.close().await;
 }
 
 /// *Transactions* §5, "owner dies": the participant finds the verdict by itself.
