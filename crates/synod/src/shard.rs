@@ -30,7 +30,7 @@ use synod_client::{
     },
 };
 use synod_node::page::{self, HttpKeys, Limits};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
 pub(crate) use self::error::ShardError;
 use self::{
@@ -149,11 +149,12 @@ pub(crate) async fn run(
         registered: registered.clone(),
     };
     let limits = Limits::new(config.http.connections_max);
-    let showing = tokio::spawn(page::serve(listener, pages, limits));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(page::serve(listener, pages, limits));
     let (server, asked) = Server::open(config.listen, config.credentials, cluster_id).await?;
     let address = server.address();
     tracing::info!(participant = %config.name, %address, %http_address, "listening");
-    let serving = tokio::spawn(door::serve(asked, engine.clone()));
+    tasks.spawn(door::serve(asked, engine.clone()));
     let attending = async {
         let client = attendant::connect(&config.client).await?;
         let participant = client.participant(config.name.as_str());
@@ -163,23 +164,35 @@ pub(crate) async fn run(
         ready(address, http_address);
         Attendant { engine, participant }.keep(news).await
     };
-    let ended = tokio::select! {
-        () = shutdown => Ok(()),
-        failed = &mut running.failed => Err(failed.unwrap_or(ShardError::EngineGone)),
-        failed = attending => match failed {
-            // It sees the thread's channels close, and the thread says why only then.
-            Err(ShardError::EngineGone) => {
-                Err((&mut running.failed).await.unwrap_or(ShardError::EngineGone))
-            }
-            other => other,
-        },
-    };
-    serving.abort();
-    showing.abort();
+    let ended = first_end(shutdown, &mut running.failed, &mut tasks, attending).await;
+    tasks.shutdown().await;
     server.close().await;
     // The last way to the thread went with the two above; it ends with what it has in hand.
     let _panicked = tokio::task::spawn_blocking(|| running.thread.join()).await;
     ended
+}
+
+/// A shard ends with the first of its parts that does: the others would go on without it, and
+/// nobody would know.
+async fn first_end(
+    shutdown: impl Future<Output = ()>,
+    failed: &mut oneshot::Receiver<ShardError>,
+    tasks: &mut JoinSet<()>,
+    attending: impl Future<Output = Result<(), ShardError>>,
+) -> Result<(), ShardError> {
+    tokio::select! {
+        () = shutdown => Ok(()),
+        why = &mut *failed => Err(why.unwrap_or(ShardError::EngineGone)),
+        gone = tasks.join_next() => {
+            let why = gone.and_then(Result::err).map(|panicked| panicked.to_string());
+            Err(ShardError::TaskGone { why: why.unwrap_or_else(|| "it ended".to_owned()) })
+        }
+        why = attending => match why {
+            // It sees the thread's channels close, and the thread says why only then.
+            Err(ShardError::EngineGone) => Err(failed.await.unwrap_or(ShardError::EngineGone)),
+            other => other,
+        },
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ShardError> {
@@ -188,9 +201,30 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ShardError> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use synod_client::net::settings::Origin;
+    use tokio::task::yield_now;
 
     use super::*;
+
+    /// A door or a page that is gone is seen. (The shard went on without it.)
+    #[tokio::test]
+    async fn a_task_that_panics_ends_the_shard_and_says_why() {
+        let (_thread, mut failed) = oneshot::channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(pending());
+        tasks.spawn(async { panic!("the index is out of bounds") });
+        // Long after it has panicked.
+        let shutdown = async {
+            for _ in 0..100 {
+                yield_now().await;
+            }
+        };
+        let ended = first_end(shutdown, &mut failed, &mut tasks, pending()).await;
+        let error = ended.unwrap_err();
+        assert!(error.to_string().contains("the index is out of bounds"), "{error}");
+    }
 
     /// The example of a client's file shows a shard's keys too, each with its default.
     #[test]

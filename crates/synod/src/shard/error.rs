@@ -133,6 +133,12 @@ pub(crate) enum ShardError {
     /// The disk thread ended without a word: a bug of ours.
     #[error("the disk thread is gone; this is a bug")]
     EngineGone,
+    /// The door or the pages ended: a bug of ours.
+    #[error("a part of it is gone ({why}); this is a bug")]
+    TaskGone {
+        /// What it ended of.
+        why: String,
+    },
 }
 
 impl From<StoreError> for ShardError {
@@ -181,7 +187,7 @@ impl ShardError {
             | ShardError::Io { .. } => Code::Machine,
             ShardError::Net(_) => Code::Usage,
             ShardError::Cluster(error) => ask::code(error),
-            ShardError::EngineGone => Code::Bug,
+            ShardError::EngineGone | ShardError::TaskGone { .. } => Code::Bug,
         }
     }
 }
