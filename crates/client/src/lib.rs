@@ -30,6 +30,7 @@
 //!
 //! A client knows no ballots and no slots: it asks whoever says that it leads.
 
+mod acks;
 mod ask;
 mod backoff;
 mod barrier;
@@ -97,6 +98,7 @@ mod wire;
 pub use synod_machine as machine;
 pub use synod_net as net;
 
+pub use acks::Acks;
 pub use barrier::{Arrived, Barrier};
 pub use candidacy::{Campaign, Candidacy};
 pub use claim::{Claim, Claimed, Unclaimed};

@@ -68,6 +68,12 @@ impl Participant {
         }
     }
 
+    /// The node that answered last knows less than others: the next question goes to another.
+    pub fn ask_another(&self) {
+        let route = &self.client.core.route;
+        route.try_another(route.any());
+    }
+
     /// Tells the log that these branches are finished durably: it need not remember them on this
     /// participant's account. May be repeated.
     pub async fn ack(&self, txns: &[TxnId]) -> Result<(), Error> {

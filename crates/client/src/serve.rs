@@ -8,7 +8,7 @@ mod ended;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, Weak},
@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use self::ended::Ended;
-use crate::{error::Error, participant::Participant};
+use crate::{acks::Acks, error::Error, participant::Participant};
 
 /// What a database, queue or file store implements to take part in transactions. (*Consensus on
 /// Transaction Commit* calls it a resource manager.) Calls about one transaction never overlap.
@@ -144,7 +144,7 @@ struct Post<R> {
 #[derive(Default)]
 struct State {
     /// Commits that are finished and not acknowledged.
-    unacknowledged: BTreeSet<TxnId>,
+    acks: Acks,
     ended: Ended,
 }
 
@@ -229,8 +229,7 @@ impl<R: ResourceManager> Post<R> {
     fn note_finished(&self, txn: TxnId, outcome: Outcome) {
         let mut state = self.state();
         state.ended.note(txn);
-        if outcome == Outcome::Committed {
-            state.unacknowledged.insert(txn);
+        if outcome == Outcome::Committed && state.acks.add(txn) {
             self.finished.notify_one();
         }
     }

@@ -68,8 +68,7 @@ impl<R: ResourceManager> Attendance<R> {
         }
         let told = self.post.participant.ack(&finished).await.is_ok();
         if told {
-            let mut state = self.post.state();
-            state.unacknowledged.retain(|txn| !finished.contains(txn));
+            self.post.state().acks.accepted(&finished);
         }
         told
     }
@@ -85,12 +84,23 @@ impl<R: ResourceManager> Attendance<R> {
             () = self.post.finished.notified() => return true,
         };
         let Ok(news) = news else { return false };
-        // A node that has nothing to say and does not wait is not asked again at once.
-        let mut well = !news.is_empty() || began.elapsed() >= ATTEND / 2;
+        // A node that has nothing to say and does not wait is not asked again at once; nor is one
+        // that says only what it should know to be acknowledged.
+        let stale = !news.is_empty() && self.was_acknowledged(&news);
+        if stale {
+            self.post.participant.ask_another();
+        }
+        let waited = !news.is_empty() || began.elapsed() >= ATTEND / 2;
+        let mut well = waited && !stale;
         for (txn, verdict) in news {
             well &= self.obey(txn, verdict).await;
         }
         well
+    }
+
+    fn was_acknowledged(&self, news: &[(TxnId, Verdict)]) -> bool {
+        let state = self.post.state();
+        news.iter().all(|(txn, _)| state.acks.was_accepted(*txn))
     }
 
     fn overdue(&self) -> Vec<TxnId> {
@@ -122,7 +132,7 @@ impl<R: ResourceManager> Attendance<R> {
     }
 
     fn unacknowledged(&self) -> Vec<TxnId> {
-        self.post.state().unacknowledged.iter().take(TXNS_MAX).copied().collect()
+        self.post.state().acks.first(TXNS_MAX)
     }
 }
 

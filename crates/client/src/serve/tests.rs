@@ -1,13 +1,13 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use synod_machine::{
     Answer, Command, FenceCause, Part, ParticipantName, Proposal, Query, Request, RequestId, Seq,
-    SessionId,
+    SessionId, door as node_door,
 };
 use tokio::task::yield_now;
 
 use super::*;
-use crate::stage::Stage;
+use crate::stage::{Kind, Stage, Twist};
 
 /// Remembers what it was told, and notices when two calls about one transaction overlap.
 #[derive(Default)]
@@ -208,6 +208,42 @@ async fn a_commit_that_nobody_told_is_found_finished_and_acknowledged() {
     attending.abort();
     assert_eq!(ended(&post), [(txn, Outcome::Committed)]);
     assert_eq!(unacknowledged(&stage), 0);
+}
+
+/// A commit comes from its owner, and from a node that does not know yet that it was acknowledged:
+/// it is acknowledged once, the node is left alone for a while, and another is asked. (The log took
+/// in an acknowledgement for every answer of such a node, and it was asked without a pause.)
+#[tokio::test(start_paused = true)]
+async fn a_node_that_lags_behind_is_not_asked_again_at_once() {
+    let stage = Stage::new();
+    let (post, owner) = (post(&stage).await, Owner::new(&stage));
+    let txn = owner.txn(1);
+    post.vote(txn, Work::default()).await.unwrap();
+    owner.commit(1);
+    post.finish(txn, Verdict::Committed).await.unwrap().unwrap();
+    let lags = || {
+        let said = node_door::Said::Verdicts(vec![(txn, Verdict::Committed)]);
+        stage.next(Kind::Attend, Twist::say(said));
+    };
+    let route = &post.participant.client.core.route;
+    let first = route.any();
+    // The first question may be dropped, for there is something to acknowledge.
+    (0..2).for_each(|_| lags());
+    let attending = tokio::spawn(attend::keep(Arc::clone(&post)));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_ne!(route.any(), first, "the same node is asked");
+    let before = ended(&post).len();
+    (0..100).for_each(|_| lags());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    attending.abort();
+    let told = ended(&post).len() - before;
+    assert!((1..=9).contains(&told), "asked {told} times");
+    let acks = stage.submits().iter().filter(|request| is_ack(&request.command)).count();
+    assert_eq!((acks, unacknowledged(&stage)), (1, 0));
+}
+
+fn is_ack(command: &Command) -> bool {
+    matches!(command, Command::Ack { .. })
 }
 
 /// *Transactions* §5, "owner dies before Decide": its session ends, and the branch with it.

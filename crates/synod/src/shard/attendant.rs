@@ -1,15 +1,20 @@
 //! The shard's side towards the cluster: it makes itself known, tells what it has finished, asks
 //! how branches ended whose owner does not say, and asks the log to abort what has waited too long.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use synod_client::{
-    Client, Config, Error, Participant, Refused,
+    Acks, Client, Config, Error, Participant, Refused,
     machine::{BranchIncarnation, Command, TxnId, Verdict},
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing::{debug, warn};
 
@@ -20,6 +25,8 @@ use super::{
 
 /// After a failure that may pass.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// The longest pause after an answer that says nothing new; the first is as after a failure.
+const STALE_MAX: Duration = Duration::from_secs(2);
 /// Acknowledgements of one entry in the log.
 const ACKS_MAX: usize = 512;
 /// Acknowledgements gather for this long: nobody waits for them, and each entry costs a sync.
@@ -97,29 +104,32 @@ impl Attendant {
         }
     }
 
-    /// Puts finished commits into the log, many at once.
+    /// Puts finished commits into the log, many at once and each once.
     async fn acknowledge(
         &self,
         mut finished: mpsc::UnboundedReceiver<TxnId>,
     ) -> Result<(), ShardError> {
-        let mut txns = Vec::new();
-        while finished.recv_many(&mut txns, ACKS_MAX).await > 0 {
-            sleep(ACK_EVERY).await;
-            while txns.len() < ACKS_MAX
-                && let Ok(txn) = finished.try_recv()
-            {
-                txns.push(txn);
-            }
-            while let Err(error) = self.participant.ack(&txns).await {
-                passing(error).await?;
-            }
-            let mut told = std::mem::take(&mut txns);
+        let mut queue = Queue::default();
+        while queue.gather(&mut finished).await {
+            queue.gather_during(&mut finished, sleep(ACK_EVERY)).await;
+            let txns = queue.acks.first(ACKS_MAX);
+            queue.gather_during(&mut finished, self.tell_the_log(&txns)).await?;
+            let mut told = queue.accepted(txns);
             while let Some(again) = self.engine.acknowledged(told) {
                 sleep(RETRY_AFTER).await;
                 told = again;
             }
         }
         Err(ShardError::EngineGone)
+    }
+
+    async fn tell_the_log(&self, txns: &[TxnId]) -> Result<(), ShardError> {
+        while !txns.is_empty()
+            && let Err(error) = self.participant.ack(txns).await
+        {
+            passing(error).await?;
+        }
+        Ok(())
     }
 
     /// Asks the log to abort, one after the other; what comes back is the verdict, whichever.
@@ -141,17 +151,24 @@ impl Attendant {
 
     /// Asks any node, all the time; anew when the branches in doubt are others.
     async fn attend(&self, mut attendance: watch::Receiver<Attendance>) -> Result<(), ShardError> {
+        let mut repeats = Repeats::default();
         loop {
             let Attendance { in_doubt, finished } = attendance.borrow_and_update().clone();
             tokio::select! {
                 heard = self.participant.attend(&in_doubt, &finished) => match heard {
-                    Ok(verdicts) => {
-                        for (txn, verdict) in verdicts {
-                            self.learn(txn, verdict);
+                    Ok(news) => {
+                        for (txn, verdict) in &news {
+                            self.learn(*txn, *verdict);
                         }
-                        // What was just learned is on its way to the disk; the next question
-                        // should not ask for it again.
-                        sleep(ACK_EVERY).await;
+                        match repeats.pause_after(news) {
+                            // What was just learned is on its way to the disk; the next question
+                            // should not ask for it again.
+                            None => sleep(ACK_EVERY).await,
+                            Some(pause) => {
+                                self.participant.ask_another();
+                                rest(pause, &mut attendance).await;
+                            }
+                        }
                     }
                     Err(error) => passing(error).await?,
                 },
@@ -168,6 +185,87 @@ impl Attendant {
             debug!(%txn, ?verdict, "learned");
             self.engine.finish(txn, verdict);
         }
+    }
+}
+
+/// Finished commits on their way to the log and back to the branches.
+#[derive(Default)]
+struct Queue {
+    acks: Acks,
+    /// The log has accepted these a moment ago; the branches name them until they know.
+    known: BTreeSet<TxnId>,
+}
+
+impl Queue {
+    /// Waits while there is nothing; `false` when there will be nothing any more.
+    async fn gather(&mut self, finished: &mut mpsc::UnboundedReceiver<TxnId>) -> bool {
+        if !self.acks.is_empty() || !self.known.is_empty() {
+            return true;
+        }
+        let first = finished.recv().await;
+        first.into_iter().for_each(|txn| self.add(txn));
+        first.is_some()
+    }
+
+    /// Takes in what is finished while something else goes on: without a quorum that takes hours,
+    /// and owners tell the same again and again.
+    async fn gather_during<T>(
+        &mut self,
+        finished: &mut mpsc::UnboundedReceiver<TxnId>,
+        doing: impl Future<Output = T>,
+    ) -> T {
+        tokio::pin!(doing);
+        loop {
+            tokio::select! {
+                biased;
+                Some(txn) = finished.recv() => self.add(txn),
+                done = &mut doing => return done,
+            }
+        }
+    }
+
+    fn add(&mut self, txn: TxnId) {
+        if !self.acks.add(txn) {
+            self.known.insert(txn);
+        }
+    }
+
+    /// What the branches are to be told when the log has accepted these.
+    fn accepted(&mut self, txns: Vec<TxnId>) -> Vec<TxnId> {
+        self.acks.accepted(&txns);
+        self.known.extend(txns);
+        std::mem::take(&mut self.known).into_iter().collect()
+    }
+}
+
+/// Leaves the cluster alone for so long; less when other branches come to be in doubt meanwhile.
+async fn rest(pause: Duration, attendance: &mut watch::Receiver<Attendance>) {
+    sleep(RETRY_AFTER).await;
+    // An engine that is gone is seen when the next question is asked.
+    let _other = timeout(pause.saturating_sub(RETRY_AFTER), attendance.changed()).await;
+}
+
+/// Tells news from what was told before: a node that lags behind names again what was acknowledged
+/// since, and the log names for ever what this store has never promised.
+#[derive(Default)]
+struct Repeats {
+    last: BTreeMap<TxnId, Verdict>,
+    pause: Duration,
+}
+
+impl Repeats {
+    /// How long to leave the cluster alone after an answer in which everything was told before;
+    /// `None` when there was something new, or nothing at all, for which it had waited.
+    fn pause_after(&mut self, news: Vec<(TxnId, Verdict)>) -> Option<Duration> {
+        if news.is_empty() {
+            return None;
+        }
+        if news.iter().all(|(txn, verdict)| self.last.get(txn) == Some(verdict)) {
+            self.pause = (self.pause * 2).clamp(RETRY_AFTER, STALE_MAX);
+            return Some(self.pause);
+        }
+        *self = Repeats { last: news.into_iter().collect(), pause: Duration::ZERO };
+        None
     }
 }
 
@@ -217,13 +315,69 @@ async fn passing(error: Error) -> Result<(), ShardError> {
 mod tests {
     use synod_client::machine::{AbortCause, ParticipantName, Proposal, SessionId};
 
+    use tokio::task::yield_now;
+
     use super::*;
+
+    fn txn(n: u64) -> TxnId {
+        TxnId { session: SessionId::new(1), n }
+    }
+
+    /// A commit comes from its owner and from the log, and again from a node that lags behind.
+    /// (Each time it was acknowledged in the log; and without a quorum the repeats piled up.)
+    #[tokio::test]
+    async fn what_is_finished_again_and_again_is_acknowledged_once() {
+        let (sender, mut finished) = mpsc::unbounded_channel();
+        let mut queue = Queue::default();
+        sender.send(txn(1)).unwrap();
+        assert!(queue.gather(&mut finished).await);
+        let told = queue.acks.first(ACKS_MAX);
+        assert_eq!(told, [txn(1)]);
+        // The log takes its time.
+        let answer = async {
+            for n in (1..=3).cycle().take(3_000) {
+                sender.send(txn(n)).unwrap();
+                yield_now().await;
+            }
+        };
+        queue.gather_during(&mut finished, answer).await;
+        assert_eq!(finished.len(), 0, "they pile up");
+        assert_eq!(queue.accepted(told), [txn(1)]);
+        let told = queue.acks.first(ACKS_MAX);
+        assert_eq!(told, [txn(2), txn(3)]);
+        assert_eq!(queue.accepted(told), [txn(2), txn(3)]);
+        // Of what the log has just accepted the branches hear alone.
+        sender.send(txn(2)).unwrap();
+        assert!(queue.gather(&mut finished).await);
+        assert!(queue.acks.is_empty());
+        assert_eq!(queue.accepted(Vec::new()), [txn(2)]);
+        drop(sender);
+        assert!(!queue.gather(&mut finished).await);
+    }
+
+    /// The log names again and again what a store that took the place of a lost one never promised.
+    /// (It was asked 45 times a second, for ever.)
+    #[test]
+    fn an_answer_that_says_nothing_new_is_followed_by_a_pause() {
+        let mut repeats = Repeats::default();
+        let news = |ns: &[u64]| ns.iter().map(|n| (txn(*n), Verdict::Committed)).collect();
+        assert_eq!(repeats.pause_after(news(&[1, 2])), None);
+        let pauses: Vec<_> = (0..7).map(|_| repeats.pause_after(news(&[1, 2]))).collect();
+        let expected = [100, 200, 400, 800, 1_600, 2_000, 2_000].map(Duration::from_millis);
+        assert_eq!(pauses, expected.map(Some));
+        // Another node may lack less of it.
+        assert_eq!(repeats.pause_after(news(&[2])), Some(STALE_MAX));
+        assert_eq!(repeats.pause_after(news(&[1])), Some(STALE_MAX));
+        assert_eq!(repeats.pause_after(news(&[])), None);
+        assert_eq!(repeats.pause_after(news(&[1, 3])), None, "one of them is new");
+        assert_eq!(repeats.pause_after(news(&[1, 3])), Some(RETRY_AFTER));
+        assert_eq!(repeats.pause_after(vec![(txn(3), Verdict::Aborted)]), None);
+    }
 
     /// A branch that asks every ten seconds for as long as the cluster is away is asked for once.
     #[tokio::test]
     async fn what_is_proposed_again_and_again_waits_once() {
         let (sender, mut proposals) = mpsc::unbounded_channel();
-        let txn = |n| TxnId { session: SessionId::new(1), n };
         for n in (1..=3).cycle().take(3_000) {
             let cause = AbortCause::InDoubtGrace { participant: ParticipantName::new("east") };
             let outcome = Proposal::Abort { cause };
