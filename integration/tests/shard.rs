@@ -15,7 +15,7 @@ use synod_client::{
     Client, Config, Error, Outcome, Why,
     machine::{Mutation, branch::Work, door::NotApplied},
 };
-use synod_integration::{Cluster, Options, run};
+use synod_integration::{Cluster, Options, Process, run};
 
 fn one_node_and_east() -> Cluster {
     let options = Options { nodes: 1, participants: vec!["east"] };
@@ -40,6 +40,15 @@ fn shard_args(cluster: &Cluster) -> Vec<String> {
     args.map(str::to_owned).to_vec()
 }
 
+/// East at a given address and on a given store; it need not be heard by the cluster.
+fn start_east_at(cluster: &Cluster, address: &str, place: &str) -> Process {
+    let place = cluster.path(place).display().to_string();
+    let config = cluster.config("east");
+    let args = ["shard", "--name", "east", "--data", &place, "-c", &config];
+    let args = [&args[..], &["--listen", address, "--until-stdin-closes"]].concat();
+    Process::start(&args, &cluster.path("east-at.log"))
+}
+
 /// Another store under a shard's name has promised nothing of what the shard has: somebody lost a
 /// disk, or mistyped a directory. It is refused with both ways out, and let in when a person says
 /// so.
@@ -58,6 +67,48 @@ fn a_shard_on_another_store_is_refused_until_a_person_says_so() {
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}\n[shard]\nreplaces_lost_store = true\n")).unwrap();
     cluster.start_shard("east");
+}
+
+/// A shard that is started over an empty directory, as when its volume is not mounted, says of no
+/// key that it is absent, whether or not there is a quorum to know it by; its own store serves on
+/// without one.
+#[test]
+fn an_empty_store_at_the_address_of_a_shard_says_nothing() {
+    let mut cluster = one_node_and_east();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = runtime.block_on(async {
+        let config = Config::load(Path::new(&cluster.config("client"))).unwrap();
+        Client::connect(config).await.unwrap().within(Duration::from_secs(10))
+    });
+    let put = Mutation::Put { key: "a".into(), value: "1".into() };
+    let work = Work { guards: Vec::new(), mutations: vec![put] };
+    runtime.block_on(client.txn().ask("east", work).commit()).unwrap();
+    let east = client.shard("east");
+    assert!(runtime.block_on(east.get("a")).unwrap().is_some());
+    let views = runtime.block_on(client.participants()).unwrap();
+    let address = views[0].address.clone();
+
+    cluster.kill("n1");
+    cluster.kill("east");
+    let mut wrong = start_east_at(&cluster, &address, "c/unmounted");
+    cluster.eventually("it is asked", || {
+        let said = runtime.block_on(east.stale().get("a"));
+        let Err(error) = said else { panic!("it answered {said:?}") };
+        matches!(error, Error::NotApplied { why: Why::Node(NotApplied::NoQuorum) })
+    });
+    wrong.kill();
+    let own = start_east_at(&cluster, &address, "c/east-shard");
+    cluster.eventually("it serves", || match runtime.block_on(east.stale().get("a")) {
+        Ok(entry) => entry.unwrap().value == "1",
+        Err(_) => false,
+    });
+    drop(own);
+
+    cluster.start_node("n1");
+    let mut wrong = start_east_at(&cluster, &address, "c/unmounted");
+    assert_ne!(wrong.ended(), Some(0));
+    cluster.start_shard("east");
+    assert!(runtime.block_on(east.get("a")).unwrap().is_some());
 }
 
 /// *Transactions* §5, "participant restarts with prepared branch": a vote outlives its shard and

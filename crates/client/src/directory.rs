@@ -33,18 +33,22 @@ impl Directory {
         self.known.lock().expect("nothing panics while it is held").get(name).cloned()
     }
 
-    /// Takes note of an address. A connection to the same address is kept.
-    fn note(&self, name: &ParticipantName, address: &str) -> Result<Arc<Party>, Error> {
+    /// Takes note of an address and a store. A connection to the same of both is kept.
+    fn note(&self, view: &ParticipantView) -> Result<Arc<Party>, Error> {
+        let ParticipantView { name, address, incarnation, .. } = view;
         let who = Name::new(name.as_str()).map_err(|_| {
             Misuse::Contradiction("a participant's name must be one that a certificate can carry")
         })?;
         let mut known = self.known.lock().expect("nothing panics while it is held");
-        if let Some(party) = known.get(name).filter(|party| party.address() == address) {
+        let same =
+            |party: &&Arc<Party>| party.address() == address && party.store() == Some(*incarnation);
+        if let Some(party) = known.get(name).filter(same) {
             return Ok(Arc::clone(party));
         }
         let who = Who::Client { name: who, role: Role::Participant };
         let greeting = encode(&Ask { within_ms: GREETING_WITHIN_MS, call: Call::Info });
-        let party = Arc::new(Party::new(name.as_str(), address, who, greeting));
+        let party = Party::new(name.as_str(), address, who, greeting).of_store(*incarnation);
+        let party = Arc::new(party);
         known.insert(name.clone(), Arc::clone(&party));
         Ok(party)
     }
@@ -83,6 +87,6 @@ impl Core {
         let registered = self.participants(deadline).await?;
         let found = registered.into_iter().find(|view| view.name == *name);
         let view = found.ok_or_else(|| Error::not_applied(Why::NoParticipant(name.to_string())))?;
-        self.directory.note(name, &view.address)
+        self.directory.note(&view)
     }
 }

@@ -7,13 +7,17 @@ use std::{
 };
 
 use bytes::Bytes;
+use synod_machine::{
+    BranchIncarnation,
+    participant_door::{Info, Said},
+};
 use synod_net::{AskError, Who};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     backoff::Backoff,
     error::{Reached, Unreached},
-    wire::{Line, Wire},
+    wire::{Line, Wire, decode},
 };
 
 /// A handshake has two seconds in the mesh; a first answer that takes another is not going to come.
@@ -31,6 +35,8 @@ pub(crate) struct Party {
     /// What it is asked first. In TLS 1.3 the side that dials is done before the other has looked
     /// at its certificate, so only an answer proves that one is welcome.
     greeting: Bytes,
+    /// The store that a participant votes from, as the log says.
+    store: Option<BranchIncarnation>,
     /// The connection, when there is one.
     line: Mutex<Option<Arc<Line>>>,
     /// Held while connecting, so that many callers make one connection.
@@ -55,11 +61,22 @@ impl Party {
             address: address.to_owned(),
             who,
             greeting,
+            store: None,
             line: Mutex::new(None),
             dialling: tokio::sync::Mutex::new(dialling),
             trouble: Mutex::new(None),
             disk_full: AtomicBool::new(false),
         }
+    }
+
+    /// Another store that answers in its place has promised nothing of what this one has, and is
+    /// not asked: a shard may have been started with a wrong directory.
+    pub(crate) fn of_store(self, store: BranchIncarnation) -> Party {
+        Party { store: Some(store), ..self }
+    }
+
+    pub(crate) fn store(&self) -> Option<BranchIncarnation> {
+        self.store
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -180,8 +197,18 @@ impl Party {
 
     async fn connect(&self, wire: &Wire) -> Result<Line, AskError> {
         let line = wire.connect(&self.address, &self.who).await?;
-        line.ask(self.greeting.clone()).await?;
-        Ok(line)
+        let said = line.ask(self.greeting.clone()).await?;
+        match (self.store, decode(&said)) {
+            (Some(known), Some(Said::Info(Info { incarnation: found, .. }))) if found != known => {
+                let why = format!(
+                    "it answers from another store ({:016x}) than the cluster knows ({:016x})",
+                    found.0, known.0
+                );
+                Err(AskError::Connect { address: self.address.clone(), why, identity: false })
+            }
+            // Who may not ask for it is not told, and goes by the address.
+            _ => Ok(line),
+        }
     }
 
     /// From now on it is this one, unless another stands.

@@ -70,12 +70,20 @@ struct Life {
 }
 
 /// A participant: what it holds prepared, and what it was told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shard {
+    store: BranchIncarnation,
     pub(crate) prepared: Vec<TxnId>,
     pub(crate) told: Vec<(TxnId, Verdict)>,
     /// What it has applied of sessions up to this one is forgotten.
     forgotten: Option<SessionId>,
+}
+
+impl Shard {
+    fn new() -> Shard {
+        let (prepared, told) = (Vec::new(), Vec::new());
+        Shard { store: BranchIncarnation(1), prepared, told, forgotten: None }
+    }
 }
 
 /// One connection to somebody on stage.
@@ -104,7 +112,7 @@ impl Stage {
             twists: BTreeMap::new(),
             heard: Vec::new(),
             dialled: Vec::new(),
-            shards: SHARDS.iter().map(|name| (address(name), Shard::default())).collect(),
+            shards: SHARDS.iter().map(|name| (address(name), Shard::new())).collect(),
         };
         play.register_shards();
         Stage(Arc::new(Mutex::new(play)))
@@ -208,6 +216,19 @@ impl Stage {
 
     pub(crate) fn shard(&self, name: &str) -> Shard {
         self.play().shards[&address(name)].clone()
+    }
+
+    /// Starts it on another store, of which it tells the log, or does not.
+    pub(crate) fn move_shard(&self, name: &str, store: BranchIncarnation, registers: bool) {
+        self.kill(name);
+        {
+            let mut play = self.play();
+            play.shards.insert(address(name), Shard { store, ..Shard::new() });
+            if registers {
+                play.register(name, store, Seq::new(store.0.saturating_add(SHARDS.len() as u64)));
+            }
+        }
+        self.start(name);
     }
 
     /// It has no room for what it has applied of sessions up to this one.
@@ -361,14 +382,14 @@ impl Play {
         let owner = "stagehand".to_owned();
         self.run(None, Command::OpenSession { owner, ttl_ms: 1_000 });
         for (seq, name) in (1..).zip(SHARDS) {
-            let id = RequestId { session: SessionId::new(1), seq: Seq::new(seq) };
-            let command = Command::RegisterParticipant {
-                name: ParticipantName::new(name),
-                incarnation: BranchIncarnation(1),
-                address: address(name),
-            };
-            self.run(Some(id), command);
+            self.register(name, BranchIncarnation(1), Seq::new(seq));
         }
+    }
+
+    fn register(&mut self, name: &str, incarnation: BranchIncarnation, seq: Seq) {
+        let id = RequestId { session: SessionId::new(1), seq };
+        let (address, name) = (address(name), ParticipantName::new(name));
+        self.run(Some(id), Command::RegisterParticipant { name, incarnation, address });
     }
 
     fn run(&mut self, id: Option<RequestId>, command: Command) -> Reply {

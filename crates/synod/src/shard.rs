@@ -30,7 +30,11 @@ use synod_client::{
     },
 };
 use synod_node::page::{self, HttpKeys, Limits};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
 
 pub(crate) use self::error::ShardError;
 use self::{
@@ -119,8 +123,8 @@ impl Config {
 }
 
 /// Runs a shard until `shutdown` resolves or its disk fails. `ready` is told its address and that
-/// of its pages once the cluster knows it; owners are served from before that on, and whether there
-/// is a quorum or not.
+/// of its pages once the cluster knows it. A store that the cluster knew before serves owners from
+/// before that on, and whether there is a quorum or not; any other serves nobody until then.
 pub(crate) async fn run(
     config: Config,
     ready: impl FnOnce(SocketAddr, SocketAddr),
@@ -129,6 +133,7 @@ pub(crate) async fn run(
     let cluster_id = config.client.cluster_id;
     let (store, durable) = Store::open(&config.data, config.name.as_str(), cluster_id)?;
     let (incarnation, path) = (store.incarnation(), store.path().to_path_buf());
+    let (open, introduced) = watch::channel(store.introduced());
     let grace_ms = u64::try_from(config.in_doubt_grace.as_millis()).unwrap_or(u64::MAX);
     let books = Books::open(store, &durable, config.name.clone(), grace_ms, Moment(0));
     let ends_at = config.credentials.ends_at();
@@ -154,12 +159,18 @@ pub(crate) async fn run(
     let (server, asked) = Server::open(config.listen, config.credentials, cluster_id).await?;
     let address = server.address();
     tracing::info!(participant = %config.name, %address, %http_address, "listening");
-    tasks.spawn(door::serve(asked, engine.clone()));
+    tasks.spawn(door::serve(asked, engine.clone(), introduced));
     let attending = async {
         let client = attendant::connect(&config.client).await?;
         let participant = client.participant(config.name.as_str());
         let own = attendant::Own { incarnation, address, path, replaces: config.replaces };
-        own.introduce(&client, &participant).await?;
+        let introduced = own.introduce(&client, &participant).await;
+        if matches!(introduced, Ok(()) | Err(ShardError::Replaced { .. })) {
+            // Written down, so that the next start knows it without a quorum.
+            engine.introduce(introduced.is_ok()).await?;
+        }
+        introduced?;
+        open.send_replace(true);
         registered.now();
         ready(address, http_address);
         Attendant { engine, participant }.keep(news).await

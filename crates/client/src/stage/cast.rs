@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_machine::{
-    BranchIncarnation, Query, Rejection, Reply,
+    ParticipantName, Query, Rejection, Reply, Revision,
     door::{self, Call, NodeStatus, Said, Spent},
-    participant_door::{self, NoReason, Vote},
+    participant_door::{self, Info, NoReason, Vote},
 };
 
 use super::{NODES, Play, SHARDS, is_no_change};
@@ -177,7 +177,7 @@ impl Play {
                     Vote::No { reason: NoReason::Ended }
                 } else if work.guards.is_empty() {
                     shard.prepared.push(txn);
-                    Vote::Yes { incarnation: BranchIncarnation(1) }
+                    Vote::Yes { incarnation: shard.store }
                 } else {
                     // On this stage a guard never holds.
                     Vote::No { reason: NoReason::GuardFailed { place: place as u32 } }
@@ -189,6 +189,16 @@ impl Play {
                 participant_door::Said::Finished
             }
             participant_door::Call::InDoubt => participant_door::Said::InDoubt(Vec::new()),
+            participant_door::Call::Info => participant_door::Said::Info(Info {
+                name: ParticipantName::new(SHARDS[place]),
+                incarnation: shard.store,
+                revision: Revision::ZERO,
+                in_doubt: shard.prepared.len() as u64,
+                held: 0,
+                keys: 0,
+                committed: 0,
+                aborted: 0,
+            }),
             _ => participant_door::Said::Refused(door::Refusal::Misuse("not played".to_owned())),
         }
     }

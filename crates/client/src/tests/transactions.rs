@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_machine::{
-    AbortCause, Command, Expect, FenceCause, Guard, Proposal, TxnId, Verdict,
+    AbortCause, BranchIncarnation, Command, Expect, FenceCause, Guard, Proposal, TxnId, Verdict,
     branch::Work,
     door::{NotApplied, Said},
     participant_door::NoReason,
@@ -113,6 +113,40 @@ async fn a_vote_that_is_not_heard_in_time_aborts_and_is_released() {
 }
 
 /// Asked again with the same id, a participant answers the same.
+/// A participant that answers from another store than the log knows has promised nothing of what
+/// the shard has, and knows none of its keys: it is not asked.
+#[tokio::test(start_paused = true)]
+async fn a_participant_on_another_store_than_the_log_knows_is_not_asked() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    assert_eq!(client.shard("east").info().await.unwrap().incarnation, BranchIncarnation(1));
+    stage.move_shard("east", BranchIncarnation(2), false);
+    let error = client.shard("east").info().await.unwrap_err();
+    assert!(error.to_string().contains("another store"), "{error}");
+    let prepared = both(&client).prepare().await.unwrap();
+    let Some(WhyAborted::Unreached(why)) = prepared.refused() else {
+        panic!("{:?}", prepared.refused())
+    };
+    assert!(why.to_string().contains("another store"), "{why}");
+    assert_eq!(stage.shard("east").prepared, []);
+}
+
+/// One that has taken the place of a lost store is found by whoever knew that one, and by whoever
+/// knew none.
+#[tokio::test(start_paused = true)]
+async fn a_participant_that_was_replaced_is_found_anew() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.shard("east").info().await.unwrap();
+    stage.move_shard("east", BranchIncarnation(2), true);
+    for client in [client, stage.client().await] {
+        let found = client.shard("east").info().await.unwrap().incarnation;
+        assert_eq!(found, BranchIncarnation(2));
+        let outcome = both(&client).commit().await.unwrap();
+        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lost_vote_is_asked_for_once_more() {
     let stage = Stage::new();

@@ -146,6 +146,13 @@ impl Books {
         Ok((Synced(self), Outcome { words, prepared, ended, synced_in, ..Outcome::default() }))
     }
 
+    /// Writes down whether the cluster knows the shard by this store.
+    pub(super) fn introduce(&mut self, introduced: bool) -> Result<Outcome, ShardError> {
+        let (_, outcome) = self.sync()?;
+        self.store.set_introduced(introduced)?;
+        Ok(outcome)
+    }
+
     pub(super) fn branches(&self) -> &Branches {
         &self.branches
     }

@@ -4,26 +4,37 @@ use std::time::Duration;
 
 use synod_client::{
     machine::{
-        door::Refusal,
+        door::{NotApplied, Refusal},
         participant_door::{Ask, Call, Said},
     },
     net::{Asked, Identity, Role, Who},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::engine::{self, Engine};
 
 /// The longest that a call may wait here: whoever waits longer asks again.
 const WITHIN_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// Lets in whom it may, for as long as there are callers.
-pub(super) async fn serve(mut asked: mpsc::Receiver<Asked>, engine: Engine) {
+/// Lets in whom it may, for as long as there are callers; nobody before the store is introduced.
+pub(super) async fn serve(
+    mut asked: mpsc::Receiver<Asked>,
+    engine: Engine,
+    introduced: watch::Receiver<bool>,
+) {
     while let Some(Asked { from, body, reply }) = asked.recv().await {
-        match admit(&from, &body) {
+        match let_in(&from, &body, *introduced.borrow()) {
             Ok((call, within)) => engine.ask(call, within, reply),
-            Err(refusal) => engine::answer(reply, &Said::Refused(refusal)),
+            Err(said) => engine::answer(reply, &said),
         }
     }
+}
+
+/// A store that was never introduced may be an empty one at the address of another: what it says of
+/// keys and promises would be taken for what the shard says. Only a quorum knows which it is.
+fn let_in(from: &Identity, body: &[u8], introduced: bool) -> Result<(Call, Duration), Said> {
+    let call = admit(from, body).map_err(Said::Refused)?;
+    if introduced { Ok(call) } else { Err(Said::NotApplied(NotApplied::NoQuorum)) }
 }
 
 /// The call, and how long its caller waits for it.
@@ -105,6 +116,21 @@ mod tests {
         assert!(admit(&client(Role::Participant), &bytes(Call::Info)).is_err());
         let node = Identity { who: Who::Node(Name::new("n1").unwrap()), ..client(Role::Admin) };
         assert!(admit(&node, &bytes(Call::Info)).is_err());
+    }
+
+    /// An empty store says of no key that it is absent, and of no transaction how it votes, before
+    /// the cluster knows it.
+    #[test]
+    fn nobody_is_let_in_before_the_store_is_introduced() {
+        let get = Call::Get { key: "a".into(), freshness: Freshness::Finished };
+        for call in changes().into_iter().chain([get, Call::InDoubt, Call::Info]) {
+            let let_in =
+                |introduced| let_in(&client(Role::Admin), &bytes(call.clone()), introduced);
+            assert_eq!(let_in(false), Err(Said::NotApplied(NotApplied::NoQuorum)), "{call:?}");
+            assert!(let_in(true).is_ok(), "{call:?}");
+        }
+        let refused = let_in(&client(Role::Participant), &bytes(Call::Info), false);
+        assert!(matches!(refused, Err(Said::Refused(_))), "{refused:?}");
     }
 
     /// Keys at and over their limit, and transactions that nobody can have numbered so.

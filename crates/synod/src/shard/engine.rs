@@ -43,6 +43,7 @@ enum Order {
     Ask { call: Call, reply: Reply, until: Instant },
     Finish { txn: TxnId, verdict: Verdict },
     Acknowledged(Vec<TxnId>),
+    Introduce { introduced: bool, done: oneshot::Sender<()> },
 }
 
 /// What a participant asks of the cluster's nodes at the moment.
@@ -95,6 +96,7 @@ impl Engine {
             readers: Readers::default(),
             metrics,
             standing: Standing::default(),
+            introductions: Vec::new(),
             finished,
             proposals,
             attendance,
@@ -135,6 +137,15 @@ impl Engine {
         let _ = self.orders.try_send(Order::Finish { txn, verdict });
     }
 
+    /// The cluster knows the shard by this store, or by another. Durable when this returns.
+    pub(super) async fn introduce(&self, introduced: bool) -> Result<(), ShardError> {
+        let (orders, (done, is_done)) = (self.orders.clone(), oneshot::channel());
+        let order = move || drop(orders.send(Order::Introduce { introduced, done }));
+        // It waits where the queue is full. Both ends are dropped when the thread is gone.
+        let _never_panics = tokio::task::spawn_blocking(order).await;
+        is_done.await.map_err(|_| ShardError::EngineGone)
+    }
+
     /// The log knows that these are finished here. They are given back while there is no room to
     /// tell so: the log does not tell it again.
     pub(super) fn acknowledged(&self, txns: Vec<TxnId>) -> Option<Vec<TxnId>> {
@@ -154,6 +165,7 @@ struct Owner {
     readers: Readers<Reply>,
     metrics: Metrics,
     standing: Standing,
+    introductions: Vec<(bool, oneshot::Sender<()>)>,
     finished: mpsc::UnboundedSender<TxnId>,
     proposals: mpsc::UnboundedSender<Command>,
     attendance: watch::Sender<Attendance>,
@@ -172,6 +184,7 @@ impl Owner {
             let (steps, reads) = self.sort(waiting);
             let outcome = self.books.step(self.now(), steps)?;
             self.tell(outcome);
+            self.introduce()?;
             if self.books.due_in(Instant::now(), LOOK_EVERY).is_zero() {
                 self.sync()?;
             }
@@ -206,12 +219,25 @@ impl Owner {
                     steps.push(Input::Finish { asker: None, txn, verdict });
                 }
                 Order::Acknowledged(txns) => steps.push(Input::Acknowledged(txns)),
+                Order::Introduce { introduced, done } => {
+                    self.introductions.push((introduced, done));
+                }
             }
         }
         if self.books.branches().wake_at().is_some_and(|moment| moment <= self.now()) {
             steps.push(Input::Wake);
         }
         (steps, reads)
+    }
+
+    fn introduce(&mut self) -> Result<(), ShardError> {
+        for (introduced, done) in std::mem::take(&mut self.introductions) {
+            let outcome = self.books.introduce(introduced)?;
+            self.tell(outcome);
+            // Whoever waited for it has ended as well.
+            let _ = done.send(());
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), ShardError> {

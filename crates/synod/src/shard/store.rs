@@ -58,6 +58,7 @@ const IDENTITY: Place<'static> = Place { table: "identity", key: b"own" };
 
 const REVISION: &[u8] = b"revision";
 const SESSIONS_BELOW: &[u8] = b"sessions_below";
+const INTRODUCED: &[u8] = b"introduced";
 
 /// Whose rows they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,7 @@ pub(super) struct Store {
     /// What was put in since the last sync, by table and key; `None` takes a row away.
     unsynced: BTreeMap<(u8, Bytes), Option<Bytes>>,
     incarnation: BranchIncarnation,
+    introduced: bool,
     /// Held until the store is dropped.
     _lock: Option<File>,
 }
@@ -135,14 +137,34 @@ impl Store {
             })
         };
         let rows = Rows::open(&path, shard, [wal, mark], SHAPE, judge)?;
-        let store = Store { path, rows, unsynced: BTreeMap::new(), incarnation, _lock: None };
+        let unsynced = BTreeMap::new();
+        let introduced = false;
+        let mut store = Store { path, rows, unsynced, incarnation, introduced, _lock: None };
         let durable = store.recover()?;
+        store.introduced = store.number(INTRODUCED)? > 0;
         Ok((store, durable))
     }
 
     /// The store that votes are cast from.
     pub(super) fn incarnation(&self) -> BranchIncarnation {
         self.incarnation
+    }
+
+    /// Whether the cluster knew the shard by this store when it last said so, in this process or in
+    /// one before. A store that was made by mistake, or in the place of a lost one, was never
+    /// introduced, and neither was one that an earlier build has made.
+    pub(super) fn introduced(&self) -> bool {
+        self.introduced
+    }
+
+    /// What the cluster says of that, durably.
+    pub(super) fn set_introduced(&mut self, introduced: bool) -> Result<(), ShardError> {
+        if self.introduced != introduced {
+            self.set(NUMBERS, INTRODUCED, introduced.then_some(&1_u64));
+            self.sync()?;
+            self.introduced = introduced;
+        }
+        Ok(())
     }
 
     /// Where it is, for errors.
@@ -239,10 +261,9 @@ impl Store {
 
     /// Everything beside the keys.
     fn recover(&self) -> Result<Durable, ShardError> {
-        let number = |name| Ok::<u64, ShardError>(self.value(NUMBERS, name)?.unwrap_or_default());
         let mut durable = Durable {
-            revision: Revision::new(number(REVISION)?),
-            sessions_below: SessionId::new(number(SESSIONS_BELOW)?),
+            revision: Revision::new(self.number(REVISION)?),
+            sessions_below: SessionId::new(self.number(SESSIONS_BELOW)?),
             ..Durable::default()
         };
         self.each(PREPARED, |key, work| {
@@ -264,6 +285,10 @@ impl Store {
     fn set(&mut self, table: Table, key: &[u8], value: Option<&impl Serialize>) {
         let row = value.map(|value| table.at(key).seal(value).into());
         self.unsynced.insert((table.number, Bytes::copy_from_slice(key)), row);
+    }
+
+    fn number(&self, name: &[u8]) -> Result<u64, ShardError> {
+        Ok(self.value(NUMBERS, name)?.unwrap_or_default())
     }
 
     fn value<T: DeserializeOwned>(

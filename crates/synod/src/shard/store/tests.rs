@@ -46,6 +46,27 @@ fn what_was_synced_is_there_after_a_restart_and_what_was_not_is_not() {
     assert_eq!(store.get(b"a").unwrap(), Some(entry("1")));
 }
 
+/// Nobody knows a new store, nor one of a build that wrote no such row; what the cluster said of it
+/// last outlives the process.
+#[test]
+fn a_store_is_introduced_once_and_until_the_cluster_knows_another() {
+    let dir = tempfile::tempdir().unwrap();
+    for introduced in [true, true, false, true] {
+        let (mut store, durable) = open(dir.path());
+        assert_eq!(durable, Durable::default());
+        store.set_introduced(introduced).unwrap();
+        drop(store);
+        assert_eq!(open(dir.path()).0.introduced(), introduced);
+    }
+    let other = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(other.path());
+    assert!(!store.introduced());
+    store.put(&Write::Revision(Revision::new(5)));
+    store.sync().unwrap();
+    drop(store);
+    assert!(!open(other.path()).0.introduced());
+}
+
 #[test]
 fn what_is_removed_is_gone_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
