@@ -34,9 +34,9 @@ fn digest(seed: u64) -> (u64, u64) {
     (replay.events, replay.digest)
 }
 
-/// Seed, events and digest of the first universes, of which every eighth has the real store. A change
-/// of what nodes say, write or wait for is another universe: then this is renewed, with what the
-/// test says. A universe that differs with nothing changed depends on the machine.
+/// Seed, events and digest of the first universes, of which every eighth has the real store. A
+/// change of what nodes say, write or wait for is another universe: then this is renewed, with what
+/// the test says. A universe that differs with nothing changed depends on the machine.
 const ON_RECORD: &str = include_str!("digests");
 
 #[test]
