@@ -239,9 +239,9 @@ impl Links {
         Some(Heard { at, connected: self.connected(link, now), standing })
     }
 
-    /// Whether it is connected, and no leader whose heartbeats are missed: that one's last words say
-    /// that there is a leader, and the answers that came after its last heartbeat would have them
-    /// believed for longer than the heartbeats were.
+    /// Whether it is connected, and no leader whose heartbeats are missed: that one's last words
+    /// say that there is a leader, and the answers that came after its last heartbeat would have
+    /// them believed for longer than the heartbeats were.
     fn is_here(&self, link: &Link, now: Tick) -> bool {
         let missed = link.leads() && !link.hearing.is_there(now);
         self.connected(link, now) && !missed

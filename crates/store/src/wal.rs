@@ -90,8 +90,8 @@ pub(crate) struct Wal {
     last: Reached,
     /// The last record that the database has durably taken over.
     taken: u64,
-    /// Where what it holds begins: the record after that one, which may be at the front, or the place
-    /// where that one ended.
+    /// Where what it holds begins: the record after that one, which may be at the front, or the
+    /// place where that one ended.
     begin: u64,
 }
 

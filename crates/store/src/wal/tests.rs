@@ -64,7 +64,10 @@ proptest! {
     /// some of that.
     #[test]
     fn the_log_has_what_was_not_taken_over(
-        steps in prop::collection::vec((0_u8..6, prop_oneof![1_usize..3_000, 1_usize..61_000]), 1..120),
+        steps in prop::collection::vec(
+            (0_u8..6, prop_oneof![1_usize..3_000, 1_usize..61_000]),
+            1..120,
+        ),
     ) {
         let (file, mark) = (Shared::new(), Shared::new());
         Wal::format(file.clone(), mark.clone(), BYTES, OWNER).unwrap();
@@ -128,10 +131,10 @@ fn a_log_that_is_full_to_the_last_byte_is_not_empty() {
     assert_eq!(wal.held(), 0);
 }
 
-/// A record that does not fit behind the last one goes to the front. When nothing else is held it may
-/// be so long that it ends beyond where that one did: all of it is held. (Only what lay beyond was
-/// taken for held, and the next record was written over the rest: after a crash the store did not
-/// open, or had forgotten what it had said was durable.)
+/// A record that does not fit behind the last one goes to the front. When nothing else is held it
+/// may be so long that it ends beyond where that one did: all of it is held. (Only what lay beyond
+/// was taken for held, and the next record was written over the rest: after a crash the store did
+/// not open, or had forgotten what it had said was durable.)
 #[test]
 fn a_record_at_the_front_is_held_from_its_first_byte() {
     let (file, mark) = (Shared::new(), Shared::new());
