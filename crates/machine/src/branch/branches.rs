@@ -224,9 +224,12 @@ impl Branches {
             out.durably.write(Write::Ended { txn });
             self.ended.apply(txn, &mut out.durably);
             self.counts.committed = self.counts.committed.saturating_add(1);
-        } else if !(self.ended.applied(txn) || self.ended.is_forgotten(txn)) {
-            // Not "not found, so it must have been done": that is how promises get lost.
-            self.alarm(Alarm::NeverPrepared { txn }, out);
+        } else if !self.ended.applied(txn) {
+            // Not "not found, so it must have been done": that is how promises get lost. Whether
+            // what is forgotten was done here nobody can say, and most often the log knows already.
+            if !self.ended.is_forgotten(txn) {
+                self.alarm(Alarm::NeverPrepared { txn }, out);
+            }
             return answer(asker, Said::Unproven, out);
         }
         self.finished.insert(txn);

@@ -66,8 +66,7 @@ impl Ended {
         self.applied.contains(txn)
     }
 
-    /// Whether it is so old that nothing is remembered of it. It will not be promised any more, and
-    /// what had been promised of it is held or over: whether it was applied, the verdict tells.
+    /// Whether it is so old that it will not be promised any more, whatever is still known of it.
     pub(super) fn is_forgotten(&self, txn: TxnId) -> bool {
         let floor = self.sessions.get(&txn.session).map_or(0, |session| session.floor);
         txn.n < floor || txn.session < self.sessions_below

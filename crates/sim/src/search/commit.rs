@@ -305,7 +305,7 @@ impl Play for Commit {
     }
 
     fn rests_well(&self, scene: &Scene<'_, Commit>) -> Checked {
-        laws::rests_well(scene)
+        laws::rests_well(self.0, scene)
     }
 
     fn tell_event(&self, place: usize, event: Event<&Word, Deed>) -> String {

@@ -59,8 +59,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a commit does its work": "self.mutate(work.mutations, read, &mut out.durably);" =>
             "drop((work, read));",
         "a commit is noted": "self.ended.apply(txn, &mut out.durably);" => "",
-        "not found is not done":
-            "else if «!(self.ended.applied(txn) || self.ended.is_forgotten(txn))» {" => "false",
+        "not found is not done": "else if «!self.ended.applied(txn)» {" => "false",
         "a commit is acknowledged when it is durable":
             "out.durably.then_acknowledge(txn);\n        if let Some(asker) = asker {\n            \
              «out.durably.then_say(asker, Said::Finished);»" =>

@@ -169,8 +169,8 @@ pub(super) const BUGS: &[Bug] = &[
         source: "found by this search, in its place *commit-forgets-session*",
         edits: &[edit(
             "machine/src/branch/branches.rs",
-            "self.ended.applied(txn) || self.ended.is_forgotten(txn)",
-            "self.ended.applied(txn)",
+            "if «!self.ended.is_forgotten(txn)» {\n                self.alarm",
+            "true",
         )],
     },
 ];

@@ -216,7 +216,8 @@ impl After<'_> {
         }
         // Where there are many of them, this one is not forgotten yet, and what is written says
         // nothing of it.
-        let forgotten = !after.finish(txn, Verdict::Committed).alarms.is_empty();
+        let told = after.finish(txn, Verdict::Committed).at_once;
+        let forgotten = told.iter().any(|(_, said)| *said == Said::Unproven);
         let anew = Branches::recover(nobody(), &durable, self.now);
         let anew = After { branches: &anew, now: self.now };
         if forgotten { anew.is_refused(txn, put(b"again"), "H3") } else { Ok(()) }
