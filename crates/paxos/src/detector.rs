@@ -35,7 +35,7 @@ pub const PHI: u32 = 8;
 pub const WINDOW_SAMPLES: usize = 200;
 
 /// How many times its average [`Policy::Ewma`] waits.
-pub const EWMA_FACTOR: u64 = 2;
+pub const EWMA_FACTOR: u64 = 3;
 
 /// How many standard deviations above its mean a normal variable is once in 10^[`PHI`] times, in
 /// thousandths. At one fixed threshold φ is a straight line in the deviation, so no logarithm is

@@ -357,7 +357,7 @@ fn main() {
         ("fixed 150 ms", fixed(150)),
         ("fixed 300 ms", fixed(300)),
         ("phi accrual", Policy::PhiAccrual),
-        ("EWMA × 2", Policy::Ewma),
+        ("EWMA × 3", Policy::Ewma),
     ];
     println!("| condition | policy | median (ms) | max (ms) | false suspicions/h | cost (ms/h) |");
     println!("|---|---|---:|---:|---:|---:|");
