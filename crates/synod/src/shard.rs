@@ -165,12 +165,7 @@ pub(crate) async fn run(
         let participant = client.participant(config.name.as_str());
         let own = attendant::Own { incarnation, address, path, replaces: config.replaces };
         let introduced = own.introduce(&client, &participant).await;
-        if matches!(introduced, Ok(()) | Err(ShardError::Replaced { .. })) {
-            // Written down, so that the next start knows it without a quorum.
-            engine.introduce(introduced.is_ok()).await?;
-        }
-        introduced?;
-        open.send_replace(true);
+        heed(introduced, &open, |known| engine.introduce(known)).await?;
         registered.now();
         ready(address, http_address);
         Attendant { engine, participant }.keep(news).await
@@ -181,6 +176,22 @@ pub(crate) async fn run(
     // The last way to the thread went with the two above; it ends with what it has in hand.
     let _panicked = tokio::task::spawn_blocking(|| running.thread.join()).await;
     ended
+}
+
+/// Does what the cluster's word of the store demands. The door does not wait for the row: whoever
+/// sees the shard registered may ask at once, and only the next start reads it.
+async fn heed<W: Future<Output = Result<(), ShardError>>>(
+    introduced: Result<(), ShardError>,
+    open: &watch::Sender<bool>,
+    write_down: impl FnOnce(bool) -> W,
+) -> Result<(), ShardError> {
+    if matches!(introduced, Ok(()) | Err(ShardError::Replaced { .. })) {
+        let known = introduced.is_ok();
+        open.send_replace(known);
+        // So that the next start knows it without a quorum.
+        write_down(known).await?;
+    }
+    introduced
 }
 
 /// A shard ends with the first of its parts that does: the others would go on without it, and
@@ -235,6 +246,34 @@ mod tests {
         let ended = first_end(shutdown, &mut failed, &mut tasks, pending()).await;
         let error = ended.unwrap_err();
         assert!(error.to_string().contains("the index is out of bounds"), "{error}");
+    }
+
+    /// Who saw in the log that the shard is there was told that there is no quorum, for as long as
+    /// the row took. One that another store has replaced lets nobody in meanwhile.
+    #[tokio::test]
+    async fn the_door_does_not_wait_for_the_row_that_says_that_it_is_open() {
+        let replaced = || ShardError::Replaced {
+            path: "shard".into(),
+            name: "east".to_owned(),
+            known: 2,
+            found: 1,
+            unacknowledged: 0,
+        };
+        for (introduced, is_open) in [(Ok(()), true), (Err(replaced()), false)] {
+            let (open, door) = watch::channel(!is_open);
+            let mut told = None;
+            let write_down = |known| {
+                told = Some((known, *door.borrow()));
+                async { Ok(()) }
+            };
+            assert_eq!(heed(introduced, &open, write_down).await.is_ok(), is_open);
+            assert_eq!(told, Some((is_open, is_open)));
+        }
+        // Nothing was said of the store.
+        let (open, door) = watch::channel(true);
+        let nothing = Err(ShardError::EngineGone);
+        let heeded = heed(nothing, &open, |known| async move { panic!("{known}") }).await;
+        assert!(heeded.is_err() && *door.borrow());
     }
 
     /// The example of a client's file shows a shard's keys too, each with its default.
