@@ -100,11 +100,17 @@ impl Route {
         call: impl Fn() -> Call,
         deadline: Deadline,
     ) -> Ended {
+        let mut attempted = false;
         while let Some(place) = self.leader(deadline).await {
             // Nobody would hear the answer, and what was not sent has certainly not been heard.
             if deadline.passed() {
+                // There is a leader, and there was no time to ask it.
+                if !attempted {
+                    tries.why = Why::NoAnswer;
+                }
                 break;
             }
+            attempted = true;
             let before = tries.perhaps;
             let attempt = self.attempt(tries, place, &call, deadline).await;
             if nothing_done(&attempt) {

@@ -118,7 +118,8 @@ pub enum Why {
     /// Somebody settled the request as never applied before it arrived.
     #[error("the request was settled as never applied")]
     Settled,
-    /// The answer was lost, and the deadline passed before another came.
+    /// The answer was lost, and the deadline passed before another came; or it had passed before
+    /// anybody could be asked.
     #[error("no answer came before the deadline")]
     NoAnswer,
     /// A node said something that is no answer to what was asked.

@@ -143,15 +143,18 @@ async fn without_a_quorum_a_request_is_not_applied_by_its_deadline() {
 }
 
 /// What nobody would hear the answer of is not sent: its caller is told for certain that it was not
-/// done. And it is no reason for anybody to look for another leader.
+/// done. And it is no reason for anybody to look for another leader, or to say that there is none.
+/// (It was put down to a disk that was full, where one was.)
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_time_is_up_is_never_sent() {
     let stage = Stage::new();
     let client = stage.client().await;
     client.kv().put("a", "1").await.unwrap();
+    assert!(client.core.route.node(2).line(&client.core.route.wire).await.is_ok());
+    client.core.route.node(2).note_disk_full(true);
     for _ in 0..50 {
         let error = client.within(Duration::ZERO).kv().put("a", "2").await.unwrap_err();
-        assert!(matches!(error, Error::NotApplied { .. }), "{error}");
+        assert!(matches!(error, Error::NotApplied { why: Why::NoAnswer }), "{error}");
         assert!(client.core.route.watch().borrow().is_some());
     }
     assert_eq!(stage.named(is_put).len(), 1);
