@@ -55,7 +55,7 @@ pub(crate) enum Attempt {
     Unsent,
     /// It may have been heard.
     Lost,
-    /// While it was open, another node was found to lead. It may have been heard.
+    /// Before its end, another node was found to lead. It may have been heard.
     Moved,
     /// The deadline passed while it was open. It may have been heard.
     Late,
@@ -275,7 +275,8 @@ impl Route {
         let line = tokio::select! {
             biased;
             line = self.node(place).line(&self.wire) => line,
-            () = another_leads(&mut leader, place) => return Attempt::Unsent,
+            // As good as a hint: there is nothing to wait for.
+            () = another_leads(&mut leader, place) => return Attempt::Moved,
             () = sleep_until(deadline.at()) => return Attempt::Unsent,
         };
         let Ok(line) = line else { return Attempt::Unsent };

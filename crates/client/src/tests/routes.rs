@@ -188,6 +188,30 @@ async fn a_successor_that_has_yet_to_hear_of_it_is_asked_again_at_once() {
     }
 }
 
+/// Nobody has refused anything, so there is nothing to wait for. (There was a pause of up to 300 ms
+/// before the node that was found.)
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_found_while_another_is_dialled_is_asked_at_once() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    let route = &client.core.route;
+    assert!(route.node(1).line(&route.wire).await.is_ok());
+    stage.silence("n1");
+    stage.lead(Some("n2"));
+    let dialled = stage.dialled("n1");
+    let (asking, finding) = (client.kv(), async {
+        while stage.dialled("n1") == dialled {
+            tokio::task::yield_now().await;
+        }
+        route.believe(1);
+    });
+    let began = tokio::time::Instant::now();
+    let (put, ()) = tokio::join!(async { asking.put("a", "2").await }, finding);
+    put.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
 /// A stale read needs no leader, and goes on to the next node when one is silent.
 #[tokio::test(start_paused = true)]
 async fn a_stale_read_is_answered_by_any_node() {
