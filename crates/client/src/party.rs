@@ -26,6 +26,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 const REST: Duration = Duration::from_millis(20);
 /// And never longer than this.
 const REST_MAX: Duration = Duration::from_millis(500);
+/// What somebody says who has no place for another connection. Nothing else tells it from other
+/// refusals; of one that says it in other words it is not known, and it is asked as others are.
+const NO_ROOM: &str = "too many connections";
 
 /// Somebody who can be asked: a node or a participant. Holds at most one connection, shared by all.
 pub(crate) struct Party {
@@ -45,6 +48,17 @@ pub(crate) struct Party {
     trouble: Mutex<Option<Unreached>>,
     /// Whether it said, when it last said how it is, that its disk is full.
     disk_full: AtomicBool,
+}
+
+/// What came of making a connection ahead of need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoodBy {
+    /// There is nothing left to do.
+    Done,
+    /// It is not there, or lets nobody in.
+    Failed,
+    /// It is there, and all its places are taken.
+    NoRoom,
 }
 
 /// When to knock again.
@@ -116,23 +130,20 @@ impl Party {
 
     /// Makes the connection ahead of need, when there is none and nobody is about to make one.
     /// Whoever needs one meanwhile does not wait for this one, which may have been begun when the
-    /// other was not there yet. Whether there is nothing left to do.
-    pub(crate) async fn stand_by(&self, wire: &Wire) -> bool {
+    /// other was not there yet.
+    pub(crate) async fn stand_by(&self, wire: &Wire) -> StoodBy {
         if self.standing().is_some() || self.dialling.try_lock().is_err() {
-            return true;
+            return StoodBy::Done;
         }
         match self.connect_in_time(wire).await {
             Ok(line) => {
                 self.keep(line);
-                true
+                StoodBy::Done
             }
-            Err(error) => {
-                // It may stand by now, and then nothing is wrong.
-                if self.standing().is_none() {
-                    self.failed(&error);
-                }
-                false
-            }
+            // It may stand by now, and then nothing is wrong.
+            Err(_) if self.standing().is_some() => StoodBy::Done,
+            Err(error) if self.failed(&error).why == NO_ROOM => StoodBy::NoRoom,
+            Err(_) => StoodBy::Failed,
         }
     }
 
@@ -239,5 +250,45 @@ impl Party {
 
     fn set_trouble(&self, trouble: Option<Unreached>) {
         *self.trouble.lock().expect("nothing panics while it is held") = trouble;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use synod_net::{Authority, Credentials, Identity, Name, Role};
+
+    use super::*;
+
+    /// The words are those of a real door.
+    #[tokio::test]
+    async fn somebody_without_room_is_told_from_somebody_who_is_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |file: &str| dir.path().join(file);
+        let name = |name: &str| Name::new(name).unwrap();
+        let authority = Authority::create(&name("loop")).unwrap();
+        authority.save(&path("ca.crt"), &path("ca.key")).unwrap();
+        let wire = |leaf: &str, role| {
+            let who = Who::Client { name: name(leaf), role };
+            let identity = Identity { cluster: name("loop"), who: who.clone() };
+            let (cert, key) = (path(&format!("{leaf}.crt")), path(&format!("{leaf}.key")));
+            authority.issue(&identity, 30, &cert, &key).unwrap();
+            let credentials = Credentials::load(&path("ca.crt"), &cert, &key);
+            (who, Wire::quic(credentials.unwrap(), 7).unwrap())
+        };
+        let (east, listening) = wire("east", Role::Participant);
+        let (_, asking) = wire("app", Role::Write);
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (server, _asked) = listening.listen(loopback).await.unwrap();
+        let address = server.address().to_string();
+        let mut lines = Vec::new();
+        while let Ok(line) = asking.connect(&address, &east).await {
+            lines.push(line);
+        }
+        let party = Party::new("east", &address, east, Bytes::from_static(b"hello"));
+        assert_eq!(party.stand_by(&asking).await, StoodBy::NoRoom, "{:?}", party.trouble());
+        server.close().await;
+        assert_eq!(party.stand_by(&asking).await, StoodBy::Failed);
     }
 }

@@ -67,6 +67,8 @@ struct Life {
     refuses: bool,
     /// Nothing is heard of it, not even that nobody is there.
     silent: bool,
+    /// It has no room for another connection.
+    crowded: bool,
 }
 
 /// A participant: what it holds prepared, and what it was told.
@@ -100,8 +102,8 @@ fn address(name: &str) -> String {
 
 impl Stage {
     pub(crate) fn new() -> Stage {
-        let life =
-            || watch::Sender::new(Life { number: 1, up: true, refuses: false, silent: false });
+        let life = Life { number: 1, up: true, refuses: false, silent: false, crowded: false };
+        let life = || watch::Sender::new(life);
         let names = NODES.iter().chain(&SHARDS);
         let mut play = Play {
             machine: Machine::new(),
@@ -171,6 +173,7 @@ impl Stage {
     pub(crate) fn start(&self, name: &str) {
         self.change(name, |life| {
             life.up = true;
+            life.crowded = false;
             life.number += 1;
         });
     }
@@ -183,6 +186,11 @@ impl Stage {
     /// Its machine is gone: whoever dials it waits.
     pub(crate) fn silence(&self, name: &str) {
         self.change(name, |life| life.silent = true);
+    }
+
+    /// Its connections are lost, and others take their places until it is started again.
+    pub(crate) fn crowd(&self, name: &str) {
+        self.change(name, |life| life.crowded = true);
     }
 
     fn change(&self, name: &str, change: impl FnOnce(&mut Life)) {
@@ -262,12 +270,14 @@ impl Stage {
         if life.silent {
             std::future::pending::<()>().await;
         }
-        if !life.up {
-            return Err(AskError::Connect {
-                address: address.to_owned(),
-                why: "nobody there".to_owned(),
-                identity: false,
-            });
+        let refused = match life {
+            Life { up: false, .. } => Some("nobody there"),
+            Life { crowded: true, .. } => Some("too many connections"),
+            _ => None,
+        };
+        if let Some(why) = refused {
+            let (address, why) = (address.to_owned(), why.to_owned());
+            return Err(AskError::Connect { address, why, identity: false });
         }
         yield_now().await;
         Ok(Booth { stage: self.clone(), address: address.to_owned(), life })

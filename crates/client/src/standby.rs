@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use crate::{
     backoff::Backoff,
+    party::StoodBy,
     route::{Place, Route},
 };
 
@@ -15,8 +16,12 @@ use crate::{
 /// (so a client that is gone in a second has paid nothing), the missing connections are made. A
 /// node that is back is dialled by all its clients in that time, not at one moment.
 const PACE: Duration = Duration::from_secs(2);
-/// And so long after failures: its machine may be gone for good, or have no room for this client.
+/// And so long after failures: its machine may be gone for good.
 const PACE_MAX: Duration = Duration::from_secs(8);
+/// A node whose places are all taken is left alone for so long, and at least half of it: the places
+/// that are given back belong to those who need one, and of two thousand clients that may need one
+/// later each would be there sooner.
+const NO_ROOM_PACE: Duration = Duration::from_secs(600);
 
 /// Keeps a connection to every node, until the client is closed; from when it first knew a leader:
 /// whoever never needs one takes no room at nodes that it does not ask.
@@ -44,8 +49,13 @@ async fn keep_line(route: Arc<Route>, place: Place) -> Infallible {
     let mut pause = pace();
     loop {
         sleep(pause.next()).await;
-        if route.node(place).stand_by(&route.wire).await {
-            pause = pace();
+        match route.node(place).stand_by(&route.wire).await {
+            StoodBy::Done => pause = pace(),
+            StoodBy::Failed => {}
+            StoodBy::NoRoom => {
+                sleep(Backoff::new(NO_ROOM_PACE, NO_ROOM_PACE).next()).await;
+                pause = pace();
+            }
         }
     }
 }

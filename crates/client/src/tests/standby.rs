@@ -87,7 +87,7 @@ async fn a_node_that_is_back_is_dialled_once_by_each_and_not_by_all_at_one_momen
     assert!(most < clients.len() / 2, "{each:?}");
 }
 
-/// One that does not come back, or has no room, is asked less and less often.
+/// One that does not come back is asked less and less often.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_stays_away_is_dialled_now_and_then() {
     let stage = Stage::new();
@@ -98,6 +98,43 @@ async fn a_node_that_stays_away_is_dialled_now_and_then() {
     sleep(Duration::from_secs(80)).await;
     let times = stage.dialled("n3") - before;
     assert!((10..=22).contains(&times), "{times}");
+}
+
+/// The places of a node that has no more belong to those who need one now. (Each that was given
+/// back went to the next client that had no use for it.)
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_no_room_is_left_alone_for_minutes() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    sleep(LONG).await;
+    let before = stage.dialled("n3");
+    stage.crowd("n3");
+    sleep(Duration::from_secs(240)).await;
+    assert_eq!(stage.dialled("n3") - before, 1);
+    stage.start("n3");
+    sleep(Duration::from_secs(480)).await;
+    assert_eq!(stage.dialled("n3") - before, 2, "there is room again");
+    // The pauses are the ordinary ones from then on.
+    stage.kill("n3");
+    stage.start("n3");
+    sleep(LONG).await;
+    assert_eq!(stage.dialled("n3") - before, 3);
+}
+
+/// Whoever needs it tries, and does not wait for the minutes to pass.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_had_no_room_is_asked_when_it_leads() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    stage.crowd("n3");
+    sleep(LONG).await;
+    stage.start("n3");
+    stage.lead(Some("n3"));
+    let began = Instant::now();
+    client.kv().put("a", "2").await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
