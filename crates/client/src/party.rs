@@ -67,9 +67,15 @@ struct Dialling {
     resting_until: Option<Instant>,
 }
 
+impl Dialling {
+    /// At once.
+    fn fresh() -> Dialling {
+        Dialling { rest: Party::rest(), resting_until: None }
+    }
+}
+
 impl Party {
     pub(crate) fn new(name: &str, address: &str, who: Who, greeting: Bytes) -> Party {
-        let dialling = Dialling { rest: Party::rest(), resting_until: None };
         Party {
             name: name.to_owned(),
             address: address.to_owned(),
@@ -77,7 +83,7 @@ impl Party {
             greeting,
             store: None,
             line: Mutex::new(None),
-            dialling: tokio::sync::Mutex::new(dialling),
+            dialling: tokio::sync::Mutex::new(Dialling::fresh()),
             trouble: Mutex::new(None),
             disk_full: AtomicBool::new(false),
         }
@@ -118,7 +124,7 @@ impl Party {
         }
         match self.connect_in_time(wire).await {
             Ok(line) => {
-                *dialling = Dialling { rest: Party::rest(), resting_until: None };
+                *dialling = Dialling::fresh();
                 Ok(self.keep(line))
             }
             Err(error) => {
@@ -138,6 +144,10 @@ impl Party {
         match self.connect_in_time(wire).await {
             Ok(line) => {
                 self.keep(line);
+                // Whoever holds it finds out by itself.
+                if let Ok(mut dialling) = self.dialling.try_lock() {
+                    *dialling = Dialling::fresh();
+                }
                 StoodBy::Done
             }
             // It may stand by now, and then nothing is wrong.

@@ -137,6 +137,28 @@ async fn a_node_that_had_no_room_is_asked_when_it_leads() {
     assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
 }
 
+/// When it stands, what went wrong before is over, and a failure is the first again. (Whoever
+/// needed the node then was turned away for as long as after the last of many.)
+#[tokio::test(start_paused = true)]
+async fn a_connection_made_ahead_ends_the_rest_after_failures() {
+    let stage = Stage::new();
+    stage.kill("n3");
+    let client = stage.client().await;
+    let (n3, wire) = (client.core.route.node(2), &client.core.route.wire);
+    for _ in 0..9 {
+        assert!(n3.line(wire).await.is_err());
+        sleep(Duration::from_secs(1)).await;
+    }
+    stage.start("n3");
+    n3.stand_by(wire).await;
+    assert!(n3.line(wire).await.is_ok());
+    stage.kill("n3");
+    assert!(n3.line(wire).await.is_err());
+    stage.start("n3");
+    sleep(Duration::from_millis(25)).await;
+    assert!(n3.line(wire).await.is_ok());
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_is_dialled_for_a_client_that_is_gone() {
     for closed in [true, false] {
