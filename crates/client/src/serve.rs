@@ -75,7 +75,7 @@ pub struct Stopped(String);
 
 /// A participant that is being served; it stops when this is dropped.
 ///
-/// It stops by itself when its manager panics while branches are being ended: a door that went on
+/// It stops by itself when its manager panics, whoever asked it and for what: a door that went on
 /// to promise would promise what nobody here ends. [`Serving::stopped`] tells.
 pub struct Serving {
     address: SocketAddr,

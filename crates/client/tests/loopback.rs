@@ -191,6 +191,8 @@ struct Ledger {
     ended: Vec<(TxnId, machine::Outcome)>,
     /// It panics once, when it is asked what it holds in doubt.
     breaks: bool,
+    /// It panics once, when it is told of an end.
+    breaks_at_end: bool,
 }
 
 impl ResourceManager for Memory {
@@ -212,6 +214,8 @@ impl ResourceManager for Memory {
     }
 
     async fn finish(&self, txn: TxnId, outcome: machine::Outcome) -> Result<(), Again> {
+        let breaks = self.0.send_if_modified(|ledger| std::mem::take(&mut ledger.breaks_at_end));
+        assert!(!breaks, "the page is torn");
         self.0.send_modify(|ledger| {
             ledger.prepared.remove(&txn);
             ledger.ended.push((txn, outcome));
@@ -320,6 +324,29 @@ async fn a_manager_that_panics_where_branches_end_promises_nothing_more() {
     let prepared = hasty.txn().ask("east", something()).prepare().await.unwrap();
     assert!(prepared.refused().is_some(), "it voted");
     assert!(east.0.borrow().prepared.is_empty());
+    served.close().await;
+}
+
+/// Nor one that panics at the word of an owner. (The owner's question went unanswered, and nobody
+/// else heard of it.)
+#[tokio::test]
+async fn a_manager_that_panics_at_an_owners_word_promises_nothing_more() {
+    let house = House::new();
+    let node = house.node().await;
+    let address = node.mesh.address();
+    let east = Memory::new();
+    let config = house.client("east", Role::Participant, address);
+    let attending = Client::connect(config).await.unwrap();
+    let served = attending.participant("east").serve(east.clone(), loopback()).await.unwrap();
+
+    let owner = Client::connect(house.client("app", Role::Write, address)).await.unwrap();
+    let prepared = owner.txn().ask("east", something()).prepare().await.unwrap();
+    east.0.send_modify(|ledger| ledger.breaks_at_end = true);
+    // The log hears nothing of an owner that gives up, so only the door can be told.
+    drop(prepared);
+    let stopped = tokio::time::timeout(Duration::from_secs(5), served.stopped()).await.unwrap();
+    assert!(stopped.to_string().contains("the page is torn"), "{stopped}");
+    assert_eq!(east.0.borrow().ended, [], "it was told again");
     served.close().await;
 }
 

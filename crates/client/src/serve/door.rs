@@ -9,7 +9,10 @@ use synod_machine::{
     participant_door::{Ask, Call, InDoubt, Info, Said, Vote},
 };
 use synod_net::{Asked, Role, Who};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
 
 use super::{Post, ResourceManager, Share};
 use crate::wire::{decode, encode};
@@ -19,18 +22,30 @@ const ASKED_MAX: usize = 1_024;
 /// What an owner is told to wait when something could not be done just now.
 const RETRY_AFTER_MS: u32 = 100;
 
+/// Answers for as long as there are callers, and panics when its manager does: what a manager that
+/// has panicked promises, nobody here can answer for.
 pub(super) async fn keep<R: ResourceManager>(post: Arc<Post<R>>, mut asked: mpsc::Receiver<Asked>) {
     let mut answering = JoinSet::new();
-    while let Some(asked) = asked.recv().await {
-        while answering.len() >= ASKED_MAX {
-            let _one_is_done = answering.join_next().await;
+    loop {
+        tokio::select! {
+            // Before the next question, which it may not be let in for.
+            biased;
+            Some(answered) = answering.join_next() => go_on(answered),
+            another = asked.recv(), if answering.len() < ASKED_MAX => {
+                let Some(asked) = another else { return };
+                let post = Arc::clone(&post);
+                answering.spawn(async move {
+                    let said = answer(&post, &asked).await;
+                    asked.reply.send(encode(&said));
+                });
+            }
         }
-        while answering.try_join_next().is_some() {}
-        let post = Arc::clone(&post);
-        answering.spawn(async move {
-            let said = answer(&post, &asked).await;
-            asked.reply.send(encode(&said));
-        });
+    }
+}
+
+fn go_on(answered: Result<(), JoinError>) {
+    if let Some(panic) = answered.err().and_then(|error| error.try_into_panic().ok()) {
+        std::panic::resume_unwind(panic);
     }
 }
 
