@@ -25,7 +25,6 @@ pub struct Acks {
 impl Acks {
     /// It is finished. Whether the log is to hear of it: `false` says that it has, just now.
     pub fn add(&mut self, txn: TxnId) -> bool {
-        self.forget();
         let unknown = !self.was_accepted(txn);
         if unknown {
             self.waiting.insert(txn);
@@ -45,7 +44,8 @@ impl Acks {
     }
 
     /// Whether the log has accepted it in the last moments.
-    pub fn was_accepted(&self, txn: TxnId) -> bool {
+    pub fn was_accepted(&mut self, txn: TxnId) -> bool {
+        self.forget();
         self.accepted.contains(&txn)
     }
 
@@ -96,6 +96,16 @@ mod tests {
         assert_eq!(acks.first(9), [txn(2)]);
         acks.accepted(&[txn(2)]);
         assert!(acks.is_empty());
+    }
+
+    /// Also where nothing was finished since.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_accepted_long_ago_counts_as_accepted_no_more() {
+        let mut acks = Acks::default();
+        acks.accepted(&[txn(1)]);
+        assert!(acks.was_accepted(txn(1)) && !acks.was_accepted(txn(2)));
+        tokio::time::advance(ACCEPTED_FOR).await;
+        assert!(!acks.was_accepted(txn(1)));
     }
 
     /// Who is told of it long after acknowledges it again: it may not have counted.

@@ -122,7 +122,7 @@ impl Core {
     pub(crate) fn put_aside(&self, session: &Arc<Session>) {
         let mut held = self.held();
         if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, session)) {
-            tracing::info!(session = %session.id(), "put aside: a participant has forgotten it");
+            tracing::info!(session = %session.id(), "refused as ended; put aside");
             *held = None;
         }
     }

@@ -143,7 +143,8 @@ struct Post<R> {
 
 #[derive(Default)]
 struct State {
-    /// Commits that are finished and not acknowledged.
+    /// Commits that are finished: those that the log is to hear of, and for a moment those that it
+    /// has just heard of.
     acks: Acks,
     ended: Ended,
 }

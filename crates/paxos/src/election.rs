@@ -54,7 +54,7 @@ impl Election {
         self.calm();
     }
 
-    /// Gives somebody else `span` to become the leader, or for as long as it takes.
+    /// Gives somebody else `span` at most to become the leader, and less once that one leads.
     pub(crate) fn yields(&mut self, now: Tick, span: Duration) {
         self.yields_until = self.yields_until.max(now.after(span));
         self.calm();

@@ -99,7 +99,7 @@ impl<R: ResourceManager> Attendance<R> {
     }
 
     fn was_acknowledged(&self, news: &[(TxnId, Verdict)]) -> bool {
-        let state = self.post.state();
+        let mut state = self.post.state();
         news.iter().all(|(txn, _)| state.acks.was_accepted(*txn))
     }
 

@@ -112,7 +112,6 @@ async fn a_vote_that_is_not_heard_in_time_aborts_and_is_released() {
     assert_eq!(told(&stage, txn), [Some(Verdict::Aborted); 2]);
 }
 
-/// Asked again with the same id, a participant answers the same.
 /// A participant that answers from another store than the log knows has promised nothing of what
 /// the shard has, and knows none of its keys: it is not asked.
 #[tokio::test(start_paused = true)]
@@ -147,6 +146,7 @@ async fn a_participant_that_was_replaced_is_found_anew() {
     }
 }
 
+/// Asked again with the same id, a participant answers the same.
 #[tokio::test(start_paused = true)]
 async fn a_lost_vote_is_asked_for_once_more() {
     let stage = Stage::new();
