@@ -27,7 +27,9 @@ use super::{
     readers::{Reader, Readers, Turn},
 };
 
-/// Orders that may wait; beyond it a caller is told to try again.
+/// Orders that may wait; beyond it a caller is told to try again. Their bytes are bounded at the
+/// door, to 64 MiB: a reply holds the room of its question until it is answered, whether its caller
+/// still waits or not.
 const WAITING_MAX: usize = 4_096;
 /// Orders that one sync covers.
 const BATCH_MAX: usize = 1_024;
