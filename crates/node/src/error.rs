@@ -38,6 +38,27 @@ pub enum NodeError {
         /// Where the log begins.
         trimmed: u64,
     },
+    /// A snapshot could not be read this time. It may be whole, so it stays where it is.
+    #[error("snapshot {}: it cannot be read, and nothing was changed: {source}", .path.display())]
+    Snapshot {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+    /// A snapshot is whole and of another build. It may be all that there is of the state.
+    #[error(
+        "snapshot {}: a state of version {found}, this build reads version {known} only; nothing \
+         was changed; start the build that wrote it", .path.display()
+    )]
+    OtherVersion {
+        /// Which.
+        path: std::path::PathBuf,
+        /// The version found.
+        found: u8,
+        /// The one known.
+        known: u8,
+    },
     /// The system gives no thread.
     #[error("the disk thread cannot be started: {0}")]
     Thread(std::io::Error),
@@ -80,9 +101,11 @@ impl NodeError {
             | NodeError::Store(
                 StoreError::Missing { .. } | StoreError::InUse { .. } | StoreError::Exists { .. },
             ) => Fault::Usage,
-            NodeError::Store(_) | NodeError::StateLost { .. } | NodeError::Thread(_) => {
-                Fault::Machine
-            }
+            NodeError::Store(_)
+            | NodeError::StateLost { .. }
+            | NodeError::Snapshot { .. }
+            | NodeError::OtherVersion { .. }
+            | NodeError::Thread(_) => Fault::Machine,
             NodeError::DiskGone | NodeError::MeshClosed | NodeError::Panicked => Fault::Bug,
         }
     }
@@ -96,6 +119,10 @@ impl NodeError {
             NodeError::Store(StoreError::SyncFailed { .. }) => {
                 Some("nothing was acknowledged that the disk did not confirm; check the medium")
             }
+            NodeError::Snapshot { .. } => Some(
+                "start again; if it stays so, check the medium and move this file away: the one \
+                 before and the log make up for it, or a peer",
+            ),
             NodeError::Http { .. } => Some("choose another http.listen, or port 0"),
             NodeError::Config(ConfigError::ForeignCertificate { .. }) => {
                 Some("each node has a certificate and a key of its own name")

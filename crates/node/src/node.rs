@@ -188,7 +188,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, NodeError> {
 ///
 /// Where snapshots were lost and the log begins later, the state comes from a peer. That is safe:
 /// the votes and the promise are in the log, and what was trimmed is chosen for ever. A node
-/// without peers has nobody to ask.
+/// without peers has nobody to ask. A start that is refused has removed nothing.
 fn recover(
     config: &Config,
     (store, durable): (Store, Durable),
@@ -202,13 +202,16 @@ fn recover(
         }
         warn!(%applied, %trimmed, "no snapshot reaches the log; a peer will be asked for one");
     }
-    let seed = fastrand::u64(..);
+    let (seed, lost) = (fastrand::u64(..), restored.lost.clone());
     let mut log = Log::new(&store, &restored, &durable);
     let replica = Replica::recover(config.replica(), durable, restored, &mut log, seed);
     match log.failed {
         // The replica has swallowed slots that could not be read: it must not live.
         Some(error) => Err(error.into()),
-        None => Ok((store, replica)),
+        None => {
+            shelf::clear(shelf, &lost)?;
+            Ok((store, replica))
+        }
     }
 }
 

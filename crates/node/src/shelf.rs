@@ -7,12 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synod_machine::Machine;
+use synod_machine::{Machine, RestoreError};
 use synod_paxos::Slot;
-use synod_replica::{Restored, ShelfJob, ShelfNews};
+use synod_replica::{Restored, ShelfJob, ShelfNews, Unread};
 use synod_store::{Chunk, Received, Shelf, StoreError};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
+
+use crate::NodeError;
 
 /// The driver's end.
 #[derive(Debug)]
@@ -33,12 +35,13 @@ impl Shelves {
         let (writer, to_write) = std_mpsc::channel();
         let (carrier, to_carry) = std_mpsc::channel();
         let (news, heard) = mpsc::unbounded_channel();
-        let (writing, told) = (shelf.clone(), news.clone());
+        let (writing, told) = (Hands::new(shelf.clone(), bytes_per_s), news.clone());
         thread::Builder::new().name("snapshots".into()).spawn(move || {
-            serve(to_write, &told, |job| run(&writing, job, bytes_per_s));
+            writing.serve(to_write, &told);
         })?;
+        let carrying = Hands::new(shelf, bytes_per_s);
         thread::Builder::new().name("chunks".into()).spawn(move || {
-            serve(to_carry, &news, |job| run(&shelf, job, bytes_per_s));
+            carrying.serve(to_carry, &news);
         })?;
         Ok((Shelves { writer, carrier }, heard))
     }
@@ -57,51 +60,112 @@ impl Shelves {
     }
 }
 
-fn serve(
-    jobs: std_mpsc::Receiver<ShelfJob>,
-    news: &mpsc::UnboundedSender<ShelfNews>,
-    run: impl Fn(ShelfJob) -> Option<ShelfNews>,
-) {
-    for job in jobs {
-        if let Some(done) = run(job)
-            && news.send(done).is_err()
-        {
-            return;
-        }
-    }
+/// One thread's hands at the shelf.
+struct Hands {
+    shelf: Shelf,
+    bytes_per_s: u64,
+    /// A snapshot of another node that stands here and could not be read.
+    unread: Option<Slot>,
 }
 
-fn run(shelf: &Shelf, job: ShelfJob, bytes_per_s: u64) -> Option<ShelfNews> {
-    match job {
-        ShelfJob::Write { slot, state } => {
-            let began = Instant::now();
-            let written = write(shelf, slot, &state, bytes_per_s);
-            match &written {
-                Ok(bytes) => {
-                    let elapsed_us = began.elapsed().as_micros() as u64;
-                    info!(%slot, bytes, elapsed_us, "a snapshot stands");
+impl Hands {
+    fn new(shelf: Shelf, bytes_per_s: u64) -> Hands {
+        Hands { shelf, bytes_per_s, unread: None }
+    }
+
+    fn serve(
+        mut self,
+        jobs: std_mpsc::Receiver<ShelfJob>,
+        news: &mpsc::UnboundedSender<ShelfNews>,
+    ) {
+        for job in jobs {
+            if let Some(done) = self.run(job)
+                && news.send(done).is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    fn run(&mut self, job: ShelfJob) -> Option<ShelfNews> {
+        match job {
+            ShelfJob::Write { slot, state } => {
+                let began = Instant::now();
+                let written = write(&self.shelf, slot, &state, self.bytes_per_s);
+                match &written {
+                    Ok(bytes) => {
+                        let elapsed_us = began.elapsed().as_micros() as u64;
+                        info!(%slot, bytes, elapsed_us, "a snapshot stands");
+                    }
+                    Err(error) => warn!(%slot, %error, "no snapshot could be written"),
                 }
-                Err(error) => warn!(%slot, %error, "no snapshot could be written"),
+                Some(ShelfNews::Written { slot, stands: written.is_ok() })
             }
-            Some(ShelfNews::Written { slot, stands: written.is_ok() })
-        }
-        ShelfJob::Read { to, slot, number } => {
-            let chunk = shelf.read(slot, number);
-            if !matches!(chunk, Ok(Some(_))) && !matches!(shelf.load(slot), Ok(Some(_))) {
-                warn!(%slot, "a snapshot is damaged; it is used no more");
-                return Some(ShelfNews::Lost { slot });
+            ShelfJob::Read { to, slot, number } => {
+                let chunk = self.shelf.read(slot, number);
+                if !matches!(chunk, Ok(Some(_))) && !matches!(self.shelf.load(slot), Ok(Some(_))) {
+                    warn!(%slot, "a snapshot is damaged; it is used no more");
+                    return Some(ShelfNews::Lost { slot });
+                }
+                let chunk = chunk.ok().flatten().map(|chunk| (chunk.count, chunk.sealed));
+                Some(ShelfNews::Read { to, slot, number, chunk })
             }
-            let chunk = chunk.ok().flatten().map(|chunk| (chunk.count, chunk.sealed));
-            Some(ShelfNews::Read { to, slot, number, chunk })
-        }
-        ShelfJob::Receive { slot, number, count, sealed } => {
-            Some(receive(shelf, slot, &Chunk { number, count, sealed }))
-        }
-        ShelfJob::Remove { slot } => {
-            if let Err(error) = shelf.remove(slot) {
-                warn!(%slot, %error, "an old snapshot could not be removed");
+            ShelfJob::Receive { slot, number, count, sealed } => {
+                Some(self.receive(slot, &Chunk { number, count, sealed }))
             }
-            None
+            ShelfJob::Remove { slot } => {
+                self.remove(slot);
+                None
+            }
+        }
+    }
+
+    fn receive(&mut self, slot: Slot, chunk: &Chunk) -> ShelfNews {
+        match self.shelf.receive(slot, chunk) {
+            Ok(Received::Next(next)) => ShelfNews::Received { slot, next },
+            Ok(Received::Whole) => self.restore(slot),
+            Err(error) => {
+                warn!(%slot, %error, "a snapshot of another node cannot be kept");
+                ShelfNews::Unusable
+            }
+        }
+    }
+
+    /// Takes what was fetched for the state. What another build or another moment may read stays.
+    fn restore(&mut self, slot: Slot) -> ShelfNews {
+        let state = self.shelf.load(slot);
+        match state.map(|state| state.map(|state| Machine::restore(&state))) {
+            Ok(Some(Ok(machine))) => {
+                info!(%slot, "a snapshot of another node stands here");
+                return ShelfNews::Whole { slot, machine: Box::new(machine) };
+            }
+            Ok(Some(Err(error @ RestoreError::Version { .. }))) => {
+                warn!(%slot, %error, "a snapshot of another node is of another build; it stays");
+                self.leave(slot);
+            }
+            Err(error) => {
+                warn!(%slot, %error, "a snapshot of another node cannot be read; it stays");
+                self.leave(slot);
+            }
+            Ok(refused) => {
+                warn!(%slot, ?refused, "a snapshot of another node is no state");
+                self.remove(slot);
+            }
+        }
+        ShelfNews::Unusable
+    }
+
+    /// Leaves a snapshot that could not be read where it is, in place of the one before: a node
+    /// that lags behind peers of another build is sent one after the other.
+    fn leave(&mut self, slot: Slot) {
+        if let Some(before) = self.unread.replace(slot).filter(|before| *before != slot) {
+            self.remove(before);
+        }
+    }
+
+    fn remove(&self, slot: Slot) {
+        if let Err(error) = self.shelf.remove(slot) {
+            warn!(%slot, %error, "an old snapshot could not be removed");
         }
     }
 }
@@ -126,43 +190,32 @@ fn write(
     Ok(bytes)
 }
 
-fn receive(shelf: &Shelf, slot: Slot, chunk: &Chunk) -> ShelfNews {
-    match shelf.receive(slot, chunk) {
-        Ok(Received::Next(next)) => ShelfNews::Received { slot, next },
-        Ok(Received::Whole) => restore(shelf, slot),
-        Err(error) => {
-            warn!(%slot, %error, "a snapshot of another node cannot be kept");
-            ShelfNews::Unusable
-        }
-    }
-}
-
-fn restore(shelf: &Shelf, slot: Slot) -> ShelfNews {
-    let state = shelf.load(slot).ok().flatten();
-    match state.map(|state| Machine::restore(&state)) {
-        Some(Ok(machine)) => {
-            info!(%slot, "a snapshot of another node stands here");
-            ShelfNews::Whole { slot, machine: Box::new(machine) }
-        }
-        refused => {
-            warn!(%slot, ?refused, "a snapshot of another node is no state that this build reads");
-            let _gone_at_the_next_start = shelf.remove(slot);
-            ShelfNews::Unusable
-        }
-    }
-}
-
-/// The state to start from: the newest snapshot that can be read. What cannot is told and removed.
-pub(crate) fn restored(shelf: &Shelf) -> Result<Restored, StoreError> {
-    let restored = Restored::newest(shelf.slots()?, shelf.part()?, |slot| {
-        shelf.load(slot).unwrap_or_else(|error| {
-            warn!(%slot, %error, "a snapshot cannot be read");
-            None
-        })
-    });
-    for slot in &restored.lost {
-        warn!(%slot, "a snapshot is damaged; the one before and the log make up for it");
-        shelf.remove(*slot)?;
+/// The state to start from: the newest snapshot that is whole. One that is not can be told from one
+/// that this start cannot read, which ends it: that one may be all that there is of the state.
+pub(crate) fn restored(shelf: &Shelf) -> Result<Restored, NodeError> {
+    let restored = Restored::newest(shelf.slots()?, shelf.part()?, |slot| shelf.load(slot))
+        .map_err(|unread| match unread {
+            Unread::Load { slot, error } => {
+                NodeError::Snapshot { path: shelf.place(slot), source: error }
+            }
+            Unread::Version { slot, found, known } => {
+                NodeError::OtherVersion { path: shelf.place(slot), found, known }
+            }
+        })?;
+    for slot in &restored.strange {
+        warn!(%slot, "a snapshot is whole and no state; it stays, and is not used");
     }
     Ok(restored)
 }
+
+/// Removes what does not verify, once the start needs it no more to say what is wrong.
+pub(crate) fn clear(shelf: &Shelf, lost: &[Slot]) -> Result<(), StoreError> {
+    for slot in lost {
+        warn!(%slot, "a snapshot is damaged; the one before and the log make up for it");
+        shelf.remove(*slot)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ pub use checkpoints::Tally;
 pub use config::Config;
 pub use leased::{Lapsed, Leased};
 pub use reign::Takeover;
-pub use replica::{Replica, Restored, Status};
+pub use replica::{Replica, Restored, Status, Unread};
 pub use seam::{Carried, Checkpoint, ClientId, Input, Output, Response, ShelfJob, ShelfNews, Word};
 pub use snapshots::{Cadence, Shelved};
 pub use stages::Passed;

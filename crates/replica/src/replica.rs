@@ -8,7 +8,7 @@ mod status;
 use std::{collections::VecDeque, mem, time::Duration};
 
 pub use status::Status;
-use synod_machine::{LeaseId, Machine, SessionId, Timestamp};
+use synod_machine::{LeaseId, Machine, RestoreError, SessionId, Timestamp};
 use synod_paxos::{self as paxos, Decree, Durable, Peer, Slot, Tick};
 
 use crate::{
@@ -37,39 +37,66 @@ pub struct Restored {
     pub applied: Slot,
     /// What stands on the shelf.
     pub shelved: Shelved,
-    /// What stood there and is damaged, or no state that this build reads.
+    /// What stood there and does not verify: nothing is to be had from it.
     pub lost: Vec<Slot>,
+    /// What stands there whole and is no state: it is passed over, and stays to be looked at.
+    pub strange: Vec<Slot>,
+}
+
+/// A snapshot that cannot be read by this start and perhaps by another. Nobody knows that it is
+/// lost, so nothing is made of what stands beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread<E> {
+    /// Its bytes could not be had.
+    Load {
+        /// Which.
+        slot: Slot,
+        /// Why.
+        error: E,
+    },
+    /// Another build wrote it.
+    Version {
+        /// Which.
+        slot: Slot,
+        /// The version of its state.
+        found: u8,
+        /// The one that this build reads.
+        known: u8,
+    },
 }
 
 impl Restored {
     /// The newest state among snapshots of these slots, of each of which `load` tells the state's
-    /// bytes, if it is whole. The one before makes up for one that is not, together with the log.
-    pub fn newest(
+    /// bytes, if it is whole. The one before makes up for one that is not, together with the log;
+    /// it does not make up for one that is whole and that another build reads.
+    pub fn newest<E>(
         mut slots: Vec<Slot>,
         part: Option<(Slot, u32)>,
-        mut load: impl FnMut(Slot) -> Option<Vec<u8>>,
-    ) -> Restored {
+        mut load: impl FnMut(Slot) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Restored, Unread<E>> {
         let shelved = Shelved { slots: Vec::new(), part };
         let mut restored = Restored { shelved, ..Restored::default() };
         slots.sort_unstable();
         for slot in slots.into_iter().rev() {
-            let bytes = load(slot);
-            let newest = restored.shelved.slots.is_empty();
-            let machine = match bytes {
-                Some(bytes) if newest => Machine::restore(&bytes).ok(),
-                Some(_) => Some(Machine::new()),
-                None => None,
+            let Some(bytes) = load(slot).map_err(|error| Unread::Load { slot, error })? else {
+                restored.lost.push(slot);
+                continue;
             };
-            match machine {
-                Some(machine) if newest => {
-                    (restored.machine, restored.applied) = (machine, slot);
-                    restored.shelved.slots.push(slot);
+            if restored.shelved.slots.is_empty() {
+                match Machine::restore(&bytes) {
+                    Ok(machine) => (restored.machine, restored.applied) = (machine, slot),
+                    Err(RestoreError::Version { found, known }) => {
+                        return Err(Unread::Version { slot, found, known });
+                    }
+                    Err(_) => {
+                        restored.strange.push(slot);
+                        continue;
+                    }
                 }
-                Some(_) => restored.shelved.slots.push(slot),
-                None => restored.lost.push(slot),
             }
+            restored.shelved.slots.push(slot);
         }
-        restored
+        Ok(restored)
     }
 }
 

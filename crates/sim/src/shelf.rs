@@ -31,7 +31,8 @@ impl Shelf {
     /// What a starting node finds.
     pub(crate) fn open(&self) -> Restored {
         let (slots, part) = (done(self.real.slots()), done(self.real.part()));
-        Restored::newest(slots, part, |slot| done(self.real.load(slot)))
+        Restored::newest(slots, part, |slot| self.real.load(slot))
+            .expect("memory gives everything, and one build wrote it")
     }
 
     /// Does what is asked, all of it at this moment.

@@ -1,6 +1,9 @@
 //! Where a node's snapshots stand: files beside its log, each whole or not there.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use synod_paxos::Slot;
@@ -59,6 +62,11 @@ impl<D: Dir> Shelf<D> {
     /// A shelf anywhere, with chunks of any size.
     pub fn in_dir(dir: D, chunks: Chunks) -> Shelf<D> {
         Shelf { dir, chunks }
+    }
+
+    /// Where the snapshot of this slot stands, or would, for people to read.
+    pub fn place(&self, slot: Slot) -> PathBuf {
+        self.dir.path().join(named(slot, ""))
     }
 
     /// What stands here, oldest first. What an interrupted writer left is removed.

@@ -289,3 +289,51 @@ async fn a_wall_clock_that_is_set_ends_no_session_and_keeps_none() {
     assert_eq!(entries.len(), settings.len() + 1);
     lone.node.stop().await.unwrap();
 }
+
+impl Lone {
+    /// What a start makes of `snapshot` and of a log that begins after `trimmed`, in a cluster of
+    /// so many.
+    fn recovered(snapshot: &[u8], trimmed: u64, voters: usize) -> (TempDir, Result<(), NodeError>) {
+        let dir = tempfile::tempdir().unwrap();
+        let peers = (2..=voters).map(|id| {
+            format!("[[peer]]\nid = {id}\nname = \"n{id}\"\naddress = \"127.0.0.1:{id}\"\n")
+        });
+        let file = [FILE.to_owned()].into_iter().chain(peers).collect::<String>();
+        let config = Config::parse(&file, &dir.path().join("n1.toml")).unwrap();
+        let shelf = Shelf::new(&config.data(), config.cluster_id());
+        std::fs::write(shelf.place(Slot::new(5)), snapshot).unwrap();
+        let (store, durable) =
+            Shaky::formatted(&config.store_identity()).open(&config.store_identity());
+        let durable = Durable { trimmed: Slot::new(trimmed), ..durable };
+        let recovered = recover(&config, (store, durable), &shelf).map(|_| ());
+        (dir, recovered)
+    }
+}
+
+fn stands(dir: &TempDir) -> bool {
+    dir.path().join("snapshot-00000000000000000005").exists()
+}
+
+/// A node that nobody can send the state looks at what is left of it before it throws that away.
+#[test]
+fn a_lone_node_that_lost_its_state_leaves_its_damaged_snapshot() {
+    let (dir, refused) = Lone::recovered(b"damaged", 5, 1);
+    assert!(matches!(refused, Err(NodeError::StateLost { trimmed: 5, .. })), "{refused:?}");
+    assert!(stands(&dir));
+    let (dir, started) = Lone::recovered(b"damaged", 5, 3);
+    assert!(started.is_ok(), "{started:?}");
+    assert!(!stands(&dir), "what does not verify is of no use to a node with peers");
+}
+
+/// A start by a build of another version removes nothing, whoever else may have the state.
+#[test]
+fn a_start_of_another_build_removes_no_snapshot() {
+    let mut state = synod_machine::Machine::new().snapshot().to_bytes();
+    state[0] += 1;
+    let snapshot = synod_store::Chunks::new(7).seal(Slot::new(5), &state);
+    for voters in [1, 3] {
+        let (dir, refused) = Lone::recovered(&snapshot, 5, voters);
+        assert!(matches!(refused, Err(NodeError::OtherVersion { .. })), "{refused:?}");
+        assert!(stands(&dir));
+    }
+}
