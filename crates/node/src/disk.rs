@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synod_paxos::{Durably, Envelope, Fetch, Fetched};
+use synod_paxos::{Durably, Envelope, Fetch, Fetched, Write};
 use synod_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, trace_span, warn};
@@ -24,6 +24,11 @@ const FETCH_BYTES_MAX: usize = 1 << 20;
 
 /// How long a full disk is left alone before the same facts are offered again.
 const FULL_RETRY: Duration = Duration::from_millis(500);
+
+/// Facts that may wait for a disk that does not keep up, and bytes that they may carry. Above
+/// either, words that would add to them are dropped: a lost word is asked for again, memory is not.
+const WAITING_WRITES_MAX: usize = 65_536;
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// What the thread is asked to do, one write and one read at a time.
 enum Job {
@@ -50,6 +55,8 @@ pub(crate) struct Disk {
     jobs: std_mpsc::Sender<Job>,
     /// Facts that the next write takes along, with the words that rely on them.
     waiting: Durably,
+    /// Bytes that those facts carry.
+    waiting_bytes: usize,
     writing_since: Option<Instant>,
     fetches: VecDeque<Fetch>,
     reading_since: Option<Instant>,
@@ -80,6 +87,7 @@ impl Disk {
         let disk = Disk {
             jobs,
             waiting: Durably::default(),
+            waiting_bytes: 0,
             writing_since: None,
             fetches: VecDeque::new(),
             reading_since: None,
@@ -94,6 +102,7 @@ impl Disk {
     /// Takes facts and sealed words in, behind those that wait already: one sync covers them all.
     pub(crate) fn give(&mut self, batch: Durably) {
         if !batch.is_empty() {
+            self.waiting_bytes += bytes_of(&batch);
             self.waiting.merge(batch);
         }
     }
@@ -111,6 +120,7 @@ impl Disk {
         if self.writing_since.is_none() && self.retry_at.is_none() && !self.waiting.is_empty() {
             self.writing_since = Some(now);
             let batch = mem::take(&mut self.waiting);
+            self.waiting_bytes = 0;
             self.hand(Job::Write(batch));
         }
         if self.reading_since.is_none()
@@ -147,6 +157,7 @@ impl Disk {
         self.writing_since = None;
         self.full = true;
         self.retry_at = Some(now + FULL_RETRY);
+        self.waiting_bytes += bytes_of(&batch);
         batch.merge(mem::take(&mut self.waiting));
         self.waiting = batch;
     }
@@ -171,9 +182,10 @@ impl Disk {
         self.retry_at
     }
 
-    /// Facts that wait for the write under way.
-    pub(crate) fn waiting_writes(&self) -> usize {
-        self.waiting.writes().len()
+    /// Whether so much waits for the write under way, or for room, that no more is to be taken in.
+    pub(crate) fn is_swamped(&self) -> bool {
+        let writes = self.waiting.writes().len();
+        writes > WAITING_WRITES_MAX || self.waiting_bytes > WAITING_BYTES_MAX
     }
 
     /// How long the thread has been at what it does now.
@@ -189,6 +201,10 @@ impl Disk {
     pub(crate) fn store_bytes(&self) -> u64 {
         self.store_bytes
     }
+}
+
+fn bytes_of(batch: &Durably) -> usize {
+    batch.writes().iter().map(Write::bytes).sum()
 }
 
 /// The thread: jobs in order, until nobody can give more. It takes the store with it when it ends.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use redb::StorageBackend;
-use synod_paxos::{Config, Durable, Durably, Input, Life, Members, NodeId, Output, Peer, Tick};
+use synod_paxos::{
+    Ballot, Config, Decree, Durable, Durably, Envelope, Epoch, Input, Life, Members, Message,
+    NodeId, Output, Peer, Slot, Tick,
+};
 use synod_store::{Identity, Store};
 
 /// What a file holds before its first page.
@@ -124,5 +127,24 @@ pub(crate) fn batch_of(node: u16) -> Durably {
         now = peer.wake_at().unwrap().max(now);
         peer.step(now, Input::Wake, &mut out);
     }
+    out.durably
+}
+
+/// A follower's vote for a decree of so many bytes.
+pub(crate) fn votes_of(bytes: usize) -> Durably {
+    let [leader, follower] = [1, 2].map(|node| Life::first(NodeId::new(node)));
+    let members = Members::new(vec![leader, follower, Life::first(NodeId::new(3))]).unwrap();
+    let config = Config::new(follower, members).unwrap();
+    let mut peer = Peer::recover(config, Durable::default(), 7);
+    let message = Message::Accept {
+        ballot: Ballot::first(leader),
+        slot: Slot::ZERO.next(),
+        decree: Decree::Value(vec![7; bytes].into()),
+        chosen_upto: Slot::ZERO,
+    };
+    let to = follower.node;
+    let envelope = Envelope { from: leader, to, epoch: Epoch::FIRST, message };
+    let mut out = Output::default();
+    peer.step(Tick::ZERO, Input::Deliver(envelope), &mut out);
     out.durably
 }

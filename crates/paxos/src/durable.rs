@@ -43,6 +43,19 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// Bytes that the fact carries, for budgets.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Write::Accepted { decree, .. } | Write::Chosen { decree, .. } => decree.bytes(),
+            Write::Promised { .. }
+            | Write::ChosenUpto { .. }
+            | Write::Trimmed { .. }
+            | Write::Probe { .. } => 0,
+        }
+    }
+}
+
 /// What stands in the store for one slot above the chosen watermark.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {

@@ -105,8 +105,13 @@ impl<L: Load> Front<L> {
         if self.full {
             self.take_all(base)?;
         }
+        // Added up first: what no log can hold is not copied to find that out.
+        let carried = facts.iter().map(Fact::bytes).sum();
+        if !self.wal.could_hold(carried) {
+            return self.pass(base, facts);
+        }
         let record = wal::encode(self.preface.iter().chain(&*facts));
-        if !self.wal.could_hold(&record) {
+        if !self.wal.could_hold(record.len()) {
             return self.pass(base, facts);
         }
         if self.wal.held() >= self.wal.much() {

@@ -49,6 +49,9 @@ pub(crate) trait Fact: Clone + Send + 'static {
     /// Appends its bytes to those of the facts before it.
     fn put(&self, record: &mut Vec<u8>);
 
+    /// Bytes that it carries: those of its record are more.
+    fn bytes(&self) -> usize;
+
     /// Reads the next one; `None` when these bytes say nothing that this build knows.
     fn take(fields: &mut Fields<'_>) -> Option<Self>;
 }
@@ -172,9 +175,10 @@ impl Wal {
         self.head.bytes / 16
     }
 
-    /// Whether a record can ever be written, once the database has taken over all others.
-    pub(crate) fn could_hold(&self, record: &[u8]) -> bool {
-        layout::sectors(record) < self.head.bytes - RECORDS_AT
+    /// Whether a record of so many bytes can ever be written, once the database has taken over all
+    /// others.
+    pub(crate) fn could_hold(&self, bytes: usize) -> bool {
+        layout::sectors(bytes) < self.head.bytes - RECORDS_AT
     }
 
     /// The database has durably taken over everything up to here.
@@ -191,7 +195,7 @@ impl Wal {
 
     /// Where a record would go; `None` while what stands there is still needed.
     fn place(&self, record: &[u8]) -> Option<u64> {
-        let bytes = layout::sectors(record);
+        let bytes = layout::sectors(record.len());
         let (at, from, nothing_held) = (self.last.at, self.begin, self.holds_nothing());
         // Invariant: the end of what is held never meets its beginning, or full would look empty.
         let free = |at: u64, upto: u64| upto.checked_sub(at).is_some_and(|room| bytes <= room);

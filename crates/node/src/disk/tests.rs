@@ -2,7 +2,7 @@ use synod_paxos::Life;
 use synod_store::Identity;
 
 use super::*;
-use crate::shaky::{Shaky, Trouble, a_batch, batch_of};
+use crate::shaky::{Shaky, Trouble, a_batch, batch_of, votes_of};
 
 fn identity() -> Identity {
     let life = Life::first(synod_paxos::NodeId::new(1));
@@ -84,9 +84,9 @@ fn a_full_disk_keeps_words_sealed_until_there_is_room() {
     let Done::Full { batch } = full else { panic!("{full:?}") };
     bench.disk.full(batch, now);
     assert!(bench.disk.is_full() && !bench.disk.is_idle());
-    let facts = bench.disk.waiting_writes();
+    let facts = bench.disk.waiting.writes().len();
     bench.disk.give(a_batch());
-    assert_eq!(bench.disk.waiting_writes(), 2 * facts);
+    assert_eq!(bench.disk.waiting.writes().len(), 2 * facts);
     bench.medium.set(Trouble::None);
     bench.disk.run(now);
     assert!(bench.done.try_recv().is_err(), "tried again at once");
@@ -110,6 +110,34 @@ fn facts_that_found_no_room_stay_before_later_ones() {
     bench.disk.full(batch, Instant::now());
     bench.disk.give(batch_of(3));
     assert_eq!(bench.disk.waiting.writes(), order);
+}
+
+/// A disk that hangs, or has no room, has only so many bytes wait for it, however few facts they
+/// are; what it has been handed waits no more.
+#[test]
+fn a_disk_that_takes_nothing_is_swamped_by_bytes() {
+    const EACH: usize = 8 << 20;
+    let mut hung = bench();
+    hung.medium.set(Trouble::Stuck);
+    hung.disk.give(votes_of(EACH));
+    hung.disk.run(Instant::now());
+    for _ in 0..WAITING_BYTES_MAX / EACH {
+        hung.disk.give(votes_of(EACH));
+        hung.disk.run(Instant::now());
+        assert!(!hung.disk.is_swamped());
+    }
+    hung.disk.give(votes_of(1));
+    assert!(hung.disk.is_swamped());
+    hung.medium.set(Trouble::None);
+    hung.written();
+    hung.disk.run(Instant::now());
+    assert!(!hung.disk.is_swamped());
+
+    let mut full = bench();
+    full.disk.full(votes_of(WAITING_BYTES_MAX), Instant::now());
+    assert!(!full.disk.is_swamped());
+    full.disk.give(votes_of(1));
+    assert!(full.disk.is_swamped());
 }
 
 /// Consensus §11.21: a failed sync is final; nothing is retried, nothing spoken.

@@ -8,10 +8,6 @@ use tracing::{trace, warn};
 
 use super::Driver;
 
-/// Facts that may wait for a disk that does not keep up. Above it, words that would add to them are
-/// dropped: a lost word is asked for again, memory is not.
-const WAITING_WRITES_MAX: usize = 65_536;
-
 /// Why a frame is nobody's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Foreign {
@@ -36,7 +32,7 @@ impl Foreign {
 impl Driver {
     /// Steps in a peer's word, if it is one.
     pub(super) fn frame(&mut self, from: &Name, lane: Lane, body: &[u8]) {
-        if lane != Lane::Control && self.disk.waiting_writes() > WAITING_WRITES_MAX {
+        if lane != Lane::Control && self.disk.is_swamped() {
             self.metrics.frame_shed();
             return;
         }

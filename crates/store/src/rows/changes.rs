@@ -112,6 +112,10 @@ impl Fact for Row {
         }
     }
 
+    fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, |value| value.len())
+    }
+
     fn take(fields: &mut Fields<'_>) -> Option<Row> {
         let (table, key) = (fields.u8().ok()?, take_bytes(fields)?);
         let value = match fields.u8().ok()? {

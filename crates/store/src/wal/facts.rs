@@ -36,6 +36,10 @@ impl Fact for Write {
         }
     }
 
+    fn bytes(&self) -> usize {
+        Write::bytes(self)
+    }
+
     fn take(fields: &mut Fields<'_>) -> Option<Write> {
         Some(match fields.u8().ok()? {
             PROMISED => Write::Promised { ballot: take_ballot(fields)? },

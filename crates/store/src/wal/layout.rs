@@ -102,9 +102,9 @@ pub(crate) fn encode<'f, F: Fact + 'f>(facts: impl Iterator<Item = &'f F>) -> Ve
     record
 }
 
-/// Bytes that a record takes in the log.
-pub(super) fn sectors(record: &[u8]) -> u64 {
-    (record.len() as u64).next_multiple_of(SECTOR_BYTES)
+/// Bytes that a record of so many takes in the log.
+pub(super) fn sectors(bytes: usize) -> u64 {
+    (bytes as u64).next_multiple_of(SECTOR_BYTES)
 }
 
 /// Finishes an encoded record for its place.
@@ -112,7 +112,7 @@ pub(super) fn seal(record: &mut Vec<u8>, head: &Head, number: u64, at: u64) {
     let facts = &record[RECORD_HEAD_BYTES..];
     let said = RecordHead { number, bytes: facts.len() as u64, facts: xxh3_64(facts) };
     record[..RECORD_HEAD_BYTES].copy_from_slice(&said.encode(head, at));
-    record.resize(sectors(record) as usize, 0);
+    record.resize(sectors(record.len()) as usize, 0);
 }
 
 /// A record read back.

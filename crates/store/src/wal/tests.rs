@@ -91,7 +91,7 @@ proptest! {
                 _ => {
                     let facts = batch(number, bytes);
                     let record = encode(facts.iter());
-                    if !wal.could_hold(&record) {
+                    if !wal.could_hold(record.len()) {
                         continue;
                     }
                     if wal.has_room(&record) {
