@@ -108,7 +108,9 @@ impl<D: Dir> Shelf<D> {
         self.remove_file(&name)?;
         let file = self.dir.create(&name)?;
         let (shelf, gathered) = (self.clone(), Vec::new());
-        Ok(Draft { shelf, slot, file, number: 0, gathered, written_bytes: 0, synced_bytes: 0 })
+        let (number, written_bytes, synced_bytes) = (0, 0, 0);
+        let stands = false;
+        Ok(Draft { shelf, slot, file, number, gathered, written_bytes, synced_bytes, stands })
     }
 
     /// One chunk; `None` when it is damaged, or not there.
@@ -220,6 +222,18 @@ pub struct Draft<D: Dir = PlainDir> {
     gathered: Vec<u8>,
     written_bytes: u64,
     synced_bytes: u64,
+    /// Whether it has its name.
+    stands: bool,
+}
+
+/// What found no room would keep the rest of it, and another for each slot that is tried after it.
+impl<D: Dir> Drop for Draft<D> {
+    fn drop(&mut self) {
+        if !self.stands {
+            // The next start removes what cannot be removed now.
+            let _ = self.shelf.remove_file(&named(self.slot, NEW));
+        }
+    }
 }
 
 impl<D: Dir> Draft<D> {
@@ -241,7 +255,9 @@ impl<D: Dir> Draft<D> {
         let body = std::mem::take(&mut self.gathered);
         self.put(&body, true)?;
         self.file.sync().map_err(|error| self.shelf.fail(error))?;
-        self.shelf.put_up(self.slot, NEW)
+        self.shelf.put_up(self.slot, NEW)?;
+        self.stands = true;
+        Ok(())
     }
 
     fn put(&mut self, body: &[u8], last: bool) -> Result<(), StoreError> {

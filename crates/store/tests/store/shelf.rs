@@ -65,16 +65,43 @@ fn a_state_may_end_where_a_chunk_does() {
     }
 }
 
-/// What an interrupted writer left is no snapshot, and is gone at the next start.
+fn entries(place: &TempDir) -> usize {
+    fs::read_dir(place.path()).unwrap().count()
+}
+
+/// What a writer left that was killed is no snapshot, and is gone at the next start.
 #[test]
 fn an_interrupted_snapshot_never_was() {
     let (place, shelf) = shelf();
     let mut draft = shelf.draft(slot(40)).unwrap();
     draft.write(&state()).unwrap();
+    let new = file(&place, "snapshot-00000000000000000040.new");
+    let begun = fs::read(&new).unwrap();
     drop(draft);
-    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    fs::write(&new, begun).unwrap();
     assert_eq!(shelf.slots().unwrap(), []);
-    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    assert_eq!(entries(&place), 0);
+}
+
+/// A snapshot that could not be written gives back at once the room that it had: the next one is of
+/// another slot, and would not take its place.
+#[test]
+fn a_snapshot_that_is_given_up_leaves_nothing() {
+    let (place, shelf) = shelf();
+    let mut draft = shelf.draft(slot(40)).unwrap();
+    draft.write(&state()).unwrap();
+    assert_eq!(entries(&place), 1);
+    drop(draft);
+    assert_eq!(entries(&place), 0);
+
+    // A directory of its name keeps it from standing.
+    let standing = file(&place, "snapshot-00000000000000000041");
+    fs::create_dir(&standing).unwrap();
+    let mut draft = shelf.draft(slot(41)).unwrap();
+    draft.write(&state()).unwrap();
+    assert!(draft.finish().is_err());
+    assert_eq!(entries(&place), 1);
+    assert!(standing.is_dir());
 }
 
 /// One flipped bit anywhere, or an end that is missing, and the snapshot is not served.
