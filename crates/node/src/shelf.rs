@@ -102,12 +102,18 @@ impl Hands {
                 Some(ShelfNews::Written { slot, stands: written.is_ok() })
             }
             ShelfJob::Read { to, slot, number } => {
-                let chunk = self.shelf.read(slot, number);
-                if !matches!(chunk, Ok(Some(_))) && !matches!(self.shelf.load(slot), Ok(Some(_))) {
-                    warn!(%slot, "a snapshot is damaged; it is used no more");
-                    return Some(ShelfNews::Lost { slot });
-                }
-                let chunk = chunk.ok().flatten().map(|chunk| (chunk.count, chunk.sealed));
+                let chunk = match self.chunk(slot, number) {
+                    Ok(Some(chunk)) => chunk,
+                    Ok(None) => {
+                        warn!(%slot, "a snapshot is damaged; it is used no more");
+                        return Some(ShelfNews::Lost { slot });
+                    }
+                    Err(error) => {
+                        warn!(%slot, %error, "a snapshot cannot be read for a peer");
+                        None
+                    }
+                };
+                let chunk = chunk.map(|chunk| (chunk.count, chunk.sealed));
                 Some(ShelfNews::Read { to, slot, number, chunk })
             }
             ShelfJob::Receive { slot, number, count, sealed } => {
@@ -118,6 +124,15 @@ impl Hands {
                 None
             }
         }
+    }
+
+    /// One chunk of a snapshot, or none where it has none of that number; `Ok(None)` when what was
+    /// read does not verify. A read that fails says nothing of what stands there.
+    fn chunk(&self, slot: Slot, number: u32) -> Result<Option<Option<Chunk>>, StoreError> {
+        if let Some(chunk) = self.shelf.read(slot, number)? {
+            return Ok(Some(Some(chunk)));
+        }
+        Ok(self.shelf.load(slot)?.map(|_whole| None))
     }
 
     fn receive(&mut self, slot: Slot, chunk: &Chunk) -> ShelfNews {

@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use synod_paxos::NodeId;
 use synod_store::Chunks;
 use tempfile::TempDir;
 
@@ -128,4 +129,28 @@ fn a_fetched_snapshot_of_another_build_stays_until_the_next() {
     let news = hands.receive_whole(12, &state()[..3]);
     assert!(matches!(news, ShelfNews::Unusable), "{news:?}");
     assert_eq!(shelf.slots().unwrap(), [slot(9)]);
+}
+
+/// A peer is told that it gets no chunk of a snapshot that cannot be read this time, and nothing
+/// more comes of it: only one whose bytes do not verify is lost, and removed.
+#[test]
+fn only_a_snapshot_that_does_not_verify_is_lost_to_a_peer() {
+    let (_place, shelf) = shelf();
+    let snapshot = put_up(&shelf, 5, &state());
+    let mut hands = Hands::new(shelf, u64::MAX);
+    let mut read = |number| {
+        let to = NodeId::new(2);
+        hands.run(ShelfJob::Read { to, slot: slot(5), number }).unwrap()
+    };
+    assert!(matches!(read(0), ShelfNews::Read { chunk: Some(_), .. }));
+    assert!(matches!(read(1), ShelfNews::Read { chunk: None, .. }), "it has one chunk");
+    make_unreadable(&snapshot);
+    let news = read(0);
+    assert!(matches!(news, ShelfNews::Read { chunk: None, .. }), "{news:?}");
+    make_readable(&snapshot);
+    assert!(matches!(read(0), ShelfNews::Read { chunk: Some(_), .. }));
+    damage(&snapshot);
+    assert!(matches!(read(0), ShelfNews::Lost { .. }));
+    fs::remove_file(&snapshot).unwrap();
+    assert!(matches!(read(0), ShelfNews::Lost { .. }));
 }
