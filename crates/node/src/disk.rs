@@ -14,7 +14,7 @@ use std::{
 use synod_paxos::{Durably, Envelope, Fetch, Fetched, Write};
 use synod_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, trace_span, warn};
+use tracing::{trace_span, warn};
 
 use crate::syncs::Syncs;
 
@@ -248,7 +248,7 @@ fn read(store: &Store, fetch: Fetch) -> Fetched {
             Vec::new()
         }
         Err(error) => {
-            debug!(%error, "nothing can be read for a peer");
+            warn!(%error, "nothing can be read for a peer");
             Vec::new()
         }
     };

@@ -55,6 +55,11 @@ impl Base {
         self.explain(Cause::Before)
     }
 
+    /// Whether something went wrong that is final.
+    pub(crate) fn has_failed(&self) -> bool {
+        !matches!(self.medium.fault(), None | Some(Fault::Full { .. }))
+    }
+
     /// What a failed write means. A full disk fails before anything is synced, so that the batch is
     /// not there and never will be; but redb takes no more after any error, so the database is to
     /// be opened anew.

@@ -98,7 +98,9 @@ impl<L: Load> Front<L> {
         base: &Base,
         facts: Cow<'_, [L::Fact]>,
     ) -> Result<(), StoreError> {
-        if self.broken {
+        // A read may have failed that nobody else but the database was told of: the log alone would
+        // go on, and be full one day with what nobody can take over.
+        if self.broken || base.has_failed() {
             return Err(base.explain(Cause::Before));
         }
         self.look()?;

@@ -8,11 +8,16 @@ use redb::StorageBackend;
 use synod_paxos::{Decree, Life, NodeId, Slot, Write};
 
 use super::*;
-use crate::{Identity, open, wal::tests::Shared};
+use crate::{
+    Identity,
+    medium::{Handle, Medium},
+    open,
+    wal::tests::Shared,
+};
 
-/// A storage that fails every sync once it is told to.
+/// A storage that fails every sync, or every read, once it is told to.
 #[derive(Clone, Debug)]
-struct Failing(Shared, Arc<AtomicBool>);
+struct Failing(Shared, Arc<AtomicBool>, Arc<AtomicBool>);
 
 impl StorageBackend for Failing {
     fn len(&self) -> io::Result<u64> {
@@ -20,6 +25,9 @@ impl StorageBackend for Failing {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        if self.2.load(Ordering::Relaxed) {
+            return Err(io::Error::other("trouble"));
+        }
         self.0.read(offset, out)
     }
 
@@ -41,15 +49,22 @@ impl StorageBackend for Failing {
 
 /// A store with a log of so many bytes; its database's syncs fail when told to.
 fn failing(wal_bytes: u64) -> (Failing, Arc<Base>, Front<Vec<Write>>) {
+    let (home, _, base, front) = failing_on(wal_bytes);
+    (home, base, front)
+}
+
+/// The same, with what lies between its database and the storage.
+fn failing_on(wal_bytes: u64) -> (Failing, Arc<Medium>, Arc<Base>, Front<Vec<Write>>) {
     let life = Life::first(NodeId::new(1));
     let identity = Identity { cluster: "orbit".into(), cluster_id: 7, life };
-    let home = Failing(Shared::new(), Arc::default());
+    let home = Failing(Shared::new(), Arc::default(), Arc::default());
     let wal = [Shared::new(), Shared::new()];
     let path = Path::new("given");
     open::format_ahead(path, home.clone(), wal.clone(), wal_bytes, &identity).unwrap();
     let opened = open::open_ahead(path, home.clone(), wal, &identity).unwrap();
+    let medium = Arc::clone(&opened.medium);
     let base = Base::new(path.to_owned(), opened.medium, opened.database, open::CACHE_BYTES);
-    (home, Arc::new(base), opened.front.unwrap())
+    (home, medium, Arc::new(base), opened.front.unwrap())
 }
 
 /// redb fails while it takes facts over beside. The next batch is refused, and so is every one
@@ -86,4 +101,19 @@ fn a_failure_of_redb_itself_is_final_for_every_batch_after_it() {
     assert!(matches!(failed, Err(StoreError::SyncFailed { .. })), "{failed:?}");
     let again = front.write(&base, Cow::Owned(vec![Write::Probe { sequence: 1 }]));
     assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
+}
+
+/// A read fails, and only whoever wanted to read hears of it: nothing is taken in any more, though the log would still take it.
+#[test]
+fn a_failed_read_is_final_for_every_batch_after_it() {
+    let (home, medium, base, mut front) = failing_on(1 << 20);
+    front.write(&base, Cow::Owned(vec![Write::Probe { sequence: 1 }])).unwrap();
+
+    home.2.store(true, Ordering::Relaxed);
+    Handle(medium).read(0, &mut [0; 8]).unwrap_err();
+    home.2.store(false, Ordering::Relaxed);
+    for sequence in 2..4 {
+        let refused = front.write(&base, Cow::Owned(vec![Write::Probe { sequence }]));
+        assert!(matches!(refused, Err(StoreError::SyncFailed { .. })), "{refused:?}");
+    }
 }
