@@ -103,7 +103,8 @@ fn a_failure_of_redb_itself_is_final_for_every_batch_after_it() {
     assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
 }
 
-/// A read fails, and only whoever wanted to read hears of it: nothing is taken in any more, though the log would still take it.
+/// A read fails, and only whoever wanted to read hears of it: nothing is taken in any more, though
+/// the log would still take it.
 #[test]
 fn a_failed_read_is_final_for_every_batch_after_it() {
     let (home, medium, base, mut front) = failing_on(1 << 20);
