@@ -102,7 +102,8 @@ impl Opening<'_> {
             path: self.path.to_owned(),
             what: unfit.to_string(),
         })?;
-        if !facts.is_empty() {
+        // Also where records say nothing: one stands behind every batch that no log could hold.
+        if wal.last() != standing.reached() {
             let mut load = L::default();
             load.extend(facts);
             let taken = load.write(self.database, &standing.at(wal.last()));

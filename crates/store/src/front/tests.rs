@@ -118,3 +118,28 @@ fn a_failed_read_is_final_for_every_batch_after_it() {
         assert!(matches!(refused, Err(StoreError::SyncFailed { .. })), "{refused:?}");
     }
 }
+
+/// Behind a batch that no log holds stands a record that says nothing. An open takes it over as any
+/// other: what the log holds begins where the next record goes.
+#[test]
+fn an_open_takes_over_a_record_that_says_nothing() {
+    let life = Life::first(NodeId::new(1));
+    let identity = Identity { cluster: "orbit".into(), cluster_id: 7, life };
+    let (path, home) = (Path::new("given"), Shared::new());
+    let wal = [Shared::new(), Shared::new()];
+    open::format_ahead(path, home.clone(), wal.clone(), 1, &identity).unwrap();
+    let open = || open::open_ahead(path, home.clone(), wal.clone(), &identity).unwrap();
+    let opened = open();
+    let base = Base::new(path.to_owned(), opened.medium, opened.database, open::CACHE_BYTES);
+    let mut front = opened.front.unwrap();
+    let decree = Decree::Value(vec![7; 128 << 10].into());
+    let huge = Write::Chosen { slot: Slot::new(1), decree };
+    front.write(&base, Cow::Owned(vec![huge])).unwrap();
+    assert!(front.wal.held() > 0);
+    let last = front.wal.last();
+    drop((front, base));
+
+    let front = open().front.unwrap();
+    assert_eq!((front.wal.held(), front.wal.last()), (0, last));
+    assert_eq!(front.below.reached(), last);
+}

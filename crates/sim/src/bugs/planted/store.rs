@@ -44,7 +44,11 @@ pub(super) const BUGS: &[Bug] = &[
         name: "log that is not replayed",
         does: "a start reads redb, and not what only the log has",
         source: "pmcfadin/cqlite#1391: a lossy replay passes for a whole one",
-        edits: &[edit("store/src/open.rs", "if «!facts.is_empty()»", "false && !facts.is_empty()")],
+        edits: &[edit(
+            "store/src/open.rs",
+            "if «wal.last() != standing.reached()»",
+            "false && wal.last() != standing.reached()",
+        )],
     },
     Bug {
         name: "gap in the log taken for its end",
