@@ -50,8 +50,9 @@ impl Base {
 
     /// Refuses everything from now on, for the log in front of it has failed.
     pub(crate) fn fail(&self, what: String) -> StoreError {
-        *self.held() = None;
+        // The fault first: whoever finds no database opens it anew unless there is one.
         self.medium.fail(what);
+        *self.held() = None;
         self.explain(Cause::Before)
     }
 
