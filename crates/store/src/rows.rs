@@ -70,7 +70,7 @@ impl fmt::Debug for Rows {
 
 impl Rows {
     /// Makes empty tables on an empty storage, with a write-ahead log of so many bytes (rounded up
-    /// to 64 KiB) and its mark on two others. `whose` says whose they are, in words of the caller's
+    /// to 8 KiB) and its mark on two others. `whose` says whose they are, in words of the caller's
     /// own, and tells this log from another's.
     pub fn format(
         path: &Path,

@@ -55,7 +55,7 @@ impl Store {
         open::format(Path::new(NO_PATH), &Medium::new(backend), identity)
     }
 
-    /// The same on three, the second for a write-ahead log of so many bytes (rounded up to 64 KiB)
+    /// The same on three, the second for a write-ahead log of so many bytes (rounded up to 8 KiB)
     /// and the third for its mark, as [`Store::format`] does it.
     pub fn format_ahead_on(
         backend: impl StorageBackend,
