@@ -40,10 +40,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, ShardError> {
     let new: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     // A name is on the disk when the directory is that holds it.
-    let holders = new.into_iter().filter_map(Path::parent);
-    let here = Path::new(".");
-    let mut holders = holders.map(|dir| if dir.as_os_str().is_empty() { here } else { dir });
-    holders.try_for_each(sync).map_err(failed)?;
+    new.into_iter().filter_map(holder).try_for_each(sync).map_err(failed)?;
     let lock = options().create(true).truncate(false).open(dir.join(LOCK_FILE)).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -86,8 +83,26 @@ fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// The directory that holds the name of this one.
+fn holder(dir: &Path) -> Option<&Path> {
+    let here = Path::new(".");
+    dir.parent().map(|dir| if dir.as_os_str().is_empty() { here } else { dir })
+}
+
+/// Makes sure of the names that are there: a start that was killed may have given them and not come
+/// to sync them, and from now on they are relied on.
+fn sync_names(dir: &Path) -> io::Result<()> {
+    sync(dir)?;
+    match holder(dir).map(sync) {
+        // Who may not look at it has not made this directory in it.
+        Some(Err(error)) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        Some(Ok(()) | Err(_)) | None => Ok(()),
+    }
+}
+
 /// The files, which must be there and be plain ones, and where the database is.
 pub(super) fn open(dir: &Path) -> Result<(Files<FileBackend>, PathBuf), ShardError> {
+    sync_names(dir).map_err(|source| ShardError::of_file(dir, source))?;
     let path = dir.join(FILE);
     let (wal, mark) = (plain(&dir.join(WAL_FILE))?, plain(&dir.join(MARK_FILE))?);
     Ok((Files { shard: plain(&path)?, wal, mark }, path))

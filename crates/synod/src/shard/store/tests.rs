@@ -435,3 +435,16 @@ fn another_shards_files_swapped_in_are_refused() {
     let error = swapped(FILE);
     assert!(matches!(error, ShardError::Foreign { .. }), "{error}");
 }
+
+/// Every start makes sure of the shard's names, also of that of its directory, where it may.
+#[test]
+fn a_shard_starts_in_a_place_that_it_may_not_look_at() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("east");
+    drop(open(&dir));
+    let mode = |mode| fs::set_permissions(place.path(), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o300);
+    let (_, durable) = open(&dir);
+    mode(0o700);
+    assert_eq!(durable, Durable::default());
+}
