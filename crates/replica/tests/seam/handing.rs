@@ -55,7 +55,7 @@ fn what_gathers_until_a_reign_begins_is_chosen_with_its_start() {
     let called = |world: &World| world.replica(heir).peer().is_called();
     world.run_until(500, called);
     let put = world.ask(heir, submit(session, 1));
-    world.run_until(500, |world| world.responses.get(&put).is_some());
+    world.run_until(500, |world| world.responses.contains_key(&put));
     assert!(written(&world.responses[&put]).is_some(), "{:?}", world.responses[&put]);
     let batches = applied(&world, heir);
     let [.., (_, last)] = &batches[..] else { panic!("nothing is applied") };
