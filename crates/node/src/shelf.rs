@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synod_machine::{Machine, RestoreError};
+use synod_machine::Machine;
 use synod_paxos::Slot;
 use synod_replica::{Restored, ShelfJob, ShelfNews, Unread};
 use synod_store::{Chunk, Received, Shelf, StoreError};
@@ -64,20 +64,14 @@ impl Shelves {
 struct Hands {
     shelf: Shelf,
     bytes_per_s: u64,
-    /// A snapshot of another node that stands here and could not be read.
-    unread: Option<Slot>,
 }
 
 impl Hands {
     fn new(shelf: Shelf, bytes_per_s: u64) -> Hands {
-        Hands { shelf, bytes_per_s, unread: None }
+        Hands { shelf, bytes_per_s }
     }
 
-    fn serve(
-        mut self,
-        jobs: std_mpsc::Receiver<ShelfJob>,
-        news: &mpsc::UnboundedSender<ShelfNews>,
-    ) {
+    fn serve(self, jobs: std_mpsc::Receiver<ShelfJob>, news: &mpsc::UnboundedSender<ShelfNews>) {
         for job in jobs {
             if let Some(done) = self.run(job)
                 && news.send(done).is_err()
@@ -87,7 +81,7 @@ impl Hands {
         }
     }
 
-    fn run(&mut self, job: ShelfJob) -> Option<ShelfNews> {
+    fn run(&self, job: ShelfJob) -> Option<ShelfNews> {
         match job {
             ShelfJob::Write { slot, state } => {
                 let began = Instant::now();
@@ -135,7 +129,7 @@ impl Hands {
         Ok(self.shelf.load(slot)?.map(|_whole| None))
     }
 
-    fn receive(&mut self, slot: Slot, chunk: &Chunk) -> ShelfNews {
+    fn receive(&self, slot: Slot, chunk: &Chunk) -> ShelfNews {
         match self.shelf.receive(slot, chunk) {
             Ok(Received::Next(next)) => ShelfNews::Received { slot, next },
             Ok(Received::Whole) => self.restore(slot),
@@ -146,35 +140,20 @@ impl Hands {
         }
     }
 
-    /// Takes what was fetched for the state. What another build or another moment may read stays.
-    fn restore(&mut self, slot: Slot) -> ShelfNews {
+    /// Takes what was fetched for the state. What is none for this build goes: whom it was fetched of
+    /// has it, and here it would refuse the next start, while a peer may yet have one of this build.
+    fn restore(&self, slot: Slot) -> ShelfNews {
         let state = self.shelf.load(slot);
         match state.map(|state| state.map(|state| Machine::restore(&state))) {
             Ok(Some(Ok(machine))) => {
                 info!(%slot, "a snapshot of another node stands here");
-                return ShelfNews::Whole { slot, machine: Box::new(machine) };
+                ShelfNews::Whole { slot, machine: Box::new(machine) }
             }
-            Ok(Some(Err(error @ RestoreError::Version { .. }))) => {
-                warn!(%slot, %error, "a snapshot of another node is of another build; it stays");
-                self.leave(slot);
-            }
-            Err(error) => {
-                warn!(%slot, %error, "a snapshot of another node cannot be read; it stays");
-                self.leave(slot);
-            }
-            Ok(refused) => {
-                warn!(%slot, ?refused, "a snapshot of another node is no state");
+            refused => {
+                warn!(%slot, ?refused, "a snapshot of another node is no state for this build");
                 self.remove(slot);
+                ShelfNews::Unusable
             }
-        }
-        ShelfNews::Unusable
-    }
-
-    /// Leaves a snapshot that could not be read where it is, in place of the one before: a node
-    /// that lags behind peers of another build is sent one after the other.
-    fn leave(&mut self, slot: Slot) {
-        if let Some(before) = self.unread.replace(slot).filter(|before| *before != slot) {
-            self.remove(before);
         }
     }
 
