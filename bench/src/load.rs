@@ -116,6 +116,10 @@ pub(crate) async fn connect(config: &Path) -> Result<Client, BenchError> {
     Ok(Client::connect(config).await?)
 }
 
+/// How long nodes and clients are left alone before something befalls a leader. A client connects
+/// ahead of need within two seconds, and a node's rhythm is known after a fifth of one.
+pub(crate) const SETTLES_WITHIN: Duration = Duration::from_secs(3);
+
 /// Waits until `node` knows all that is chosen.
 pub(crate) async fn level(
     client: &Client,

@@ -86,11 +86,13 @@ fn ago(us: u64, asked: Instant, answered: Instant) -> Instant {
     looked.checked_sub(Duration::from_micros(us)).unwrap_or(asked)
 }
 
-/// Kills the leader `kills` times under a client that puts without pause.
+/// Kills the leader `kills` times, three seconds after the last one is back, under a client that
+/// puts without pause.
 pub async fn takeovers(stage: &mut Stage, kills: usize) -> Result<Takeovers, BenchError> {
     let client = load::connect(&stage.client()).await?.within(PATIENCE);
     let mut outages = Vec::new();
     for kill in 1..=kills {
+        tokio::time::sleep(load::SETTLES_WITHIN).await;
         let leader = client.leader().await?;
         client.kv().put("bench/takeover", format!("before {kill}").into_bytes()).await?;
         stage.kill(&leader);

@@ -108,7 +108,8 @@ pub async fn transfers(
             floor.measure(&client).await?;
         }
         putter.told(&mut failed);
-        tokio::time::sleep(PEACE).await;
+        let new = number == 1 || what == Told::Stop;
+        tokio::time::sleep(if new { load::SETTLES_WITHIN } else { PEACE }).await;
         for put in putter.told(&mut failed) {
             calm.add(put.ended - put.begun);
         }
