@@ -61,10 +61,14 @@ impl Beginning {
         Ok(Beginning { promised, phase_1_us: status.phase_1_us, first_commit_us })
     }
 
+    /// When it served.
+    pub(crate) fn served(&self) -> Instant {
+        self.promised + Duration::from_micros(self.first_commit_us)
+    }
+
     /// How much of the time from `begun` to `done`, in which a client's put was done, it served.
     pub(crate) fn search_us(&self, begun: Instant, done: Instant) -> u64 {
-        let served = self.promised + Duration::from_micros(self.first_commit_us);
-        micros(done.saturating_duration_since(served.max(begun)))
+        micros(done.saturating_duration_since(self.served().max(begun)))
     }
 
     fn outage(&self, kill: usize, killed: Instant, done: Instant) -> Outage {

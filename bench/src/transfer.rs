@@ -35,7 +35,7 @@ pub struct Transfers {
     /// `synod.bench.transfer/1`.
     pub schema: &'static str,
     /// For each of them the longest put that was under way at any time from when the leader was
-    /// told until a put after that was done, in microseconds; the shortest first.
+    /// told until the next one served, in microseconds; the shortest first.
     pub outages_us: Vec<u64>,
     /// Each of them with its parts, in the order in which they were made.
     pub transfers: Vec<Transfer>,
@@ -65,9 +65,11 @@ pub struct Transfer {
     pub phase_1_us: u64,
     /// From there until it served.
     pub first_commit_us: u64,
-    /// From there until the client had found it and its longest put was done there; all of the put
-    /// where it was begun when the next leader served, and something else held it up.
+    /// From there until the client had found it and that put was done there.
     pub search_us: u64,
+    /// The longest put that began after that, until the last leader had stopped: a process that
+    /// ends writes what it has in memory to the disk that all share here.
+    pub after_us: u64,
 }
 
 /// One put of the client that puts without pause.
@@ -128,11 +130,14 @@ pub async fn transfers(
         // Whatever was under way by then ends meanwhile.
         tokio::time::sleep(PEACE).await;
         let puts = putter.told(&mut failed);
-        let longest = longest(&puts, told, served).ok_or_else(|| {
-            BenchError::Cluster("nothing was put after a transfer of the lead".to_owned())
-        })?;
         let beginning = Beginning::of(&client, &client.leader().await?).await?;
-        transfers.push(longest.transfer(number, &beginning));
+        let began = beginning.served();
+        let met = longest(&puts, told, began).ok_or_else(|| {
+            BenchError::Cluster("nothing was put while the lead was handed over".to_owned())
+        })?;
+        let after = puts.iter().filter(|put| put.begun > began && put.begun <= served);
+        let after_us = after.map(|put| micros(put.ended - put.begun)).max().unwrap_or_default();
+        transfers.push(met.transfer(number, &beginning, after_us));
         if what == Told::Stop {
             stage.start(&leader)?;
             load::level(&client, &leader, PATIENCE).await?;
@@ -143,21 +148,22 @@ pub async fn transfers(
     Ok(Transfers::of(transfers, failed, calm.quantiles(), floor.us()))
 }
 
-/// Of the puts that were under way at any time from when the leader was told until a put after that
-/// was done.
+/// Of the puts that were under way at any time from when the leader was told until the next one
+/// served.
 fn longest(puts: &[Put], told: Instant, served: Instant) -> Option<&Put> {
     let meets = |put: &&Put| put.ended >= told && put.begun <= served;
     puts.iter().filter(meets).max_by_key(|put| put.ended - put.begun)
 }
 
 impl Put {
-    fn transfer(&self, number: usize, beginning: &Beginning) -> Transfer {
+    fn transfer(&self, number: usize, beginning: &Beginning, after_us: u64) -> Transfer {
         Transfer {
             number,
             outage_us: micros(self.ended - self.begun),
             phase_1_us: beginning.phase_1_us,
             first_commit_us: beginning.first_commit_us,
             search_us: beginning.search_us(self.begun, self.ended),
+            after_us,
         }
     }
 }
@@ -245,6 +251,7 @@ mod tests {
             phase_1_us: 10 * number as u64,
             first_commit_us: 1,
             search_us: 2,
+            after_us: 3,
         };
         let rows = [(1, 50), (2, 400), (3, 60)].map(row).to_vec();
         let told = Transfers::of(rows, 0, Quantiles::default(), FloorUs::default());
@@ -274,7 +281,7 @@ mod tests {
         let beginning = Beginning { promised: at(10), phase_1_us: 3_000, first_commit_us: 2_000 };
         for (begun, ended, search_us) in [(5, 19, 7_000), (1_000, 1_048, 48_000), (5, 11, 0)] {
             let put = Put { begun: at(begun), ended: at(ended), done: true };
-            let transfer = put.transfer(1, &beginning);
+            let transfer = put.transfer(1, &beginning, 0);
             assert_eq!((transfer.search_us, transfer.phase_1_us), (search_us, 3_000));
         }
     }
