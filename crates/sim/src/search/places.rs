@@ -76,10 +76,10 @@ const ONE: commit::Bounds = commit::Bounds {
     late: false,
 };
 
-/// One participant that forgets what it has applied as soon as it can.
+/// One participant that forgets a session as soon as something of it is applied.
 const FORGETS: commit::Bounds = commit::Bounds {
     parties: 1,
-    room: Some(Room { runs_of_one: 1, sessions: 1 }),
+    room: Some(Room { runs_of_one: 1, sessions: 0 }),
     late: true,
     crashes: 1,
     ..ONE
@@ -240,14 +240,14 @@ pub const PLACES: &[Place] = &[
     ),
     commit(
         "commit-forgets-session",
-        "2 transactions of two owners, 1 participant that remembers one session, any word at any \
+        "2 transactions of two owners, 1 participant that remembers no session, any word at any \
          later time, 1 crash",
         commit::Bounds { txns: &[1, 1], ..FORGETS },
     ),
     commit(
         "commit-forgets-numbers",
-        "the same with 3 transactions of one owner, and one run of numbers remembered",
-        commit::Bounds { txns: &[3], ..FORGETS },
+        "the same with 2 transactions of one owner, of which no number is remembered",
+        commit::Bounds { txns: &[2], room: Some(Room { runs_of_one: 0, sessions: 1 }), ..FORGETS },
     ),
 ];
 
