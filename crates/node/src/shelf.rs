@@ -140,8 +140,9 @@ impl Hands {
         }
     }
 
-    /// Takes what was fetched for the state. What is none for this build goes: whom it was fetched of
-    /// has it, and here it would refuse the next start, while a peer may yet have one of this build.
+    /// Takes what was fetched for the state. What is none for this build goes: whom it was fetched
+    /// of has it, and here it would refuse the next start, while a peer may yet have one of this
+    /// build.
     fn restore(&self, slot: Slot) -> ShelfNews {
         let state = self.shelf.load(slot);
         match state.map(|state| state.map(|state| Machine::restore(&state))) {
