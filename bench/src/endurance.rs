@@ -30,7 +30,8 @@ pub struct Ordeal {
     /// Puts a second, in an open loop.
     pub rate_per_s: u32,
     /// How much nicer the hogs are than the nodes and the load: 0 wants as much as each of them.
-    pub nice: u8,
+    /// There are none without it: whoever measures has something else that wants every core.
+    pub nice: Option<u8>,
 }
 
 /// What came of it.
@@ -40,8 +41,8 @@ pub struct Endured {
     pub schema: &'static str,
     /// Puts a second that were due.
     pub rate_per_s: u32,
-    /// How much nicer the hogs were.
-    pub nice: u8,
+    /// How much nicer the hogs were, if there were any.
+    pub nice: Option<u8>,
     /// Who led before the first minute that counts.
     pub first: Reign,
     /// Who led after the last.
@@ -90,7 +91,7 @@ pub async fn endure(
     mut told: impl Write,
 ) -> Result<Endured, BenchError> {
     let client = load::connect(&stage.client()).await?;
-    let _hogs = Hogs::start(ordeal.nice)?;
+    let _hogs = ordeal.nice.map(Hogs::start).transpose()?;
     let _warm = loaded(stage, ordeal.rate_per_s, WARMUP).await?;
     let first = reign(&client).await?;
     let (mut minutes, mut lost): (Vec<Minute>, Vec<String>) = (Vec::new(), Vec::new());

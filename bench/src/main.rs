@@ -6,7 +6,7 @@
 //! - `snapshots`: what snapshots and a peer that catches up do to the puts of others;
 //! - `services`: what leases, locks and watches take;
 //! - `door`: what the HTTP door takes beside the library;
-//! - `endurance [MINUTES [RATE [NICE]]]`: an hour under full load;
+//! - `endurance [MINUTES [RATE [NICE]]]`: an hour under full load (NICE `none`: of others);
 //! - `aged [COMMANDS]`: what commits take after ten million commands;
 //! - `reopened [MIB]`: how soon a node that was killed has a gibibyte of state again;
 //! - `shards [COUNT]`: what each of eight shards commits beside one alone;
@@ -172,8 +172,13 @@ async fn door_alone() -> Result<serde_json::Value, BenchError> {
 async fn endured() -> Result<serde_json::Value, BenchError> {
     let minutes = number(2, "minutes", 60)?;
     let rate_per_s = number(3, "puts a second", 2_000)?;
-    let nice = number(4, "niceness", 0)?;
-    let nice = u8::try_from(nice).unwrap_or(u8::MAX).min(NICEST);
+    let nice = match std::env::args().nth(4).as_deref() {
+        Some("none") => None,
+        _ => {
+            let nice = number(4, "niceness", 0)?;
+            Some(u8::try_from(nice).unwrap_or(u8::MAX).min(NICEST))
+        }
+    };
     let stage = Stage::open(&synod()?, NODES, "")?;
     let ordeal = Ordeal { minutes, rate_per_s, nice };
     Ok(serde_json::json!(endurance::endure(&stage, &ordeal, std::io::stderr()).await?))
