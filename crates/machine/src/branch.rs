@@ -18,12 +18,14 @@ mod branches;
 mod durable;
 mod ended;
 mod locks;
+mod readers;
 #[cfg(test)]
 mod tests;
 
 pub use branches::Branches;
 pub use durable::{Durable, Durably, Word, Write};
 pub use ended::Room;
+pub use readers::{Reader, Readers, Turn};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

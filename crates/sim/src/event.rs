@@ -4,7 +4,7 @@ use synod_machine::{door, participant_door};
 use synod_paxos::{Envelope, Fetch, NodeId};
 use synod_replica::{Carried, Checkpoint, Response};
 
-use crate::{trouble::Trouble, txn::Teller};
+use crate::{trouble::Trouble, txn::Speaker};
 
 /// Whoever asks nodes for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,8 @@ pub(crate) enum Caller {
     Holder(usize),
     /// One that watches at one node.
     Observer(usize),
+    /// One that reads participants' books.
+    Auditor(usize),
 }
 
 /// What can happen in a universe.
@@ -48,10 +50,10 @@ pub(crate) enum Event {
     Answer { caller: Caller, call: u64, response: Response },
     /// A caller's moment to wake.
     Alarm { caller: Caller },
-    /// A word of an owner arrives at a participant.
-    Errand { from: Teller, to: usize, call: participant_door::Call },
-    /// What a participant says arrives at an owner.
-    Report { from: usize, to: Teller, said: participant_door::Said },
+    /// A word of an owner or an auditor arrives at a participant.
+    Errand { from: Speaker, to: usize, call: participant_door::Call },
+    /// What a participant says arrives at an owner or an auditor.
+    Report { from: usize, to: Speaker, said: participant_door::Said },
     /// The sync under way at a participant is done.
     Sealed { participant: usize, life: u64 },
     /// A participant is switched on.
@@ -67,12 +69,12 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// The client, owner or participant that it happens to, if it is one of these.
+    /// The caller of nodes or of participants that it happens to, if it is one.
     pub(crate) fn caller(&self) -> Option<Caller> {
         match self {
             Event::Answer { caller, .. } | Event::Alarm { caller } => Some(*caller),
             Event::Errand { to, .. } => Some(Caller::Participant(*to)),
-            Event::Report { to, .. } => Some(Caller::Owner(to.owner)),
+            Event::Report { to, .. } => Some(to.caller()),
             Event::Sealed { participant, .. } => Some(Caller::Participant(*participant)),
             Event::Word(_)
             | Event::Checkpoint { .. }
@@ -100,6 +102,12 @@ impl Event {
             Caller::Participant(place) => 200 + *place as u64,
             Caller::Holder(place) => 300 + *place as u64,
             Caller::Observer(place) => 400 + *place as u64,
+            Caller::Auditor(place) => 500 + *place as u64,
+        };
+        // An owner is known by its place alone where nobody else can be meant.
+        let speaker = |speaker: &Speaker| match speaker {
+            Speaker::Owner(teller) => teller.owner as u64,
+            Speaker::Auditor(question) => whose(&Caller::Auditor(question.auditor)),
         };
         let number = |node: &NodeId| u64::from(node.get());
         match self {
@@ -112,8 +120,8 @@ impl Event {
             Event::Call { node, caller, .. } => (6, number(node) << 16 | whose(caller)),
             Event::Answer { caller, call, .. } => (7, call << 16 | whose(caller)),
             Event::Alarm { caller, .. } => (8, whose(caller)),
-            Event::Errand { from, to, .. } => (9, (from.owner as u64) << 16 | *to as u64),
-            Event::Report { from, to, .. } => (10, (to.owner as u64) << 16 | *from as u64),
+            Event::Errand { from, to, .. } => (9, speaker(from) << 16 | *to as u64),
+            Event::Report { from, to, .. } => (10, speaker(to) << 16 | *from as u64),
             Event::Sealed { participant, .. } => (11, *participant as u64),
             Event::Return { participant } => (12, *participant as u64),
             Event::Trouble(trouble) => (13, *trouble as u64),

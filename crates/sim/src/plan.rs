@@ -72,6 +72,8 @@ pub(crate) struct Plan {
     pub(crate) owners: u16,
     /// Participants of transactions.
     pub(crate) participants: u16,
+    /// Who reads what transactions write.
+    pub(crate) auditors: u16,
     /// Whether operators end transactions and sessions by force.
     pub(crate) operators: bool,
     /// Holders of leases and locks, who watch what changes.
@@ -113,6 +115,9 @@ const BREAKS_ONE_IN: u64 = 3;
 const OPERATORS_ONE_IN: u64 = 16;
 /// Which of them.
 const OPERATORS_AT: u64 = 9;
+
+/// Of universes with owners one in so many has auditors.
+const AUDITORS_ONE_IN: u8 = 3;
 
 /// One universe in so many is hasty, unless its disks are slow.
 const HASTY_ONE_IN: u64 = 4;
@@ -163,6 +168,7 @@ impl Plan {
             grace_ms: rng.u64(50..1_500),
             owners: rng.u16(0..=3),
             participants: rng.u16(2..=4),
+            auditors: 0,
             operators: seed % OPERATORS_ONE_IN == OPERATORS_AT,
             holders: holders(seed),
             elections: elections(seed),
@@ -175,6 +181,16 @@ impl Plan {
         }
         .with_readers(seed)
         .with_decay(seed)
+        .with_auditors(seed)
+    }
+
+    /// One or two, in some of the universes that have owners.
+    fn with_auditors(mut self, seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed ^ 0x00A0_D175);
+        if self.owners > 0 && rng.u8(0..AUDITORS_ONE_IN) == 0 {
+            self.auditors = rng.u16(1..=2);
+        }
+        self
     }
 
     /// Disks with the real store decay in most universes that have it: it has far more to lose than

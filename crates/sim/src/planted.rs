@@ -13,17 +13,20 @@ pub enum Plant {
     BallotBeforeSync,
     /// A participant votes before its prepare is durable.
     VoteBeforeSync,
+    /// A participant answers a read before what was read is durable.
+    ReadBeforeSync,
     /// A holder gives back what it has before that what it does under it has ended.
     ReleaseBeforeReaped,
 }
 
 impl Plant {
     /// Every one of them.
-    pub const ALL: [Plant; 5] = [
+    pub const ALL: [Plant; 6] = [
         Plant::PromiseBeforeSync,
         Plant::AcceptedBeforeSync,
         Plant::BallotBeforeSync,
         Plant::VoteBeforeSync,
+        Plant::ReadBeforeSync,
         Plant::ReleaseBeforeReaped,
     ];
 
@@ -31,7 +34,7 @@ impl Plant {
     pub(crate) fn opens_words(self) -> bool {
         match self {
             Plant::PromiseBeforeSync | Plant::AcceptedBeforeSync | Plant::BallotBeforeSync => true,
-            Plant::VoteBeforeSync | Plant::ReleaseBeforeReaped => false,
+            Plant::VoteBeforeSync | Plant::ReadBeforeSync | Plant::ReleaseBeforeReaped => false,
         }
     }
 
@@ -41,7 +44,7 @@ impl Plant {
             Plant::PromiseBeforeSync => matches!(word.message, Message::Promise { .. }),
             Plant::AcceptedBeforeSync => matches!(word.message, Message::Accepted { .. }),
             Plant::BallotBeforeSync => matches!(word.message, Message::Prepare { .. }),
-            Plant::VoteBeforeSync | Plant::ReleaseBeforeReaped => false,
+            Plant::VoteBeforeSync | Plant::ReadBeforeSync | Plant::ReleaseBeforeReaped => false,
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     sights::Sights,
     story::{Story, Told},
     trouble::Trouble,
-    txn::{Owner, Participant},
+    txn::{Auditor, Owner, Participant},
     violation::{Checked, Violation, demand},
 };
 
@@ -55,9 +55,10 @@ pub(crate) struct World {
     clients: Vec<Client>,
     owners: Vec<Owner>,
     participants: Vec<Participant>,
+    auditors: Vec<Auditor>,
     holders: Vec<Holder>,
     observers: Vec<Observer>,
-    /// When each owner and participant is next woken.
+    /// When each caller is next woken.
     alarms: BTreeMap<Caller, u64>,
     /// Until when clients, owners and participants stand still.
     dozing: BTreeMap<Caller, u64>,
@@ -121,6 +122,10 @@ impl World {
         let participants = (0..usize::from(plan.participants))
             .map(|place| Participant::new(place, &plan, plant, rng.fork()))
             .collect();
+        let mut chance_of_auditors = Rng::with_seed(seed ^ 0x00A0_D174);
+        let auditors = (0..usize::from(plan.auditors))
+            .map(|place| Auditor::new(place, &plan, chance_of_auditors.fork()))
+            .collect();
         // Their chances are drawn apart: what else happens in a universe does not change with them.
         let mut chance_of_holders = Rng::with_seed(seed ^ 0x001E_A5E5);
         let holders = (0..usize::from(plan.holders))
@@ -143,6 +148,7 @@ impl World {
             clients,
             owners,
             participants,
+            auditors,
             holders,
             observers,
             alarms: BTreeMap::new(),
@@ -214,6 +220,10 @@ impl World {
             let at_us = self.rng.u64(200 * MS..500 * MS);
             self.queue.plan(at_us, Event::Alarm { caller: Caller::Owner(owner) });
         }
+        for auditor in 0..self.auditors.len() {
+            let at_us = 250 * MS + 31 * MS * auditor as u64;
+            self.queue.plan(at_us, Event::Alarm { caller: Caller::Auditor(auditor) });
+        }
         for holder in 0..self.holders.len() {
             let at_us = 200 * MS + 37 * MS * holder as u64;
             self.queue.plan(at_us, Event::Alarm { caller: Caller::Holder(holder) });
@@ -277,6 +287,9 @@ impl World {
         for holder in &mut self.holders {
             holder.wind_up(1);
         }
+        for auditor in &mut self.auditors {
+            auditor.wind_up(LAST_REQUESTS);
+        }
         self.dozing.clear();
         for place in 0..self.participants.len() {
             self.participants[place].heal();
@@ -298,6 +311,7 @@ impl World {
         self.clients.iter().all(Client::rests)
             && self.owners.iter().all(Owner::rests)
             && self.participants.iter().all(Participant::rests)
+            && self.auditors.iter().all(Auditor::rests)
             && self.holders.iter().all(Holder::rests)
             && self
                 .nodes
@@ -351,6 +365,8 @@ impl World {
         lines.extend(awake.map(Owner::doing));
         let awake = self.participants.iter().filter(|participant| !participant.rests());
         lines.extend(awake.map(Participant::doing));
+        let awake = self.auditors.iter().filter(|auditor| !auditor.rests());
+        lines.extend(awake.map(Auditor::doing));
         let awake = self.holders.iter().filter(|holder| !holder.rests());
         lines.extend(awake.map(Holder::doing));
         lines.join("\n    ")

@@ -55,6 +55,12 @@ const REGRESSIONS: &[Regression] = &[
         told_by: Some(("crates/sim/src/checks/budgets.rs", "what_is_beyond_a_budget_is_caught")),
     },
     Regression {
+        script: "1739",
+        found: "I1, wrongly: the beginning of a reign was weighed with what had gathered by then",
+        mended: "the commit that brought this row",
+        told_by: Some(("crates/sim/src/checks/budgets.rs", "what_is_beyond_a_budget_is_caught")),
+    },
+    Regression {
         script: "4742",
         found: "L, wrongly: a participant that was always answered too late asked nothing else",
         mended: "the commit that brought this row",

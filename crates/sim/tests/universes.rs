@@ -57,6 +57,7 @@ fn every_planted_bug_of_the_devices_is_caught() {
         (Plant::AcceptedBeforeSync, "B3"),
         (Plant::BallotBeforeSync, "B3"),
         (Plant::VoteBeforeSync, "H2"),
+        (Plant::ReadBeforeSync, "H7"),
         (Plant::ReleaseBeforeReaped, "L8"),
     ] {
         let planted = Run { seeds: CAUGHT_WITHIN, plant: Some(plant), ..Run::default() };

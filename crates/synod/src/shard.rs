@@ -11,7 +11,6 @@ mod engine;
 mod error;
 mod metrics;
 mod pages;
-mod readers;
 mod store;
 
 use std::{

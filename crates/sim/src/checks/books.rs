@@ -1,16 +1,17 @@
-//! P2 and H5 of transactions, as their owners and whoever reads the books sees it: transfers add
-//! up, and all lists that transactions append to agree with one order.
+//! P2, H5 and H7 of transactions, as their owners and whoever reads the books sees it: transfers
+//! add up, all lists that transactions append to agree with one order, and a read finds what
+//! anybody was told has committed before it began.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use synod_machine::{TxnId, Verdict};
+use synod_machine::{Revision, TxnId, Verdict};
 
 use crate::{
     history::{
         append::{self, Appends, Fate, Read},
         bank::{self, Transfer},
     },
-    violation::{Checked, Violation},
+    violation::{Checked, Violation, demand},
 };
 
 /// What owners have wanted, and what they have heard.
@@ -18,6 +19,8 @@ use crate::{
 pub(crate) struct Books {
     begun: BTreeMap<TxnId, Begun>,
     reads: Vec<Read>,
+    /// The highest revision of each participant that a read has shown.
+    shown: BTreeMap<usize, Revision>,
 }
 
 /// What a transaction is to do.
@@ -67,6 +70,40 @@ impl Books {
     /// Somebody looks at a list.
     pub(crate) fn read(&mut self, list: String, numbers: Vec<u64>) {
         self.reads.push(Read { list, numbers });
+    }
+
+    /// The revision that reads of the participant at `place` have shown.
+    pub(crate) fn shown(&self, place: usize) -> Revision {
+        self.shown.get(&place).copied().unwrap_or(Revision::ZERO)
+    }
+
+    /// H7: a read finds no less than another had shown before it began.
+    pub(crate) fn shows(&mut self, place: usize, shown: Revision, revision: Revision) -> Checked {
+        demand!(
+            shown <= revision,
+            "H7",
+            "a read of participant {place} is of {revision}, after one of {shown}"
+        );
+        let highest = self.shown.entry(place).or_insert(Revision::ZERO);
+        *highest = revision.max(*highest);
+        Ok(())
+    }
+
+    /// H7: a read that began then finds what anybody had been told has committed.
+    pub(crate) fn finds(&mut self, list: String, numbers: Vec<u64>, began_us: u64) -> Checked {
+        let lacks = |(txn, begun): &(&TxnId, &Begun)| {
+            matches!(begun.fate, Fate::Committed(told_us) if told_us < began_us)
+                && begun.intent.lists.contains(&list)
+                && !numbers.contains(&number(**txn))
+        };
+        let lacked = self.begun.iter().find(lacks).map(|(txn, _)| *txn);
+        demand!(
+            lacked.is_none(),
+            "H7",
+            "{list} is read without {lacked:?}, whose owner knew it committed before the read began"
+        );
+        self.read(list, numbers);
+        Ok(())
     }
 
     /// Everything has come to an end, and `verdict` is what the log says.

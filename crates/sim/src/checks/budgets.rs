@@ -33,11 +33,14 @@ impl Budgets {
         if decree.bytes() <= self.batch_bytes {
             return Ok(());
         }
-        // What a leader ends that finds many sessions and leases silent is counted, not weighed.
+        // What a leader ends that finds many sessions and leases silent is counted, not weighed; nor
+        // is the beginning of its reign, which takes along what had gathered by then.
         let weighed = |request: &&Request| {
             !matches!(
                 request.command,
-                Command::Fence { .. } | Command::Lease(LeaseCommand::Expire { .. })
+                Command::Fence { .. }
+                    | Command::Lease(LeaseCommand::Expire { .. })
+                    | Command::LeaderStart { .. }
             )
         };
         let batch = order::batch_of(decree).map_or_else(Vec::new, |batch| batch.requests);
@@ -77,7 +80,8 @@ mod tests {
             Command::Fence { session: SessionId::new(1), cause: FenceCause::Expired, guard: None };
         let guard = FenceGuard { reign: Reign::default(), renewals: 0 };
         let expiry = LeaseCommand::Expire { lease: LeaseId::new(1), guard };
-        let of_the_leader = [fence, Command::Lease(expiry)]
+        let start = Command::LeaderStart { reign: Reign::default() };
+        let of_the_leader = [fence, Command::Lease(expiry), start]
             .map(|command| vec![Request { id: None, acked: Seq::ZERO, command }; ends]);
         let requests = [vec![request; count], of_the_leader.concat()].concat();
         let batch = Batch { stamp: Timestamp(1), requests };
@@ -94,7 +98,8 @@ mod tests {
     }
 
     /// What is beyond a budget is caught, what fills it is not; one large request goes alone, and
-    /// the ends of sessions and leases weigh nothing.
+    /// the ends of sessions and leases, and the beginning of a reign, weigh
+    /// nothing.
     #[test]
     fn what_is_beyond_a_budget_is_caught() {
         let node = NodeId::new(1);

@@ -1,7 +1,7 @@
 //! Rare states of consensus, seen in words and roles. Nothing is demanded here: a run that never
 //! came through them has tested little.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use synod_paxos::{
     Ballot, Decree, Envelope, Life, Message, NodeId, Page, Record, Report, Role, Slot, Write,
@@ -24,6 +24,8 @@ const STALL_US: u64 = SECOND;
 #[derive(Debug, Default)]
 pub(crate) struct Rare {
     roles: BTreeMap<NodeId, (Role, bool)>,
+    /// Ballots that a leader has called another to lead at.
+    called: BTreeSet<Ballot>,
     pub(crate) seen: Sights,
 }
 
@@ -60,6 +62,9 @@ impl Rare {
         let campaigns = others().any(|(_, (role, _))| matches!(role, Role::Campaigning { .. }));
         let serves = others().any(|(_, (_, serving))| *serving);
         match status.role {
+            Role::Leading { ballot, .. } if is_new && self.called.contains(&ballot) => {
+                self.seen.see(Sight::LeadsAsCalled);
+            }
             Role::Leading { .. } if leads => self.seen.see(Sight::TwoLeaders),
             Role::Campaigning { .. } if campaigns => self.seen.see(Sight::TwoCampaigns),
             Role::Campaigning { .. } if leads => self.seen.see(Sight::CampaignUnderLeader),
@@ -88,6 +93,10 @@ impl Rare {
                     false => Sight::CampaignRefused,
                 };
                 self.seen.see(sight);
+            }
+            Message::HandOver { next, .. } => {
+                self.called.insert(*next);
+                self.seen.see(Sight::CalledToLead);
             }
             Message::Learned { decrees, .. } if !decrees.is_empty() => {
                 self.seen.see(Sight::Learned);

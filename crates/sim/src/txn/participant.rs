@@ -6,7 +6,8 @@ use synod_machine::{
     BranchIncarnation, Command, Entry, ParticipantName, Rejection, Reply, Request, RequestId, Seq,
     SessionId, TxnId, Verdict,
     branch::{
-        Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Output, Word, Write,
+        Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Output, Reader, Readers,
+        Turn, Word, Write,
     },
     door::{Call, Said},
     participant_door as door,
@@ -14,7 +15,7 @@ use synod_machine::{
 use synod_replica::Response;
 
 use super::{
-    Acts, Report, Teller,
+    Acts, Question, Report, Speaker, Teller,
     work::{self, participant_name},
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     errand::{Errand, Heard},
     plan::{MS, Plan},
     planted::Plant,
+    sights::Sight,
     violation::{Checked, Violation, demand},
 };
 
@@ -92,7 +94,13 @@ struct Process {
     /// What the disk will hold when all that was asked for is synced.
     asked: Facts,
     gathered: Durably,
-    syncing: Option<(Vec<Write>, Durably)>,
+    syncing: Option<Syncing>,
+    /// Reads that wait for branches in doubt.
+    readers: Readers<Question>,
+    /// What has been read, of which some may not be durable yet.
+    read: Vec<(Question, door::Said)>,
+    /// Branches that it found in doubt when it started.
+    found: BTreeSet<TxnId>,
     askers: BTreeMap<Asker, Teller>,
     next_asker: u64,
     enrolled: Enrolled,
@@ -100,6 +108,14 @@ struct Process {
     proposals: Vec<Command>,
     /// Finished commits that the log is to hear of.
     finished: BTreeSet<TxnId>,
+}
+
+/// What is on its way to the disk, and what is said when it is there.
+#[derive(Debug)]
+struct Syncing {
+    writes: Vec<Write>,
+    durably: Durably,
+    read: Vec<(Question, door::Said)>,
 }
 
 /// What a call of a participant is for; one of each at a time.
@@ -221,6 +237,9 @@ impl Participant {
             asked: self.durable.clone(),
             gathered: Durably::default(),
             syncing: None,
+            readers: Readers::default(),
+            read: Vec::new(),
+            found: self.durable.branches.prepared.keys().copied().collect(),
             askers: BTreeMap::new(),
             next_asker: 0,
             enrolled: Enrolled::No,
@@ -234,23 +253,27 @@ impl Participant {
     /// It loses its power: what was on its way to the disk is there as a whole afterwards or not.
     pub(crate) fn crash(&mut self, watch: &mut Watch) -> Checked {
         let Some(up) = self.up.take() else { return Ok(()) };
-        if let Some((writes, _)) = up.syncing
+        if let Some(syncing) = up.syncing
             && self.rng.bool()
         {
-            self.sync(&writes, watch)?;
+            self.sync(&syncing.writes, watch)?;
         }
         Ok(())
     }
 
-    /// An owner speaks.
+    /// An owner or an auditor speaks.
     pub(crate) fn errand(
         &mut self,
         now: u64,
-        from: Teller,
+        from: Speaker,
         call: door::Call,
         watch: &mut Watch,
     ) -> Result<Acts, Violation> {
         let Some(up) = &mut self.up else { return Ok(Acts::default()) };
+        let from = match from {
+            Speaker::Owner(teller) => teller,
+            Speaker::Auditor(question) => return self.question(now, question, call, watch),
+        };
         up.next_asker += 1;
         let asker = Asker(up.next_asker);
         up.askers.insert(asker, from);
@@ -271,7 +294,8 @@ impl Participant {
             // What was in flight is there afterwards or not, as after a crash.
             return Ok(Sealed::Dies("fails to sync, and ends"));
         }
-        let Some((writes, durably)) = self.up.as_mut().and_then(|up| up.syncing.take()) else {
+        let syncing = self.up.as_mut().and_then(|up| up.syncing.take());
+        let Some(Syncing { writes, durably, read }) = syncing else {
             return Ok(Sealed::Goes(Acts::default()));
         };
         self.sync(&writes, watch)?;
@@ -282,6 +306,7 @@ impl Participant {
         for word in durably.synced() {
             self.speak(word, &mut acts, watch)?;
         }
+        acts.reports.extend(read.into_iter().map(answered));
         self.flush(&mut acts, watch)?;
         self.errands(now, &mut acts);
         Ok(Sealed::Goes(acts))
@@ -294,6 +319,8 @@ impl Participant {
         if up.branches.wake_at().is_some_and(|at| at <= moment(now)) {
             acts = self.step(now, Input::Wake, watch)?;
         }
+        self.turn(now, Vec::new());
+        self.flush(&mut acts, watch)?;
         self.errands(now, &mut acts);
         Ok(acts)
     }
@@ -412,6 +439,7 @@ impl Participant {
         for (asker, said) in at_once {
             self.speak(Word::Said { to: asker, said }, &mut acts, watch)?;
         }
+        self.turn(now, Vec::new());
         self.flush(&mut acts, watch)?;
         self.errands(now, &mut acts);
         Ok(acts)
@@ -426,19 +454,25 @@ impl Participant {
     /// Hands the disk what has gathered, if it is free.
     fn flush(&mut self, acts: &mut Acts, watch: &mut Watch) -> Checked {
         let Some(up) = &mut self.up else { return Ok(()) };
+        let nothing = up.syncing.is_none() && up.gathered.is_empty();
+        if nothing || self.plant == Some(Plant::ReadBeforeSync) {
+            let read = std::mem::take(&mut up.read);
+            acts.reports.extend(read.into_iter().map(answered));
+        }
         if up.syncing.is_some() || up.gathered.is_empty() {
             return Ok(());
         }
         let durably = std::mem::take(&mut up.gathered);
         let writes = durably.writes().to_vec();
+        let read = std::mem::take(&mut up.read);
         acts.sync = true;
         if self.plant == Some(Plant::VoteBeforeSync) {
-            up.syncing = Some((writes, Durably::default()));
+            up.syncing = Some(Syncing { writes, durably: Durably::default(), read });
             for word in durably.synced() {
                 self.speak(word, acts, watch)?;
             }
         } else {
-            up.syncing = Some((writes, durably));
+            up.syncing = Some(Syncing { writes, durably, read });
         }
         Ok(())
     }
@@ -459,7 +493,7 @@ impl Participant {
                 if said == door::Said::Finished {
                     watch.transactions.finishes(self.place, to.txn)?;
                 }
-                acts.reports.push(Report { to, said });
+                acts.reports.push(Report { to: Speaker::Owner(to), said });
             }
             Word::Acknowledge(txn) => {
                 watch.transactions.acknowledges(self.place, txn)?;
@@ -467,6 +501,47 @@ impl Participant {
             }
         }
         Ok(())
+    }
+
+    /// An auditor reads.
+    fn question(
+        &mut self,
+        now: u64,
+        question: Question,
+        call: door::Call,
+        watch: &mut Watch,
+    ) -> Result<Acts, Violation> {
+        let Some(up) = &mut self.up else { return Ok(Acts::default()) };
+        let (before, writer) = (up.readers.count(), writer(&call, &up.branches));
+        let until = moment(question.until_us);
+        self.turn(now, vec![Reader { call, reply: question, until }]);
+        if let Some(up) = &self.up
+            && up.readers.count() > before
+        {
+            watch.seen.see(Sight::ReadWaits);
+            if writer.is_some_and(|txn| up.found.contains(&txn)) {
+                watch.seen.see(Sight::ReadWaitsForFound);
+            }
+        }
+        let mut acts = Acts::default();
+        self.flush(&mut acts, watch)?;
+        self.errands(now, &mut acts);
+        Ok(acts)
+    }
+
+    /// What those read whose turn has come stands after every step so far: they are told when all
+    /// of it is durable.
+    fn turn(&mut self, now: u64, new: Vec<Reader<Question>>) {
+        let Some(up) = &mut self.up else { return };
+        for turn in up.readers.turns(new, &up.branches, moment(now)) {
+            let (to, said) = match turn {
+                Turn::Read(Reader { call, reply, .. }) => {
+                    (reply, work::answer(&call, up.branches.revision(), &up.asked.keys))
+                }
+                Turn::Not(reply, why) => (reply, door::Said::NotApplied(why)),
+            };
+            up.read.push((to, said));
+        }
     }
 
     fn busy(&mut self, now: u64) -> Acts {
@@ -494,7 +569,8 @@ impl Participant {
             }
             acts.wake_at(errand.wake_us());
         }
-        if let Some(at) = up.branches.wake_at() {
+        let until = up.readers.first_until();
+        for at in up.branches.wake_at().into_iter().chain(until) {
             acts.wake_at((at.0 * MS).max(now + MS));
         }
     }
@@ -537,6 +613,18 @@ impl Participant {
     }
 }
 
+/// Who is prepared here and writes the one key that is read.
+fn writer(call: &door::Call, branches: &Branches) -> Option<TxnId> {
+    match call {
+        door::Call::Get { key, .. } => branches.writer(key),
+        _ => None,
+    }
+}
+
+fn answered((to, said): (Question, door::Said)) -> Report {
+    Report { to: Speaker::Auditor(to), said }
+}
+
 fn open_session(name: &ParticipantName) -> Call {
     unnamed(Command::OpenSession { owner: name.as_str().to_owned(), ttl_ms: TTL_MS })
 }
@@ -574,6 +662,7 @@ fn moment(now_us: u64) -> Moment {
 fn merge(acts: &mut Acts, later: Acts) {
     acts.calls.extend(later.calls);
     acts.errands.extend(later.errands);
+    acts.questions.extend(later.questions);
     acts.reports.extend(later.reports);
     acts.sync |= later.sync;
     if let Some(at) = later.wake_us {

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use fastrand::Rng;
 use synod_machine::{
-    Entry, Expect, Guard, Mutation, ParticipantName, Revision, TxnId, branch::Work,
+    Entry, Expect, Guard, Mutation, ParticipantName, Revision, TxnId,
+    branch::Work,
+    participant_door::{Call, Freshness, Said},
 };
 
 use crate::checks::books::{self, Intent, Standing};
@@ -16,6 +18,9 @@ const OPENING_BALANCE: i64 = 100;
 
 /// Lists at each participant.
 const LISTS: u16 = 2;
+
+/// What their keys begin with.
+const LIST: &str = "list ";
 
 /// The revision at which the accounts were opened.
 pub(super) const OPENING: Revision = Revision::new(1);
@@ -80,6 +85,66 @@ pub(super) fn append(
     intent.lists.insert(list_name(place, list));
 }
 
+/// A read of a list, or of all that come after one or none.
+pub(super) fn question(freshness: Freshness, rng: &mut Rng) -> Call {
+    if rng.bool() {
+        return Call::Get { key: list_key(rng.u16(0..LISTS)), freshness };
+    }
+    let prefix = Bytes::from_static(LIST.as_bytes());
+    let after = rng.bool().then(|| list_key(0));
+    Call::Scan { prefix, after, limit: u32::from(LISTS), freshness }
+}
+
+/// How fresh a read must be; `None` of what is none.
+pub(super) fn freshness(call: &Call) -> Option<Freshness> {
+    match call {
+        Call::Get { freshness, .. } | Call::Scan { freshness, .. } => Some(*freshness),
+        _ => None,
+    }
+}
+
+/// The answer to a read where these keys stand.
+pub(super) fn answer(call: &Call, revision: Revision, keys: &BTreeMap<Bytes, Entry>) -> Said {
+    let all = |prefix: &Bytes, after: Option<&Bytes>| {
+        let wanted = |(key, _): &(&Bytes, &Entry)| {
+            key.starts_with(prefix) && after.is_none_or(|after| *key > after)
+        };
+        let entries = keys.iter().filter(wanted);
+        entries.map(|(key, entry)| (key.clone(), entry.clone())).collect()
+    };
+    match call {
+        Call::Get { key, .. } => Said::Key { revision, entry: keys.get(key).cloned() },
+        Call::Scan { prefix, after, .. } => {
+            Said::Keys { revision, entries: all(prefix, after.as_ref()), more: false }
+        }
+        other => unreachable!("auditors read, and do not ask {other:?}"),
+    }
+}
+
+/// The lists of the participant at `place` as an answer shows them.
+pub(super) fn lists_of(place: usize, call: &Call, said: &Said) -> Vec<(String, Vec<u64>)> {
+    let shown: BTreeMap<&Bytes, &Entry> = match (call, said) {
+        (Call::Get { key, .. }, Said::Key { entry, .. }) => {
+            entry.iter().map(|entry| (key, entry)).collect()
+        }
+        (_, Said::Keys { entries, .. }) => {
+            entries.iter().map(|(key, entry)| (key, entry)).collect()
+        }
+        _ => BTreeMap::new(),
+    };
+    let asked = |key: &Bytes| match call {
+        Call::Get { key: asked, .. } => key == asked,
+        Call::Scan { after, .. } => after.as_ref().is_none_or(|after| key > after),
+        _ => false,
+    };
+    let lists = (0..LISTS).map(|list| (list, list_key(list))).filter(|(_, key)| asked(key));
+    let read = |(list, key): (u16, Bytes)| {
+        let entry = shown.get(&key);
+        (list_name(place, list), entry.map(|entry| numbers(&entry.value)).unwrap_or_default())
+    };
+    lists.map(read).collect()
+}
+
 /// A word on paper: whatever stands there, it can be written.
 pub(super) fn note(txn: TxnId) -> Work {
     let value = Bytes::from(format!("a note of {txn}"));
@@ -109,7 +174,7 @@ fn list_name(place: usize, list: u16) -> String {
 }
 
 fn list_key(list: u16) -> Bytes {
-    Bytes::from(format!("list {list}"))
+    Bytes::from(format!("{LIST}{list}"))
 }
 
 fn numbers(value: &Bytes) -> Vec<u64> {

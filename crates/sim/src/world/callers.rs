@@ -16,7 +16,7 @@ use crate::{
     holder::Wants,
     network::Place,
     sights::Sight,
-    txn::{Acts, Participant, Report, Sealed, Teller},
+    txn::{Acts, Participant, Report, Sealed, Speaker, Teller},
     violation::Checked,
 };
 
@@ -87,6 +87,8 @@ impl World {
                 let wants = self.observers[place].hear(now, call, response, watch)?;
                 self.serve(caller, wants);
             }
+            // It asks no node.
+            Caller::Auditor(_) => {}
         }
         Ok(())
     }
@@ -116,27 +118,43 @@ impl World {
                 let wants = self.observers[place].wake(now);
                 self.serve(caller, wants);
             }
+            Caller::Auditor(place) => {
+                let acts = self.auditors[place].wake(now, watch);
+                self.act(caller, acts);
+            }
         }
         Ok(())
     }
 
-    /// A word of an owner arrives at a participant.
-    pub(super) fn errand(&mut self, from: Teller, to: usize, call: door::Call) -> Checked {
+    /// A word of an owner or an auditor arrives at a participant.
+    pub(super) fn errand(&mut self, from: Speaker, to: usize, call: door::Call) -> Checked {
         self.story.tell(self.now_us, || format!("participant {to} hears {from:?}: {call:?}"));
         let acts = self.participants[to].errand(self.now_us, from, call, &mut self.watch)?;
         self.act(Caller::Participant(to), acts);
         Ok(())
     }
 
-    /// What a participant says arrives at an owner, if it is still the one that asked.
-    pub(super) fn report(&mut self, from: usize, to: Teller, said: &door::Said) -> Checked {
-        let owner = &mut self.owners[to.owner];
-        if owner.life() != to.life {
+    /// What a participant says arrives at whoever spoke to it, if it is still there.
+    pub(super) fn report(&mut self, from: usize, to: Speaker, said: &door::Said) -> Checked {
+        let (now, watch) = (self.now_us, &mut self.watch);
+        if let Speaker::Owner(teller) = to
+            && self.owners[teller.owner].life() != teller.life
+        {
             return Ok(());
         }
-        self.story.tell(self.now_us, || format!("{to:?} hears participant {from}: {said:?}"));
-        let acts = owner.report(self.now_us, from, to.txn, said, &mut self.watch)?;
-        self.act(Caller::Owner(to.owner), acts);
+        self.story.tell(now, || format!("{to:?} hears participant {from}: {said:?}"));
+        let acts = match to {
+            Speaker::Owner(teller) => {
+                self.owners[teller.owner].report(now, from, teller.txn, said, watch)?
+            }
+            Speaker::Auditor(question) => {
+                let auditor = &mut self.auditors[question.auditor];
+                let mut acts = Acts::default();
+                auditor.report(now, question, said, &mut acts, watch)?;
+                acts
+            }
+        };
+        self.act(to.caller(), acts);
         Ok(())
     }
 
@@ -196,7 +214,7 @@ impl World {
         }
     }
 
-    /// Does what an owner or a participant wants.
+    /// Does what an owner, a participant or an auditor wants.
     fn act(&mut self, caller: Caller, acts: Acts) {
         for (node, call, ask) in acts.calls {
             self.ask(NodeId::new(node), caller, call, &ask);
@@ -204,7 +222,12 @@ impl World {
         match caller {
             Caller::Client(_) | Caller::Holder(_) | Caller::Observer(_) => {}
             Caller::Owner(place) => self.tell_participants(place, acts.errands),
-            Caller::Participant(place) => self.tell_owners(place, acts.reports, acts.sync),
+            Caller::Participant(place) => self.report_to(place, acts.reports, acts.sync),
+            Caller::Auditor(_) => {
+                for (to, question, call) in acts.questions {
+                    self.tell_participant(Speaker::Auditor(question), to, &call);
+                }
+            }
         }
         if let Some(at) = acts.wake_us {
             self.plan_alarm(caller, at);
@@ -217,18 +240,20 @@ impl World {
                 continue;
             };
             let from = Teller { owner, life: self.owners[owner].life(), txn };
-            let (here, there) = (Caller::Owner(owner), Caller::Participant(to));
-            for delay in self.delays(here, there) {
-                let call = call.clone();
-                self.queue.plan(self.now_us + delay, Event::Errand { from, to, call });
-            }
+            self.tell_participant(Speaker::Owner(from), to, &call);
         }
     }
 
-    fn tell_owners(&mut self, from: usize, reports: Vec<Report>, sync: bool) {
+    fn tell_participant(&mut self, from: Speaker, to: usize, call: &door::Call) {
+        for delay in self.delays(from.caller(), Caller::Participant(to)) {
+            let call = call.clone();
+            self.queue.plan(self.now_us + delay, Event::Errand { from, to, call });
+        }
+    }
+
+    fn report_to(&mut self, from: usize, reports: Vec<Report>, sync: bool) {
         for Report { to, said } in reports {
-            let (here, there) = (Caller::Participant(from), Caller::Owner(to.owner));
-            for delay in self.delays(here, there) {
+            for delay in self.delays(Caller::Participant(from), to.caller()) {
                 let said = said.clone();
                 self.queue.plan(self.now_us + delay, Event::Report { from, to, said });
             }

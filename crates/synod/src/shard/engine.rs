@@ -11,7 +11,7 @@ use std::{
 use synod_client::{
     machine::{
         Command, TxnId, Verdict,
-        branch::{Alarm, Asker, Input, Moment, Word},
+        branch::{Alarm, Asker, Input, Moment, Reader, Readers, Turn, Word},
         door::{self, NotApplied},
         participant_door::{Call, Said},
     },
@@ -24,7 +24,6 @@ use super::{
     ShardError,
     books::{Books, Outcome, as_step},
     metrics::{Metrics, Standing},
-    readers::{Reader, Readers, Turn},
 };
 
 /// Orders that may wait; beyond it a caller is told to try again. Their bytes are bounded at the
@@ -176,7 +175,7 @@ struct Owner {
 impl Owner {
     fn run(mut self, inbox: &Receiver<Order>) -> Result<(), ShardError> {
         loop {
-            let due_in = self.books.due_in(Instant::now(), self.readers.due_in(LOOK_EVERY));
+            let due_in = self.books.due_in(Instant::now(), self.readers_due_in(LOOK_EVERY));
             let first = match inbox.recv_timeout(due_in) {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -196,7 +195,19 @@ impl Owner {
     }
 
     fn now(&self) -> Moment {
-        Moment(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.moment(Instant::now())
+    }
+
+    fn moment(&self, at: Instant) -> Moment {
+        let passed = at.saturating_duration_since(self.begun);
+        Moment(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// When the first read that waits waits no longer; `most` when that is later.
+    fn readers_due_in(&self, most: Duration) -> Duration {
+        let now = self.now();
+        let left = |until: Moment| Duration::from_millis(until.0.saturating_sub(now.0));
+        self.readers.first_until().map_or(most, |until| left(until).min(most))
     }
 
     /// What changes the branches apart from what only reads.
@@ -215,7 +226,10 @@ impl Owner {
                         self.askers.insert(Asker(self.next_asker), reply);
                         self.next_asker += 1;
                     }
-                    Err(call) => reads.push(Reader { call, reply, until }),
+                    Err(call) => {
+                        let until = self.moment(until);
+                        reads.push(Reader { call, reply, until });
+                    }
                 },
                 Order::Finish { txn, verdict } => {
                     steps.push(Input::Finish { asker: None, txn, verdict });
@@ -273,7 +287,7 @@ impl Owner {
 
     /// Answers what may be read by now. What has ended is read, so it is synced first.
     fn read(&mut self, new: Vec<Reader<Reply>>) -> Result<(), ShardError> {
-        let turns = self.readers.turns(new, self.books.branches(), Instant::now());
+        let turns = self.readers.turns(new, self.books.branches(), self.now());
         if turns.is_empty() {
             return Ok(());
         }

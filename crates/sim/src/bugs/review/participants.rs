@@ -79,6 +79,15 @@ pub(super) const LINES: &[&[Bug]] = &[
         "promises come back with their locks": "branches.hold(now, *txn, work.clone());" =>
             "let _ = (now, txn, work);",
     },
+    lines! { "machine/src/branch/readers.rs":
+        "a read waits for who writes its key": "«branches.writer(key)».into_iter()" =>
+            "{ let _ = key; None::<TxnId> }",
+        "a scan waits for who writes what it reads":
+            "branches.writers(prefix, after.as_ref())" =>
+            "{ let _ = (prefix, after); BTreeSet::new() }",
+        "a read waits until they have ended":
+            "behind.retain(|txn| branches.is_prepared(*txn));" => "behind.clear();",
+    },
     lines! { "machine/src/branch/ended.rs":
         "an applied number is on disk":
             "durably.write(Write::Run { session, first: grown.first, last: Some(grown.last) });" =>

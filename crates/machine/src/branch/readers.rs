@@ -1,13 +1,10 @@
 //! Reads that wait for transactions in doubt.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
 
-use synod_client::machine::{
+use super::{Branches, Moment};
+use crate::{
     TxnId,
-    branch::Branches,
     door::NotApplied,
     participant_door::{Call, Freshness},
 };
@@ -17,17 +14,21 @@ const WAITING_MAX: usize = 1_024;
 /// How long such a caller waits before it does.
 const RETRY_AFTER_MS: u32 = 20;
 
-/// One of them.
-pub(super) struct Reader<R> {
-    pub(super) call: Call,
-    pub(super) reply: R,
+/// One of them. `R` is the driver's way to its caller.
+#[derive(Clone, Debug)]
+pub struct Reader<R> {
+    /// What it reads.
+    pub call: Call,
+    /// Whom to tell.
+    pub reply: R,
     /// Its caller waits no longer than this.
-    pub(super) until: Instant,
+    pub until: Moment,
 }
 
 /// What became of one.
-pub(super) enum Turn<R> {
-    /// It may read now.
+#[derive(Clone, Debug)]
+pub enum Turn<R> {
+    /// It may read now: what stands after every step so far, once all of that is durable.
     Read(Reader<R>),
     /// It may not, and this is why.
     Not(R, NotApplied),
@@ -38,7 +39,8 @@ pub(super) enum Turn<R> {
 /// A transaction that anybody was told has committed was prepared here before, since it could not
 /// have committed otherwise; so whoever waits for those that are prepared when it comes sees it.
 /// Those that come later are waited for by nobody, so a read ends although locks never do.
-pub(super) struct Readers<R> {
+#[derive(Debug)]
+pub struct Readers<R> {
     waiting: Vec<(Reader<R>, BTreeSet<TxnId>)>,
 }
 
@@ -50,12 +52,7 @@ impl<R> Default for Readers<R> {
 
 impl<R> Readers<R> {
     /// Takes reads in and hands out those whose turn it is, with those for whom it comes too late.
-    pub(super) fn turns(
-        &mut self,
-        new: Vec<Reader<R>>,
-        branches: &Branches,
-        now: Instant,
-    ) -> Vec<Turn<R>> {
+    pub fn turns(&mut self, new: Vec<Reader<R>>, branches: &Branches, now: Moment) -> Vec<Turn<R>> {
         let mut turns = Vec::new();
         for reader in new {
             let behind = behind(&reader.call, branches);
@@ -80,15 +77,13 @@ impl<R> Readers<R> {
     }
 
     /// How many wait.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.waiting.len()
     }
 
-    /// When the first of those that wait waits no longer; `most` when that is later.
-    pub(super) fn due_in(&self, most: Duration) -> Duration {
-        let first = self.waiting.iter().map(|(reader, _)| reader.until).min();
-        let left = first.map(|until| until.saturating_duration_since(Instant::now()));
-        left.map_or(most, |left| left.min(most))
+    /// When the first of those that wait waits no longer.
+    pub fn first_until(&self) -> Option<Moment> {
+        self.waiting.iter().map(|(reader, _)| reader.until).min()
     }
 }
 
@@ -112,12 +107,9 @@ fn behind(call: &Call, branches: &Branches) -> BTreeSet<TxnId> {
 
 #[cfg(test)]
 mod tests {
-    use synod_client::machine::{
-        BranchIncarnation, Mutation, ParticipantName, SessionId, Verdict,
-        branch::{Asker, Config, Durable, Input, Moment, Work},
-    };
-
+    use super::super::{Asker, Config, Durable, Input, Work};
     use super::*;
+    use crate::{BranchIncarnation, Mutation, ParticipantName, SessionId, Verdict};
 
     fn txn(n: u64) -> TxnId {
         TxnId { session: SessionId::new(1), n }
@@ -160,10 +152,9 @@ mod tests {
         branches: &Branches,
         late: bool,
     ) -> (Vec<u32>, Vec<(u32, NotApplied)>) {
-        let now = Instant::now();
-        let until = now + Duration::from_secs(9);
+        let until = Moment(9_000);
         let new = new.into_iter().map(|(reply, call)| Reader { call, reply, until }).collect();
-        let now = if late { until } else { now };
+        let now = if late { until } else { Moment(0) };
         let (mut read, mut not) = (Vec::new(), Vec::new());
         for turn in readers.turns(new, branches, now) {
             match turn {
