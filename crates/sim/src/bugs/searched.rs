@@ -70,6 +70,7 @@ pub(super) const SOUGHT: &[(&str, &str)] = &[
     ("one acknowledgement counts for all", "commit"),
     ("acknowledged commit stays on record", "commit"),
     ("retired while somebody has to finish", "commit-month"),
+    ("number that is forgotten taken for aborted", "commit-log-forgets"),
     ("vow not kept", "lease"),
     ("lease counted from the answer", "lease"),
     ("answer to an older round prolongs a lease", "lease-beat"),

@@ -29,6 +29,8 @@ pub(super) struct Bounds {
     pub(super) parties: usize,
     /// What a participant remembers of what it has applied, if not as much as every participant.
     pub(super) room: Option<Room>,
+    /// Whether the log forgets at once what it has committed and everybody has finished.
+    pub(super) forgetful_log: bool,
     /// Whether all transactions write the same key.
     pub(super) conflict: bool,
     /// Crashes of participants together.

@@ -63,6 +63,7 @@ const ONE: commit::Bounds = commit::Bounds {
     txns: &[1],
     parties: 2,
     room: None,
+    forgetful_log: false,
     conflict: false,
     crashes: 0,
     deaths: 0,
@@ -248,6 +249,12 @@ pub const PLACES: &[Place] = &[
         "commit-forgets-numbers",
         "the same with 2 transactions of one owner, of which no number is remembered",
         commit::Bounds { txns: &[2], room: Some(Room { runs_of_one: 0, sessions: 1 }), ..FORGETS },
+    ),
+    commit(
+        "commit-log-forgets",
+        "2 transactions of one owner, 1 participant, a log that remembers none of their numbers, a \
+         fence",
+        commit::Bounds { txns: &[2], parties: 1, forgetful_log: true, fences: 1, ..ONE },
     ),
 ];
 

@@ -48,6 +48,16 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
+        name: "number that is forgotten taken for aborted",
+        does: "a commit whose number there is no room for is answered by its session's end",
+        source: "cockroach#48302: a rollback of a commit long cleaned up seems to succeed",
+        edits: &[edit(
+            "machine/src/transactions.rs",
+            "txn.n < forgotten",
+            "{ let _ = forgotten; false }",
+        )],
+    },
+    Bug {
         name: "fence leaves the undecided open",
         does: "what a session left undecided stays in progress when it has ended",
         source: "redpanda#23131: a producer whose transaction has expired is not fenced",

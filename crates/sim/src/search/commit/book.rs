@@ -18,6 +18,9 @@ pub(super) struct Book {
     /// Requests of each live session that have reached the log.
     renewals: BTreeMap<SessionId, u64>,
     reign: Reign,
+    /// Below it a log that remembers no numbers knows nothing of a session: what was undecided
+    /// there is so for good.
+    forgotten: BTreeMap<SessionId, u64>,
 }
 
 impl Book {
@@ -25,6 +28,20 @@ impl Book {
         let verdicts = txns.iter().map(|txn| (*txn, None)).collect();
         let renewals = txns.iter().map(|txn| (txn.session, 0)).collect();
         Book { verdicts, renewals, ..Book::default() }
+    }
+
+    /// Whether the log has forgotten what became of this.
+    pub(super) fn has_forgotten(&self, txn: TxnId) -> bool {
+        self.forgotten.get(&txn.session).is_some_and(|below| txn.n < *below)
+    }
+
+    /// A log that remembers no numbers forgets with a commit that is finished everywhere all that
+    /// came before it.
+    pub(super) fn forget_finished(&mut self) {
+        for (txn, _) in self.awaited.iter().filter(|(_, awaited)| awaited.is_empty()) {
+            let below = self.forgotten.entry(txn.session).or_default();
+            *below = (*below).max(txn.n + 1);
+        }
     }
 
     /// Whether the session has not ended.
@@ -78,6 +95,9 @@ impl Book {
     }
 
     fn decide(&mut self, own: Option<SessionId>, txn: TxnId, outcome: &Proposal) {
+        if self.has_forgotten(txn) {
+            return;
+        }
         // A session that was never opened has no transactions.
         let Some(verdict) = self.verdicts.get_mut(&txn) else { return };
         match outcome {
@@ -101,7 +121,9 @@ impl Book {
     }
 
     fn abort(&mut self, which: impl Fn(&TxnId) -> bool) {
-        for (_, verdict) in self.verdicts.iter_mut().filter(|(txn, _)| which(txn)) {
+        let Book { verdicts, forgotten, .. } = self;
+        let known = |txn: &TxnId| forgotten.get(&txn.session).is_none_or(|below| txn.n >= *below);
+        for (_, verdict) in verdicts.iter_mut().filter(|(txn, _)| which(txn) && known(txn)) {
             verdict.get_or_insert(Ending::Abort);
         }
     }

@@ -63,10 +63,11 @@ fn commits_only_what_all_promised(txn: TxnId, scene: &Scene<'_, Commit>) -> Chec
 }
 
 /// C11: when all that was said is heard and nothing more befalls anybody, no branch is in doubt and
-/// every commit is known to be finished; unless it is so old that a person must be asked, or a
-/// participant had forgotten it when it lost its power, and had not acknowledged it.
+/// every commit is known to be finished; unless the log has forgotten it, so that a person must be
+/// asked, or a participant had when it lost its power, and had not acknowledged it.
 pub(super) fn rests_well(bounds: Bounds, scene: &Scene<'_, Commit>) -> Checked {
-    if scene.spent.months > 0 || bounds.room.is_some() && scene.spent.crashes > 0 {
+    let forgotten = scene.spent.months > 0 || bounds.forgetful_log;
+    if forgotten || bounds.room.is_some() && scene.spent.crashes > 0 {
         return Ok(());
     }
     for (core, _) in &scene.actors {

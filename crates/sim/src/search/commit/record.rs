@@ -7,7 +7,7 @@ use std::{
 
 use synod_machine::{
     AbortCause, Answer, Applied, Batch, Command, FenceCause, Machine, Proposal, Query, Reign,
-    Reply, Request, RequestId, Seq, SessionId, Timestamp, TxnId, Verdict,
+    Reply, Request, RequestId, Room, Seq, SessionId, Timestamp, TxnId, Verdict,
 };
 
 use super::{Bounds, Deed, Ending, Event, Fact, LOG, Word, book::Book};
@@ -37,6 +37,9 @@ impl Record {
     /// A log in which every owner has opened its session and every participant is known.
     pub(super) fn new(bounds: Bounds) -> Record {
         let mut machine = Machine::new();
+        if bounds.forgetful_log {
+            machine = machine.with_room(Room { runs_of_one: 0, ..Room::default() });
+        }
         let mut apply = |id, command| {
             let request = Request { id, acked: Seq::ZERO, command };
             let applied = machine.apply(Batch { stamp: Timestamp(0), requests: vec![request] });
@@ -136,6 +139,9 @@ impl Record {
                     self.replies.insert(id, reply.clone());
                 }
                 self.book.write(request);
+                if self.bounds.forgetful_log {
+                    self.book.forget_finished();
+                }
             }
         }
         self.answer(from, request, reply.clone(), effects)?;
@@ -212,7 +218,9 @@ impl Record {
         let holds = match verdict {
             Verdict::InProgress => true,
             Verdict::Retired => {
-                self.old.contains(&txn.session) && self.awaits().all(|of| of.session != txn.session)
+                let old = self.old.contains(&txn.session)
+                    && self.awaits().all(|of| of.session != txn.session);
+                old || self.book.has_forgotten(txn)
             }
             Verdict::Committed | Verdict::Aborted => Ending::of(verdict) == decided,
         };
