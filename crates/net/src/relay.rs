@@ -1,4 +1,4 @@
-//! A UDP relay in front of one address: delay, jitter, loss and a cut, changed while it runs. It
+//! A UDP relay in front of one address: delay, jitter, loss, damage and a cut, changed while it runs. It
 //! needs no rights and no kernel module, so demonstration, benchmarks and tests can all have a WAN.
 
 use std::{
@@ -32,6 +32,8 @@ pub struct Conditions {
     pub jitter: Duration,
     /// This part of datagrams is lost, from 0 to 1.
     pub loss: f64,
+    /// In this part of datagrams a bit is another when they arrive, from 0 to 1.
+    pub damage: f64,
     /// Nothing passes.
     pub cut: bool,
 }
@@ -82,11 +84,20 @@ struct Way {
 impl Way {
     /// By how much the next datagram is late; `None` when it is lost.
     fn late_by(&mut self) -> Option<Duration> {
-        let Conditions { delay, jitter, loss, cut } = self.conditions;
+        let Conditions { delay, jitter, loss, cut, .. } = self.conditions;
         if cut || (loss > 0.0 && self.chance.f64() < loss) {
             return None;
         }
         Some(delay + jitter.mul_f64(self.chance.f64()))
+    }
+
+    /// Flips a bit of what is unlucky.
+    fn wear(&mut self, bytes: &mut [u8]) {
+        let damage = self.conditions.damage;
+        if damage > 0.0 && !bytes.is_empty() && self.chance.f64() < damage {
+            let place = self.chance.usize(0..bytes.len());
+            bytes[place] ^= 1 << self.chance.u8(0..8);
+        }
     }
 }
 
@@ -112,8 +123,12 @@ impl Datagram {
 
 impl Waiting {
     /// Sends at once what is not late, so that a way without delay adds none.
-    async fn pass(&mut self, way: &Mutex<Way>, datagram: Datagram) {
-        let late_by = way.lock().unwrap_or_else(PoisonError::into_inner).late_by();
+    async fn pass(&mut self, way: &Mutex<Way>, mut datagram: Datagram) {
+        let late_by = {
+            let mut way = way.lock().unwrap_or_else(PoisonError::into_inner);
+            way.wear(&mut datagram.bytes);
+            way.late_by()
+        };
         match late_by {
             None => {}
             Some(Duration::ZERO) => datagram.send().await,
@@ -287,6 +302,23 @@ mod tests {
         assert_eq!(way.late_by(), None);
         way.conditions.cut = false;
         assert_eq!(way.late_by(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn damage_is_one_bit_as_often_as_it_says() {
+        let conditions = Conditions { damage: 0.25, ..Conditions::default() };
+        let mut way = Way { conditions, chance: fastrand::Rng::with_seed(1) };
+        let mut flipped = 0;
+        for _ in 0..10_000 {
+            let mut bytes = [0b1010_0101; 50];
+            way.wear(&mut bytes);
+            let bits: u32 = bytes.iter().map(|byte| (byte ^ 0b1010_0101).count_ones()).sum();
+            assert!(bits <= 1);
+            flipped += bits;
+        }
+        assert!((2_300..2_700).contains(&flipped), "{flipped}");
+        way.conditions.damage = 0.0;
+        way.wear(&mut []);
     }
 
     #[test]

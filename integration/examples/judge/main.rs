@@ -86,7 +86,7 @@ fn wish() -> Wish {
         let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
         match word.as_str() {
             "--nodes" => wish.nodes = value.parse().unwrap(),
-            "--for" => wish.span = seconds(&value),
+            "--for" => wish.span = span(&value),
             "--seed" => wish.seed = value.parse().unwrap(),
             "--history" => wish.history = Some(value.into()),
             _ => panic!("{word}? There are --nodes N, --for 90s, --seed S and --history FILE"),
@@ -95,8 +95,17 @@ fn wish() -> Wish {
     wish
 }
 
-fn seconds(text: &str) -> Duration {
-    Duration::from_secs(text.trim_end_matches('s').parse().unwrap())
+/// So many seconds, minutes or hours: `90s`, `30m`, `8h`.
+fn span(text: &str) -> Duration {
+    let (number, unit) = match text.char_indices().last() {
+        Some((end, 'm')) => (&text[..end], 60),
+        Some((end, 'h')) => (&text[..end], 3_600),
+        Some((end, 's')) => (&text[..end], 1),
+        _ => (text, 1),
+    };
+    let number: u64 =
+        number.parse().unwrap_or_else(|_| panic!("{text}? 90s, 30m and 8h are spans"));
+    Duration::from_secs(unit * number)
 }
 
 /// Plays, heals, reads once more and judges; whether everything is explained.

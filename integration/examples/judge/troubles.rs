@@ -35,11 +35,12 @@ pub(crate) fn make(mut stage: Stage, seed: u64, over: &AtomicBool) -> (Stage, To
     let (mut rng, mut told) = (Rng::with_seed(seed), Told::default());
     while !over.load(Ordering::Relaxed) {
         rest(&mut rng, (300, 1_500));
-        match rng.u8(0..6) {
+        match rng.u8(0..7) {
             0 | 1 => kill_nodes(&mut stage, &mut rng, &mut told),
             2 => stop_a_node(&mut stage, &mut rng, &mut told),
             3 => kill_the_leader(&mut stage, &mut rng, &mut told),
             4 => cut_links(&stage, &mut rng, &mut told),
+            5 => stop_a_shard(&mut stage, &mut rng, &mut told),
             _ => kill_a_shard(&mut stage, &mut rng, &mut told),
         }
     }
@@ -82,6 +83,14 @@ fn stop_a_node(stage: &mut Stage, rng: &mut Rng, told: &mut Told) {
     stage.cluster.process(name).signal("CONT");
 }
 
+fn stop_a_shard(stage: &mut Stage, rng: &mut Rng, told: &mut Told) {
+    let shard = SHARDS[rng.usize(0..SHARDS.len())];
+    stage.cluster.process(shard).signal("STOP");
+    told.note("shards stopped");
+    rest(rng, (100, 2_500));
+    stage.cluster.process(shard).signal("CONT");
+}
+
 fn cut_links(stage: &Stage, rng: &mut Rng, told: &mut Told) {
     for place in 0..stage.links() {
         if rng.bool() {
@@ -89,11 +98,12 @@ fn cut_links(stage: &Stage, rng: &mut Rng, told: &mut Told) {
             let slow = Conditions {
                 delay: Duration::from_millis(rng.u64(5..60)),
                 loss: 0.1,
+                damage: 0.1,
                 ..Conditions::default()
             };
             let conditions = if cut { Conditions { cut, ..Conditions::default() } } else { slow };
             stage.set_link(place, conditions);
-            told.note(if cut { "links cut" } else { "links slow and lossy" });
+            told.note(if cut { "links cut" } else { "links slow, lossy and damaging" });
         }
     }
     rest(rng, (100, 3_000));

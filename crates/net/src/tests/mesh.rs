@@ -111,6 +111,35 @@ async fn frames_of_one_lane_keep_their_order_and_large_ones_arrive_whole() {
     }
 }
 
+/// QUIC seals every packet: what has changed on the way is lost, sent again, and heard by nobody.
+#[tokio::test]
+async fn what_is_damaged_on_the_way_is_heard_as_it_was_said() {
+    let world = World::new();
+    let at = free();
+    let way = Relay::start(at, 11).await.unwrap();
+    let (one, heard) = reopen(world.config("n1", ANY, &[peer("n2", way.address())])).await;
+    let mut heard_one = echo(heard);
+    let (two, heard) = reopen(world.config("n2", at, &[peer("n1", one.address())])).await;
+    let mut heard_two = echo(heard);
+    until_up(&mut heard_one, "n2").await;
+    let before = one.lost_packets(&name("n2"));
+    way.set(Conditions { damage: 0.1, ..Conditions::default() });
+    let word = |number: u8| vec![number; 20_000];
+    for number in 0..50 {
+        one.send(&name("n2"), Lane::Log, word(number).into());
+    }
+    for number in 0..50 {
+        let body = loop {
+            if let Some(Event::Frame { body, .. }) = heard_two.recv().await {
+                break body;
+            }
+        };
+        assert!(body == word(number), "{number} came otherwise than it was sent");
+    }
+    assert!(one.lost_packets(&name("n2")) > before, "nothing was damaged");
+    assert_eq!(two.counters().frames_malformed, 0);
+}
+
 /// The one that dials is the lower; a restart of either must end in a connection that stands.
 #[tokio::test]
 async fn a_peer_that_was_stopped_and_started_is_connected_again_whoever_dials() {
