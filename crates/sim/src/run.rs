@@ -91,6 +91,18 @@ impl Default for Run {
 }
 
 impl Run {
+    /// Seeds without end: a time ends the run.
+    pub const ENDLESS: u64 = u64::MAX;
+
+    /// So many seeds, and none begun after so many minutes. Where only a time is said, it alone
+    /// ends the run.
+    #[must_use]
+    pub fn bounded(self, seeds: Option<u64>, minutes: Option<u16>) -> Run {
+        let within = minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
+        let seeds = seeds.unwrap_or(if within.is_some() { Run::ENDLESS } else { self.seeds });
+        Run { seeds, within, ..self }
+    }
+
     /// The universe of this seed.
     pub(crate) fn script(&self, seed: u64) -> Script {
         Script { seed, changes: Changes { store: self.store, ..Changes::default() } }

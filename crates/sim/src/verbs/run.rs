@@ -1,7 +1,4 @@
-use std::{
-    io::{IsTerminal, Write},
-    time::Duration,
-};
+use std::io::{IsTerminal, Write};
 
 use synod_sim::{Progress, Run};
 
@@ -10,11 +7,9 @@ use super::flags::Flags;
 /// Runs seeds side by side.
 pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
     let mut flags = Flags::new(words);
-    let mut run = Run::default();
+    let mut run = Run::default().bounded(flags.value("--seeds")?, flags.value("--minutes")?);
     run.first = flags.value("--seed")?.unwrap_or(run.first);
-    run.seeds = flags.value("--seeds")?.unwrap_or(run.seeds);
     run.threads = flags.value("--threads")?.unwrap_or(run.threads);
-    run.within = flags.value("--minutes")?.map(|minutes: u32| Duration::from_secs(60) * minutes);
     run.store = flags.value("--store")?;
     run.go_on = flags.has("--go-on");
     run.shrink = flags.has("--shrink");

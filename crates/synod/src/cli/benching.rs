@@ -168,7 +168,7 @@ impl ApartArgs {
         let loss = f64::from(self.loss.unwrap_or_default()) / 100.0;
         let to_clients = self.client_rtt.unwrap_or_default() / 2;
         Some(Ways {
-            between_nodes: Conditions { delay, jitter, loss, cut: false },
+            between_nodes: Conditions { delay, jitter, loss, ..Conditions::default() },
             to_clients: Conditions { delay: to_clients, ..Conditions::default() },
         })
     }

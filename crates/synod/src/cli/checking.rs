@@ -116,14 +116,14 @@ pub(crate) enum SimVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  synod sim run --seed 1 --seeds 200\n  \
-                        synod sim run --seeds 1000000 --minutes 10")]
+                        synod sim run --minutes 600")]
 pub(crate) struct SimRunArgs {
     /// The first seed
     #[arg(long, default_value_t = 1, value_name = "S")]
     pub(crate) seed: u64,
-    /// How many
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub(crate) seeds: u64,
+    /// How many; 200 unless a time is said
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<u64>,
     /// Begin no more seeds after this time
     #[arg(long, value_name = "M")]
     pub(crate) minutes: Option<u16>,

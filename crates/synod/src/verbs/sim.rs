@@ -1,6 +1,6 @@
 //! `synod sim`: the deterministic simulator from the command line.
 
-use std::{io::IsTerminal, time::Duration};
+use std::io::IsTerminal;
 
 use serde::Serialize;
 use synod_sim::{Progress, Run, Script, Sight, Told};
@@ -35,9 +35,8 @@ fn many(output: Output, args: &SimRunArgs) -> Result<(), Failure> {
         violations: Vec<String>,
         unseen: Vec<&'static str>,
     }
-    let within = args.minutes.map(|minutes| Duration::from_secs(60 * u64::from(minutes)));
-    let (first, seeds, store, shrink) = (args.seed, args.seeds, args.store, args.shrink);
-    let run = Run { first, seeds, store, shrink, within, ..Run::default() };
+    let (first, store, shrink) = (args.seed, args.store, args.shrink);
+    let run = Run { first, store, shrink, ..Run::default() }.bounded(args.seeds, args.minutes);
     let progress = Progress::new(&run, std::io::stderr().is_terminal());
     let mut digests = Vec::new();
     let summary = synod_sim::run(&run, |so_far| {
