@@ -14,28 +14,68 @@ mod row;
 pub(crate) mod searched;
 mod splice;
 
-use std::error::Error;
+use std::{error::Error, str::FromStr};
 
 use self::{hunt::Job, report::Report, row::Bug};
 
 /// Where the hunts for one bug begin: each table tells the median over these.
 const FIRST_SEEDS: [u64; 5] = [1, 1_000_001, 2_000_001, 3_000_001, 4_000_001];
 
+/// How thorough a hunt is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Effort {
+    /// Every bug, from every first seed.
+    Whole,
+    /// The planted bugs, from one seed, and of the lines of the review this part of so many: a hunt
+    /// goes after all of them when they are named.
+    Quick(Option<Part>),
+}
+
+/// One of so many equal parts of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    number: usize,
+    of: usize,
+}
+
+impl FromStr for Part {
+    type Err = ();
+
+    /// `3/8`, the third of eight.
+    fn from_str(text: &str) -> Result<Part, ()> {
+        let (number, of) = text.split_once('/').ok_or(())?;
+        let (number, of) = (number.parse().map_err(|_| ())?, of.parse().map_err(|_| ())?);
+        if (1..=of).contains(&number) { Ok(Part { number, of }) } else { Err(()) }
+    }
+}
+
+impl Part {
+    fn has(self, place: usize) -> bool {
+        place % self.of + 1 == self.number
+    }
+}
+
 /// Plants every bug whose name or file holds one of the words, or all bugs if there are none, and
-/// hunts each from every first seed, or from one if it is to be quick. A bug may hide for so many
-/// seeds.
-pub(crate) fn catch_all(words: &[&str], quick: bool, seeds: u64) -> Result<Report, Box<dyn Error>> {
+/// hunts each. A bug may hide for so many seeds.
+pub(crate) fn catch_all(
+    words: &[&str],
+    effort: Effort,
+    seeds: u64,
+) -> Result<Report, Box<dyn Error>> {
     let all = every();
     let hunted = all.iter().take(planted::all().count() + review::all().count());
-    // The review is long: a quick hunt goes after its lines when they are named.
-    let about = |bug: &Bug| match words {
-        [] => !(quick && bug.is_reviewed()),
+    let about = |(number, bug): &&(usize, &Bug)| match (words, effort) {
+        ([], Effort::Quick(part)) if bug.is_reviewed() => part.is_some_and(|it| it.has(*number)),
+        ([], _) => true,
         _ => words.iter().any(|word| bug.is_about(word)),
     };
-    let wanted = hunted.filter(|(_, bug)| about(bug));
+    let wanted = hunted.filter(about);
     let wanted: Vec<(usize, &Bug)> = wanted.copied().collect();
     let program = copy::build(&all)?;
-    let firsts = if quick { &FIRST_SEEDS[..1] } else { &FIRST_SEEDS };
+    let firsts = match effort {
+        Effort::Quick(_) => &FIRST_SEEDS[..1],
+        Effort::Whole => &FIRST_SEEDS[..],
+    };
     // A line of the review is hunted from one seed on; its table tells no median.
     let jobs = firsts.iter().enumerate().flat_map(|(place, first)| {
         let hunted = wanted.iter().filter(move |(_, bug)| place == 0 || !bug.is_reviewed());
@@ -78,6 +118,18 @@ mod tests {
             }
         }
         assert!(lost.is_empty(), "{}", lost.join("\n"));
+    }
+
+    /// The parts of a table are all of it, and no row is in two.
+    #[test]
+    fn parts_make_the_whole() {
+        let parts: Vec<Part> = (1..=3).map(|one| format!("{one}/3").parse().unwrap()).collect();
+        for place in 0..7 {
+            assert_eq!(parts.iter().filter(|part| part.has(place)).count(), 1);
+        }
+        for no_part in ["", "3", "0/3", "4/3", "1/0", "a/b"] {
+            assert_eq!(no_part.parse::<Part>(), Err(()), "{no_part}");
+        }
     }
 
     /// Two rows of one name cannot be told apart.

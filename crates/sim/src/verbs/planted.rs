@@ -1,7 +1,7 @@
 use synod_sim::Place;
 
 use super::flags::Flags;
-use crate::bugs;
+use crate::bugs::{self, Effort};
 
 /// Plants every bug that the words are about, hunts it, and prints the tables; false when one was
 /// not caught.
@@ -22,13 +22,18 @@ pub(crate) fn planted(words: &[&str]) -> Result<bool, String> {
             .map_err(|error| error.to_string());
     }
     let quick = flags.has("--quick");
+    let part = flags.value("--review")?;
     let seeds = flags.value("--seeds")?.unwrap_or(bugs::hunt::SEEDS);
     let writes = flags.has("--write");
     let words = flags.rest()?;
     if writes && quick {
         return Err("--write: a row tells of five places".to_owned());
     }
-    let report = bugs::catch_all(&words, quick, seeds).map_err(|error| error.to_string())?;
+    if part.is_some() && !quick {
+        return Err("--review: without --quick all of it is hunted".to_owned());
+    }
+    let effort = if quick { Effort::Quick(part) } else { Effort::Whole };
+    let report = bugs::catch_all(&words, effort, seeds).map_err(|error| error.to_string())?;
     print!("{report}");
     if writes {
         bugs::write(&report, words.is_empty()).map_err(|error| error.to_string())?;
