@@ -2,16 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use synod_machine::{Command, RequestId};
+use synod_machine::{Command, Rejection, RequestId};
 use tokio::time::sleep;
 
 use crate::{
     backoff::Backoff,
     core::Core,
     deadline::Deadline,
-    error::{Error, Why},
+    error::{Error, Refused, Why},
     fates::Settled,
-    session::Session,
 };
 
 /// How long one attempt lasts.
@@ -40,7 +39,7 @@ impl Core {
         let deadline = Deadline::after(PATIENCE);
         let session = self.session(deadline).await?;
         match self.submit_in(&session, command.clone(), |_| Some(()), deadline).await {
-            Err(Error::Unknown { request }) => match self.fate(&session, request).await {
+            Err(Error::Unknown { request }) => match self.fate(request).await {
                 Some(Settled::Applied(_)) => Ok(()),
                 Some(Settled::Never) | None => Err(Error::not_applied(Why::NoAnswer)),
             },
@@ -48,18 +47,21 @@ impl Core {
         }
     }
 
-    /// Waits until it is known what became of a request that had no answer. `None`: its session has
-    /// ended, so that it does not take effect any more; it may have before.
-    pub(crate) async fn fate(&self, session: &Session, request: RequestId) -> Option<Settled> {
+    /// Waits until it is known what became of a request that had no answer, in whichever session.
+    /// `None`: nobody knows any more, and it does not take effect any more, though it may have
+    /// before; or this client is closed.
+    pub(crate) async fn fate(&self, request: RequestId) -> Option<Settled> {
         let mut pause = Backoff::new(PAUSE, PAUSE_MAX);
         loop {
-            if let Some(settled) = self.fates().of(request) {
-                return Some(settled);
-            }
-            if session.has_ended() || *self.closed.borrow() {
-                return None;
-            }
+            // Whoever sent it asks, too, and as a rule has the answer first.
             sleep(pause.next()).await;
+            match self.settle(request, Deadline::after(PATIENCE)).await {
+                Ok(settled) => return Some(settled),
+                // There is room when others are settled, or when its session has ended.
+                Err(Error::Refused { why: Refused::Log(Rejection::TooManyOpen { .. }) }) => {}
+                Err(Error::Refused { .. } | Error::NotApplied { why: Why::Closed }) => return None,
+                Err(_) => {}
+            }
         }
     }
 }

@@ -13,7 +13,6 @@ use crate::{
     error::{Error, Refused, Why},
     lease::Held,
     phase2::Finishing,
-    session::Session,
     standing::Lost,
 };
 
@@ -33,7 +32,7 @@ enum State {
     /// The log knows of no place.
     Nowhere,
     /// What the last word to the log came to is not known.
-    Unknown(Arc<Session>, RequestId),
+    Unknown(RequestId),
     /// It is in the queue.
     Taken,
 }
@@ -107,7 +106,7 @@ impl Place {
         let session = core.session(deadline).await?;
         match core.submit_in(&session, command, lock, deadline).await {
             Err(Error::Unknown { request }) => {
-                self.state = State::Unknown(session, request);
+                self.state = State::Unknown(request);
                 // It is taken back in the background, or done again.
                 Err(Error::no_answer(Why::NoAnswer))
             }
@@ -128,7 +127,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let unknown = match mem::replace(&mut self.state, State::Nowhere) {
             State::Nowhere => return self.held.names().free(&self.name),
-            State::Unknown(session, request) => Some((session, request)),
+            State::Unknown(request) => Some(request),
             State::Taken => None,
         };
         self.held.names().leave(&self.name);
@@ -152,17 +151,18 @@ struct Leaving {
     held: Arc<Held>,
     name: Name,
     command: Command,
-    unknown: Option<(Arc<Session>, RequestId)>,
+    unknown: Option<RequestId>,
 }
 
 impl Leaving {
     /// Until it is let go of. A lease that is lost here ends by itself, and with it the place.
     async fn run(self, finishing: Finishing) {
+        // Whoever asked for it may be another client, and gone by now.
         let core = &self.held.client().core;
         let gone = async {
             // What comes after the release must not be a copy of what came before it.
-            if let Some((session, request)) = &self.unknown {
-                core.fate(session, *request).await;
+            if let Some(request) = self.unknown {
+                core.fate(request).await;
             }
             core.insist(&self.command).await;
         };

@@ -15,7 +15,7 @@ use synod_machine::{
     door::{Call, Said},
 };
 use tokio::{
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{Instant, sleep, timeout},
 };
 
@@ -248,6 +248,59 @@ async fn a_lock_whose_grant_is_not_heard_is_let_go_of() {
     assert_eq!(view(&stage, "a"), None);
     assert_eq!(lease.is_lost(), None);
     assert_nothing_is_open(&stage, &client).await;
+}
+
+/// It is let go of by whoever has the lease, wherever it was asked for. (What became of the
+/// request was looked up where nobody had asked; the lock stayed taken, and its lease was renewed
+/// for ever.)
+#[tokio::test(start_paused = true)]
+async fn a_lock_on_the_lease_of_another_client_whose_grant_is_not_heard_is_let_go_of() {
+    let stage = Stage::new();
+    let one = stage.client().await;
+    let lease = one.lease(Duration::from_secs(600)).await.unwrap();
+    for other in [stage.client().await, one.on_behalf_of("bob")] {
+        other.kv().put("its session", "is open").await.unwrap();
+        stage.next(Kind::Submit, Twist::DoneAndSilence);
+        let error = hasty(&other).lock("a").on(&lease).await.unwrap_err();
+        assert!(matches!(error, Error::NoAnswer { .. }), "{error}");
+        assert!(view(&stage, "a").is_some());
+        // Nobody but the lease needs to be there still.
+        drop(other);
+        settle_down().await;
+        assert_eq!((view(&stage, "a"), lease.is_lost()), (None, None));
+    }
+    one.close().await;
+    assert_eq!(living(&stage).len(), 1, "closing waited for nothing");
+}
+
+/// What became of it is asked for, however many others have been asked about since. (Only the
+/// latest fates are remembered; one that was not among them was waited for in vain.)
+#[tokio::test(start_paused = true)]
+async fn a_lock_whose_grant_is_one_of_hundreds_not_heard_is_let_go_of() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let lease = client.lease(Duration::from_secs(600)).await.unwrap();
+    for _ in 0..=300 {
+        stage.next(Kind::Submit, Twist::DoneAndSilence);
+    }
+    // By then nobody looks more often than every half a second.
+    let (first, then) = (Duration::from_millis(5_000), Duration::from_millis(4_970));
+    stage.next(Kind::Settle, Twist::Late(first));
+    for _ in 0..300 {
+        stage.next(Kind::Settle, Twist::Late(then));
+    }
+    let error = hasty(&client).lock("a").on(&lease).await.unwrap_err();
+    assert!(matches!(error, Error::NoAnswer { .. }), "{error}");
+    let mut putting = JoinSet::new();
+    for number in 0..300 {
+        let kv = hasty(&client).kv();
+        putting.spawn(async move { kv.put(format!("k{number}"), "v").await });
+    }
+    for put in putting.join_all().await {
+        assert!(matches!(put, Err(Error::Unknown { .. })), "{put:?}");
+    }
+    settle_down().await;
+    assert_eq!((view(&stage, "a"), lease.is_lost()), (None, None));
 }
 
 /// A release of which nothing is heard goes on, and the next guard comes after it.
