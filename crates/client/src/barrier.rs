@@ -119,10 +119,11 @@ impl Barrier {
                     }
                 }
                 // It may have opened in what is forgotten.
-                Heard::Gap { .. } => {
+                Heard::Gap { forgotten } => {
                     if let Some(at) = self.view().await?.and_then(|barrier| barrier.opened) {
                         return Ok(Some(at));
                     }
+                    cursor.skip_to(forgotten);
                 }
                 Heard::Nothing => {}
             }

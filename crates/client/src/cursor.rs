@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Follows what changes after a revision, on whichever node answers. Invariant: everything up to
-/// `after` has been handed out, once and in order.
+/// `after` has been handed out, once and in order, or was read in another way.
 pub(crate) struct Cursor {
     interest: Interest,
     after: Revision,
@@ -22,7 +22,8 @@ pub(crate) struct Cursor {
 pub(crate) enum Heard {
     /// By revision, whole.
     Changes(Vec<(Revision, Vec<Change>)>),
-    /// Some of what changed up to this revision is forgotten; what comes next is after it.
+    /// Some of what changed up to this revision is forgotten. It is told again until whoever has
+    /// looked how it stands [skips](Cursor::skip_to) it.
     Gap { forgotten: Revision },
     /// In all the time.
     Nothing,
@@ -71,10 +72,7 @@ impl Cursor {
                 self.skip_to(last);
                 if changes.is_empty() { Heard::Nothing } else { Heard::Changes(changes) }
             }
-            Answer::Gap { forgotten } if forgotten > self.after => {
-                self.skip_to(forgotten);
-                Heard::Gap { forgotten }
-            }
+            Answer::Gap { forgotten } if forgotten > self.after => Heard::Gap { forgotten },
             _ => Heard::Nothing,
         }
     }

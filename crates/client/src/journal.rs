@@ -116,7 +116,11 @@ impl Journal {
         let mut cursor = Cursor::new(&self.client.core, interest, revision);
         while page.entries.is_empty() && !deadline.passed() {
             match cursor.listen(deadline.left().min(LISTEN)).await? {
-                Heard::Changes(_) | Heard::Gap { .. } => page = self.read(after, limit).await?,
+                Heard::Changes(_) | Heard::Gap { .. } => {
+                    let (revision, now) = self.read_at(after, limit).await?;
+                    cursor.skip_to(revision);
+                    page = now;
+                }
                 Heard::Nothing => {}
             }
         }

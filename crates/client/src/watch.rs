@@ -127,7 +127,7 @@ impl Stand {
         match self {
             Stand::Before { prefix, from, since } => begin(core, prefix, from, since).await,
             Stand::Following(mut cursor) => {
-                let items = told(cursor.listen(EVERY).await?, &cursor);
+                let items = told(cursor.listen(EVERY).await?, &mut cursor);
                 Ok((Stand::Following(cursor), items))
             }
         }
@@ -162,13 +162,17 @@ async fn begin(
     }
 }
 
-fn told(heard: Heard, cursor: &Cursor) -> Vec<Watched> {
+fn told(heard: Heard, cursor: &mut Cursor) -> Vec<Watched> {
     match heard {
         Heard::Changes(changes) => {
             let changed = changes.into_iter();
             changed.map(|(revision, changes)| Watched::Changed { revision, changes }).collect()
         }
-        Heard::Gap { forgotten } => vec![Watched::Gap { forgotten }],
+        Heard::Gap { forgotten } => {
+            // To look is for whoever is told.
+            cursor.skip_to(forgotten);
+            vec![Watched::Gap { forgotten }]
+        }
         Heard::Nothing if cursor.silent() > STALE_AFTER => {
             vec![Watched::Stale { silent: cursor.silent() }]
         }

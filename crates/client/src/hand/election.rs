@@ -111,7 +111,11 @@ impl Election {
                 Heard::Changes(changes) => {
                     changes.into_iter().flat_map(|(_, row)| row).filter_map(office_in).collect()
                 }
-                Heard::Gap { .. } => Vec::from_iter(self.view().await?.map(|view| view.office)),
+                Heard::Gap { forgotten } => {
+                    let view = self.view().await?;
+                    cursor.skip_to(forgotten);
+                    Vec::from_iter(view.map(|view| view.office))
+                }
                 Heard::Nothing => Vec::new(),
             };
             let incumbents = offices.into_iter().filter_map(|office: Office| office.incumbent);

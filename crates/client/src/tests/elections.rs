@@ -74,6 +74,25 @@ async fn whoever_waits_goes_on_over_the_loss_of_nodes_and_a_gap() {
     assert!(waiting.await.unwrap().token() > token);
 }
 
+/// What it was told of and did not come to look at, it is told of again. (What was forgotten
+/// counted as read before anybody had read it: whoever left in between never heard of its grant.)
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_left_after_a_gap_and_comes_back_hears_of_its_grant() {
+    let stage = Stage::new();
+    let (one, other) = (stage.client().await, stage.client().await);
+    let first = incumbent(&one, "a").await;
+    let mut second = other.election("e").campaign("b").ttl(LEASE).stand().await.unwrap();
+    let token = first.token();
+    first.resign().await.unwrap();
+    stage.apply(Command::Compact { upto: stage.revision() });
+    stage.next(Kind::Read, Twist::Silence);
+    let left = timeout(Duration::from_millis(500), second.turn()).await;
+    assert!(left.is_err(), "{left:?}");
+    stage.end_script();
+    let granted = timeout(Duration::from_secs(60), second.turn()).await;
+    assert!(granted.unwrap().unwrap() > token);
+}
+
 /// What the incumbent does stops when its lease is lost, at the moment at which it is.
 #[tokio::test(start_paused = true)]
 async fn what_an_incumbent_does_is_dropped_when_its_time_is_up() {
