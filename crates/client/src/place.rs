@@ -5,6 +5,7 @@ use std::{mem, sync::Arc};
 use synod_machine::{
     Command, LeaseId, LockCommand, LockReply, Name, Rejection, Reply, RequestId, Revision,
 };
+use tokio::sync::oneshot;
 
 use crate::{
     client::Client,
@@ -76,7 +77,23 @@ impl Place {
 
     /// Lets go of it; the token under which it was the lock until then. After an error that goes on
     /// in the background.
-    pub(crate) async fn release(mut self) -> Result<Option<Revision>, Error> {
+    ///
+    /// A task of its own, so that its caller may leave at any await: what became of a word that was
+    /// left half said, nobody would know, and it could meet the next place on the same lease.
+    pub(crate) async fn release(self) -> Result<Option<Revision>, Error> {
+        // Whoever wants the next one waits for this, as for any that is being let go of.
+        self.held.names().leave(&self.name);
+        let (tell, told) = oneshot::channel();
+        let finishing = Finishing::begin(self.core());
+        tokio::spawn(async move {
+            let _nobody_waits = tell.send(self.let_go().await);
+            drop(finishing);
+        });
+        // The task is gone without a word only when the whole runtime is shutting down.
+        told.await.unwrap_or(Err(Error::no_answer(Why::Closed)))
+    }
+
+    async fn let_go(mut self) -> Result<Option<Revision>, Error> {
         let deadline = self.client.deadline();
         let command = Command::Lock(self.leaving());
         match self.tell(command, deadline).await {

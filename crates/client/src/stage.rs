@@ -338,20 +338,28 @@ impl Booth {
         said
     }
 
+    /// Whoever asked may have left by then: what is on its way is heard all the same.
+    async fn heard_later(&self, by: Duration, kind: Kind, body: Bytes) -> Option<Bytes> {
+        let booth = self.clone();
+        let hearing = tokio::spawn(async move {
+            tokio::time::sleep(by).await;
+            if booth.is_closed() { None } else { Some(booth.heard(kind, &body).await) }
+        });
+        hearing.await.ok().flatten()
+    }
+
     /// `None`: the answer is lost.
     async fn answer(&self, body: Bytes) -> Option<Bytes> {
         yield_now().await;
         let (kind, twist) = self.stage.play().twist(&self.address, &body);
-        if let Twist::Late(by) = twist {
-            tokio::time::sleep(by).await;
-        }
         let said = match twist {
             Twist::Lost => return None,
             Twist::Silence => std::future::pending().await,
             Twist::Say(ref said) => encode(&**said),
             Twist::Garbage => Bytes::from_static(&[0xff; 3]),
             Twist::DoneAndSurplus => [&self.heard(kind, &body).await[..], &[0]].concat().into(),
-            Twist::None | Twist::Late(_) | Twist::DoneAndLost | Twist::DoneAndSilence => {
+            Twist::Late(by) => self.heard_later(by, kind, body).await?,
+            Twist::None | Twist::DoneAndLost | Twist::DoneAndSilence => {
                 self.heard(kind, &body).await
             }
         };

@@ -319,6 +319,22 @@ async fn a_release_that_is_not_heard_does_not_meet_the_next_guard() {
     assert_eq!(view(&stage, "a").map(|lock| lock.holder.token), Some(next.token()));
 }
 
+/// Nor does one that is left before it is heard.
+#[tokio::test(start_paused = true)]
+async fn a_release_that_is_left_does_not_meet_the_next_guard() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    let lease = client.lease(Duration::from_secs(600)).await.unwrap();
+    let guard = client.lock("a").on(&lease).await.unwrap().guard().unwrap();
+    stage.next(Kind::Submit, Twist::Late(Duration::from_secs(2)));
+    stage.next(Kind::Settle, Twist::Silence);
+    assert!(leave_after(20, guard.release()).await.is_none());
+    let next = client.lock("a").on(&lease).await.unwrap().guard().unwrap();
+    settle_down().await;
+    assert_eq!(next.is_lost(), None);
+    assert_eq!(view(&stage, "a").map(|lock| lock.holder.token), Some(next.token()));
+}
+
 /// One that was rejected is no lock, and leaves nothing.
 #[tokio::test(start_paused = true)]
 async fn a_lock_that_is_refused_leaves_nothing() {
