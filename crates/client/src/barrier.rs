@@ -98,7 +98,7 @@ impl Barrier {
         let deadline = self.client.deadline();
         let arrived = self.arrive(lease, parties).await?;
         let Arrived::Waiting { at, .. } = arrived else { return Ok(arrived) };
-        let opened = self.opens(at, deadline).await?;
+        let opened = self.opens(at, deadline).await.map_err(Error::half_way)?;
         Ok(opened.map_or(arrived, |at| Arrived::Open { at }))
     }
 

@@ -271,7 +271,7 @@ impl Stands {
 }
 
 /// How an election stands, however often that has to be asked.
-async fn look(core: &Core, name: &Name) -> Result<(Revision, Office), Error> {
+pub(crate) async fn look(core: &Core, name: &Name) -> Result<(Revision, Office), Error> {
     loop {
         let query = Query::Election { name: name.clone() };
         match core.read(query, Deadline::after(LOOK)).await {

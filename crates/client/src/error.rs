@@ -38,8 +38,9 @@ pub enum Error {
         /// What to ask about.
         txn: TxnId,
     },
-    /// It was sent, and no answer came by the deadline, or one that does not fit. Whether it was
-    /// done makes no difference to doing it again: settling, acknowledging, asking for an abort.
+    /// It was sent, and no answer came by the deadline, or one that does not fit; or only some of
+    /// its steps were done. Whether it was done makes no difference to doing it again: settling,
+    /// acknowledging, asking for an abort.
     #[error("no answer: {why}; to ask again does no harm")]
     NoAnswer {
         /// What happened instead.
@@ -244,6 +245,18 @@ impl Error {
 
     pub(crate) fn no_answer(why: Why) -> Error {
         Error::NoAnswer { why }
+    }
+
+    /// As the end of a call whose first step was done, and that may be made again: that nothing was
+    /// done would be true of a later step alone.
+    pub(crate) fn half_way(self) -> Error {
+        match self {
+            Error::NotApplied { why } => Error::no_answer(why),
+            Error::Unknown { .. } | Error::SessionEnded { .. } | Error::Connect(_) => {
+                Error::no_answer(Why::NoAnswer)
+            }
+            error => error,
+        }
     }
 
     pub(crate) fn log(rejection: Rejection) -> Error {

@@ -11,19 +11,25 @@ use synod_machine::{
     Change, Command, Holder, Interest, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
     Rejection, Reply, Revision,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     client::{Client, nonsense},
     cursor::{Cursor, Heard},
     deadline::Deadline,
-    error::{Error, Refused},
+    error::{Error, Refused, Why},
+    fates::Settled,
     lock::look,
     standing::Lost,
+    watch::is_final,
 };
 
 /// One node is listened to for so long at a time.
 const LISTEN: Duration = Duration::from_secs(1);
+/// How long one look at the lease takes at most.
+const LOOK: Duration = Duration::from_secs(1);
+/// Before the next one.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Renewals in one time to live while a lock is waited for: two may be lost.
 const RENEWALS_PER_TTL: u32 = 3;
 
@@ -74,7 +80,7 @@ impl Client {
             Ok(LockReply::Taken { by }) => Ok(Acquired::Taken(by)),
             Ok(LockReply::Queued { at, holder }) => {
                 let place = Place { client: self, name, lease };
-                place.wait(at, holder, until).await
+                place.wait(at, holder, until).await.map_err(Error::half_way)
             }
             Ok(LockReply::Released { .. } | LockReply::Absent) => Err(nonsense()),
             Err(error) if is_over(&error) => Ok(Acquired::LeaseEnded),
@@ -129,9 +135,24 @@ impl Place<'_> {
         if let Some(token) = waited {
             return Ok(Acquired::Held { token });
         }
-        // Its turn may come at this very moment: then what is let go of is the lock.
-        self.client.release_lock(self.name.as_str(), self.lease).await?;
+        self.leave().await?;
         Ok(Acquired::Taken(holder))
+    }
+
+    /// Its turn may come at this very moment: then what is let go of is the lock. What was not
+    /// done is asked for again, and no copy of it meets whoever asks for the lock again.
+    async fn leave(&self) -> Result<(), Error> {
+        let name = self.name.as_str();
+        match self.client.release_lock(name, self.lease).await {
+            Err(Error::Unknown { request }) => match self.client.settle(request).await? {
+                Settled::Applied(_) => return Ok(()),
+                Settled::Never => {}
+            },
+            Err(Error::SessionEnded { .. } | Error::Connect(_)) => {}
+            Err(Error::NotApplied { why }) if why != Why::Closed => {}
+            left => return left.map(drop),
+        }
+        self.client.release_lock(name, self.lease).await.map(drop)
     }
 
     async fn granted(&self, at: Revision, holder: &mut Holder) -> Result<Revision, Error> {
@@ -161,8 +182,8 @@ impl Place<'_> {
 
 /// Renews a lease until it has ended.
 async fn keep_alive(client: &Client, lease: LeaseId) -> Result<(), Error> {
-    let Some(view) = client.lease_view(lease).await? else { return Ok(()) };
-    let every = Duration::from_millis(view.ttl_ms) / RENEWALS_PER_TTL;
+    let Some(ttl) = time_to_live(client, lease).await? else { return Ok(()) };
+    let every = ttl / RENEWALS_PER_TTL;
     let renewing = client.within(every);
     loop {
         let next = Deadline::after(every).at();
@@ -171,6 +192,18 @@ async fn keep_alive(client: &Client, lease: LeaseId) -> Result<(), Error> {
             return Ok(());
         }
         sleep_until(next).await;
+    }
+}
+
+/// Of a lease, if there is one, however often that has to be asked.
+async fn time_to_live(client: &Client, lease: LeaseId) -> Result<Option<Duration>, Error> {
+    let asking = client.within(LOOK);
+    loop {
+        match asking.lease_view(lease).await {
+            Err(error) if is_final(&error) => return Err(error),
+            Err(_) => sleep(PAUSE).await,
+            Ok(view) => return Ok(view.map(|view| Duration::from_millis(view.ttl_ms))),
+        }
     }
 }
 

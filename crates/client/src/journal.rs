@@ -149,7 +149,10 @@ impl Journal {
                 _ => None,
             };
             let command = JournalCommand::Trim { name: self.name.clone(), upto };
-            let now = self.submit(command, trimmed).await?;
+            let now = match self.submit(command, trimmed).await {
+                Err(error) if gone.is_some() => return Err(error.half_way()),
+                now => now?,
+            };
             if now.is_none() || now == gone || now >= Some(upto) {
                 return Ok(now);
             }

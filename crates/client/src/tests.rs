@@ -3,6 +3,7 @@
 mod crowds;
 mod dropping;
 mod elections;
+mod hands;
 mod honesty;
 mod journals;
 mod leases;

@@ -8,6 +8,7 @@ use tokio::time::sleep_until;
 
 use super::{is_over, keep_alive};
 use crate::{
+    candidacy::look,
     client::nonsense,
     cursor::{Cursor, Heard},
     deadline::Deadline,
@@ -63,12 +64,13 @@ impl Election {
         if wait.is_none() {
             return Ok(waiting);
         }
-        tokio::select! {
+        let stood = tokio::select! {
             biased;
-            token = self.granted_after(at, lease) => Ok(Stood::Incumbent { token: token? }),
+            token = self.granted_after(at, lease) => token.map(|token| Stood::Incumbent { token }),
             ended = keep_alive(self.client(), lease) => ended.map(|()| Stood::LeaseEnded),
             () = sleep_until(until) => Ok(waiting),
-        }
+        };
+        stood.map_err(Error::half_way)
     }
 
     /// Has all know something; whether this is the incumbent under that token.
@@ -111,10 +113,10 @@ impl Election {
                 Heard::Changes(changes) => {
                     changes.into_iter().flat_map(|(_, row)| row).filter_map(office_in).collect()
                 }
-                Heard::Gap { forgotten } => {
-                    let view = self.view().await?;
-                    cursor.skip_to(forgotten);
-                    Vec::from_iter(view.map(|view| view.office))
+                Heard::Gap { .. } => {
+                    let (revision, office) = look(&self.client().core, self.name()).await?;
+                    cursor.skip_to(revision);
+                    vec![office]
                 }
                 Heard::Nothing => Vec::new(),
             };

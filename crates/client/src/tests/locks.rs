@@ -31,7 +31,7 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(9);
 
-fn view(stage: &Stage, name: &str) -> Option<LockView> {
+pub(super) fn view(stage: &Stage, name: &str) -> Option<LockView> {
     match stage.query(&Query::Lock { name: Name::new(name) }) {
         Answer::Lock { lock, .. } => lock,
         other => panic!("{other:?}"),
@@ -356,7 +356,7 @@ async fn a_lock_that_is_refused_leaves_nothing() {
 }
 
 /// One who has a lock and is no client: nothing of it goes on in the background.
-struct Squatter {
+pub(super) struct Squatter {
     stage: Stage,
     session: SessionId,
     seq: Seq,
@@ -364,7 +364,7 @@ struct Squatter {
 }
 
 impl Squatter {
-    fn new(stage: &Stage) -> Squatter {
+    pub(super) fn new(stage: &Stage) -> Squatter {
         let owner = "squatter".to_owned();
         let Reply::Session(session) = stage.apply(Command::OpenSession { owner, ttl_ms: 1_000 })
         else {
@@ -384,7 +384,7 @@ impl Squatter {
         self.stage.apply_request(Request { id, acked: self.seq, command })
     }
 
-    fn takes(&mut self, name: &str) -> Revision {
+    pub(super) fn takes(&mut self, name: &str) -> Revision {
         let (name, lease) = (Name::new(name), self.lease);
         let acquire = LockCommand::Acquire { name, lease, wait: false };
         match self.says(Command::Lock(acquire)) {
@@ -393,7 +393,7 @@ impl Squatter {
         }
     }
 
-    fn leaves(&mut self, name: &str) {
+    pub(super) fn leaves(&mut self, name: &str) {
         let (name, lease) = (Name::new(name), self.lease);
         self.says(Command::Lock(LockCommand::Release { name, lease }));
     }
