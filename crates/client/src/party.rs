@@ -157,9 +157,10 @@ impl Party {
         }
     }
 
-    /// Lets go of the connection, which does not answer any more. Questions on it go on.
-    pub(crate) fn hang_up(&self) {
-        *self.held() = None;
+    /// Lets go of this connection, which does not answer any more, and of no other. Questions on it
+    /// go on.
+    pub(crate) fn hang_up(&self, line: &Arc<Line>) {
+        self.held().take_if(|held| Arc::ptr_eq(held, line));
     }
 
     /// Why it cannot be reached, as far as is known.

@@ -7,19 +7,28 @@ use synod_machine::door::{Ask, Call, NodeStatus, Said};
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
     backoff::Backoff,
     deadline::Deadline,
+    party::Party,
     route::{Place, Route},
-    wire::{decode, encode},
+    wire::{Line, decode, encode},
 };
 
-/// A node that says nothing for so long is not the one to wait for; a node that leads answers in
-/// a round trip.
+/// A node that is connected and says nothing for so long is not the one to wait for; a node that
+/// leads answers in a round trip.
 const LOOK_PATIENCE: Duration = Duration::from_millis(500);
+/// So many round trips it is given at least, however far away it is.
+const TRIPS_PATIENCE: u32 = 4;
+/// So long a node is dialled at first, and each time that this was not enough twice as long: that
+/// takes three round trips. Whoever dials a node that is not there yet says nothing again for a
+/// second, in which another may meet it.
+const DIAL_PATIENCE: Duration = Duration::from_millis(500);
+/// The longest: as long as anybody dials.
+const DIAL_PATIENCE_MAX: Duration = Duration::from_secs(3);
 /// The others are looked at so much earlier than a node in whose lead somebody lost faith: a leader
 /// that was cut off goes on saying that it leads for a while.
 const HEAD_START: Duration = Duration::from_millis(50);
@@ -62,10 +71,17 @@ async fn look_at(route: Arc<Route>, place: Place, doubted: bool) -> Place {
     if doubted {
         sleep(HEAD_START).await;
     }
-    let mut pace = Pace::new();
+    let (mut pace, mut patience, node) = (Pace::new(), DIAL_PATIENCE, route.node(place));
     loop {
-        let deadline = Deadline::after(LOOK_PATIENCE);
-        match status_in_time(&route, place, deadline).await {
+        let status = match timeout(patience, node.line(&route.wire)).await {
+            Ok(Ok(line)) => status(node, &line).await,
+            Ok(Err(_)) => None,
+            Err(_) => {
+                patience = (patience * 2).min(DIAL_PATIENCE_MAX);
+                None
+            }
+        };
+        match status {
             Some(status) if status.role == "leader" => return place,
             Some(_) | None => route.disbelieve(place),
         }
@@ -94,23 +110,16 @@ impl Pace {
 
 /// A node that is connected and silent is hung up on, so that the next look knocks anew: it may be
 /// another process by then.
-async fn status_in_time(route: &Route, place: Place, deadline: Deadline) -> Option<NodeStatus> {
-    match timeout_at(deadline.at(), status(route, place, deadline)).await {
-        Ok(status) => status,
-        Err(_) => {
-            route.node(place).hang_up();
-            None
-        }
-    }
-}
-
-async fn status(route: &Route, place: Place, deadline: Deadline) -> Option<NodeStatus> {
-    let line = route.node(place).line(&route.wire).await.ok()?;
+async fn status(node: &Party, line: &Arc<Line>) -> Option<NodeStatus> {
+    let deadline = Deadline::after(LOOK_PATIENCE.max(line.rtt() * TRIPS_PATIENCE));
     let ask = Ask { within_ms: deadline.within_ms(), call: Call::Status };
-    let answer = line.ask(encode(&ask)).await.ok()?;
-    match decode(&answer)? {
+    let Ok(answer) = timeout_at(deadline.at(), line.ask(encode(&ask))).await else {
+        node.hang_up(line);
+        return None;
+    };
+    match decode(&answer.ok()?)? {
         Said::Status(status) => {
-            route.node(place).note_disk_full(status.disk_full);
+            node.note_disk_full(status.disk_full);
             Some(*status)
         }
         _ => None,

@@ -34,6 +34,8 @@ pub(crate) const TTL: Duration = Duration::from_secs(9);
 const NEWS_EVERY: Duration = Duration::from_millis(50);
 /// And for changes, of which there are more who wait.
 const CHANGES_EVERY: Duration = Duration::from_millis(100);
+/// Round trips before the first question on a connection.
+const HANDSHAKE_TRIPS: u32 = 2;
 /// How long a call takes at most.
 pub(crate) const WITHIN: Duration = Duration::from_secs(5);
 
@@ -53,6 +55,8 @@ struct Play {
     twists: BTreeMap<Kind, VecDeque<Twist>>,
     /// What was heard: by whom, what. Status is not noted.
     heard: Vec<(String, door::Call)>,
+    /// How long a word and its answer are on their way.
+    far: Duration,
     /// Who was dialled, by address.
     dialled: Vec<String>,
     shards: BTreeMap<String, Shard>,
@@ -113,6 +117,7 @@ impl Stage {
             lives: names.map(|name| (address(name), life())).collect(),
             twists: BTreeMap::new(),
             heard: Vec::new(),
+            far: Duration::ZERO,
             dialled: Vec::new(),
             shards: SHARDS.iter().map(|name| (address(name), Shard::new())).collect(),
         };
@@ -193,6 +198,19 @@ impl Stage {
         self.change(name, |life| life.crowded = true);
     }
 
+    /// From here on every round trip takes so long, for everybody.
+    pub(crate) fn move_away(&self, far: Duration) {
+        self.play().far = far;
+    }
+
+    /// So many round trips.
+    async fn travel(&self, trips: u32) {
+        let way = self.play().far * trips;
+        if !way.is_zero() {
+            tokio::time::sleep(way).await;
+        }
+    }
+
     fn change(&self, name: &str, change: impl FnOnce(&mut Life)) {
         self.play().lives[&address(name)].send_modify(change);
     }
@@ -270,6 +288,7 @@ impl Stage {
         if life.silent {
             std::future::pending::<()>().await;
         }
+        self.travel(HANDSHAKE_TRIPS).await;
         let refused = match life {
             Life { up: false, .. } => Some("nobody there"),
             Life { crowded: true, .. } => Some("too many connections"),
@@ -295,6 +314,10 @@ impl Stage {
 impl Booth {
     pub(crate) fn is_closed(&self) -> bool {
         *self.stage.life(&self.address).borrow() != self.life
+    }
+
+    pub(crate) fn rtt(&self) -> Duration {
+        self.stage.play().far
     }
 
     pub(crate) async fn ask(&self, body: Bytes) -> Result<Bytes, AskError> {
@@ -363,6 +386,7 @@ impl Booth {
                 self.heard(kind, &body).await
             }
         };
+        self.stage.travel(1).await;
         yield_now().await;
         match twist {
             Twist::DoneAndLost => None,

@@ -142,6 +142,21 @@ async fn a_silent_node_does_not_keep_the_leader_from_being_found() {
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
+/// Three round trips go by before a node is heard that was not connected, and a fourth until it
+/// has said that it leads. (Whoever was farther than 125 ms away hung up on every leader.)
+#[tokio::test(start_paused = true)]
+async fn a_leader_on_the_other_side_of_the_world_is_found() {
+    for far_ms in [150, 300, 400] {
+        let stage = Stage::new();
+        stage.move_away(Duration::from_millis(far_ms));
+        stage.kill("n2");
+        let client = stage.client().await;
+        stage.start("n2");
+        stage.lead(Some("n2"));
+        client.kv().put("a", "1").await.unwrap();
+    }
+}
+
 /// An election takes a few hundred milliseconds: whoever looked less often the longer it takes
 /// would find the next leader late.
 #[tokio::test(start_paused = true)]
