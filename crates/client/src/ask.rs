@@ -6,7 +6,7 @@ use synod_machine::door::{Ask, Call, NotApplied, Refusal, Said};
 use synod_net::AskError;
 use tokio::{
     sync::watch,
-    time::{sleep_until, timeout_at},
+    time::{sleep_until, timeout, timeout_at},
 };
 
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 const DOUBT_AFTER: Duration = Duration::from_millis(100);
 /// A node that has nothing to wait for and owes an answer for longer than this is passed over.
 const ANY_PATIENCE: Duration = Duration::from_secs(1);
+/// A node that is to wait for news is given so many round trips more than it may wait: one that is
+/// far away may have a moment of trouble, too.
+const TRIPS_PATIENCE: u32 = 2;
 /// The first pause after a "not now".
 const PAUSE: Duration = Duration::from_millis(10);
 /// The longest.
@@ -180,6 +183,22 @@ impl Route {
             said(line.ask(encode(&ask)).await)
         };
         timeout_at(deadline.at(), asking).await.unwrap_or(Attempt::Late)
+    }
+
+    /// Asks one node to say within that time whether there is news, and waits for its answer as
+    /// much longer as that has to travel.
+    pub(crate) async fn ask_node_for_news(
+        &self,
+        place: Place,
+        call: Call,
+        within: Duration,
+    ) -> Attempt {
+        let dialling = timeout(within, self.node(place).line(&self.wire)).await;
+        let Ok(Ok(line)) = dialling else { return Attempt::Unsent };
+        let within_ms = Deadline::after(within).within_ms();
+        let deadline = Deadline::after(within + line.rtt() * TRIPS_PATIENCE);
+        let asking = line.ask(encode(&Ask { within_ms, call }));
+        timeout_at(deadline.at(), asking).await.map_or(Attempt::Late, said)
     }
 
     /// Draws the conclusion of an attempt: the end, or nothing and the next attempt may begin.

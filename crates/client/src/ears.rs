@@ -316,8 +316,8 @@ async fn ask_once(
     mut watches: Vec<(Interest, Revision)>,
     pause: &mut Backoff,
 ) -> Came {
-    let (route, deadline) = (&core.route, Deadline::after(EVERY));
-    let (place, count) = (route.any(), watches.len());
+    let (route, count) = (&core.route, watches.len());
+    let place = route.any();
     let call = match (watches.pop(), watches.is_empty()) {
         (Some((interest, after)), true) => Call::Watch { interest, after },
         (last, _) => {
@@ -325,7 +325,7 @@ async fn ask_once(
             Call::WatchAny { watches }
         }
     };
-    match route.ask_node(place, call, deadline).await {
+    match route.ask_node_for_news(place, call, EVERY).await {
         Attempt::Said(Said::Watched { news, silent_ms }) => {
             *pause = Backoff::new(PAUSE, PAUSE_MAX);
             let news = BTreeMap::from([(0, Ok(news))]);

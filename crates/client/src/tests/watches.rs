@@ -124,6 +124,20 @@ async fn a_watch_is_never_silent() {
     }
 }
 
+/// A node without news answers when its time is up, and its answer takes half a round trip. (Every
+/// call was given up in the moment before its answer came.)
+#[tokio::test(start_paused = true)]
+async fn a_quiet_watch_on_the_other_side_of_the_world_is_caught_up() {
+    let stage = Stage::new();
+    stage.move_away(Duration::from_millis(300));
+    let client = stage.client().await;
+    let mut watch = client.kv().watch("");
+    for _ in 0..10 {
+        let item = watch.next().await.unwrap().unwrap();
+        assert_eq!(item, Watched::CaughtUp(Revision::ZERO));
+    }
+}
+
 /// A node that is cut off from the others goes on answering, and knows that it does not know.
 #[tokio::test(start_paused = true)]
 async fn a_node_without_a_quorum_is_left_for_another() {
