@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
     time::Duration,
 };
 
@@ -18,8 +18,8 @@ const ACCEPTED_FOR: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Acks {
     waiting: BTreeSet<TxnId>,
-    accepted: BTreeSet<TxnId>,
-    oldest: VecDeque<(Instant, TxnId)>,
+    accepted: BTreeMap<TxnId, Instant>,
+    oldest: VecDeque<TxnId>,
 }
 
 impl Acks {
@@ -45,8 +45,13 @@ impl Acks {
 
     /// Whether the log has accepted it in the last moments.
     pub fn was_accepted(&mut self, txn: TxnId) -> bool {
+        self.accepted_at(txn).is_some()
+    }
+
+    /// When it did, if that was in the last moments.
+    pub(crate) fn accepted_at(&mut self, txn: TxnId) -> Option<Instant> {
         self.forget();
-        self.accepted.contains(&txn)
+        self.accepted.get(&txn).copied()
     }
 
     /// The log has accepted these.
@@ -54,18 +59,19 @@ impl Acks {
         self.forget();
         for txn in txns {
             self.waiting.remove(txn);
-            if self.accepted.insert(*txn) {
-                self.oldest.push_back((Instant::now(), *txn));
+            if let Entry::Vacant(accepted) = self.accepted.entry(*txn) {
+                accepted.insert(Instant::now());
+                self.oldest.push_back(*txn);
             }
         }
     }
 
     fn forget(&mut self) {
-        while let Some(&(since, txn)) = self.oldest.front()
-            && since.elapsed() >= ACCEPTED_FOR
+        while let Some(oldest) = self.oldest.front()
+            && self.accepted.get(oldest).is_none_or(|since| since.elapsed() >= ACCEPTED_FOR)
         {
+            self.accepted.remove(oldest);
             self.oldest.pop_front();
-            self.accepted.remove(&txn);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Finds out the verdicts of branches that no owner came back for, and tells the log what is
 //! finished.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use synod_machine::{TxnId, Verdict, limits::TXNS_MAX};
 use tokio::time::{Instant, sleep};
@@ -20,7 +20,32 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// Two things that do not wait for each other: while owners go on committing there is always
+/// something to acknowledge.
 pub(super) async fn keep<R: ResourceManager>(post: Arc<Post<R>>) {
+    tokio::select! {
+        never = acknowledge(&post) => match never {},
+        never = attend(Arc::clone(&post)) => match never {},
+    }
+}
+
+/// Tells the log what is finished, whenever something is.
+async fn acknowledge<R: ResourceManager>(post: &Post<R>) -> Infallible {
+    let mut pause = rested();
+    loop {
+        let finished = post.unacknowledged();
+        if finished.is_empty() {
+            post.finished.notified().await;
+        } else if post.participant.ack(&finished).await.is_ok() {
+            post.state().acks.accepted(&finished);
+            pause = rested();
+        } else {
+            sleep(pause.next()).await;
+        }
+    }
+}
+
+async fn attend<R: ResourceManager>(post: Arc<Post<R>>) -> Infallible {
     let mut attendance = Attendance { post, since: BTreeMap::new(), pause: rested() };
     loop {
         if attendance.round().await {
@@ -43,8 +68,7 @@ impl<R: ResourceManager> Attendance<R> {
     async fn round(&mut self) -> bool {
         let Ok(in_doubt) = self.post.manager.in_doubt().await else { return false };
         self.watch(&in_doubt);
-        let mut well = self.acknowledge().await;
-        well &= self.hear(&in_doubt).await;
+        let mut well = self.hear(&in_doubt).await;
         for txn in self.overdue() {
             // Without a quorum each takes a whole deadline, and nobody would listen meanwhile to
             // what was decided before. One that cannot be finished holds up no other.
@@ -61,46 +85,46 @@ impl<R: ResourceManager> Attendance<R> {
         }
     }
 
-    async fn acknowledge(&self) -> bool {
-        let finished: Vec<TxnId> = self.unacknowledged();
-        if finished.is_empty() {
-            return true;
-        }
-        let told = self.post.participant.ack(&finished).await.is_ok();
-        if told {
-            self.post.state().acks.accepted(&finished);
-        }
-        told
-    }
-
-    /// Waits for news, or for something to acknowledge.
+    /// Waits for news.
     async fn hear(&self, in_doubt: &[TxnId]) -> bool {
         let in_doubt = &in_doubt[..in_doubt.len().min(TXNS_MAX)];
-        let finished = self.unacknowledged();
+        let finished = self.post.unacknowledged();
         let participant = self.post.participant.within(ATTEND);
         let began = Instant::now();
-        let news = tokio::select! {
-            news = participant.attend(in_doubt, &finished) => news,
-            () = self.post.finished.notified() => return true,
-        };
-        let Ok(news) = news else { return false };
+        let Ok(mut news) = participant.attend(in_doubt, &finished).await else { return false };
         // A node that has nothing to say and does not wait is not asked again at once; nor is one
         // that says only what it should know to be acknowledged.
-        let stale = !news.is_empty() && self.was_acknowledged(&news);
+        let stale = !news.is_empty() && self.was_acknowledged(&news, began);
         if stale {
             self.post.participant.ask_another();
         }
         let waited = !news.is_empty() || began.elapsed() >= ATTEND / 2;
         let mut well = waited && !stale;
+        // What was finished since it was asked is no news; the log is being told.
+        if !stale && !news.is_empty() {
+            self.keep_unknown(&mut news);
+            if news.is_empty() {
+                sleep(PAUSE).await;
+            }
+        }
         for (txn, verdict) in news {
             well &= self.obey(txn, verdict).await;
         }
         well
     }
 
-    fn was_acknowledged(&self, news: &[(TxnId, Verdict)]) -> bool {
+    /// Whether the log had heard of all of it before it was asked.
+    fn was_acknowledged(&self, news: &[(TxnId, Verdict)], asked: Instant) -> bool {
         let mut state = self.post.state();
-        news.iter().all(|(txn, _)| state.acks.was_accepted(*txn))
+        news.iter().all(|(txn, _)| state.acks.accepted_at(*txn).is_some_and(|at| at < asked))
+    }
+
+    fn keep_unknown(&self, news: &mut Vec<(TxnId, Verdict)>) {
+        let waiting = self.post.unacknowledged();
+        let mut state = self.post.state();
+        news.retain(|(txn, _)| {
+            waiting.binary_search(txn).is_err() && !state.acks.was_accepted(*txn)
+        });
     }
 
     fn overdue(&self) -> Vec<TxnId> {
@@ -130,9 +154,12 @@ impl<R: ResourceManager> Attendance<R> {
             }
         }
     }
+}
 
+impl<R: ResourceManager> Post<R> {
+    /// In their order.
     fn unacknowledged(&self) -> Vec<TxnId> {
-        self.post.state().acks.first(TXNS_MAX)
+        self.state().acks.first(TXNS_MAX)
     }
 }
 

@@ -295,3 +295,36 @@ async fn a_branch_that_is_stuck_holds_up_no_other() {
     attending.abort();
     assert_eq!(ended(&post), [(other, Outcome::Aborted)]);
 }
+
+/// It hears of what others left behind while its own owners go on committing. (Whatever it waited
+/// for was dropped whenever there was something to acknowledge, and there always was.)
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_nobody_told_is_found_among_thousands_that_are_told() {
+    let stage = Stage::new();
+    let (post, dead, alive) = (post(&stage).await, Owner::new(&stage), Owner::new(&stage));
+    let txn = dead.txn(1);
+    post.vote(txn, Work::default()).await.unwrap();
+    dead.commit(1);
+    dead.die();
+    for _ in 0..2_000 {
+        stage.next(Kind::Unnamed, Twist::Late(Duration::from_millis(5)));
+    }
+    let load = tokio::spawn({
+        let post = Arc::clone(&post);
+        async move {
+            for n in 1.. {
+                alive.commit(n);
+                post.finish(alive.txn(n), Verdict::Committed).await.unwrap().unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    yield_now().await;
+    let attending = tokio::spawn(attend::keep(Arc::clone(&post)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    load.abort();
+    attending.abort();
+    assert!(ended(&post).contains(&(txn, Outcome::Committed)));
+    let finished = ended(&post).len() as u64;
+    assert!(unacknowledged(&stage) < finished / 2, "{} of {finished}", unacknowledged(&stage));
+}
