@@ -43,10 +43,7 @@ impl Session {
     /// Waits for its turn, and takes the next number. From here on the caller must see to it that
     /// the number is closed or settled; there is no await in between.
     pub(crate) async fn name_request(&self, deadline: Deadline) -> Result<RequestId, Why> {
-        if self.room.available_permits() < ROOM_LOW {
-            let rose = self.book().release_settled();
-            self.make_room(rose);
-        }
+        self.keep_room();
         // There is room as a rule, and no timer to be made. A permit is free only while nobody
         // waits for one, so this overtakes nobody.
         match self.room.try_acquire() {
@@ -79,6 +76,8 @@ impl Session {
     pub(crate) fn settle(&self, request: RequestId) {
         let rose = self.book().settle(request.seq);
         self.make_room(rose);
+        // Whoever waits for room does not ask again.
+        self.keep_room();
     }
 
     /// A transaction that never was and never will be again.
@@ -106,6 +105,13 @@ impl Session {
         // The sender is `self`'s own; it cannot be gone.
         let mut ended = self.ended.subscribe();
         let _ended = ended.wait_for(|ended| *ended).await;
+    }
+
+    fn keep_room(&self) {
+        if self.room.available_permits() < ROOM_LOW {
+            let rose = self.book().release_settled();
+            self.make_room(rose);
+        }
     }
 
     fn make_room(&self, rose: u64) {
@@ -146,6 +152,31 @@ mod tests {
         tokio::task::yield_now().await;
         session.close(first);
         assert_eq!(session.name_request(now).await, Err(Why::TooManyOpen));
+        assert_eq!(waiting.await.unwrap().unwrap().seq.get(), OPEN_MAX as u64 + 1);
+    }
+
+    /// What is settled makes room for those who wait, though nobody else comes to ask for it. (It
+    /// did when the next one came, and as long as nobody did, everybody waited.)
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_room_has_it_when_what_was_unknown_is_settled() {
+        let session = Arc::new(Session::new(SessionId::new(1)));
+        let (now, later) =
+            (Deadline::after(Duration::ZERO), Deadline::after(Duration::from_secs(9)));
+        let mut unknown = Vec::new();
+        for _ in 0..OPEN_MAX {
+            unknown.push(session.name_request(now).await.unwrap());
+        }
+        let waiting = tokio::spawn({
+            let session = Arc::clone(&session);
+            async move { session.name_request(later).await }
+        });
+        tokio::task::yield_now().await;
+        for request in &unknown {
+            session.tell(*request);
+        }
+        for request in &unknown {
+            session.settle(*request);
+        }
         assert_eq!(waiting.await.unwrap().unwrap().seq.get(), OPEN_MAX as u64 + 1);
     }
 }
