@@ -43,16 +43,12 @@ pub struct Client {
     _lifeline: Arc<Lifeline>,
 }
 
-/// Dropped with the last handle. A client that asks for another keeps that of the one whose
-/// connections it uses.
-struct Lifeline {
-    core: Arc<Core>,
-    _of: Option<Arc<Lifeline>>,
-}
+/// Dropped with the last handle.
+struct Lifeline(Arc<Core>);
 
 impl Drop for Lifeline {
     fn drop(&mut self) {
-        self.core.closed.send_replace(true);
+        self.0.end();
     }
 }
 
@@ -93,10 +89,10 @@ impl Client {
             core: Arc::clone(&core),
             within: config.timeout,
             key: None,
-            _lifeline: Arc::new(Lifeline { core: Arc::clone(&core), _of: None }),
+            _lifeline: Arc::new(Lifeline(core)),
         };
-        tokio::spawn(scout::run(Arc::clone(&route), core.closed.subscribe()));
-        tokio::spawn(standby::run(Arc::clone(&route), core.closed.subscribe()));
+        tokio::spawn(scout::run(Arc::clone(&route)));
+        tokio::spawn(standby::run(Arc::clone(&route)));
         route.reach_any(Deadline::after(config.timeout)).await.map_err(Error::Connect)?;
         Ok(client)
     }
@@ -131,15 +127,19 @@ impl Client {
     /// the same name, and behind a `/` of whom they are for. For a door, which is one client to the
     /// cluster and keeps its callers apart by itself.
     ///
-    /// It has sessions of its own, and is closed by itself.
+    /// It has sessions of its own, and is closed by itself; one that is made of a client that is
+    /// closed is closed, too.
     #[must_use]
     pub fn on_behalf_of(&self, whom: &str) -> Client {
-        let core = &self.core;
-        let owner = format!("{}/{whom}", owner_name(core.owner()));
-        let core = Arc::new(Core::new(Arc::clone(&core.route), owner, core.session_ttl()));
-        let of = Some(Arc::clone(&self._lifeline));
-        let lifeline = Lifeline { core: Arc::clone(&core), _of: of };
-        Client { core, within: self.within, key: None, _lifeline: Arc::new(lifeline) }
+        let of = &self.core;
+        let owner = format!("{}/{whom}", owner_name(of.owner()));
+        let core = Arc::new(Core::new(Arc::clone(&of.route), owner, of.session_ttl()));
+        // Nobody may look for the leader any more by then.
+        if of.is_closed() {
+            core.end();
+        }
+        let lifeline = Arc::new(Lifeline(Arc::clone(&core)));
+        Client { core, within: self.within, key: None, _lifeline: lifeline }
     }
 
     /// Under which name this client opens its sessions: that of its certificate, and behind a `/`

@@ -46,7 +46,7 @@ pub(crate) struct Core {
     /// Held while one is opened, so that many callers open one.
     opening: tokio::sync::Mutex<()>,
     fates: Mutex<Fates>,
-    pub(crate) closed: watch::Sender<bool>,
+    closed: watch::Sender<bool>,
     /// Where what a dropped value leaves behind is finished.
     pub(crate) runtime: Handle,
     /// Transactions that are being finished in the background.
@@ -56,6 +56,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(route: Arc<Route>, owner: String, session_ttl: Duration) -> Core {
+        route.hold();
         Core {
             route,
             directory: Directory::default(),
@@ -70,6 +71,18 @@ impl Core {
             finishing: watch::Sender::new(0),
             tally: Tally::default(),
         }
+    }
+
+    /// The client is closed: so its background ends, and that of the connections with the last one
+    /// that uses them.
+    pub(crate) fn end(&self) {
+        if !self.closed.send_replace(true) {
+            self.route.let_go();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
     }
 
     /// Resolves when the client is closed.
@@ -242,7 +255,7 @@ impl Core {
         if let Some(session) = self.open_one() {
             self.close_session(&session, deadline.or_after(CLOSE_PATIENCE)).await;
         }
-        self.closed.send_replace(true);
+        self.end();
     }
 
     /// One that nobody ends so ends by itself; no need to insist.
@@ -265,7 +278,7 @@ impl Core {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if *self.closed.borrow() { Err(Error::not_applied(Why::Closed)) } else { Ok(()) }
+        if self.is_closed() { Err(Error::not_applied(Why::Closed)) } else { Ok(()) }
     }
 
     async fn open_session(&self, deadline: Deadline) -> Result<SessionId, Error> {

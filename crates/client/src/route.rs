@@ -49,6 +49,8 @@ pub(crate) struct Route {
     doubted: Mutex<Option<Place>>,
     look_wanted: Notify,
     any: AtomicUsize,
+    /// Clients that are not closed.
+    users: watch::Sender<usize>,
 }
 
 impl Route {
@@ -63,7 +65,24 @@ impl Route {
             pointed: Mutex::new(None),
             doubted: Mutex::new(None),
             look_wanted: Notify::new(),
+            users: watch::Sender::new(0),
         }
+    }
+
+    /// For one more client, until that has [let go](Route::let_go).
+    pub(crate) fn hold(&self) {
+        self.users.send_modify(|users| *users += 1);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.users.send_modify(|users| *users -= 1);
+    }
+
+    /// Resolves when no client uses it any more.
+    pub(crate) async fn unused(&self) {
+        // The sender is `self`'s own; it cannot be gone.
+        let mut users = self.users.subscribe();
+        let _unused = users.wait_for(|users| *users == 0).await;
     }
 
     pub(crate) fn nodes(&self) -> &[Party] {

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use synod_machine::door::{Ask, Call, NodeStatus, Said};
 use tokio::{
-    sync::watch,
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
 };
@@ -43,11 +42,11 @@ const SOON: Duration = Duration::from_millis(500);
 /// more often.
 const PAUSE_MAX: Duration = Duration::from_millis(120);
 
-/// Looks whenever it is wanted, until the client is closed.
-pub(crate) async fn run(route: Arc<Route>, mut closed: watch::Receiver<bool>) {
+/// Looks whenever it is wanted, until no client needs it any more.
+pub(crate) async fn run(route: Arc<Route>) {
     tokio::select! {
         () = keep_looking(&route) => {}
-        _ = closed.wait_for(|closed| *closed) => {}
+        () = route.unused() => {}
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     backoff::Backoff,
@@ -23,12 +23,12 @@ const PACE_MAX: Duration = Duration::from_secs(8);
 /// later each would be there sooner.
 const NO_ROOM_PACE: Duration = Duration::from_secs(600);
 
-/// Keeps a connection to every node, until the client is closed; from when it first knew a leader:
-/// whoever never needs one takes no room at nodes that it does not ask.
-pub(crate) async fn run(route: Arc<Route>, mut closed: watch::Receiver<bool>) {
+/// Keeps a connection to every node, until no client needs it any more; from when it first knew a
+/// leader: whoever never needs one takes no room at nodes that it does not ask.
+pub(crate) async fn run(route: Arc<Route>) {
     tokio::select! {
         _ = keep_lines(&route) => {}
-        _ = closed.wait_for(|closed| *closed) => {}
+        () = route.unused() => {}
     }
 }
 

@@ -227,6 +227,43 @@ async fn a_leader_that_is_found_while_another_is_dialled_is_asked_at_once() {
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
+/// It is closed by itself: only the connections are those of the one of which it was made. (That
+/// one took along whoever looks for the leader.)
+#[tokio::test(start_paused = true)]
+async fn a_client_on_behalf_of_somebody_outlives_the_one_of_which_it_was_made() {
+    let stage = Stage::new();
+    let door = stage.client().await;
+    let client = door.on_behalf_of("bob");
+    client.kv().put("a", "1").await.unwrap();
+    door.close().await;
+    assert!(door.kv().put("a", "2").await.is_err());
+    stage.lead(Some("n3"));
+    stage.kill("n1");
+    client.kv().put("a", "3").await.unwrap();
+    let late = door.on_behalf_of("eve").kv().put("a", "4").await;
+    assert!(matches!(late, Err(Error::NotApplied { why: Why::Closed })), "{late:?}");
+}
+
+/// Then nobody looks for a leader any more.
+#[tokio::test(start_paused = true)]
+async fn connections_end_with_the_last_client_that_uses_them() {
+    let stage = Stage::new();
+    let door = stage.client().await;
+    let client = door.on_behalf_of("bob");
+    client.kv().put("a", "1").await.unwrap();
+    door.close().await;
+    client.close().await;
+    let minute = Duration::from_secs(60);
+    tokio::time::sleep(minute).await;
+    let dialled = NODES.map(|node| stage.dialled(node));
+    for node in NODES {
+        stage.kill(node);
+        stage.start(node);
+    }
+    tokio::time::sleep(minute).await;
+    assert_eq!(NODES.map(|node| stage.dialled(node)), dialled);
+}
+
 /// A stale read needs no leader, and goes on to the next node when one is silent.
 #[tokio::test(start_paused = true)]
 async fn a_stale_read_is_answered_by_any_node() {
