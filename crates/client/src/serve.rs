@@ -9,6 +9,7 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, Weak},
@@ -18,10 +19,10 @@ use synod_machine::{
     BranchIncarnation, Outcome, TxnId, Verdict, branch::Work, limits::Misuse,
     participant_door::NoReason,
 };
-use synod_net::Server;
+use synod_net::{Asked, Server};
 use tokio::{
-    sync::{Mutex as AsyncMutex, Notify, watch},
-    task::JoinSet,
+    sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot, watch},
+    task::{AbortHandle, JoinSet},
 };
 
 use self::ended::Ended;
@@ -81,6 +82,8 @@ pub struct Serving {
     address: SocketAddr,
     server: Arc<Server>,
     guarding: JoinSet<()>,
+    /// Dropped when it is closed.
+    open: oneshot::Sender<Infallible>,
     stopped: watch::Receiver<Option<Stopped>>,
 }
 
@@ -98,27 +101,60 @@ impl Serving {
         why.unwrap_or_else(|| Stopped("its runtime is shutting down".to_owned()))
     }
 
-    /// Says goodbye to owners and stops. What is prepared stays so.
-    pub async fn close(mut self) {
+    /// Says goodbye to owners and stops. What is prepared stays so, and nothing is under way at the
+    /// manager any more.
+    pub async fn close(self) {
+        let Serving { open, mut guarding, server, .. } = self;
         // First, for a door that closes under it would be its end.
-        self.guarding.shutdown().await;
-        self.server.close().await;
+        drop(open);
+        while guarding.join_next().await.is_some() {}
+        server.close().await;
+    }
+}
+
+/// The two sides of a participant.
+struct Sides {
+    both: JoinSet<()>,
+    attendance: AbortHandle,
+    /// Dropped when the door is to close.
+    door_open: oneshot::Sender<Infallible>,
+}
+
+impl Sides {
+    fn begin<R: ResourceManager>(post: Arc<Post<R>>, asked: mpsc::Receiver<Asked>) -> Sides {
+        let (door_open, closing) = oneshot::channel();
+        let mut both = JoinSet::new();
+        both.spawn(door::keep(Arc::clone(&post), asked, closing));
+        let attendance = both.spawn(attend::keep(post));
+        Sides { both, attendance, door_open }
+    }
+
+    /// When this returns neither is at anything.
+    async fn end(mut self) {
+        self.attendance.abort();
+        drop(self.door_open);
+        while self.both.join_next().await.is_some() {}
     }
 }
 
 /// Door and attendance need each other: when one ends, so does the other, and nobody is let in any
 /// more.
 async fn guard(
-    mut tasks: JoinSet<()>,
+    mut sides: Sides,
+    closing: oneshot::Receiver<Infallible>,
     server: Weak<Server>,
     stopped: watch::Sender<Option<Stopped>>,
 ) {
-    let why = match tasks.join_next().await {
+    let ended = tokio::select! {
+        ended = sides.both.join_next() => ended,
+        _closing = closing => return sides.end().await,
+    };
+    let why = match ended {
         Some(Err(panicked)) => panicked.to_string(),
         Some(Ok(())) | None => "its door is closed".to_owned(),
     };
     tracing::error!(%why, "the participant takes part no more");
-    tasks.shutdown().await;
+    sides.end().await;
     if let Some(server) = server.upgrade() {
         server.close().await;
     }
@@ -191,13 +227,11 @@ impl Participant {
             finished: Notify::new(),
         });
         let (address, server) = (server.address(), Arc::new(server));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(door::keep(Arc::clone(&post), asked));
-        tasks.spawn(attend::keep(post));
-        let (stop, stopped) = watch::channel(None);
+        let sides = Sides::begin(post, asked);
+        let ((open, closing), (stop, stopped)) = (oneshot::channel(), watch::channel(None));
         let mut guarding = JoinSet::new();
-        guarding.spawn(guard(tasks, Arc::downgrade(&server), stop));
-        Ok(Serving { address, server, guarding, stopped })
+        guarding.spawn(guard(sides, closing, Arc::downgrade(&server), stop));
+        Ok(Serving { address, server, guarding, open, stopped })
     }
 }
 

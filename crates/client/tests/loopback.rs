@@ -193,6 +193,10 @@ struct Ledger {
     breaks: bool,
     /// It panics once, when it is told of an end.
     breaks_at_end: bool,
+    /// Its disk is slow, and it waits for it where it stands.
+    is_slow: bool,
+    /// How often it has begun to vote.
+    votes: usize,
 }
 
 impl ResourceManager for Memory {
@@ -206,6 +210,11 @@ impl ResourceManager for Memory {
         }
         if work.mutations.is_empty() {
             return Ok(Share::ReadOnly);
+        }
+        self.0.send_modify(|ledger| ledger.votes += 1);
+        let is_slow = self.0.borrow().is_slow;
+        if is_slow {
+            std::thread::sleep(Duration::from_millis(500));
         }
         self.0.send_modify(|ledger| {
             ledger.prepared.insert(txn, work);
@@ -348,6 +357,27 @@ async fn a_manager_that_panics_at_an_owners_word_promises_nothing_more() {
     assert!(stopped.to_string().contains("the page is torn"), "{stopped}");
     assert_eq!(east.0.borrow().ended, [], "it was told again");
     served.close().await;
+}
+
+/// Whoever closed it may open its store for something else. (What a manager had begun went on.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_manager_is_at_nothing_any_more_when_it_is_closed() {
+    let house = House::new();
+    let node = house.node().await;
+    let address = node.mesh.address();
+    let east = Memory::new();
+    east.0.send_modify(|ledger| ledger.is_slow = true);
+    let config = house.client("east", Role::Participant, address);
+    let attending = Client::connect(config).await.unwrap();
+    let served = attending.participant("east").serve(east.clone(), loopback()).await.unwrap();
+
+    let owner = Client::connect(house.client("app", Role::Write, address)).await.unwrap();
+    let mut changes = east.0.subscribe();
+    let preparing = tokio::spawn(owner.txn().ask("east", something()).prepare());
+    changes.wait_for(|ledger| ledger.votes == 1).await.unwrap();
+    served.close().await;
+    assert_eq!(east.0.borrow().prepared.len(), 1, "it is at it still");
+    preparing.abort();
 }
 
 /// *Transactions* §5, "owner dies": the participant finds the verdict by itself.

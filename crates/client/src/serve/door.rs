@@ -1,6 +1,6 @@
 //! Where owners ask.
 
-use std::sync::Arc;
+use std::{any::Any, convert::Infallible, panic::resume_unwind, sync::Arc};
 
 use synod_machine::{
     TxnId, Verdict,
@@ -10,7 +10,7 @@ use synod_machine::{
 };
 use synod_net::{Asked, Role, Who};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::{JoinError, JoinSet},
 };
 
@@ -22,17 +22,26 @@ const ASKED_MAX: usize = 1_024;
 /// What an owner is told to wait when something could not be done just now.
 const RETRY_AFTER_MS: u32 = 100;
 
-/// Answers for as long as there are callers, and panics when its manager does: what a manager that
-/// has panicked promises, nobody here can answer for.
-pub(super) async fn keep<R: ResourceManager>(post: Arc<Post<R>>, mut asked: mpsc::Receiver<Asked>) {
+/// Answers for as long as there are callers and it is not closed, and panics when its manager does:
+/// what a manager that has panicked promises, nobody here can answer for. Nothing is being answered
+/// any more when it has ended.
+pub(super) async fn keep<R: ResourceManager>(
+    post: Arc<Post<R>>,
+    mut asked: mpsc::Receiver<Asked>,
+    mut closing: oneshot::Receiver<Infallible>,
+) {
     let mut answering = JoinSet::new();
     loop {
         tokio::select! {
             // Before the next question, which it may not be let in for.
             biased;
-            Some(answered) = answering.join_next() => go_on(answered),
+            Some(answered) = answering.join_next() => if let Some(panic) = panic(answered) {
+                answering.shutdown().await;
+                resume_unwind(panic);
+            },
+            _closing = &mut closing => return answering.shutdown().await,
             another = asked.recv(), if answering.len() < ASKED_MAX => {
-                let Some(asked) = another else { return };
+                let Some(asked) = another else { return answering.shutdown().await };
                 let post = Arc::clone(&post);
                 answering.spawn(async move {
                     let said = answer(&post, &asked).await;
@@ -43,10 +52,8 @@ pub(super) async fn keep<R: ResourceManager>(post: Arc<Post<R>>, mut asked: mpsc
     }
 }
 
-fn go_on(answered: Result<(), JoinError>) {
-    if let Some(panic) = answered.err().and_then(|error| error.try_into_panic().ok()) {
-        std::panic::resume_unwind(panic);
-    }
+fn panic(answered: Result<(), JoinError>) -> Option<Box<dyn Any + Send>> {
+    answered.err()?.try_into_panic().ok()
 }
 
 async fn answer<R: ResourceManager>(post: &Post<R>, asked: &Asked) -> Said {
