@@ -10,9 +10,10 @@ use synod_machine::{
     Answer, Change, Command, ElectionCommand, ElectionReply, LeaseId, Name, Office, Query,
     Rejection, Reply, Report, Revision,
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
+    apart::apart,
     core::Core,
     cursor::{Cursor, Heard},
     deadline::Deadline,
@@ -73,13 +74,8 @@ impl Campaign {
 
     /// Stands, and does not wait for the grant.
     pub async fn stand(self) -> Result<Candidacy, Error> {
-        let (tell, told) = oneshot::channel();
-        tokio::spawn(async move {
-            // If nobody waits any more it leaves at once.
-            let _left = tell.send(self.begin().await);
-        });
-        // The task is gone without a word only when the whole runtime is shutting down.
-        told.await.unwrap_or(Err(Error::not_applied(Why::Closed)))
+        // If nobody waits any more it leaves at once.
+        apart(self.begin()).await
     }
 
     async fn begin(self) -> Result<Candidacy, Error> {

@@ -9,16 +9,14 @@ use std::{
 };
 
 use synod_machine::{Command, LeaseCommand, LeaseId, Reply};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 use crate::{
+    apart::apart,
     client::Client,
     core::done,
     deadline::Deadline,
-    error::{Error, Why},
+    error::Error,
     moment::Moment,
     names::Names,
     phase2::Finishing,
@@ -79,14 +77,12 @@ impl Client {
     /// by itself.
     pub async fn lease(&self, ttl: Duration) -> Result<Lease, Error> {
         let (client, deadline) = (self.clone(), self.deadline());
-        let (tell, told) = oneshot::channel();
-        tokio::spawn(async move {
+        // If nobody waits any more the lease ends with its handle.
+        let granted = apart(async move {
             let granted = Held::grant(client, ttl, deadline).await;
-            // Nobody waits any more: the lease ends with its handle.
-            let _left = tell.send(granted.map(|held| Lease { held: Arc::new(held) }));
+            granted.map(|held| Lease { held: Arc::new(held) })
         });
-        // The task is gone without a word only when the whole runtime is shutting down.
-        let granted = told.await.unwrap_or(Err(Error::not_applied(Why::Closed)));
+        let granted = granted.await;
         if let Err(Error::Unknown { request }) = granted {
             self.core.tell(request);
         }

@@ -31,6 +31,7 @@
 //! A client knows no ballots and no slots: it asks whoever says that it leads.
 
 mod acks;
+mod apart;
 mod ask;
 mod backoff;
 mod barrier;

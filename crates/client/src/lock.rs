@@ -171,7 +171,7 @@ impl IntoFuture for LockBuilder {
             let (tell, told) = oneshot::channel();
             tokio::spawn(self.run(tell));
             // The task is gone without a word only when the whole runtime is shutting down.
-            told.await.unwrap_or(Err(Error::not_applied(Why::Closed)))
+            told.await.unwrap_or(Err(Error::no_answer(Why::Closed)))
         })
     }
 }

@@ -5,9 +5,9 @@ use std::{mem, sync::Arc};
 use synod_machine::{
     Command, LeaseId, LockCommand, LockReply, Name, Rejection, Reply, RequestId, Revision,
 };
-use tokio::sync::oneshot;
 
 use crate::{
+    apart::apart,
     client::Client,
     core::Core,
     deadline::Deadline,
@@ -83,14 +83,13 @@ impl Place {
     pub(crate) async fn release(self) -> Result<Option<Revision>, Error> {
         // Whoever wants the next one waits for this, as for any that is being let go of.
         self.held.names().leave(&self.name);
-        let (tell, told) = oneshot::channel();
         let finishing = Finishing::begin(self.core());
-        tokio::spawn(async move {
-            let _nobody_waits = tell.send(self.let_go().await);
+        apart(async move {
+            let released = self.let_go().await;
             drop(finishing);
-        });
-        // The task is gone without a word only when the whole runtime is shutting down.
-        told.await.unwrap_or(Err(Error::no_answer(Why::Closed)))
+            released
+        })
+        .await
     }
 
     async fn let_go(mut self) -> Result<Option<Revision>, Error> {
