@@ -102,7 +102,10 @@ impl Core {
             return Ok(session);
         }
         let Ok(_opening) = timeout_at(deadline.at(), self.opening.lock()).await else {
-            return Err(self.route.nothing_done(Why::NoLeader));
+            // That another was at it all the time says nothing about the leader.
+            let known = self.route.watch().borrow().is_some();
+            let why = if known { Why::NoAnswer } else { Why::NoLeader };
+            return Err(self.route.nothing_done(why));
         };
         // Somebody else may have opened it meanwhile.
         if let Some(session) = self.open_one() {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use synod_machine::{Command, FenceCause, SessionId, door::Call};
 
+use super::dropping::hasty;
 use crate::{
-    Error,
+    Error, Why,
     stage::{Kind, Stage, TTL, Twist},
 };
 
@@ -65,6 +66,33 @@ async fn a_client_can_be_closed_in_a_task_of_its_own() {
     tokio::spawn(async move { client.close().await }).await.unwrap();
     let closes = |command: &Command| matches!(command, Command::CloseSession);
     assert!(stage.submits().iter().any(|request| closes(&request.command)));
+}
+
+/// There is a leader: that another is still at opening the session is no reason to doubt it.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_another_to_open_the_session_does_not_say_that_nobody_leads() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().get("a").await.unwrap();
+    stage.next(Kind::OpenSession, Twist::Silence);
+    let opening = tokio::spawn({
+        let kv = client.kv();
+        async move { kv.put("a", "1").await }
+    });
+    tokio::task::yield_now().await;
+    let error = hasty(&client).kv().put("a", "2").await.unwrap_err();
+    assert!(matches!(error, Error::NotApplied { why: Why::NoAnswer }), "{error}");
+    opening.abort();
+    stage.lead(None);
+    client.kv().get("a").await.unwrap_err();
+    let opening = tokio::spawn({
+        let kv = client.kv();
+        async move { kv.put("a", "1").await }
+    });
+    tokio::task::yield_now().await;
+    let error = hasty(&client).kv().put("a", "2").await.unwrap_err();
+    assert!(matches!(error, Error::NotApplied { why: Why::NoLeader }), "{error}");
+    opening.abort();
 }
 
 /// Three signs of life in a time to live, also when nobody calls.
@@ -160,7 +188,7 @@ async fn closing_ends_the_session_and_the_background() {
     tokio::time::sleep(4 * TTL).await;
     assert_eq!(kept_alive(&stage), []);
     let error = client.kv().put("a", "2").await.unwrap_err();
-    assert!(matches!(error, Error::NotApplied { why: crate::Why::Closed }), "{error}");
+    assert!(matches!(error, Error::NotApplied { why: Why::Closed }), "{error}");
 }
 
 /// The session is opened twice when the first answer was lost; one of the two ends by itself.
