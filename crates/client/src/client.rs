@@ -107,9 +107,10 @@ impl Client {
     /// in its certificate) asks for it, and in whichever session: whoever asks again under the same
     /// key is told what the first was told. For callers that may die before they have heard.
     ///
-    /// It holds for keys and batches of them, for the grant of a lease, for registers, counters and
-    /// journals. What is held (a lock, a claim) is asked for again as it is: how it stands is the
-    /// answer. The cluster knows a key for a day, and the latest 100 000 of all; another write
+    /// It holds for keys and batches of them, for registers, counters and journals, and for
+    /// [`Client::grant_lease`]; not for [`Client::lease`], which is renewed by the process that
+    /// asked for it. What is held (a lock, a claim) is asked for again as it is: how it stands is
+    /// the answer. The cluster knows a key for a day, and the latest 100 000 of all; another write
     /// under the same key is refused.
     ///
     /// ```no_run
