@@ -313,7 +313,10 @@ impl Client {
 
     /// How each node could last be reached: for people who wonder why none was found to lead.
     pub fn reached(&self) -> Vec<Reached> {
-        self.core.route.nodes().iter().map(Party::reached).collect()
+        let route = &self.core.route;
+        let leader = *route.watch().borrow();
+        let nodes = route.nodes().iter().enumerate();
+        nodes.map(|(place, node)| node.reached(leader == Some(place))).collect()
     }
 
     /// Waits for transactions that are being finished in the background, ends the session, and with

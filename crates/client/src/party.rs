@@ -178,10 +178,11 @@ impl Party {
         })
     }
 
-    /// How it could last be reached.
-    pub(crate) fn reached(&self) -> Reached {
+    /// How it could last be reached; whether it leads is known to others.
+    pub(crate) fn reached(&self, leads: bool) -> Reached {
         let how = match self.standing() {
             Some(_) if self.is_disk_full() => "connected; its disk is full".to_owned(),
+            Some(_) if leads => "connected; says that it leads".to_owned(),
             Some(_) => "connected; does not say that it leads".to_owned(),
             None => self.trouble_or_silence().cause(),
         };

@@ -342,6 +342,26 @@ async fn the_leader_is_asked_to_hand_over() {
     assert_eq!(asked(&stage).len(), 1, "what was answered for it, it has not heard");
 }
 
+/// (Of the leader, too, it was said that it does not say that it leads.)
+#[tokio::test(start_paused = true)]
+async fn how_each_node_was_reached_is_told_of_the_leader_and_of_others() {
+    let stage = Stage::new();
+    let client = stage.client().await;
+    client.kv().put("a", "1").await.unwrap();
+    stage.kill("n2");
+    // Meanwhile a connection is made to each that is there.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let reached: Vec<_> = client.reached().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        reached,
+        [
+            "n1  n1:1  connected; says that it leads",
+            "n2  n2:1  nobody there",
+            "n3  n3:1  connected; does not say that it leads",
+        ]
+    );
+}
+
 /// A leader that was cut off goes on saying that it leads.
 #[tokio::test(start_paused = true)]
 async fn leader_names_the_node_that_says_so_now() {
