@@ -7,30 +7,26 @@ use std::{
 };
 
 use synod_machine::{
-    Answer, Change, Command, ElectionCommand, ElectionReply, LeaseId, Name, Office, Query,
-    Rejection, Reply, Report, Revision,
+    Command, ElectionCommand, ElectionReply, LeaseId, Name, Office, Rejection, Reply, Report,
+    Revision,
 };
 use tokio::time::Instant;
 
 use crate::{
     apart::apart,
     core::Core,
-    cursor::{Cursor, Heard},
+    cursor::Cursor,
     deadline::Deadline,
     election::Election,
     error::{Error, Refused, Why},
     incumbency::Incumbency,
     lease::Held,
     standing::Lost,
+    turn::{Turn, look},
 };
 
 /// How long an office outlives its incumbent, if not told otherwise.
 const TTL: Duration = Duration::from_secs(10);
-/// One node is listened to for so long at a time.
-const LISTEN: Duration = Duration::from_secs(1);
-/// How long one look at the whole election takes at most.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Stands for election; `.await` waits for the grant. See [`Election::campaign`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked for before it is awaited"]
@@ -91,14 +87,14 @@ impl Campaign {
         };
         let stands = Stands { election, held };
         let reply = stands.tell(stand(stands.held.lease()), deadline).await?;
-        let (token, at, office) = match reply {
-            ElectionReply::Incumbent { token } => (Some(token), token, Office::default()),
-            ElectionReply::Waiting { at, office, .. } => (None, at, office),
+        let (name, lease) = (stands.election.name().clone(), stands.held.lease());
+        let since = |at, office| Turn::new(stands.core(), name, lease, (at, office));
+        let turn = match reply {
+            ElectionReply::Incumbent { token } => since(token, Office::default()).come(token),
+            ElectionReply::Waiting { at, office, .. } => since(at, office),
             _ => return Err(Error::no_answer(Why::Nonsense)),
         };
-        let interest = stands.election.interest();
-        let cursor = Cursor::new(stands.core(), interest, at);
-        Ok(Candidacy { stands: Arc::new(stands), cursor, token, office })
+        Ok(Candidacy { stands: Arc::new(stands), turn })
     }
 }
 
@@ -114,9 +110,7 @@ impl IntoFuture for Campaign {
 /// One who stands for election. Dropped, it leaves in the background, as well as that goes.
 pub struct Candidacy {
     stands: Arc<Stands>,
-    cursor: Cursor,
-    token: Option<Revision>,
-    office: Office,
+    turn: Turn<Office>,
 }
 
 /// A candidate and the lease on which it stands: when nobody here holds it, it leaves.
@@ -128,12 +122,12 @@ pub(crate) struct Stands {
 impl Candidacy {
     /// On which lease.
     pub fn lease(&self) -> LeaseId {
-        self.stands.held.lease()
+        self.turn.lease()
     }
 
     /// How the election stood when it was last heard of.
     pub fn office(&self) -> &Office {
-        &self.office
+        self.turn.whose()
     }
 
     /// Until when it stands for certain. As [`Lease::until`](crate::Lease::until).
@@ -158,40 +152,14 @@ impl Candidacy {
         tokio::select! {
             biased;
             why = lost => Err(Error::LeaseLost { why }),
-            token = self.wait() => token,
+            token = self.turn.comes() => token,
         }
     }
 
     /// Waits for the grant, as long as it takes.
     pub async fn granted(mut self) -> Result<Incumbency, Error> {
         let token = self.turn().await?;
-        Ok(Incumbency::new(self.stands, token, self.office))
-    }
-
-    async fn wait(&mut self) -> Result<Revision, Error> {
-        loop {
-            if let Some(token) = self.token {
-                return Ok(token);
-            }
-            match self.cursor.listen(LISTEN).await? {
-                Heard::Changes(changes) => {
-                    let offices = changes.into_iter().flat_map(|(_, row)| row).filter_map(office);
-                    offices.for_each(|office| self.hear(office));
-                }
-                Heard::Gap { .. } => {
-                    let office = self.stands.look(&mut self.cursor).await?;
-                    self.hear(office);
-                }
-                Heard::Nothing => {}
-            }
-        }
-    }
-
-    fn hear(&mut self, office: Office) {
-        let lease = self.lease();
-        let granted = office.incumbent.as_ref().filter(|one| one.lease == lease);
-        self.token = granted.map(|one| one.token).or(self.token);
-        self.office = office;
+        Ok(Incumbency::new(self.stands, token, self.turn.into_whose()))
     }
 }
 
@@ -199,7 +167,7 @@ impl fmt::Debug for Candidacy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Candidacy");
         shown.field("name", self.stands.election.name()).field("lease", &self.lease());
-        shown.field("token", &self.token).finish_non_exhaustive()
+        shown.field("token", &self.turn.token()).finish_non_exhaustive()
     }
 }
 
@@ -238,9 +206,10 @@ impl Stands {
 
     /// What changed is forgotten: how it stands now, however often that has to be asked.
     pub(crate) async fn look(&self, cursor: &mut Cursor) -> Result<Office, Error> {
-        let (revision, office) = look(self.core(), self.election.name()).await?;
+        let (revision, office): (_, Option<Office>) =
+            look(self.core(), self.election.name()).await?;
         cursor.skip_to(revision);
-        Ok(office)
+        Ok(office.unwrap_or_default())
     }
 
     /// Says one word to the log. No copy of it has any effect once the lease is over.
@@ -264,25 +233,4 @@ impl Stands {
             ended => ended,
         }
     }
-}
-
-/// How an election stands, however often that has to be asked.
-pub(crate) async fn look(core: &Core, name: &Name) -> Result<(Revision, Office), Error> {
-    loop {
-        let query = Query::Election { name: name.clone() };
-        match core.read(query, Deadline::after(LOOK)).await {
-            Ok(Answer::Election { revision, election }) => {
-                return Ok((revision, election.map(|view| view.office).unwrap_or_default()));
-            }
-            Err(error @ (Error::Refused { .. } | Error::NotApplied { why: Why::Closed })) => {
-                return Err(error);
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-}
-
-/// How an election stands since a change.
-pub(crate) fn office(change: Change) -> Option<Office> {
-    if let Change::Election { office, .. } = change { Some(office) } else { None }
 }

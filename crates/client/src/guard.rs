@@ -1,6 +1,6 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use synod_machine::{Change, Interest, LeaseId, Name, Revision};
+use synod_machine::{Change, Holder, Interest, LeaseId, Name, Revision};
 use tokio::time::Instant;
 
 use crate::{
@@ -8,9 +8,9 @@ use crate::{
     cursor::{Cursor, Heard},
     error::Error,
     fate::Fate,
-    lock::look,
     place::Place,
     standing::Lost,
+    turn::look,
 };
 
 /// One node is listened to for so long at a time: nobody waits for it.
@@ -131,7 +131,7 @@ async fn taken_away(core: &Arc<Core>, name: &Name, token: Revision) -> Result<()
             }
             Heard::Gap { .. } => {
                 let (revision, holder) = look(core, name).await?;
-                if holder.is_none_or(|holder| holder.token != token) {
+                if holder.is_none_or(|holder: Holder| holder.token != token) {
                     return Ok(());
                 }
                 cursor.skip_to(revision);

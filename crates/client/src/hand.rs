@@ -8,24 +8,21 @@ use std::time::Duration;
 
 pub use election::Stood;
 use synod_machine::{
-    Change, Command, Holder, Interest, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
-    Rejection, Reply, Revision,
+    Command, Holder, LeaseCommand, LeaseId, LockCommand, LockReply, Name, Rejection, Reply,
+    Revision,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     client::{Client, nonsense},
-    cursor::{Cursor, Heard},
     deadline::Deadline,
     error::{Error, Refused, Why},
     fates::Settled,
-    lock::look,
     standing::Lost,
+    turn::Turn,
     watch::is_final,
 };
 
-/// One node is listened to for so long at a time.
-const LISTEN: Duration = Duration::from_secs(1);
 /// How long one look at the lease takes at most.
 const LOOK: Duration = Duration::from_secs(1);
 /// Before the next one.
@@ -123,10 +120,11 @@ struct Place<'a> {
 
 impl Place<'_> {
     async fn wait(&self, at: Revision, holder: Holder, until: Instant) -> Result<Acquired, Error> {
-        let mut holder = holder;
+        let (core, since) = (&self.client.core, (at, holder));
+        let mut turn = Turn::new(core, self.name.clone(), self.lease, since);
         let waited = tokio::select! {
             biased;
-            granted = self.granted(at, &mut holder) => Some(granted?),
+            granted = turn.comes() => Some(granted?),
             ended = keep_alive(self.client, self.lease) => {
                 return ended.map(|()| Acquired::LeaseEnded);
             }
@@ -136,7 +134,7 @@ impl Place<'_> {
             return Ok(Acquired::Held { token });
         }
         self.leave().await?;
-        Ok(Acquired::Taken(holder))
+        Ok(Acquired::Taken(turn.into_whose()))
     }
 
     /// Its turn may come at this very moment: then what is let go of is the lock. What was not
@@ -153,30 +151,6 @@ impl Place<'_> {
             left => return left.map(drop),
         }
         self.client.release_lock(name, self.lease).await.map(drop)
-    }
-
-    async fn granted(&self, at: Revision, holder: &mut Holder) -> Result<Revision, Error> {
-        let core = &self.client.core;
-        let mut cursor = Cursor::new(core, Interest::Lock { name: self.name.clone() }, at);
-        loop {
-            let seen: Vec<Holder> = match cursor.listen(LISTEN).await? {
-                Heard::Changes(changes) => {
-                    changes.into_iter().flat_map(|(_, row)| row).filter_map(holder_in).collect()
-                }
-                Heard::Gap { .. } => {
-                    let (revision, now) = look(core, &self.name).await?;
-                    cursor.skip_to(revision);
-                    now.into_iter().collect()
-                }
-                Heard::Nothing => Vec::new(),
-            };
-            for now in seen {
-                if now.lease == self.lease {
-                    return Ok(now.token);
-                }
-                *holder = now;
-            }
-        }
     }
 }
 
@@ -214,8 +188,4 @@ fn is_over(error: &Error) -> bool {
         Error::Refused { why: Refused::Log(Rejection::LeaseEnded | Rejection::UnknownLease) }
             | Error::LeaseLost { why: Lost::Ended }
     )
-}
-
-fn holder_in(change: Change) -> Option<Holder> {
-    if let Change::Lock { holder, .. } = change { holder } else { None }
 }

@@ -4,12 +4,13 @@ use synod_machine::{LeaseId, Office, Report, Revision, Successor};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    candidacy::{Stands, office},
+    candidacy::Stands,
     core::Core,
     cursor::{Cursor, Heard},
     error::Error,
     fate::Fate,
     standing::Lost,
+    turn::Whose,
 };
 
 /// One node is listened to for so long at a time: nobody waits for it.
@@ -162,7 +163,7 @@ impl LookOut {
         loop {
             let offices: Vec<Office> = match self.cursor.listen(LISTEN).await? {
                 Heard::Changes(changes) => {
-                    changes.into_iter().flat_map(|(_, row)| row).filter_map(office).collect()
+                    changes.into_iter().flat_map(|(_, row)| row).filter_map(Office::since).collect()
                 }
                 Heard::Gap { .. } => match self.stands.upgrade() {
                     Some(stands) => vec![stands.look(&mut self.cursor).await?],

@@ -91,6 +91,7 @@ mod tally;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod txn;
 mod undecided;
 mod watch;

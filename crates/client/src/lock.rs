@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use synod_machine::{Answer, Change, Holder, Interest, LockReply, Name, Query, Revision};
+use synod_machine::{Holder, LockReply, Name};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
@@ -13,22 +13,16 @@ use tokio::{
 
 use crate::{
     client::Client,
-    core::Core,
-    cursor::{Cursor, Heard},
     deadline::Deadline,
     error::{Error, Why},
     guard::LockGuard,
     lease::{Held, Lease},
     place::Place,
+    turn::Turn,
 };
 
 /// How long a lock outlives its holder, if not told otherwise.
 const TTL: Duration = Duration::from_secs(10);
-/// One node is listened to for so long at a time.
-const LISTEN: Duration = Duration::from_secs(1);
-/// How long one look at the whole lock takes at most.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Takes a lock; `.await` asks for it. See [`Client::lock`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked for before it is awaited"]
@@ -183,12 +177,13 @@ async fn settle(place: Place, reply: LockReply, until: Instant) -> Result<Locked
         LockReply::Held { token } => token,
         LockReply::Taken { by } => return Ok(Locked::Taken(by)),
         LockReply::Queued { at, holder } => {
-            let mut queue = Queue::new(&place, at, holder);
+            let (name, since) = (place.name().clone(), (at, holder));
+            let mut turn = Turn::new(place.core(), name, place.lease(), since);
             tokio::select! {
                 biased;
                 why = Arc::clone(&standing).lost() => return Err(Error::LeaseLost { why }),
-                token = queue.granted() => token?,
-                () = sleep_until(until) => return Ok(Locked::Taken(queue.holder)),
+                token = turn.comes() => token?,
+                () = sleep_until(until) => return Ok(Locked::Taken(turn.into_whose())),
             }
         }
         LockReply::Released { .. } | LockReply::Absent => {
@@ -199,65 +194,4 @@ async fn settle(place: Place, reply: LockReply, until: Instant) -> Result<Locked
         Some(why) => Err(Error::LeaseLost { why }),
         None => Ok(Locked::Held(LockGuard::new(place, token))),
     }
-}
-
-/// One who waits.
-struct Queue<'a> {
-    place: &'a Place,
-    cursor: Cursor,
-    /// Who had it when it was last heard of.
-    holder: Holder,
-}
-
-impl Queue<'_> {
-    fn new(place: &Place, at: Revision, holder: Holder) -> Queue<'_> {
-        let interest = Interest::Lock { name: place.name().clone() };
-        Queue { place, cursor: Cursor::new(place.core(), interest, at), holder }
-    }
-
-    /// Resolves with the token when its turn has come.
-    async fn granted(&mut self) -> Result<Revision, Error> {
-        loop {
-            let holders = match self.cursor.listen(LISTEN).await? {
-                Heard::Changes(changes) => {
-                    changes.into_iter().flat_map(|(_, row)| row).filter_map(holder_in).collect()
-                }
-                Heard::Gap { .. } => self.look().await?,
-                Heard::Nothing => Vec::new(),
-            };
-            for holder in holders {
-                if holder.lease == self.place.lease() {
-                    return Ok(holder.token);
-                }
-                self.holder = holder;
-            }
-        }
-    }
-
-    /// What changed is forgotten: how it stands now.
-    async fn look(&mut self) -> Result<Vec<Holder>, Error> {
-        let (revision, lock) = look(self.place.core(), self.place.name()).await?;
-        self.cursor.skip_to(revision);
-        Ok(lock.into_iter().collect())
-    }
-}
-
-/// Who holds a lock, as it stands, however often that has to be asked.
-pub(crate) async fn look(core: &Core, name: &Name) -> Result<(Revision, Option<Holder>), Error> {
-    loop {
-        let query = Query::Lock { name: name.clone() };
-        match core.read(query, Deadline::after(LOOK)).await {
-            Ok(Answer::Lock { revision, lock }) => {
-                return Ok((revision, lock.map(|view| view.holder)));
-            }
-            Err(error @ (Error::Refused { .. } | Error::NotApplied { why: Why::Closed })) => {
-                return Err(error);
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-}
-
-fn holder_in(change: Change) -> Option<Holder> {
-    if let Change::Lock { holder, .. } = change { holder } else { None }
 }

@@ -4,7 +4,6 @@ use synod_machine::{Answer, Interest, Name, Office, Query, Revision};
 use tokio::time::Instant;
 
 use crate::{
-    candidacy::office,
     client::nonsense,
     core::Core,
     cursor::{Cursor, Heard},
@@ -12,6 +11,7 @@ use crate::{
     election::Election,
     error::Error,
     feed::Feed,
+    turn::Whose,
     watch::{EVERY, STALE_AFTER, is_final},
 };
 
@@ -99,7 +99,7 @@ impl Stand {
                 let rows = changes.into_iter();
                 let told = rows.flat_map(|(at, row)| row.into_iter().map(move |one| (at, one)));
                 let told = told.filter_map(|(revision, change)| {
-                    Some(Standing::Changed { revision, office: office(change)? })
+                    Some(Standing::Changed { revision, office: Office::since(change)? })
                 });
                 told.collect()
             }

@@ -1,23 +1,12 @@
 use std::time::Duration;
 
 use synod_machine::{
-    Bar, Change, Command, ElectionCommand, ElectionReply, LeaseId, Name, Office, Reply, Report,
-    Revision,
+    Bar, Command, ElectionCommand, ElectionReply, LeaseId, Name, Office, Reply, Report, Revision,
 };
 use tokio::time::sleep_until;
 
 use super::{is_over, keep_alive};
-use crate::{
-    candidacy::look,
-    client::nonsense,
-    cursor::{Cursor, Heard},
-    deadline::Deadline,
-    election::Election,
-    error::Error,
-};
-
-/// One node is listened to for so long at a time.
-const LISTEN: Duration = Duration::from_secs(1);
+use crate::{client::nonsense, deadline::Deadline, election::Election, error::Error, turn::Turn};
 
 /// How a candidate stands that stands on a lease that there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +49,15 @@ impl Election {
             Err(error) if is_over(&error) => return Ok(Stood::LeaseEnded),
             Err(error) => return Err(error),
         };
-        let waiting = Stood::Waiting { office: Box::new(office), bar };
+        let waiting = Stood::Waiting { office: Box::new(office.clone()), bar };
         if wait.is_none() {
             return Ok(waiting);
         }
+        let (core, since) = (&self.client().core, (at, office));
+        let mut turn = Turn::new(core, self.name().clone(), lease, since);
         let stood = tokio::select! {
             biased;
-            token = self.granted_after(at, lease) => token.map(|token| Stood::Incumbent { token }),
+            token = turn.comes() => token.map(|token| Stood::Incumbent { token }),
             ended = keep_alive(self.client(), lease) => ended.map(|()| Stood::LeaseEnded),
             () = sleep_until(until) => Ok(waiting),
         };
@@ -105,29 +96,4 @@ impl Election {
         };
         self.client().submit(Command::Election(command), elected).await
     }
-
-    async fn granted_after(&self, at: Revision, lease: LeaseId) -> Result<Revision, Error> {
-        let mut cursor = Cursor::new(&self.client().core, self.interest(), at);
-        loop {
-            let offices = match cursor.listen(LISTEN).await? {
-                Heard::Changes(changes) => {
-                    changes.into_iter().flat_map(|(_, row)| row).filter_map(office_in).collect()
-                }
-                Heard::Gap { .. } => {
-                    let (revision, office) = look(&self.client().core, self.name()).await?;
-                    cursor.skip_to(revision);
-                    vec![office]
-                }
-                Heard::Nothing => Vec::new(),
-            };
-            let incumbents = offices.into_iter().filter_map(|office: Office| office.incumbent);
-            if let Some(own) = incumbents.rev().find(|incumbent| incumbent.lease == lease) {
-                return Ok(own.token);
-            }
-        }
-    }
-}
-
-fn office_in(change: Change) -> Option<Office> {
-    if let Change::Election { office, .. } = change { Some(office) } else { None }
 }
