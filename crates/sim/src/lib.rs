@@ -38,6 +38,7 @@ mod shelf;
 mod shrink;
 mod sights;
 mod story;
+mod trace;
 mod trade;
 mod trouble;
 mod txn;

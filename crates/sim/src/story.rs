@@ -1,7 +1,3 @@
-use std::fmt;
-
-use xxhash_rust::xxh3::Xxh3;
-
 /// How many of the last lines are told unless somebody wants all of them.
 const LINES_MAX: usize = 60;
 
@@ -19,9 +15,9 @@ pub enum Told {
     Everything,
 }
 
-/// What happened, as a digest always and as lines when somebody wants to read them.
+/// What happened, as lines, when somebody wants to read them.
+#[derive(Debug)]
 pub(crate) struct Story {
-    digest: Xxh3,
     told: Told,
     lines: Vec<String>,
 }
@@ -29,14 +25,7 @@ pub(crate) struct Story {
 impl Story {
     /// A story of which so much is to be told.
     pub(crate) fn new(told: Told) -> Story {
-        Story { digest: Xxh3::new(), told, lines: Vec::new() }
-    }
-
-    /// Takes numbers into the digest.
-    pub(crate) fn mark(&mut self, numbers: &[u64]) {
-        for number in numbers {
-            self.digest.update(&number.to_le_bytes());
-        }
+        Story { told, lines: Vec::new() }
     }
 
     /// Tells a line, which is made only if somebody wants to read it.
@@ -45,11 +34,6 @@ impl Story {
             let (ms, us) = (at_us / 1_000, at_us % 1_000);
             self.lines.push(format!("{ms:>6}.{us:03} ms  {}", line()));
         }
-    }
-
-    /// The digest of everything so far.
-    pub(crate) fn digest(&self) -> u64 {
-        self.digest.digest()
     }
 
     /// The lines, as many as were wanted; `broken` is what was said of the broken property.
@@ -89,12 +73,6 @@ fn names(text: &str) -> Vec<String> {
         }
     }
     names
-}
-
-impl fmt::Debug for Story {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Story").field("digest", &self.digest()).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::{
     script::Script,
     sights::Sights,
     story::{Story, Told},
+    trace::Trace,
     trouble::Trouble,
     txn::{Auditor, Owner, Participant},
     violation::{Checked, Violation, demand},
@@ -72,6 +73,7 @@ pub(crate) struct World {
     installs: bool,
     watch: Watch,
     story: Story,
+    trace: Trace,
     /// Chance of what is no device of its own: syncs, what nodes are seeded with.
     rng: Rng,
     /// The chances of each kind of trouble, so that one less changes nothing about the others.
@@ -158,6 +160,7 @@ impl World {
             calls: 0,
             installs: false,
             story: Story::new(told),
+            trace: Trace::new(),
             rng,
             chances: Trouble::ALL.into_iter().map(chance).collect(),
             healed: false,
@@ -172,8 +175,7 @@ impl World {
             self.now_us = at_us;
             self.watch.tick(at_us);
             self.events += 1;
-            let (kind, whose) = event.label();
-            self.story.mark(&[at_us, u64::from(kind), whose]);
+            self.trace.happens(at_us, event.label());
             self.happen(event)?;
             let upto = self.watch.upto();
             self.watch.calm.passes(at_us, upto)?;
@@ -190,11 +192,11 @@ impl World {
     /// What came of it.
     pub(crate) fn outcome(&mut self, checked: Checked) -> Outcome {
         let upto = self.watch.upto().get();
-        self.story.mark(&[upto, self.watch.order.machine().hash().0]);
+        self.trace.ends(upto, self.watch.order.machine().hash().0);
         let violation = checked.err();
         Outcome {
             events: self.events,
-            digest: self.story.digest(),
+            digest: self.trace.digest(),
             sights: self.watch.sights(),
             story: self.story.lines(violation.as_ref().map(|violation| &*violation.what)),
             violation,
@@ -401,3 +403,6 @@ fn empty_disk(plan: &Plan, life: Life) -> Result<Disk, Violation> {
 fn store_failed(node: NodeId, error: &synod_store::StoreError) -> Violation {
     Violation { invariant: "B6", what: format!("{node}: {error}") }
 }
+
+#[cfg(test)]
+mod tests;

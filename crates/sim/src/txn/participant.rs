@@ -190,6 +190,12 @@ impl Participant {
         }
     }
 
+    /// Facts on their way to its disk.
+    pub(crate) fn on_their_way(&self) -> &[Write] {
+        let syncing = self.up.as_ref().and_then(|up| up.syncing.as_ref());
+        syncing.map(|syncing| &*syncing.writes).unwrap_or_default()
+    }
+
     /// What an owner sees that looks now; nothing while the participant is off. Only what is
     /// durable is shown: a revision that a crash takes back is given out again, to another value.
     pub(crate) fn look(&self) -> Option<&BTreeMap<Bytes, Entry>> {

@@ -35,6 +35,7 @@ impl World {
         if self.installs && tells_of_changes(&response) {
             self.watch.seen.see(Sight::WatchedInstall);
         }
+        self.trace.response(&response);
         self.story.tell(self.now_us, || format!("{id} answers {caller:?}: {response:?}"));
         let (from, to) = (Place::Node(id.get()), Place::Caller(caller));
         for delay in self.network.copies(from, to, self.now_us) {
@@ -245,6 +246,7 @@ impl World {
     }
 
     fn tell_participant(&mut self, from: Speaker, to: usize, call: &door::Call) {
+        self.trace.errand(call);
         for delay in self.delays(from.caller(), Caller::Participant(to)) {
             let call = call.clone();
             self.queue.plan(self.now_us + delay, Event::Errand { from, to, call });
@@ -253,12 +255,14 @@ impl World {
 
     fn report_to(&mut self, from: usize, reports: Vec<Report>, sync: bool) {
         for Report { to, said } in reports {
+            self.trace.report(&said);
             for delay in self.delays(Caller::Participant(from), to.caller()) {
                 let said = said.clone();
                 self.queue.plan(self.now_us + delay, Event::Report { from, to, said });
             }
         }
         if sync {
+            self.trace.branch_facts(self.participants[from].on_their_way());
             let took = self.rng.u64(self.plan.sync_us.0..=self.plan.sync_us.1);
             let life = self.participants[from].life();
             let begins = self.participants[from].stalled_until_us().max(self.now_us);
@@ -282,6 +286,7 @@ impl World {
     }
 
     fn ask(&mut self, node: NodeId, caller: Caller, call: u64, ask: &Ask) {
+        self.trace.ask(ask);
         let (from, to) = (Place::Caller(caller), Place::Node(node.get()));
         for delay in self.network.copies(from, to, self.now_us) {
             let ask = ask.clone();

@@ -359,6 +359,7 @@ impl World {
         }
         for envelope in words {
             self.watch.spoken(&envelope)?;
+            self.trace.word(&envelope);
             self.nudge(&envelope);
             match envelope.to == id {
                 true => to_self.push_back(Input::Peer(envelope)),
@@ -442,6 +443,7 @@ impl World {
     }
 
     fn tell_all(&mut self, from: NodeId, checkpoint: Checkpoint) {
+        self.trace.checkpoint(&checkpoint);
         for to in (1..=self.plan.voters).map(NodeId::new).filter(|to| *to != from) {
             let (here, there) = (Place::Node(from.get()), Place::Node(to.get()));
             for delay in self.network.copies(here, there, self.now_us) {
@@ -454,7 +456,7 @@ impl World {
     pub(super) fn sync(&mut self, id: NodeId) -> Checked {
         let (now, plant) = (self.now_us, self.plant);
         let mut took = self.rng.u64(self.plan.sync_us.0..=self.plan.sync_us.1);
-        let node = self.node(id);
+        let node = &mut self.nodes[usize::from(id.get()) - 1];
         let (boot, stalled) = (node.boot, node.stalled_until_us);
         if now < node.slow_until_us {
             took *= SLOW_FACTOR;
@@ -471,6 +473,7 @@ impl World {
             return Ok(());
         }
         let (batch, early) = Batch::new(std::mem::take(&mut up.gathered), plant);
+        self.trace.facts(batch.writes());
         let done = if batch.writes().is_empty() { now } else { now.max(stalled) + took };
         up.syncing = Some(batch);
         up.syncing_since_us = now;

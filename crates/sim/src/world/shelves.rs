@@ -93,6 +93,7 @@ impl World {
         if let (Carried::Want { .. }, Some(up)) = (&carried, &mut self.node(from).up) {
             up.has_fetched = true;
         }
+        self.trace.carried(&carried);
         let (here, there) = (Place::Node(from.get()), Place::Node(to.get()));
         for delay in self.network.copies(here, there, self.now_us) {
             let carried = carried.clone();
