@@ -3,6 +3,7 @@
 
 mod callers;
 mod nodes;
+mod outputs;
 mod shelves;
 mod troubles;
 

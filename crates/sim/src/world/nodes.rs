@@ -4,31 +4,23 @@
 use std::collections::VecDeque;
 
 use synod_machine::door;
-use synod_paxos::{Envelope, Fetch, Fetched, Message, NodeId, Role, Tick};
-use synod_replica::{Checkpoint, ClientId, Input, Leased, Output, Replica};
+use synod_paxos::{Envelope, Fetch, Fetched, Message, NodeId, Tick};
+use synod_replica::{Checkpoint, ClientId, Input, Output, Replica};
 
 use super::{World, store_failed};
 use crate::{
-    checks::{
-        Watch,
-        alone::{self, Held},
-        leadership::Times,
-    },
+    checks::{Watch, alone, leadership::Times},
     disk::{Opened, Stop, Wrote},
     event::{Caller, Event},
-    network::Place,
     node::{Batch, Cut, Up},
-    plan::{CLOCKS_OFF_PPM, MS},
+    plan::MS,
     sights::Sight,
     trouble::Trouble,
-    violation::{Checked, Violation, demand},
+    violation::Checked,
 };
 
 /// Bytes that the driver reads for one fetch.
 const FETCH_BYTES_MAX: usize = 1 << 20;
-
-/// How long a read of the store takes.
-const FETCH_US: (u64, u64) = (50, 3 * MS);
 
 /// How long a full disk is left alone before the same facts are offered again.
 const FULL_RETRY_US: u64 = 500 * MS;
@@ -340,118 +332,6 @@ impl World {
         Ok(())
     }
 
-    /// Empties an output to where its parts belong; tells whether the node lost its power over it.
-    fn carry_out(
-        &mut self,
-        id: NodeId,
-        output: Output,
-        to_self: &mut VecDeque<Input>,
-    ) -> Result<bool, Violation> {
-        let mut words = output.at_once;
-        let node = self.node(id);
-        let boot = node.boot;
-        let cut_short = node.cut == Some(Cut::MidSentence) && !words.is_empty();
-        if let Some(up) = &mut node.up {
-            up.gathered.merge(output.durably);
-        }
-        if cut_short {
-            words.truncate(self.rng.usize(0..=words.len()));
-        }
-        for envelope in words {
-            self.watch.spoken(&envelope)?;
-            self.trace.word(&envelope);
-            self.nudge(&envelope);
-            match envelope.to == id {
-                true => to_self.push_back(Input::Peer(envelope)),
-                false => self.send(&envelope),
-            }
-        }
-        if cut_short {
-            self.sync(id)?;
-            self.stop(id, Stop::Power, "loses its power in the middle of a sentence");
-            return Ok(true);
-        }
-        for checkpoint in output.checkpoints {
-            self.tell_all(id, checkpoint);
-        }
-        for fetch in output.fetch {
-            let at = self.now_us + self.rng.u64(FETCH_US.0..=FETCH_US.1);
-            self.queue.plan(at, Event::Fetched { node: id, boot, fetch });
-        }
-        for job in output.shelf {
-            self.shelve(id, job);
-        }
-        for (to, carried) in output.carried {
-            self.carry(id, to, carried);
-        }
-        for (client, response) in output.responses {
-            self.respond(id, client, response)?;
-        }
-        for leased in output.leased {
-            self.open_leased(id, leased, to_self)?;
-        }
-        Ok(false)
-    }
-
-    /// All leases that run now. A process that stands still holds its own, for it may go on.
-    pub(super) fn held(&self) -> Vec<Held> {
-        let held = |node: &crate::node::Node| {
-            let up = node.up.as_ref()?;
-            let peer = up.replica.peer();
-            let until = peer.lease(up.tick(self.now_us))?;
-            let Role::Leading { ballot: at, .. } = peer.role() else { return None };
-            let left_us = until.since(up.tick(self.now_us)).as_micros() as u64;
-            let latest_us = self.now_us + slowest_us(left_us);
-            Some(Held { by: node.id(), at, until_us: up.clock.moment_us(until), latest_us })
-        };
-        self.nodes.iter().filter_map(held).collect()
-    }
-
-    /// An answer that a lease vouches for leaves, if it runs still; else it is asked for again.
-    fn open_leased(
-        &mut self,
-        id: NodeId,
-        leased: Leased,
-        to_self: &mut VecDeque<Input>,
-    ) -> Checked {
-        let now = self.now_us;
-        let Some(up) = &self.node(id).up else { return Ok(()) };
-        match leased.open(up.tick(now)) {
-            Ok((client, response)) => {
-                let has_lease = up.replica.peer().lease(up.tick(now)).is_some();
-                demand!(
-                    up.had_lease || has_lease,
-                    "E6",
-                    "{id} answers {client:?} by a lease, and holds none"
-                );
-                self.watch.seen.see(Sight::LeasedRead);
-                self.respond(id, client, response)
-            }
-            Err(lapsed) => {
-                self.watch.seen.see(Sight::Lapsed);
-                to_self.push_back(Input::Lapsed(lapsed));
-                Ok(())
-            }
-        }
-    }
-
-    fn send(&mut self, envelope: &Envelope) {
-        let (from, to) = (Place::Node(envelope.from.node.get()), Place::Node(envelope.to.get()));
-        for delay in self.network.copies(from, to, self.now_us) {
-            self.queue.plan(self.now_us + delay, Event::Word(envelope.clone()));
-        }
-    }
-
-    fn tell_all(&mut self, from: NodeId, checkpoint: Checkpoint) {
-        self.trace.checkpoint(&checkpoint);
-        for to in (1..=self.plan.voters).map(NodeId::new).filter(|to| *to != from) {
-            let (here, there) = (Place::Node(from.get()), Place::Node(to.get()));
-            for delay in self.network.copies(here, there, self.now_us) {
-                self.queue.plan(self.now_us + delay, Event::Checkpoint { from, to, checkpoint });
-            }
-        }
-    }
-
     /// Hands the disk what has gathered, if it is free, or tells the replica that it is.
     pub(super) fn sync(&mut self, id: NodeId) -> Checked {
         let (now, plant) = (self.now_us, self.plant);
@@ -523,12 +403,6 @@ impl World {
         let node = self.node(id);
         node.boot == boot && node.up.is_some()
     }
-}
-
-/// How long so much of a clock may take at most.
-fn slowest_us(shown_us: u64) -> u64 {
-    const MILLION: u64 = 1_000_000;
-    (shown_us * MILLION).div_ceil(MILLION - CLOCKS_OFF_PPM.unsigned_abs())
 }
 
 fn is_nearby(ask: &door::Ask) -> bool {
