@@ -69,8 +69,11 @@ impl<D: Dir> Shelf<D> {
         self.dir.path().join(named(slot, ""))
     }
 
-    /// What stands here, oldest first. What an interrupted writer left is removed.
+    /// What stands here, durably, oldest first. What an interrupted writer left is removed.
     pub fn slots(&self) -> Result<Vec<Slot>, StoreError> {
+        // A process that ended before it had synced a name leaves one that a power cut takes back,
+        // and the log is trimmed below what stands here.
+        self.dir.sync().map_err(|error| self.fail(error))?;
         let mut slots = Vec::new();
         for name in self.names()? {
             if name.ends_with(NEW) {

@@ -72,6 +72,12 @@ impl Drawer {
         Ok(inside)
     }
 
+    /// What is there for the next process when only this one ended.
+    fn after_kill(&self) -> Drawer {
+        let inside = Inside { cut_at: None, ..self.inside().clone() };
+        Drawer(Arc::new(Mutex::new(inside)))
+    }
+
     /// What is there when the power is back.
     fn after_power_cut(&self, coin: &mut Coin) -> Drawer {
         let mut inside = self.inside().clone();
@@ -311,6 +317,26 @@ fn no_power_cut_takes_a_snapshot_or_leaves_a_part_of_one() {
         }
         if ended {
             break;
+        }
+        cut_at += 1;
+    }
+    assert!(cut_at > 40, "{cut_at} operations");
+}
+
+/// What a start finds stands for good, also when the process before it was killed between a name
+/// and the sync of it: the log is trimmed for it.
+#[test]
+fn what_a_start_finds_no_power_cut_takes() {
+    let sent = chunks(30);
+    let (mut cut_at, mut ended) = (0, false);
+    while !ended {
+        let (drawer, mut stands) = (Drawer::until(cut_at), Vec::new());
+        ended = live(&shelf(&drawer), &sent, &mut stands).is_ok();
+        for seed in 0..8 {
+            let next = drawer.after_kill();
+            let found = shelf(&next).slots().unwrap();
+            let left = shelf(&next.after_power_cut(&mut Coin::new(seed)));
+            assert_eq!(left.slots().unwrap(), found, "killed at {cut_at}");
         }
         cut_at += 1;
     }
