@@ -3,6 +3,7 @@ use std::{
     time::Duration,
 };
 
+use fastrand::Rng;
 use synod_machine::Timestamp;
 use synod_paxos::{Durably, Envelope, Life, Members, NodeId, Tick, Write};
 use synod_replica::{ClientId, Config, Replica, ShelfJob};
@@ -158,6 +159,20 @@ impl Node {
         config
     }
 
+    /// Whether there is room on its disk for more, and beside it for snapshots.
+    pub(crate) fn set_full(&mut self, full: bool) {
+        self.disk.set_full(full);
+        self.shelf.set_full(full);
+    }
+
+    /// One of the next calls of its disk fails, or of what its snapshots stand on.
+    pub(crate) fn fail_next(&mut self, rng: &mut Rng) {
+        match rng.bool() {
+            true => self.disk.fail_next(rng),
+            false => self.shelf.fail_next(rng),
+        }
+    }
+
     /// Trouble has ended, except for what cannot be undone.
     pub(crate) fn heal(&mut self, now_us: u64) {
         // Until now it may have stood still.
@@ -167,6 +182,7 @@ impl Node {
         self.lags_until_us = 0;
         self.cut = None;
         self.disk.heal();
+        self.shelf.heal();
         if let Some(up) = &mut self.up {
             up.full_until_us = up.full_until_us.map(|_| 0);
             up.clock.go_on(now_us);

@@ -302,6 +302,7 @@ impl World {
             // Whatever was under way when the disk stood still ends now.
             let (node, boot) = (self.nodes[place].id(), self.nodes[place].boot);
             self.queue.plan(self.now_us + MS, Event::Synced { node, boot });
+            self.queue.plan(self.now_us + MS, Event::Shelved { node, boot });
             self.sync(node)?;
         }
         Ok(())

@@ -123,6 +123,15 @@ const REGRESSIONS: &[Regression] = &[
             "the_last_record_of_a_log_is_spared_when_its_mark_is_lost",
         )),
     },
+    Regression {
+        script: "20",
+        found: "C5: a log is trimmed for a snapshot whose name a power cut may take",
+        mended: "c9d1037",
+        told_by: Some((
+            "crates/store/tests/store/power.rs",
+            "what_a_start_finds_no_power_cut_takes",
+        )),
+    },
 ];
 
 /// None of them comes back.

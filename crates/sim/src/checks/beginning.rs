@@ -25,6 +25,11 @@ impl Beginning {
         }
     }
 
+    /// Whether one of this slot does.
+    pub(crate) fn stands(&self, node: NodeId, slot: Slot) -> bool {
+        self.standing.get(&node).is_some_and(|slots| slots.contains(&slot))
+    }
+
     /// A snapshot is taken from a node's shelf.
     pub(crate) fn removed(&mut self, node: NodeId, slot: Slot) {
         self.standing.entry(node).or_default().remove(&slot);

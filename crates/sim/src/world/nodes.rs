@@ -29,7 +29,7 @@ const FULL_RETRY_US: u64 = 500 * MS;
 const START_AGAIN_US: u64 = 300 * MS;
 
 /// How many times as long a slow disk takes.
-const SLOW_FACTOR: u64 = 20;
+pub(super) const SLOW_FACTOR: u64 = 20;
 
 impl World {
     /// Switches a node on.
@@ -64,7 +64,13 @@ impl World {
                 return Ok(());
             }
         };
-        let restored = node.shelf.open();
+        let Ok(restored) = node.shelf.open() else {
+            node.disk.stop(Stop::Process, &[], &mut rng);
+            self.watch.seen.see(Sight::UnreadShelf);
+            self.story.tell(now, || format!("{id} cannot read its snapshots, and will try again"));
+            self.queue.plan(now + START_AGAIN_US, Event::Start { node: id });
+            return Ok(());
+        };
         let log = node.disk.log(&durable, restored.applied);
         let log = log.map_err(|error| store_failed(id, &error))?;
         let (life, in_flight) = (node.life, std::mem::take(&mut node.in_flight));
@@ -75,7 +81,7 @@ impl World {
         let config = node.config(&members, &plan);
         let upto = durable.chosen_upto;
         Watch::recovers(&config.paxos, &durable, restored.applied)?;
-        self.see_start(&durable, &restored);
+        self.see_start(id, &durable, &restored);
         let replica = Replica::recover(config, durable, restored, log, seed);
         let node = self.node(id);
         node.up = Some(Up::new(replica, now, fast_ppm));

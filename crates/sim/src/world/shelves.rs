@@ -1,10 +1,13 @@
 //! What happens at the nodes' shelves.
 
-use synod_paxos::{Durable, NodeId};
+use synod_paxos::{Durable, NodeId, Slot};
 use synod_replica::{Carried, Input, Restored, ShelfJob, ShelfNews};
+use synod_store::StoreError;
 
-use super::World;
-use crate::{event::Event, network::Place, plan::MS, sights::Sight, violation::Checked};
+use super::{World, nodes::SLOW_FACTOR};
+use crate::{
+    event::Event, network::Place, plan::MS, shelf::Done, sights::Sight, violation::Checked,
+};
 
 /// How long a shelf takes over a job.
 const JOB_US: (u64, u64) = (50, 8 * MS);
@@ -20,9 +23,11 @@ impl World {
     }
 
     fn begin_job(&mut self, id: NodeId) {
-        let boot = self.node(id).boot;
-        let at = self.now_us + self.rng.u64(JOB_US.0..=JOB_US.1);
-        self.queue.plan(at, Event::Shelved { node: id, boot });
+        let (now, took) = (self.now_us, self.rng.u64(JOB_US.0..=JOB_US.1));
+        let node = self.node(id);
+        let (boot, begins) = (node.boot, now.max(node.stalled_until_us));
+        let slow = if now < node.slow_until_us { SLOW_FACTOR } else { 1 };
+        self.queue.plan(begins + took * slow, Event::Shelved { node: id, boot });
     }
 
     /// A node's shelf has done its first job.
@@ -38,24 +43,40 @@ impl World {
             let slot = *slot;
             self.watch.beginning.removed(id, slot);
         }
-        let news = self.node(id).shelf.run(job);
+        let made = kind(&job);
+        let Done { news, failed } = self.node(id).shelf.run(job);
         if more {
             self.begin_job(id);
         }
+        if let Some(error) = failed {
+            self.see_failed(made, &error);
+            self.story.tell(self.now_us, || format!("{id}'s shelf: {error}"));
+        }
         let Some(news) = news else { return Ok(()) };
-        self.put_up(id, &news);
+        match &news {
+            ShelfNews::Written { slot, stands: true } => self.put_up(id, *slot, false),
+            ShelfNews::Whole { slot, .. } => self.put_up(id, *slot, true),
+            _ => {}
+        }
         self.installs = matches!(news, ShelfNews::Whole { .. });
         let stepped = self.step(id, Input::Shelf(news));
         self.installs = false;
         stepped
     }
 
-    /// Notes what stands on a shelf from now on.
-    pub(super) fn put_up(&mut self, id: NodeId, news: &ShelfNews) {
-        let (ShelfNews::Written { slot, .. } | ShelfNews::Whole { slot, .. }) = news else {
-            return;
+    fn see_failed(&mut self, made: Made, error: &StoreError) {
+        let is_full = matches!(error, StoreError::DiskFull { .. });
+        let sight = match (made, is_full) {
+            (Made::Written, true) => Sight::SnapshotNoRoom,
+            (Made::Written, false) => Sight::SnapshotFailed,
+            (Made::Received, _) => Sight::ChunkUnkept,
+            (Made::Nothing, _) => return,
         };
-        let (slot, received) = (*slot, matches!(news, ShelfNews::Whole { .. }));
+        self.watch.seen.see(sight);
+    }
+
+    /// Notes what stands on a shelf from now on, durably.
+    pub(super) fn put_up(&mut self, id: NodeId, slot: Slot, received: bool) {
         self.story.tell(self.now_us, || format!("{id} has a snapshot of {slot}"));
         self.watch.beginning.put_up(id, slot, received);
         if received {
@@ -102,7 +123,7 @@ impl World {
     }
 
     /// Notes from what a node starts.
-    pub(super) fn see_start(&mut self, durable: &Durable, restored: &Restored) {
+    pub(super) fn see_start(&mut self, id: NodeId, durable: &Durable, restored: &Restored) {
         let applied = restored.applied;
         let seen = [
             (Sight::Older, restored.lost.iter().any(|lost| *lost > applied)),
@@ -112,10 +133,33 @@ impl World {
         for (sight, _) in seen.into_iter().filter(|(_, seen)| *seen) {
             self.watch.seen.see(sight);
         }
+        for slot in &restored.shelved.slots {
+            // Its process ended, or a call failed, before the name was known to be durable.
+            if self.node(id).shelf.keeps(*slot) && !self.watch.beginning.stands(id, *slot) {
+                self.watch.seen.see(Sight::FoundStanding);
+                self.watch.beginning.put_up(id, *slot, false);
+            }
+        }
     }
 
     fn somebody_serves(&self) -> bool {
         let mut up = self.nodes.iter().filter_map(|node| node.up.as_ref());
         up.any(|up| up.replica.status().serving)
+    }
+}
+
+/// What a job makes that can be lacking afterwards.
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    Written,
+    Received,
+    Nothing,
+}
+
+fn kind(job: &ShelfJob) -> Made {
+    match job {
+        ShelfJob::Write { .. } => Made::Written,
+        ShelfJob::Receive { .. } => Made::Received,
+        ShelfJob::Read { .. } | ShelfJob::Remove { .. } => Made::Nothing,
     }
 }

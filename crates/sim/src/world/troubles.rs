@@ -121,8 +121,8 @@ impl World {
             match trouble {
                 Trouble::Stall => node.stalled_until_us = until,
                 Trouble::Slow => node.slow_until_us = until,
-                Trouble::Fail => node.disk.fail_next(&mut rng),
-                _ => node.disk.set_full(true),
+                Trouble::Fail => node.fail_next(&mut rng),
+                _ => node.set_full(true),
             }
             trouble == Trouble::Full
         };
@@ -135,7 +135,7 @@ impl World {
 
     /// Somebody has freed some space.
     pub(super) fn room(&mut self, id: NodeId) {
-        self.node(id).disk.set_full(false);
+        self.node(id).set_full(false);
         self.story.tell(self.now_us, || format!("{id}'s disk has room again"));
     }
 
@@ -340,9 +340,12 @@ impl World {
         if self.nodes.iter().all(|node| node.up.is_none()) {
             self.watch.seen.see(Sight::AllDown);
         }
-        let news = self.node(id).shelf.crash(up.jobs.into_iter().next(), &mut rng);
-        if let Some(news) = news {
-            self.put_up(id, &news);
+        let left = self.node(id).shelf.stop(how, up.jobs.into_iter().next(), &mut rng);
+        if let Some((slot, received)) = left.stands {
+            self.put_up(id, slot, received);
+        }
+        if left.unnamed {
+            self.watch.seen.see(Sight::Unnamed);
         }
         let node = self.node(id);
         node.in_flight = up.syncing.map_or_else(Vec::new, |batch| batch.writes().to_vec());
