@@ -41,7 +41,7 @@ pub(crate) enum Trouble {
     Participant,
     /// A client, owner or participant stands still for a while.
     Doze,
-    /// A participant's disk takes very long over its syncs for a while, or fails.
+    /// A participant's disk takes very long over its syncs for a while, fails, or has no room.
     Vault,
     /// The leader hears nobody, nobody hears it, and it is slow to notice; those who ask it do not.
     Forsaken,

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -12,6 +15,7 @@ use synod_machine::{
     door::{Call, Said},
     participant_door as door,
 };
+use synod_paxos::Tick;
 use synod_replica::Response;
 
 use super::{
@@ -20,6 +24,7 @@ use super::{
 };
 use crate::{
     checks::{Watch, books::Standing, transactions},
+    clock::Clock,
     errand::{Errand, Heard},
     plan::{MS, Plan},
     planted::Plant,
@@ -54,6 +59,8 @@ pub(crate) struct Participant {
     grace_ms: u64,
     plant: Option<Plant>,
     durable: Facts,
+    /// How fast the clocks of its processes run.
+    fast_ppm: i64,
     life: u64,
     /// How often it has moved to another store.
     moved: u64,
@@ -68,6 +75,8 @@ pub(crate) enum Ill {
     Stalls { until_us: u64 },
     /// The next sync fails, and with it the process.
     Fails,
+    /// A sync that ends before this moment finds no room, and with it ends the process.
+    Full { until_us: u64 },
     /// The power goes after the next sync, before what relies on it is said.
     CutAfterSync,
 }
@@ -91,6 +100,7 @@ struct Facts {
 #[derive(Debug)]
 struct Process {
     branches: Branches,
+    clock: Clock,
     /// What the disk will hold when all that was asked for is synced.
     asked: Facts,
     gathered: Durably,
@@ -149,10 +159,16 @@ impl Facts {
 
 impl Participant {
     /// The participant at `place`, switched off, with the opening balances on its disk.
-    pub(crate) fn new(place: usize, plan: &Plan, plant: Option<Plant>, rng: Rng) -> Participant {
+    pub(crate) fn new(
+        place: usize,
+        plan: &Plan,
+        plant: Option<Plant>,
+        mut rng: Rng,
+    ) -> Participant {
         let branches = Durable { revision: work::OPENING, ..Durable::default() };
         let durable = Facts { branches, keys: work::opening() };
         let (voters, grace_ms) = (plan.voters, plan.grace_ms);
+        let fast_ppm = rng.i64(-plan.drift_ppm..=plan.drift_ppm);
         Participant {
             place,
             rng,
@@ -160,6 +176,7 @@ impl Participant {
             grace_ms,
             plant,
             durable,
+            fast_ppm,
             life: 0,
             moved: 0,
             up: None,
@@ -186,7 +203,7 @@ impl Participant {
     pub(crate) fn stalled_until_us(&self) -> u64 {
         match self.ill {
             Some(Ill::Stalls { until_us }) => until_us,
-            Some(Ill::Fails | Ill::CutAfterSync) | None => 0,
+            Some(Ill::Fails | Ill::Full { .. } | Ill::CutAfterSync) | None => 0,
         }
     }
 
@@ -238,8 +255,10 @@ impl Participant {
             incarnation: self.incarnation(),
             in_doubt_grace_ms: self.grace_ms,
         };
+        let clock = Clock::new(now, self.fast_ppm);
         self.up = Some(Process {
-            branches: Branches::recover(config, &self.durable.branches, moment(now)),
+            branches: Branches::recover(config, &self.durable.branches, moment(&clock, now)),
+            clock,
             asked: self.durable.clone(),
             gathered: Durably::default(),
             syncing: None,
@@ -295,9 +314,19 @@ impl Participant {
 
     /// The sync under way is done.
     pub(crate) fn sealed(&mut self, now: u64, watch: &mut Watch) -> Result<Sealed, Violation> {
-        let dies = self.ill.take_if(|ill| !matches!(ill, Ill::Stalls { .. }));
+        let is_over = |ill: &Ill| matches!(ill, Ill::Full { until_us } if *until_us <= now);
+        self.ill.take_if(|ill| is_over(ill));
+        let syncs = |ill: &Ill| matches!(ill, Ill::Stalls { .. } | Ill::Full { .. });
+        if let Some(Ill::Full { .. }) = self.ill {
+            // Nothing of it is there afterwards.
+            self.up.iter_mut().for_each(|up| up.syncing = None);
+            watch.seen.see(Sight::ShardFull);
+            return Ok(Sealed::Dies("finds no room, and ends"));
+        }
+        let dies = self.ill.take_if(|ill| !syncs(ill));
         if let Some(Ill::Fails) = dies {
             // What was in flight is there afterwards or not, as after a crash.
+            watch.seen.see(Sight::ShardFailed);
             return Ok(Sealed::Dies("fails to sync, and ends"));
         }
         let syncing = self.up.as_mut().and_then(|up| up.syncing.take());
@@ -306,6 +335,7 @@ impl Participant {
         };
         self.sync(&writes, watch)?;
         if dies.is_some() {
+            watch.seen.see(Sight::ShardAfterSync);
             return Ok(Sealed::Dies("loses its power after a sync, before it says a word"));
         }
         let mut acts = Acts::default();
@@ -322,7 +352,7 @@ impl Participant {
     pub(crate) fn wake(&mut self, now: u64, watch: &mut Watch) -> Result<Acts, Violation> {
         let Some(up) = &mut self.up else { return Ok(Acts::default()) };
         let mut acts = Acts::default();
-        if up.branches.wake_at().is_some_and(|at| at <= moment(now)) {
+        if up.branches.wake_at().is_some_and(|at| at <= moment(&up.clock, now)) {
             acts = self.step(now, Input::Wake, watch)?;
         }
         self.turn(now, Vec::new());
@@ -426,10 +456,11 @@ impl Participant {
             let work = up.asked.branches.prepared.get(&txn);
             work.map_or(Ok(()), |work| transactions::guards_hold(place, txn, work, keys))?;
         }
+        let moment = moment(&up.clock, now);
         let Output { durably, at_once, propose, alarms } =
-            up.branches.step(moment(now), input, |key| keys.get(key).cloned());
+            up.branches.step(moment, input, |key| keys.get(key).cloned());
         watch.branch_asked(place, verdict, durably.writes())?;
-        transactions::branch_keeps_its_word(&up.branches, moment(now), &heard)?;
+        transactions::branch_keeps_its_word(&up.branches, moment, &heard)?;
         for alarm in &alarms {
             Self::alarmed(place, alarm)?;
         }
@@ -519,7 +550,9 @@ impl Participant {
     ) -> Result<Acts, Violation> {
         let Some(up) = &mut self.up else { return Ok(Acts::default()) };
         let (before, writer) = (up.readers.count(), writer(&call, &up.branches));
-        let until = moment(question.until_us);
+        // It is told how long its caller waits, and measures that itself.
+        let left_us = question.until_us.saturating_sub(now);
+        let until = moment_of(up.clock.tick(now).after(Duration::from_micros(left_us)));
         self.turn(now, vec![Reader { call, reply: question, until }]);
         if let Some(up) = &self.up
             && up.readers.count() > before
@@ -539,7 +572,7 @@ impl Participant {
     /// of it is durable.
     fn turn(&mut self, now: u64, new: Vec<Reader<Question>>) {
         let Some(up) = &mut self.up else { return };
-        for turn in up.readers.turns(new, &up.branches, moment(now)) {
+        for turn in up.readers.turns(new, &up.branches, moment(&up.clock, now)) {
             let (to, said) = match turn {
                 Turn::Read(Reader { call, reply, .. }) => {
                     (reply, work::answer(&call, up.branches.revision(), &up.asked.keys))
@@ -577,7 +610,8 @@ impl Participant {
         }
         let until = up.readers.first_until();
         for at in up.branches.wake_at().into_iter().chain(until) {
-            acts.wake_at((at.0 * MS).max(now + MS));
+            let at_us = up.clock.moment_us(Tick::from_micros(at.0 * MS));
+            acts.wake_at(at_us.max(now + MS));
         }
     }
 
@@ -661,8 +695,12 @@ fn acknowledges(call: &Call) -> Vec<TxnId> {
     }
 }
 
-fn moment(now_us: u64) -> Moment {
-    Moment(now_us / MS)
+fn moment(clock: &Clock, now_us: u64) -> Moment {
+    moment_of(clock.tick(now_us))
+}
+
+fn moment_of(tick: Tick) -> Moment {
+    Moment(tick.micros() / MS)
 }
 
 fn merge(acts: &mut Acts, later: Acts) {

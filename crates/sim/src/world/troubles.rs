@@ -374,12 +374,12 @@ impl World {
             return Ok(());
         };
         let until = self.a_while(trouble, WHILE_US);
-        let first = self.chance(trouble).bool();
-        let ill = match (trouble, first) {
-            (Trouble::Vault, true) => Ill::Stalls { until_us: until },
-            (Trouble::Vault, false) => Ill::Fails,
-            (_, true) => Ill::CutAfterSync,
-            (_, false) => return self.crash_participant(place, "loses its power"),
+        let ill = match (trouble, self.draw(trouble, (0, 5))) {
+            (Trouble::Vault, 0 | 1) => Ill::Stalls { until_us: until },
+            (Trouble::Vault, 2 | 3) => Ill::Fails,
+            (Trouble::Vault, _) => Ill::Full { until_us: until },
+            (_, 0..3) => Ill::CutAfterSync,
+            (_, _) => return self.crash_participant(place, "loses its power"),
         };
         self.story.tell(self.now_us, || format!("participant {place}: {ill:?}"));
         self.participants[place].falls(ill);
