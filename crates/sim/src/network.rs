@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 
-use crate::{event::Caller, plan::MS, weather::Weather};
+use crate::{event::Caller, plan::MS, sights::Sight, weather::Weather};
 
 /// How long a flapping link is up, and then down.
 const FLAP_US: (u64, u64) = (20 * MS, 200 * MS);
@@ -53,6 +53,22 @@ impl Shape {
         Shape::Constrained,
         Shape::Chained,
     ];
+
+    /// That links broke in it.
+    pub(crate) fn sight(self) -> Sight {
+        match self {
+            Shape::Isolated => Sight::CutIsolated,
+            Shape::Split => Sight::CutSplit,
+            Shape::Partial => Sight::CutPartial,
+            Shape::OneWay => Sight::CutOneWay,
+            Shape::Deaf => Sight::CutDeaf,
+            Shape::Mute => Sight::CutMute,
+            Shape::Flapping => Sight::CutFlapping,
+            Shape::QuorumLoss => Sight::CutQuorumLoss,
+            Shape::Constrained => Sight::CutConstrained,
+            Shape::Chained => Sight::CutChained,
+        }
+    }
 }
 
 /// Until when words wait on a link, and whether they come in their order then.
@@ -140,8 +156,10 @@ impl Network {
         self.jams.extend(links.into_iter().map(|link| (link, jam)));
     }
 
-    /// Breaks links in this shape, which is turned towards the `leader` if there is one.
-    pub(crate) fn break_in(&mut self, shape: Shape, leader: Option<u16>) {
+    /// Breaks links in this shape, which is turned towards the `leader` if there is one; whether
+    /// any broke that were whole.
+    pub(crate) fn break_in(&mut self, shape: Shape, leader: Option<u16>) -> bool {
+        let before = self.cut.len() + self.flapping.len();
         let (one, other) = (self.node(), self.node());
         let leader = leader.unwrap_or(one);
         match shape {
@@ -181,6 +199,7 @@ impl Network {
                 self.cut_where(|from, to| place(from).abs_diff(place(to)) != 1);
             }
         }
+        self.cut.len() + self.flapping.len() > before
     }
 
     /// Breaks the links of a caller with some others, in one direction or both, for a while.
@@ -195,6 +214,11 @@ impl Network {
                 self.strays.insert((*other, caller), until_us);
             }
         }
+    }
+
+    /// Whether any link between nodes is broken.
+    pub(crate) fn is_broken(&self) -> bool {
+        !(self.cut.is_empty() && self.flapping.is_empty())
     }
 
     /// Makes every link between nodes whole.

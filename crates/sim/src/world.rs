@@ -4,6 +4,7 @@
 mod callers;
 mod nodes;
 mod outputs;
+mod outside;
 mod shelves;
 mod troubles;
 

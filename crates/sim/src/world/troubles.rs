@@ -8,19 +8,18 @@ use super::World;
 use crate::{
     disk::{Rotten, Stop},
     drive::{Decay, File},
-    event::{Caller, Event},
-    network::{Place, Shape},
+    event::Event,
+    network::Shape,
     node::Cut,
     plan::{MS, SECOND},
     sights::Sight,
     trouble::Trouble,
-    txn::Ill,
     violation::Checked,
 };
 
 /// How long a node stays off; and one time in so many, how long it does so that the others' logs no
 /// longer reach back to what it knows.
-const OFF_US: (u64, u64) = (MS, 800 * MS);
+pub(super) const OFF_US: (u64, u64) = (MS, 800 * MS);
 const LONG_OFF_US: (u64, u64) = (800 * MS, 3 * SECOND);
 const LONG_OFF_ONE_IN: u8 = 6;
 
@@ -36,7 +35,7 @@ const STALLS_US: [(u64, u64); 4] = [
 ];
 
 /// How long a disk is slow or full, or a node late.
-const WHILE_US: (u64, u64) = (200 * MS, 2_000 * MS);
+pub(super) const WHILE_US: (u64, u64) = (200 * MS, 2_000 * MS);
 
 /// How late a node is woken that lags.
 const LAG_US: (u64, u64) = (0, 150 * MS);
@@ -72,8 +71,14 @@ impl World {
         let id = NodeId::new(self.draw(trouble, (1, u64::from(self.plan.voters))) as u16);
         match trouble {
             Trouble::Crash => self.stop(id, Stop::Power, "loses its power"),
-            Trouble::Kill => self.stop(id, Stop::Process, "is killed"),
+            Trouble::Kill => {
+                if self.node(id).up.is_some() {
+                    self.watch.seen.see(Sight::Killed);
+                }
+                self.stop(id, Stop::Process, "is killed");
+            }
             Trouble::Blackout => {
+                self.watch.seen.see(Sight::Blackout);
                 for node in 1..=self.plan.voters {
                     self.stop(NodeId::new(node), Stop::Power, "loses its power with all others");
                 }
@@ -85,8 +90,10 @@ impl World {
                 let until = self.a_while(trouble, WHILE_US);
                 let by = self.draw(trouble, LAG_US);
                 self.lag(id, until, by);
+                self.watch.seen.see(Sight::Lagging);
             }
             Trouble::Clock => {
+                self.watch.seen.see(Sight::WallJump);
                 let off = self.chance(trouble).i64(-CLOCK_MS..=CLOCK_MS);
                 self.node(id).wall_off_ms = off;
                 self.story.tell(self.now_us, || format!("{id}'s wall clock is off by {off} ms"));
@@ -97,6 +104,9 @@ impl World {
             Trouble::Rot => self.rot(id),
             Trouble::Cut => self.cut(),
             Trouble::Mend => {
+                if self.network.is_broken() {
+                    self.watch.seen.see(Sight::Mended);
+                }
                 self.network.mend();
                 self.story.tell(self.now_us, || "the network is whole".into());
             }
@@ -128,6 +138,14 @@ impl World {
         };
         if full {
             self.queue.plan(until, Event::Room { node: id });
+        }
+        match trouble {
+            Trouble::Stall if stall + 1 == STALLS_US.len() => {
+                self.watch.seen.see(Sight::StalledForEver);
+            }
+            Trouble::Stall => self.watch.seen.see(Sight::Stalled),
+            Trouble::Slow => self.watch.seen.see(Sight::SlowDisk),
+            _ => {}
         }
         let name = trouble.name();
         self.story.tell(self.now_us, || format!("{id}'s disk: {name} until {until} us"));
@@ -203,8 +221,13 @@ impl World {
         if let Some(up) = node.up.as_mut().filter(|_| reading) {
             up.stood_still_at = Some((up.tick(now), until));
         }
+        let stands = node.up.is_some();
         if let Some(up) = node.up.as_mut().filter(|_| clock_too) {
             up.clock.stand_still(now, until);
+        }
+        if stands {
+            let sight = if clock_too { Sight::ClockPaused } else { Sight::Paused };
+            self.watch.seen.see(sight);
         }
         self.story.tell(now, || format!("{id} stands still until {until} us"));
     }
@@ -273,7 +296,11 @@ impl World {
     /// The leader, or another node when there is none, is alone with its callers, and its own wakes
     /// come late.
     fn forsake(&mut self, other: NodeId) {
-        let id = self.leader().unwrap_or(other);
+        let leader = self.leader();
+        if leader.is_some() && self.plan.voters > 1 {
+            self.watch.seen.see(Sight::Forsaken);
+        }
+        let id = leader.unwrap_or(other);
         let until = self.a_while(Trouble::Forsaken, FORSAKEN_US);
         self.network.shut_out(id.get(), until);
         let by = self.draw(Trouble::Forsaken, FORSAKEN_LAG_US);
@@ -287,6 +314,9 @@ impl World {
         let aims = self.chance(Trouble::Jam).bool();
         let node = self.leader().filter(|_| aims).map(NodeId::get);
         self.network.jam(node, until);
+        if self.plan.voters > 1 {
+            self.watch.seen.see(Sight::Jammed);
+        }
         self.story.tell(self.now_us, || format!("links are jammed until {until} us"));
     }
 
@@ -294,7 +324,9 @@ impl World {
         let leader = self.leader().map(NodeId::get);
         let shapes = self.plan.shapes.clone();
         let Some(shape) = self.chance(Trouble::Cut).choice(shapes) else { return };
-        self.network.break_in(shape, leader);
+        if self.network.break_in(shape, leader) {
+            self.watch.seen.see(shape.sight());
+        }
         if leader.is_some()
             && self.plan.voters > 1
             && matches!(shape, Shape::QuorumLoss | Shape::Constrained | Shape::Chained)
@@ -302,28 +334,6 @@ impl World {
             self.watch.seen.see(Sight::CutLeader);
         }
         self.story.tell(self.now_us, || format!("links break: {shape:?}, the leader {leader:?}"));
-    }
-
-    /// Somebody outside the cluster loses some of the others out of sight.
-    fn stray(&mut self) {
-        let Some(caller) = self.some_caller(Trouble::Stray) else { return };
-        let until = self.a_while(Trouble::Stray, WHILE_US);
-        let participants = (0..self.participants.len()).map(Caller::Participant);
-        let owners = (0..self.owners.len()).map(Caller::Owner);
-        let nodes = (1..=self.plan.voters).map(Place::Node);
-        let all = nodes.chain(participants.chain(owners).map(Place::Caller));
-        let rng = self.chance(Trouble::Stray);
-        let most = rng.bool();
-        let others: Vec<Place> = all.filter(|_| most || rng.bool()).collect();
-        self.network.lose(caller, &others, until);
-        self.story.tell(self.now_us, || format!("{caller:?} loses {others:?} until {until} us"));
-    }
-
-    fn doze(&mut self) {
-        let Some(caller) = self.some_caller(Trouble::Doze) else { return };
-        let until = self.a_while(Trouble::Doze, PAUSE_US);
-        self.dozing.insert(caller, until);
-        self.story.tell(self.now_us, || format!("{caller:?} stands still until {until} us"));
     }
 
     /// A node stops, and starts again after a while.
@@ -356,68 +366,19 @@ impl World {
         self.queue.plan(back, Event::Start { node: id });
     }
 
-    fn replace_owner(&mut self) {
-        let Some(place) = self.chance_below(Trouble::Owner, self.owners.len()) else { return };
-        if self.owners[place].is_deciding() {
-            self.watch.seen.see(Sight::DeathDeciding);
-        }
-        self.owners[place].replace(self.now_us);
-        self.watch.seen.see(Sight::Death);
-        self.story.tell(self.now_us, || format!("owner {place} dies, and another takes its place"));
-        let caller = Caller::Owner(place);
-        let at = self.now_us + self.draw(Trouble::Owner, (0, 100 * MS));
-        self.queue.plan(at, Event::Alarm { caller });
-    }
-
-    fn trouble_participant(&mut self, trouble: Trouble) -> Checked {
-        let Some(place) = self.chance_below(trouble, self.participants.len()) else {
-            return Ok(());
-        };
-        let until = self.a_while(trouble, WHILE_US);
-        let ill = match (trouble, self.draw(trouble, (0, 5))) {
-            (Trouble::Vault, 0 | 1) => Ill::Stalls { until_us: until },
-            (Trouble::Vault, 2 | 3) => Ill::Fails,
-            (Trouble::Vault, _) => Ill::Full { until_us: until },
-            (_, 0..3) => Ill::CutAfterSync,
-            (_, _) => return self.crash_participant(place, "loses its power"),
-        };
-        self.story.tell(self.now_us, || format!("participant {place}: {ill:?}"));
-        self.participants[place].falls(ill);
-        Ok(())
-    }
-
-    /// A participant's process ends, and another begins after a while.
-    pub(super) fn crash_participant(&mut self, place: usize, story: &str) -> Checked {
-        self.story.tell(self.now_us, || format!("participant {place} {story}"));
-        self.watch.seen.see(Sight::Death);
-        self.participants[place].crash(&mut self.watch)?;
-        let back = self.now_us + self.rng.u64(OFF_US.0..=OFF_US.1);
-        self.queue.plan(back, Event::Return { participant: place });
-        Ok(())
-    }
-
-    fn some_caller(&mut self, trouble: Trouble) -> Option<Caller> {
-        let clients = (0..self.clients.len()).map(Caller::Client);
-        let owners = (0..self.owners.len()).map(Caller::Owner);
-        let participants = (0..self.participants.len()).map(Caller::Participant);
-        let holders = (0..self.holders.len()).map(Caller::Holder);
-        let all: Vec<Caller> = clients.chain(owners).chain(participants).chain(holders).collect();
-        self.chance(trouble).choice(all)
-    }
-
-    fn chance_below(&mut self, trouble: Trouble, count: usize) -> Option<usize> {
+    pub(super) fn chance_below(&mut self, trouble: Trouble, count: usize) -> Option<usize> {
         (count > 0).then(|| self.chance(trouble).usize(0..count))
     }
 
-    fn a_while(&mut self, trouble: Trouble, span_us: (u64, u64)) -> u64 {
+    pub(super) fn a_while(&mut self, trouble: Trouble, span_us: (u64, u64)) -> u64 {
         self.now_us + self.draw(trouble, span_us)
     }
 
-    fn draw(&mut self, trouble: Trouble, (least, most): (u64, u64)) -> u64 {
+    pub(super) fn draw(&mut self, trouble: Trouble, (least, most): (u64, u64)) -> u64 {
         self.chance(trouble).u64(least..=most)
     }
 
-    fn chance(&mut self, trouble: Trouble) -> &mut Rng {
+    pub(super) fn chance(&mut self, trouble: Trouble) -> &mut Rng {
         self.chances.get_mut(&trouble).expect("every kind of trouble has its chances")
     }
 }
