@@ -126,7 +126,7 @@ const REGRESSIONS: &[Regression] = &[
     Regression {
         script: "20",
         found: "C5: a log is trimmed for a snapshot whose name a power cut may take",
-        mended: "c9d1037",
+        mended: "e7ec9a9",
         told_by: Some((
             "crates/store/tests/store/power.rs",
             "what_a_start_finds_no_power_cut_takes",

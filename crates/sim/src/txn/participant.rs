@@ -313,7 +313,7 @@ impl Participant {
         for word in durably.synced() {
             self.speak(word, &mut acts, watch)?;
         }
-        acts.reports.extend(read.into_iter().map(answered));
+        self.read_out(read, &mut acts)?;
         self.flush(&mut acts, watch)?;
         self.errands(now, &mut acts);
         Ok(Sealed::Goes(acts))
@@ -383,8 +383,9 @@ impl Participant {
         let nothing = up.syncing.is_none() && up.gathered.is_empty();
         if nothing || self.plant == Some(Plant::ReadBeforeSync) {
             let read = std::mem::take(&mut up.read);
-            acts.reports.extend(read.into_iter().map(answered));
+            self.read_out(read, acts)?;
         }
+        let Some(up) = &mut self.up else { return Ok(()) };
         if up.syncing.is_some() || up.gathered.is_empty() {
             return Ok(());
         }
@@ -399,6 +400,22 @@ impl Participant {
             }
         } else {
             up.syncing = Some(Syncing { writes, durably, read });
+        }
+        Ok(())
+    }
+
+    /// H7: what is read out is durable.
+    fn read_out(&self, read: Vec<(Question, door::Said)>, acts: &mut Acts) -> Checked {
+        let (place, durable) = (self.place, self.durable.branches.revision);
+        for (to, said) in read {
+            if let door::Said::Key { revision, .. } | door::Said::Keys { revision, .. } = &said {
+                demand!(
+                    *revision <= durable,
+                    "H7",
+                    "participant {place} reads out {revision}, and {durable} is durable"
+                );
+            }
+            acts.reports.push(Report { to: Speaker::Auditor(to), said });
         }
         Ok(())
     }
@@ -483,10 +500,6 @@ fn writer(call: &door::Call, branches: &Branches) -> Option<TxnId> {
         door::Call::Get { key, .. } => branches.writer(key),
         _ => None,
     }
-}
-
-fn answered((to, said): (Question, door::Said)) -> Report {
-    Report { to: Speaker::Auditor(to), said }
 }
 
 fn moment(clock: &Clock, now_us: u64) -> Moment {
