@@ -36,6 +36,7 @@ use synod_paxos::{Config, Durable, Envelope, Life, Message, NodeId, Peer, Slot, 
 use synod_replica::{ClientId, Replica};
 
 use self::{
+    acceptor::Promises,
     beginning::Beginning,
     books::{Books, Standing},
     budgets::Budgets,
@@ -68,6 +69,7 @@ const CLOCKS_AGREE_PPM: i64 = 500;
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) ghost: Ghost,
+    promises: Promises,
     pub(crate) order: Order,
     pub(crate) beginning: Beginning,
     pub(crate) leadership: Leadership,
@@ -97,6 +99,7 @@ impl Watch {
         let leadership = Leadership::new(ghost.quorum(), plan.window_slots, silence_us);
         Watch {
             ghost,
+            promises: Promises::default(),
             order: Order::new(),
             beginning: Beginning::default(),
             leadership,
@@ -228,6 +231,7 @@ impl Watch {
         let status = replica.status();
         self.rare.stepped(node, &status, times.syncing_us);
         self.current.stepped(status.applied);
+        self.promises.stepped(&self.ghost, node, boot, replica.peer().promised())?;
         self.budgets.waits(node, status.bytes_queued)?;
         self.order.stepped(&self.ghost, node, replica)?;
         self.succession.stepped(&self.ghost, node, &status)?;

@@ -28,6 +28,8 @@ struct Sides {
     /// Where its log began before the last sync: words that this sync released may be older than
     /// what was trimmed with it.
     trimmed_before: Slot,
+    /// The promise of then: whatever this sync released was said after it was made.
+    promised_before: Option<Ballot>,
     /// Records that have ever decayed.
     decayed: BTreeSet<Slot>,
     /// Those that did since the node stopped: whatever was on its way to the disk then, too.
@@ -93,10 +95,16 @@ impl Ghost {
         self.sides(node).trimmed_before
     }
 
+    /// What `node` had promised, durably so, when the words were said that its last sync released.
+    pub(crate) fn promised_before(&self, node: NodeId) -> Ballot {
+        self.sides(node).promised_before.unwrap_or(Ballot::ZERO)
+    }
+
     /// Facts are about to become durable.
     pub(crate) fn begin_sync(&mut self, node: NodeId) {
         let sides = self.sides_mut(node);
         sides.trimmed_before = sides.durable.trimmed();
+        sides.promised_before = Some(sides.durable.promised());
     }
 
     /// What is proposed for `slot` at `ballot`.

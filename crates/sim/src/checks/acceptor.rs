@@ -1,5 +1,7 @@
 //! B: an acceptor's word is its disk's.
 
+use std::collections::BTreeMap;
+
 use synod_paxos::{
     Ballot, Durable, Envelope, Life, Message, NodeId, Page, Record, Report, Slot, Write,
 };
@@ -8,6 +10,37 @@ use crate::{
     ghost::Ghost,
     violation::{Checked, demand},
 };
+
+/// What each process has promised, on its disk or not yet.
+#[derive(Debug, Default)]
+pub(crate) struct Promises {
+    /// The life of the process, and its last promise.
+    last: BTreeMap<NodeId, (u64, Ballot)>,
+}
+
+impl Promises {
+    /// A node, in the `boot`th life of its process, has taken a step: what it promises is no less
+    /// than it was, and no less than what its disk was asked to keep.
+    pub(crate) fn stepped(
+        &mut self,
+        ghost: &Ghost,
+        node: NodeId,
+        boot: u64,
+        promised: Ballot,
+    ) -> Checked {
+        let before = match self.last.insert(node, (boot, promised)) {
+            Some((at, before)) if at == boot => before,
+            Some(_) | None => Ballot::ZERO,
+        };
+        let before = before.max(ghost.asked(node).promised());
+        demand!(
+            promised >= before,
+            "B1",
+            "{node} in its life {boot} promises {promised} after {before}"
+        );
+        Ok(())
+    }
+}
 
 /// A fact is asked for, after all that were asked for before it.
 pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
@@ -93,6 +126,12 @@ pub(crate) fn spoken(ghost: &Ghost, envelope: &Envelope) -> Checked {
             durable.promised()
         ),
         Message::Accepted { ballot, slots, .. } => {
+            let promised = ghost.promised_before(from.node);
+            demand!(
+                *ballot >= promised || slots.is_empty(),
+                "B2",
+                "{from} tells of votes at {ballot} when it has promised {promised}, durably so"
+            );
             for span in slots {
                 for slot in (span.first.get()..=span.last.get()).map(Slot::new) {
                     demand!(
@@ -182,5 +221,53 @@ pub(crate) fn recovered<'w>(
                 ghost.durable(node).durable()
             ),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_paxos::{Decree, Epoch, Span};
+
+    use super::*;
+
+    const ME: Life = Life::first(NodeId::new(1));
+    const OTHER: Life = Life::first(NodeId::new(2));
+
+    /// In memory a promise that falls is seen at once, on the disk or not; another process begins
+    /// with what the disk was asked for.
+    #[test]
+    fn a_promise_that_falls_in_memory_is_seen() {
+        let (low, high) = (Ballot::of(1, OTHER), Ballot::of(2, OTHER));
+        let (mut ghost, mut promises) = (Ghost::new(&[ME, OTHER]), Promises::default());
+        ghost.ask(ME.node, &Write::Promised { ballot: low });
+        promises.stepped(&ghost, ME.node, 1, high).unwrap();
+        promises.stepped(&ghost, ME.node, 1, high).unwrap();
+        let falls = promises.stepped(&ghost, ME.node, 1, low).unwrap_err();
+        assert_eq!(falls.invariant, "B1");
+        promises.stepped(&ghost, ME.node, 2, low).unwrap();
+        let forgets = promises.stepped(&ghost, ME.node, 3, Ballot::ZERO).unwrap_err();
+        assert_eq!(forgets.invariant, "B1");
+    }
+
+    /// A vote and a higher promise may be of one sync, for the vote came first. What is said of a
+    /// vote when a higher promise is durable is seen, also where that vote was once cast.
+    #[test]
+    fn a_vote_spoken_of_below_a_durable_promise_is_seen() {
+        let (low, high, slot) = (Ballot::of(1, OTHER), Ballot::of(2, OTHER), Slot::new(1));
+        let mut ghost = Ghost::new(&[ME, OTHER]);
+        let vote = Write::Accepted { slot, ballot: low, decree: Decree::Noop };
+        ghost.begin_sync(ME.node);
+        for write in [vote, Write::Promised { ballot: high }] {
+            ghost.sync(ME, &write);
+        }
+        let accepted = |slots| {
+            let message = Message::Accepted { ballot: low, slots, chosen_upto: Slot::ZERO };
+            Envelope { from: ME, to: OTHER.node, epoch: Epoch::FIRST, message }
+        };
+        let votes = accepted(vec![Span { first: slot, last: slot }]);
+        spoken(&ghost, &votes).unwrap();
+        ghost.begin_sync(ME.node);
+        assert_eq!(spoken(&ghost, &votes).unwrap_err().invariant, "B2");
+        spoken(&ghost, &accepted(Vec::new())).unwrap();
     }
 }
