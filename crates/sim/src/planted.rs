@@ -17,24 +17,31 @@ pub enum Plant {
     ReadBeforeSync,
     /// A holder gives back what it has before that what it does under it has ended.
     ReleaseBeforeReaped,
+    /// The history of clients, and no other check, has a read find what its key held before the
+    /// last change.
+    StaleHistory,
 }
 
 impl Plant {
     /// Every one of them.
-    pub const ALL: [Plant; 6] = [
+    pub const ALL: [Plant; 7] = [
         Plant::PromiseBeforeSync,
         Plant::AcceptedBeforeSync,
         Plant::BallotBeforeSync,
         Plant::VoteBeforeSync,
         Plant::ReadBeforeSync,
         Plant::ReleaseBeforeReaped,
+        Plant::StaleHistory,
     ];
 
     /// Whether this bug opens sealed words.
     pub(crate) fn opens_words(self) -> bool {
         match self {
             Plant::PromiseBeforeSync | Plant::AcceptedBeforeSync | Plant::BallotBeforeSync => true,
-            Plant::VoteBeforeSync | Plant::ReadBeforeSync | Plant::ReleaseBeforeReaped => false,
+            Plant::VoteBeforeSync
+            | Plant::ReadBeforeSync
+            | Plant::ReleaseBeforeReaped
+            | Plant::StaleHistory => false,
         }
     }
 
@@ -44,7 +51,10 @@ impl Plant {
             Plant::PromiseBeforeSync => matches!(word.message, Message::Promise { .. }),
             Plant::AcceptedBeforeSync => matches!(word.message, Message::Accepted { .. }),
             Plant::BallotBeforeSync => matches!(word.message, Message::Prepare { .. }),
-            Plant::VoteBeforeSync | Plant::ReadBeforeSync | Plant::ReleaseBeforeReaped => false,
+            Plant::VoteBeforeSync
+            | Plant::ReadBeforeSync
+            | Plant::ReleaseBeforeReaped
+            | Plant::StaleHistory => false,
         }
     }
 }

@@ -167,6 +167,7 @@ impl World {
             chances: Trouble::ALL.into_iter().map(chance).collect(),
             healed: false,
         };
+        world.watch.clients.has_stale_history = plant == Some(Plant::StaleHistory);
         world.begin();
         Ok(world)
     }

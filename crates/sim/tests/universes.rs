@@ -59,6 +59,7 @@ fn every_planted_bug_of_the_devices_is_caught() {
         (Plant::VoteBeforeSync, "H2"),
         (Plant::ReadBeforeSync, "H7"),
         (Plant::ReleaseBeforeReaped, "L8"),
+        (Plant::StaleHistory, "P2"),
     ] {
         let planted = Run { seeds: CAUGHT_WITHIN, plant: Some(plant), ..Run::default() };
         let summary = run(&planted, |_| {});

@@ -38,6 +38,8 @@ pub(crate) struct Clients {
     /// The highest revision that any client has been shown.
     shown: Revision,
     pub(crate) ages: Ages,
+    /// Whether the history has reads find what was there before: a bug that is planted.
+    pub(crate) has_stale_history: bool,
 }
 
 impl Clients {
@@ -229,7 +231,14 @@ impl Clients {
             "a read of {key:?} at {revision} finds {entry:?}; there was {expected:?}"
         );
         self.shows(revision);
-        self.linear.read(key, (sent_us, self.now_us), entry);
+        let noted = match entry {
+            Some(entry) if self.has_stale_history => {
+                let before = Revision::new(entry.modified.get().saturating_sub(1));
+                self.shelf.as_of(key, before)
+            }
+            entry => entry,
+        };
+        self.linear.read(key, (sent_us, self.now_us), noted);
         Ok(())
     }
 
