@@ -42,6 +42,8 @@ pub struct Room {
     pub retired_runs: u64,
     /// Aborts of one live session that stand on a record.
     pub aborts_of_one: u64,
+    /// Commits of which some part has not heard yet.
+    pub commits: u64,
 }
 
 impl Default for Room {
@@ -53,6 +55,7 @@ impl Default for Room {
             ended_owners: 1 << 16,
             retired_runs: 1 << 16,
             aborts_of_one: ABORTS_OF_ONE_MAX,
+            commits: COMMITS_MAX,
         }
     }
 }
@@ -172,8 +175,9 @@ impl Transactions {
 
     /// Whether a commit may be recorded.
     pub(crate) fn has_room_for_a_commit(&self) -> Result<(), Rejection> {
-        if self.commits() >= COMMITS_MAX {
-            return Err(Rejection::TooMany { what: Counted::Commits, limit: COMMITS_MAX });
+        let limit = self.room.commits;
+        if self.commits() >= limit {
+            return Err(Rejection::TooMany { what: Counted::Commits, limit });
         }
         Ok(())
     }

@@ -154,3 +154,24 @@ impl Config {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two halves of an even number are no two quorums that meet, and who is there twice would be
+    /// counted twice.
+    #[test]
+    fn an_even_number_of_voters_or_one_twice_is_no_cluster() {
+        let life = |id| Life::first(NodeId::new(id));
+        for count in [0, 2, 4, 6, 8, 9] {
+            let refused = Members::new((1..=count).map(life).collect());
+            assert_eq!(refused, Err(ConfigError::VotersCount(usize::from(count))));
+        }
+        let twice = Members::new(vec![life(1), life(2), life(1)]);
+        assert_eq!(twice, Err(ConfigError::Twice(NodeId::new(1))));
+        let members = Members::new(vec![life(1), life(2), life(3)]).unwrap();
+        let refused = Config::new(life(4), members).err();
+        assert_eq!(refused, Some(ConfigError::NotAMember(NodeId::new(4))));
+    }
+}

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod campaigns;
+mod door;
 mod hollow;
 mod questions;
 mod reigns;
@@ -40,6 +41,9 @@ const LOOK_EVERY_STEPS: u64 = 64;
 
 /// Between two looks at what any peer keeps to.
 const LOOK_EVERY_BOUNDS: u64 = 512;
+
+/// Between two looks at what it does in time.
+const LOOK_EVERY_WHILE: u64 = 8 * LOOK_EVERY_BOUNDS;
 
 /// Between two looks at a read that arrives.
 const LOOK_EVERY_READS: u64 = 16;
@@ -158,6 +162,9 @@ impl WhatIf {
             let bounds = Bounds::of(&rest, node, now);
             bounds.hold(ghost)?;
             bounds.leases_are_sound(ghost, self.vow)?;
+            if self.all_steps.is_multiple_of(LOOK_EVERY_WHILE) {
+                bounds.hold_in_time(ghost)?;
+            }
         }
         if let Role::Campaigning { ballot } = peer.role()
             && self.campaigns.insert(node, ballot) != Some(ballot)

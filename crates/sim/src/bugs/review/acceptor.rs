@@ -6,6 +6,7 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "paxos/src/acceptor.rs":
         "a vote on disk implies its promise":
             "self.promised = self.promised.max(vote.ballot);" => "",
+        "a vote on disk takes no promise back": "self.promised.max(vote.ballot)" => "vote.ballot",
         "no promise below the promise": "if «ballot < self.promised» {" => "false",
         "a promise is remembered": "self.promised = ballot;" => "",
         "a promise is written": "out.durably.write(Write::Promised { ballot });" => "",
@@ -13,6 +14,11 @@ pub(super) const LINES: &[&[Bug]] = &[
             and "paxos/src/peer/phase2.rs":
             "if ballot < self.acceptor.promised() {\n            \
              return self.refuse(ballot, out);\n        }" => "",
+        "votes keep to their slots":
+            "slot.distance_from(chosen_upto) > AHEAD_SLOTS_MAX" => "false",
+        "votes keep to their bytes":
+            "others_bytes + vote.decree.bytes() > AHEAD_BYTES_MAX" =>
+            "{ let _ = others_bytes; false }",
         "one decree to a ballot and slot": "same.decree == vote.decree" => "true",
         "a vote is written":
             "out.durably.write(Write::Accepted { slot, ballot, decree });" => "drop(decree);",
@@ -48,6 +54,10 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "paxos/src/learner.rs":
         "what the disk knew is known however far above":
             "if «!self.knows(slot)» {\n            self.learn" => "self.takes(slot)",
+        "what is known is not learned again":
+            "«!self.knows(slot)» && slot.distance_from" => "true",
+        "nothing is learned that is too far ahead":
+            "slot.distance_from(self.upto) <= AHEAD_SLOTS_MAX" => "true",
         "what is known is settled": "self.settled.max(self.upto)" => "self.settled",
         "a snapshot brings the prefix": "«self.upto = upto;»\n        self.above" =>
             "let _ = upto;",
@@ -98,5 +108,12 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a ballot is its owner's": "ballot.owner() == from" => "true",
         "a reign is told of by its leader":
             "standing.reign.is_none_or(|reign| reign.owner() == from)" => "true",
+        "a disk speaks for itself": "Message::Synced { .. } => «from == me»" => "true",
+        "numbers are such as come about": "«numbers_are_sane(&envelope.message)»\n}" => "true",
+        "no round is beyond all others": "ballot.round() <= ROUND_MAX" =>
+            "{ let _ = ballot; true }",
+        "no slot is beyond all others": "slot.get() <= SLOT_MAX" => "{ let _ = slot; true }",
+        "slots begin at one": "«slot > Slot::ZERO» && mark(slot)" => "true",
+        "runs of votes are few": "holds.len() <= HELD_RUNS_MAX" => "{ let _ = holds; true }",
     },
 ];

@@ -6,6 +6,8 @@ pub(super) const LINES: &[&[Bug]] = &[lines! { "paxos/src/campaign.rs":
     "all that is reported is weighed": "self.weigh(member, *slot, report, acceptor);" =>
         "let _ = (slot, report, acceptor);",
     "pages leave no gap": "page.first <= wanted" => "true",
+    "nothing is reported that is too far ahead":
+        "page.reports.iter().any(|(slot, _)| far(*slot))" => "{ let _ = far; false }",
     "watermarks of a promise count":
         "self.chosen_upto = self.chosen_upto.max(page.chosen_upto);" => "",
     "what is lost at a member is noted": "page.lost_upto > page.chosen_upto" => "false",

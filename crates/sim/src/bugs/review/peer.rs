@@ -62,7 +62,14 @@ pub(super) const LINES: &[&[Bug]] = &[
             "self.acceptor.promised() <= ballot" => "true",
         "a confirmation is for its ballot": "proposer.ballot == ballot" => "true",
     },
+    lines! { "paxos/src/links.rs":
+        "an answer is to a question that was asked":
+            "round <= self.round && self.round - round < self.rounds_live" =>
+            "self.round.saturating_sub(round) < self.rounds_live",
+        "an old answer is no sign of life": "self.round - round < self.rounds_live" => "true",
+    },
     lines! { "paxos/src/peer/learning.rs":
+        "what is not taken is not learned": "if «!self.learner.takes(slot)» {" => "false",
         "a reign ends over another decree":
             "!proposer.agrees(slot, &decree)" => "{ proposer.agrees(slot, &decree); false }",
         "a learned decree is written":

@@ -13,6 +13,15 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "machine/src/machine/decide.rs":
         "no decision for a session yet to come":
             "if «self.sessions.standing(txn.session) == Standing::Unopened» {" => "false",
+        "no fence for a session yet to come":
+            "Standing::Unopened => «return Reply::Rejected(Rejection::UnknownSession)»,\n            \
+             Standing::Ended" => "None",
+        "no request settles itself": "if «own == Some(request)» {" => "{ let _ = own; false }",
+        "who is not waited for is not forgotten":
+            "if «!self.transactions.awaits(txn, &participant)» {" => "false",
+        "a commit has room":
+            "if let Err(rejection) = self.transactions.has_room_for_a_commit() {\n            \
+             return Reply::Rejected(rejection);\n        }" => "",
         "only the owner commits": "for_the_owner && own != txn.session" => "{ let _ = own; false }",
         "the first verdict stands":
             "match «self.verdict(txn)» {\n            Verdict::InProgress => {}\n            \

@@ -1,8 +1,9 @@
 //! What the log answers to what comes to it out of turn: a copy of its machine is asked.
 
 use synod_machine::{
-    AbortCause, Act, Answer, Applied, Batch, BranchIncarnation, Command, Machine, Proposal, Query,
-    Rejection, Reply, Request, RequestId, Room, Seq, SessionId, Timestamp, TxnId, Verdict,
+    AbortCause, Act, Answer, Applied, Batch, BranchIncarnation, Command, FenceCause, Machine,
+    Proposal, Query, Rejection, Reply, Request, RequestId, Room, Seq, SessionId, Timestamp, TxnId,
+    Verdict,
 };
 
 use super::{Transactions, verdict_of};
@@ -34,6 +35,10 @@ impl<'t> Asides<'t> {
     pub(super) fn stand(&self) -> Checked {
         self.only_owners_commit()?;
         self.nothing_is_decided_early()?;
+        self.nothing_is_fenced_early()?;
+        self.nobody_settles_itself()?;
+        self.who_does_not_wait_is_not_forgotten()?;
+        self.a_commit_without_room_is_none()?;
         self.who_comes_late_hears_what_stands()?;
         self.news_is_what_is_decided()?;
         self.marks_stand()?;
@@ -46,18 +51,15 @@ impl<'t> Asides<'t> {
     }
 
     fn only_owners_commit(&self) -> Checked {
-        let open = self.known.verdicts.iter().find(|(txn, verdict)| {
-            **verdict == Verdict::InProgress && self.machine.session_owner(txn.session).is_some()
-        });
         let another = |txn: &TxnId| {
             let mut others = self.machine.live_sessions().map(|(session, _, _)| session);
             others.find(|session| *session != txn.session)
         };
-        let Some((txn, session)) = open.and_then(|(txn, _)| Some((txn, another(txn)?))) else {
+        let Some((txn, session)) = self.open().and_then(|txn| Some((txn, another(&txn)?))) else {
             return Ok(());
         };
         let id = Some(RequestId { session, seq: LATE });
-        let reply = self.told(id, Command::Decide { txn: *txn, outcome: commit() });
+        let reply = self.told(id, Command::Decide { txn, outcome: commit() });
         demand!(
             !matches!(reply, Reply::Verdict(Verdict::Committed)),
             "H2",
@@ -76,6 +78,73 @@ impl<'t> Asides<'t> {
             "{txn} is decided before its session is opened: {reply:?}"
         );
         Ok(())
+    }
+
+    fn nothing_is_fenced_early(&self) -> Checked {
+        let session = SessionId::new(u64::MAX);
+        let fence = Command::Fence { session, cause: FenceCause::Operator, guard: None };
+        let reply = self.told(None, fence);
+        demand!(
+            reply == Reply::Rejected(Rejection::UnknownSession),
+            "H1",
+            "session {session} is ended before it is opened: {reply:?}"
+        );
+        Ok(())
+    }
+
+    /// A request asks what became of itself: whatever it were told, it would have taken effect.
+    fn nobody_settles_itself(&self) -> Checked {
+        let Some((session, _, _)) = self.machine.live_sessions().last() else { return Ok(()) };
+        let request = RequestId { session, seq: LATE };
+        let reply = self.told(Some(request), Command::Settle { request });
+        demand!(
+            matches!(reply, Reply::Rejected(Rejection::Misuse(_))),
+            "F2",
+            "request {request} settles itself, and is told {reply:?}"
+        );
+        Ok(())
+    }
+
+    /// A person ends the wait for a part that nobody waits for.
+    fn who_does_not_wait_is_not_forgotten(&self) -> Checked {
+        let Some(participant) = self.known.stores.keys().next().cloned() else { return Ok(()) };
+        let Some((session, _, _)) = self.machine.live_sessions().last() else { return Ok(()) };
+        let own = Some(RequestId { session, seq: LATE });
+        let txn = TxnId { session: SessionId::new(u64::MAX), n: 1 };
+        let (actor, reason) = ("an operator".to_owned(), "it is gone".to_owned());
+        let forget = Command::ForgetParticipant { txn, participant, actor, reason };
+        let reply = self.told(own, forget);
+        demand!(
+            matches!(reply, Reply::Rejected(Rejection::NotAwaited(_))),
+            "C12",
+            "the wait for a part of {txn} is ended, and there is none: {reply:?}"
+        );
+        Ok(())
+    }
+
+    /// The log has no room for one more commit that waits for its parts: there is none.
+    fn a_commit_without_room_is_none(&self) -> Checked {
+        let Some(txn) = self.open() else { return Ok(()) };
+        let mut later = self.machine.clone().with_room(Room { commits: 0, ..Room::default() });
+        let own = Some(RequestId { session: txn.session, seq: LATE });
+        let told = self.tell(&mut later, of(own, Command::Decide { txn, outcome: commit() }));
+        let told = told.last().map(|applied| applied.reply.clone());
+        let then = verdict_of(&later, txn);
+        demand!(
+            matches!(told, Some(Reply::Rejected(Rejection::TooMany { .. })))
+                && then == Verdict::InProgress,
+            "I1",
+            "{txn} commits where no commit has room: it is told {told:?}, and then is {then:?}"
+        );
+        Ok(())
+    }
+
+    /// A transaction that is in progress, of a session that lives.
+    fn open(&self) -> Option<TxnId> {
+        let open = self.known.verdicts.iter().find(|(txn, verdict)| {
+            **verdict == Verdict::InProgress && self.machine.session_owner(txn.session).is_some()
+        });
+        open.map(|(txn, _)| *txn)
     }
 
     fn who_comes_late_hears_what_stands(&self) -> Checked {
@@ -179,16 +248,13 @@ impl<'t> Asides<'t> {
     /// The log has no room for one more abort of a session. A branch that waits hears of it anyway,
     /// and whoever asks later hears the same.
     fn an_abort_always_has_room(&self) -> Checked {
-        let open = self.known.verdicts.iter().find(|(txn, verdict)| {
-            **verdict == Verdict::InProgress && self.machine.session_owner(txn.session).is_some()
-        });
-        let Some((txn, _)) = open else { return Ok(()) };
+        let Some(txn) = self.open() else { return Ok(()) };
         let room = Room { aborts_of_one: 0, ..Room::default() };
         let mut later = self.machine.clone().with_room(room);
         let outcome = Proposal::Abort { cause: AbortCause::Owner };
-        let told = self.tell(&mut later, of(None, Command::Decide { txn: *txn, outcome }));
+        let told = self.tell(&mut later, of(None, Command::Decide { txn, outcome }));
         let told = told.last().map(|applied| applied.reply.clone());
-        let then = verdict_of(&later, *txn);
+        let then = verdict_of(&later, txn);
         demand!(
             told == Some(Reply::Verdict(then)) && then == Verdict::Aborted,
             "H1",
@@ -298,7 +364,7 @@ fn commit() -> Proposal {
 mod tests {
     use std::collections::BTreeSet;
 
-    use synod_machine::{BranchIncarnation, FenceCause, Part, ParticipantName};
+    use synod_machine::{BranchIncarnation, Part, ParticipantName};
 
     use super::*;
 
@@ -378,6 +444,27 @@ mod tests {
             |_| of(None, Command::Decide { txn: DONE, outcome: commit() });
         let late = |asides: &Asides<'_>| asides.who_comes_late_hears_what_stands();
         assert_eq!(seen(of_what_committed, late), Some("H1"));
+    }
+
+    /// Each hears another word than it was told: of a session that lives, of another request, of
+    /// nothing, and of a log with room.
+    #[test]
+    fn what_is_done_though_it_is_void_is_seen() {
+        let of_the_owner: Hears = |mut batch| {
+            batch.requests[0].command = fence(OWNER);
+            batch
+        };
+        assert_eq!(seen(of_the_owner, |asides| asides.nothing_is_fenced_early()), Some("H1"));
+        let of_another: Hears = |mut batch| {
+            batch.requests[0].id = Some(RequestId { session: OWNER, seq: LATE });
+            batch
+        };
+        assert_eq!(seen(of_another, |asides| asides.nobody_settles_itself()), Some("F2"));
+        let of_it: Hears = |_| of(None, fence(OWNER));
+        let forgets = |asides: &Asides<'_>| asides.who_does_not_wait_is_not_forgotten();
+        assert_eq!(seen(of_it, forgets), Some("C12"));
+        let commits = |asides: &Asides<'_>| asides.a_commit_without_room_is_none();
+        assert_eq!(seen(of_it, commits), Some("I1"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use synod_paxos::{
     Record, Role, Slot, Standing, Tick, Write,
 };
 
+use super::door::stands;
 use crate::{
     checks::hash,
     ghost::Ghost,
@@ -48,6 +49,10 @@ impl<'p> Bounds<'p> {
         let Some(other) = others.next() else { return Ok(()) };
         self.what_is_below_is_refused(other)?;
         self.nobody_leads_alone(ghost.quorum())?;
+        self.what_cannot_be_is_turned_away(other)?;
+        self.what_is_not_taken_is_not_learned(other)?;
+        self.no_vote_is_far_ahead(other)?;
+        self.nothing_far_ahead_is_believed(other)?;
         self.strangers_are_turned_away(other)?;
         self.promises_count_when_whole(ghost, peer.settled().plus(FAR_SLOTS))?;
         self.reads_wait_for_what_was_acknowledged(ghost)?;
@@ -74,6 +79,19 @@ impl<'p> Bounds<'p> {
             Some((slot, ballot, decree)) => {
                 self.what_was_not_named_is_told(slot, ballot, other)?;
                 self.a_ballot_has_one_decree(slot, ballot, decree)
+            }
+        }
+    }
+
+    /// What it does when a long time has passed, which takes long to see.
+    pub(super) fn hold_in_time(&self, ghost: &Ghost) -> Checked {
+        let others = ghost.nodes().filter(|other| *other != self.node).map(Life::first);
+        let others: Vec<Life> = others.collect();
+        match others.is_empty() {
+            true => Ok(()),
+            false => {
+                self.old_answers_keep_no_reign(&others)?;
+                self.who_cannot_write_does_not_lead()
             }
         }
     }
@@ -217,18 +235,29 @@ impl<'p> Bounds<'p> {
         out
     }
 
-    /// Where nothing is open, all the room for votes is free: what was voted for and is known to be
-    /// chosen takes none.
+    /// Where nothing is open, all the room for votes is free, and no more than that: what was voted
+    /// for and is known to be chosen takes none.
     pub(super) fn there_is_room(&self, other: Life) -> Checked {
         let slot = self.peer.settled().next();
-        let ballot = self.peer.promised().raised_by(other);
+        // Nobody can have told yet what such a reign knows to be chosen.
+        let round = self.peer.promised().round() + FAR_SLOTS;
+        let ballot = Ballot::of(round, other);
         let decree = Decree::Value(bytes::Bytes::from_static(&ROOM));
-        let accept = Message::Accept { ballot, slot, decree, chosen_upto: Slot::ZERO };
-        let (_, out) = self.given([self.word(other, accept)]);
+        let accept = |slot, decree| {
+            let chosen_upto = Slot::ZERO;
+            self.word(other, Message::Accept { ballot, slot, decree, chosen_upto })
+        };
+        let one_more = Decree::Value(bytes::Bytes::from_static(b"more"));
+        let (_, out) = self.given([accept(slot, decree), accept(slot.next(), one_more)]);
+        let votes = |at| {
+            let votes =
+                |write: &Write| matches!(write, Write::Accepted { slot, .. } if *slot == at);
+            out.durably.writes().iter().any(votes)
+        };
         demand!(
-            out.durably.writes().iter().any(|write| matches!(write, Write::Accepted { .. })),
+            votes(slot) && !votes(slot.next()),
             "I1",
-            "{} has no vote above {} and no room for one",
+            "{} has no vote above {}, and no room for one of all its bytes, or for more than that",
             self.node,
             self.peer.chosen_upto()
         );
@@ -238,19 +267,7 @@ impl<'p> Bounds<'p> {
     /// From now on nobody is heard any more, and the own disk works.
     pub(super) fn nobody_leads_alone(&self, quorum: usize) -> Checked {
         let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
-        let (mut copy, mut now) = (self.peer.clone(), self.now);
-        let end = self.now.after(ALONE);
-        while now < end {
-            let mut out = Output::default();
-            self.give(&mut copy, now, Input::Wake, &mut out);
-            let mut own: Vec<Envelope> = out.durably.synced();
-            own.retain(|word| word.to == self.node);
-            for word in own {
-                self.give(&mut copy, now, Input::Deliver(word), &mut Output::default());
-            }
-            let again = now.after(Duration::from_millis(1));
-            now = copy.wake_at().unwrap_or(again).max(again);
-        }
+        let copy = self.after_a_while(true, |_| Vec::new());
         let leads = matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot);
         demand!(
             quorum == 1 || !leads,
@@ -259,6 +276,73 @@ impl<'p> Bounds<'p> {
             self.node
         );
         Ok(())
+    }
+
+    /// From now on the others say only what answers rounds of long ago, or none that this node ever
+    /// opened: an earlier process of it did.
+    pub(super) fn old_answers_keep_no_reign(&self, others: &[Life]) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        let standing = stands(Ballot::ZERO, Slot::ZERO);
+        let answers = |round| Message::Alive { round, standing };
+        let copy = self.after_a_while(true, |_| {
+            let said = others.iter().flat_map(|other| [0, u64::MAX].map(|round| (*other, round)));
+            said.map(|(other, round)| self.word(other, answers(round))).collect()
+        });
+        demand!(
+            !matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot),
+            "D3",
+            "{} would lead on at {ballot} by answers that mean nothing any more",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// From now on all others answer, and the own disk does nothing any more; what another says of
+    /// its disk is nothing to this one.
+    pub(super) fn who_cannot_write_does_not_lead(&self) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        let standing = stands(Ballot::ZERO, Slot::ZERO);
+        let copy = self.after_a_while(false, |out| {
+            let beats = out.at_once.iter().filter_map(|word| match word.message {
+                Message::Heartbeat { round, standing } => Some((word.to, round, standing)),
+                _ => None,
+            });
+            let heard = beats.flat_map(|(to, round, own)| {
+                let (from, sequence) = (Life::first(to), own.disk_sequence + 1);
+                let alive = Message::Alive { round, standing };
+                [alive, Message::Synced { sequence }].map(|message| self.word(from, message))
+            });
+            heard.collect()
+        });
+        demand!(
+            !matches!(copy.role(), Role::Leading { ballot: at, .. } if at == ballot),
+            "L5",
+            "{} would lead on at {ballot} when its disk has done nothing for {ALONE:?}",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// A copy after so long a time, in which its own disk works or does not, and whenever it wakes
+    /// it hears what comes of what it says then.
+    fn after_a_while(&self, works: bool, hears: impl Fn(&Output) -> Vec<Input>) -> Peer {
+        let (mut copy, mut now) = (self.peer.clone(), self.now);
+        let end = self.now.after(ALONE);
+        while now < end {
+            let mut out = Output::default();
+            self.give(&mut copy, now, Input::Wake, &mut out);
+            for input in hears(&out) {
+                self.give(&mut copy, now, input, &mut Output::default());
+            }
+            let mut own: Vec<Envelope> = out.durably.synced();
+            own.retain(|word| works && word.to == self.node);
+            for word in own {
+                self.give(&mut copy, now, Input::Deliver(word), &mut Output::default());
+            }
+            let again = now.after(Duration::from_millis(1));
+            now = copy.wake_at().unwrap_or(again).max(again);
+        }
+        copy
     }
 
     pub(super) fn given(&self, inputs: impl IntoIterator<Item = Input>) -> (Peer, Output) {

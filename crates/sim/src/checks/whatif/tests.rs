@@ -44,6 +44,18 @@ fn leader() -> Hollow {
     hollow
 }
 
+/// One to which nobody had anything to report.
+fn idle_leader() -> Hollow {
+    let (mut hollow, ballot) = candidate();
+    for from in [OTHER, Life::first(NodeId::new(3))] {
+        let first = Slot::new(1);
+        let (chosen_upto, lost_upto, reports) = (Slot::ZERO, Slot::ZERO, Vec::new());
+        let page = Page { first, upto: None, chosen_upto, lost_upto, reports };
+        drop(hollow.hears(from, Message::Promise { ballot, page }));
+    }
+    hollow
+}
+
 /// What is seen of a peer that mishears; of one that does not, nothing.
 pub(super) fn seen(
     peer: &Peer,
@@ -408,4 +420,62 @@ fn an_answer_to_a_member_that_nobody_confirmed_is_seen() {
     assert_eq!(leader.peer.promised(), Ballot::first(Life::first(ME)));
     let check = |bounds: &Bounds<'_>| bounds.what_a_member_asks_is_confirmed(OTHER);
     assert_eq!(seen(&leader.peer, leader.now, confirmed, check), Some("E2"));
+}
+
+/// Words that no honest cluster says, changed into one that is said every day.
+#[test]
+fn what_is_taken_in_though_it_cannot_be_or_is_too_far_is_seen() {
+    let sane: Hears = |input| {
+        said(input, |word| {
+            let (ballot, first) = (Ballot::of(4, OTHER), Slot::new(1));
+            word.message = Message::Prepare { ballot, first, holds: Vec::new() };
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.what_cannot_be_is_turned_away(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, sane, check), Some("I1"));
+    let next: Hears = |input| {
+        said(input, |word| match &mut word.message {
+            Message::Learned { decrees, .. } => {
+                decrees.iter_mut().for_each(|(slot, _)| *slot = Slot::new(7));
+            }
+            Message::Accept { slot, .. } => *slot = Slot::new(7),
+            _ => {}
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.what_is_not_taken_is_not_learned(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, next, check), Some("I1"));
+    let check = |bounds: &Bounds<'_>| bounds.no_vote_is_far_ahead(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, next, check), Some("I1"));
+    let near: Hears = |input| {
+        said(input, |word| {
+            if let Message::Promise { page, .. } = &mut word.message {
+                page.reports.clear();
+            }
+        })
+    };
+    let (candidate, _) = candidate();
+    let check = |bounds: &Bounds<'_>| bounds.nothing_far_ahead_is_believed(OTHER);
+    assert_eq!(seen(&candidate.peer, candidate.now, near, check), Some("I1"));
+}
+
+#[test]
+fn a_reign_by_old_answers_or_without_a_disk_is_seen() {
+    let asleep: Hears = |input| match input {
+        Input::Wake => Vec::new(),
+        input => vec![input],
+    };
+    let (leader, others) = (leader(), [OTHER, Life::first(NodeId::new(3))]);
+    let check = |bounds: &Bounds<'_>| bounds.old_answers_keep_no_reign(&others);
+    assert_eq!(seen(&leader.peer, leader.now, asleep, check), Some("D3"));
+    let works: Hears = |input| {
+        said(input, |word| {
+            if let Message::Synced { .. } = word.message {
+                word.from = Life::first(ME);
+            }
+        })
+    };
+    // One that has nothing to do: what waits for votes ends a reign as well.
+    let idle = idle_leader();
+    let check = |bounds: &Bounds<'_>| bounds.who_cannot_write_does_not_lead();
+    assert_eq!(seen(&idle.peer, idle.now, works, check), Some("L5"));
 }
