@@ -186,9 +186,10 @@ impl World {
                 return self.ended();
             }
             let late = self.now_us > self.plan.trouble_us + self.plan.healing_us;
-            demand!(!late && self.events < EVENTS_MAX, "L", "{}", self.what_is_not_well());
+            let well = !late && self.events < EVENTS_MAX;
+            demand!(well, self.breaks(), "{}", self.what_is_not_well());
         }
-        demand!(false, "L", "nothing happens any more: {}", self.what_is_not_well());
+        demand!(false, self.breaks(), "nothing happens any more: {}", self.what_is_not_well());
         Ok(())
     }
 
@@ -353,6 +354,17 @@ impl World {
         let mut standing = Standing::default();
         self.participants.iter().for_each(|participant| participant.read(&mut standing));
         standing
+    }
+
+    /// What a universe breaks that comes to no end: somebody does not learn what is chosen, a
+    /// branch stays open, or somebody else waits.
+    fn breaks(&self) -> &'static str {
+        let upto = self.watch.upto();
+        let mut up = self.nodes.iter().filter_map(|node| node.up.as_ref());
+        if up.any(|up| up.replica.status().applied != upto) {
+            return "L2";
+        }
+        if self.participants.iter().all(Participant::rests) { "L" } else { "L3" }
     }
 
     fn what_is_not_well(&self) -> String {

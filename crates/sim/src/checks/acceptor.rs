@@ -53,12 +53,6 @@ pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
             before.promised()
         ),
         Write::Accepted { slot, ballot, decree } => {
-            demand!(
-                *ballot >= before.promised(),
-                "B2",
-                "{life} votes in slot {slot} at {ballot} after it promised {}",
-                before.promised()
-            );
             if let Some(Record::Accepted { ballot: at, decree: first }) = before.record(*slot) {
                 demand!(ballot >= at, "B4", "{life}, slot {slot}: votes at {ballot} after {at}");
                 demand!(
@@ -67,6 +61,12 @@ pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
                     "{life}, slot {slot} at {ballot}: votes for {decree:?} after {first:?}"
                 );
             }
+            demand!(
+                *ballot >= before.promised(),
+                "B2",
+                "{life} votes in slot {slot} at {ballot} after it promised {}",
+                before.promised()
+            );
         }
         Write::Chosen { .. }
         | Write::ChosenUpto { .. }

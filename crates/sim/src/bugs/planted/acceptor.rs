@@ -56,6 +56,27 @@ pub(super) const BUGS: &[Bug] = &[
         ],
     },
     Bug {
+        name: "vote below a vote",
+        does: "an older accept of a value that comes late takes the place of a vote",
+        source: "nats-server#5661: entries of earlier terms that come late reset the log",
+        edits: &[
+            edit(
+                "paxos/src/acceptor.rs",
+                "vote.ballot < self.promised",
+                "vote.ballot < self.promised\n\
+                 && (vote.decree == Decree::Noop || !self.votes.contains_key(&slot))",
+            ),
+            edit(
+                "paxos/src/peer/phase2.rs",
+                "if ballot < self.acceptor.promised() {\n            \
+                 return self.refuse(ballot, out);\n        }",
+                "if ballot < self.acceptor.promised()\n\
+                 && (vote.decree == Decree::Noop || self.acceptor.vote(slot).is_none()) {\n\
+                 return self.refuse(ballot, out); }",
+            ),
+        ],
+    },
+    Bug {
         name: "watermark trusted at another ballot",
         does: "a follower takes its vote for chosen, whatever its ballot, when the watermark \
                covers it",

@@ -4,6 +4,19 @@ use super::super::row::{Bug, edit};
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
+        name: "proposed without what was moved out of it",
+        does: "a put that waits behind another is proposed without its value",
+        source: "scylladb#7218: strings were moved out when the same operation was built before",
+        edits: &[edit(
+            "replica/src/queue.rs",
+            "batch::encode(request)",
+            "{ let mut moved = request.clone();\n\
+             if let synod_machine::Command::Put { value, .. } = &mut moved.command\n\
+             && !self.gathered.is_empty() { value.clear(); }\n\
+             batch::encode(&moved) }",
+        )],
+    },
+    Bug {
         name: "deduplication at the leader only",
         does: "a request that stands twice in the log is done twice",
         source: "tidwall/summitdb#5: a command that is retried stands in the log twice, and is \

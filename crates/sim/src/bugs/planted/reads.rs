@@ -15,6 +15,41 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
+        name: "write acknowledged beside an earlier lease",
+        does: "a lease is counted on for far longer than the vows last, and nothing looks at vows \
+               (E6) or at two leases at once (E1)",
+        source: "sofa-jraft#25: a new leader does not wait until the lease of the old one is over",
+        edits: &[
+            edit(
+                "paxos/src/config.rs",
+                "self.vow.saturating_sub(TICK) * (part - 1) / (part + 1)",
+                "{ let _ = (part, TICK); self.vow * 20 }",
+            ),
+            edit(
+                "sim/src/checks/vows.rs",
+                "bound.is_none_or(|given| given.to.owner() == ballot.owner())",
+                "true",
+            ),
+            edit("sim/src/checks/vows.rs", "earlier.is_none_or(|given| given.to <= to)", "true"),
+            edit(
+                "sim/src/checks/vows.rs",
+                "long >= quorum && !self.is_over(lease.at)",
+                "{ let _ = (long, quorum); true }",
+            ),
+            edit("sim/src/checks/whatif.rs", "bounds.leases_are_sound(ghost, self.vow)?;", ""),
+            edit(
+                "sim/src/checks/whatif.rs",
+                "vows::a_start_is_silent(config, durable, RECOVER)?;",
+                "",
+            ),
+            edit(
+                "sim/src/checks/alone.rs",
+                "demand!(false, \"E1\", \"{one} runs beside {other}\");",
+                "let _ = (one, other);",
+            ),
+        ],
+    },
+    Bug {
         name: "lease counted from the answer",
         does: "a lease runs from when a vow was heard of, and not from before it was asked for",
         source: "hashicorp/raft `setLastContact`: a follower's contact is when its answer came",

@@ -72,4 +72,27 @@ pub(super) const BUGS: &[Bug] = &[
         source: "deventlab/d-engine#381: a leader in a minority answers reads",
         edits: &[edit("paxos/src/reads.rs", "question.answered.len() >= quorum", "true")],
     },
+    Bug {
+        name: "leader with a dead disk leads on",
+        does: "a leader whose disk does nothing any more says that it leads, and does nothing",
+        source: "hashicorp/raft#503, tarantool#9399: heartbeats go on, and nothing is written",
+        edits: &[edit(
+            "paxos/src/peer/vitals.rs",
+            "stuck || «!alive» {",
+            "{ let _ = alive; false }",
+        )],
+    },
+    Bug {
+        name: "heartbeats put off no campaign",
+        does: "a node that has had its patience campaigns, whoever leads",
+        source: "redpanda#31547, stateIs0/lu-raft-kv#2: followers run elections beside a leader",
+        edits: &[
+            edit(
+                "paxos/src/peer/vitals.rs",
+                "self.leader.is_some() || self.links.somebody_sees_a_leader(now)",
+                "false",
+            ),
+            edit("paxos/src/peer/vitals.rs", "self.election.has_yielded();", ""),
+        ],
+    },
 ];

@@ -169,6 +169,12 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
+        name: "branch in doubt asks nobody",
+        does: "a branch whose owner is silent waits for its verdict, and never asks for an abort",
+        source: "atomix/atomix#360: what a coordinator has prepared hangs when that one has failed",
+        edits: &[edit("machine/src/branch/branches.rs", "self.asks.insert((asks_at, txn));", "")],
+    },
+    Bug {
         name: "late prepare promised again",
         does: "a prepare that comes again after its commit is prepared and done again",
         source: "apache/incubator-seata#152, tikv#5673: a late prepare is done after the \
