@@ -14,8 +14,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "no decision for a session yet to come":
             "if «self.sessions.standing(txn.session) == Standing::Unopened» {" => "false",
         "no fence for a session yet to come":
-            "Standing::Unopened => «return Reply::Rejected(Rejection::UnknownSession)»,\n            \
-             Standing::Ended" => "None",
+            "Standing::Unopened => «return Reply::Rejected(Rejection::UnknownSession)»,\n\
+             \x20           Standing::Ended" => "None",
         "no request settles itself": "if «own == Some(request)» {" => "{ let _ = own; false }",
         "who is not waited for is not forgotten":
             "if «!self.transactions.awaits(txn, &participant)» {" => "false",
