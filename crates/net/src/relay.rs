@@ -1,5 +1,6 @@
-//! A UDP relay in front of one address: delay, jitter, loss, damage and a cut, changed while it runs. It
-//! needs no rights and no kernel module, so demonstration, benchmarks and tests can all have a WAN.
+//! A UDP relay in front of one address: delay, jitter, loss, damage and a cut, changed while it
+//! runs. It needs no rights and no kernel module, so demonstration, benchmarks and tests can all
+//! have a WAN.
 
 use std::{
     collections::{BTreeMap, HashMap},

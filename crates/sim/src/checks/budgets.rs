@@ -33,8 +33,8 @@ impl Budgets {
         if decree.bytes() <= self.batch_bytes {
             return Ok(());
         }
-        // What a leader ends that finds many sessions and leases silent is counted, not weighed; nor
-        // is the beginning of its reign, which takes along what had gathered by then.
+        // What a leader ends that finds many sessions and leases silent is counted, not weighed;
+        // nor is the beginning of its reign, which takes along what had gathered by then.
         let weighed = |request: &&Request| {
             !matches!(
                 request.command,
