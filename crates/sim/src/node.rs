@@ -61,6 +61,8 @@ pub(crate) struct Up {
     pub(crate) started_us: u64,
     /// What has gathered while a sync is under way.
     pub(crate) gathered: Durably,
+    /// The facts in it, in the order in which steps asked for them.
+    pub(crate) asked: Vec<Write>,
     /// The sync under way.
     pub(crate) syncing: Option<Batch>,
     /// Since when the last sync has been under way.
@@ -208,6 +210,7 @@ impl Up {
             clock: Clock::new(now_us, fast_ppm),
             started_us: now_us,
             gathered: Durably::default(),
+            asked: Vec::new(),
             syncing: None,
             syncing_since_us: now_us,
             full_until_us: None,

@@ -128,13 +128,20 @@ fn errand(call: Call, (place, voters, patience_us): Habits, rng: &mut Rng) -> Er
     errand.beginning_at(1 + place as u16).answered_within(within_us)
 }
 
+/// One in so many calls for many watches what is watched least, which so is left behind for long.
+const LEAST_ONE_IN: u8 = 12;
+
 /// A call for most of what there is, in any order.
 fn ask_for(
     together: &[(Interest, Revision)],
     habits: Habits,
     rng: &mut Rng,
 ) -> (Errand, Vec<usize>) {
-    let mut places: Vec<usize> = (0..together.len()).filter(|_| rng.u8(0..3) > 0).collect();
+    let mut wanted = |place: &usize| match place {
+        0 => rng.u8(0..LEAST_ONE_IN) == 0,
+        _ => rng.u8(0..3) > 0,
+    };
+    let mut places: Vec<usize> = (0..together.len()).filter(&mut wanted).collect();
     if places.is_empty() {
         places.push(rng.usize(0..together.len()));
     }

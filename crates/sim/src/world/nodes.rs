@@ -16,7 +16,7 @@ use crate::{
     plan::MS,
     sights::Sight,
     trouble::Trouble,
-    violation::Checked,
+    violation::{Checked, demand},
 };
 
 /// Bytes that the driver reads for one fetch.
@@ -30,6 +30,9 @@ const START_AGAIN_US: u64 = 300 * MS;
 
 /// How many times as long a slow disk takes.
 pub(super) const SLOW_FACTOR: u64 = 20;
+
+/// What a node says to itself after one input comes to an end long before this.
+const TO_ITSELF_MAX: u32 = 100_000;
 
 impl World {
     /// Switches a node on.
@@ -165,6 +168,7 @@ impl World {
         up.full_until_us = Some(now + FULL_RETRY_US);
         match batch {
             Batch::Sealed(mut durably) => {
+                up.asked.splice(..0, durably.writes().iter().cloned());
                 durably.merge(std::mem::take(&mut up.gathered));
                 up.gathered = durably;
             }
@@ -301,6 +305,7 @@ impl World {
         }
         up.had_lease = up.replica.peer().lease(up.tick(now)).is_some();
         up.replica.step(tick, wall, input, output);
+        up.asked.extend_from_slice(&output.durably.writes()[asked..]);
         if campaign.is_some_and(|ballot| up.replica.peer().promised() < ballot) {
             self.watch.seen.see(Sight::VowHeld);
         }
@@ -325,12 +330,13 @@ impl World {
     /// nothing more.
     fn settle(&mut self, id: NodeId, mut output: Output) -> Checked {
         let mut to_self = VecDeque::new();
-        loop {
+        for steps in 0.. {
             let out = std::mem::take(&mut output);
             if self.carry_out(id, out, &mut to_self)? {
                 return Ok(());
             }
             let Some(input) = to_self.pop_front() else { break };
+            demand!(steps < TO_ITSELF_MAX, "L2", "{id} talks to itself for ever: {input:?}");
             self.step_into(id, input, &mut output)?;
         }
         self.sync(id)?;
@@ -359,6 +365,13 @@ impl World {
             return Ok(());
         }
         let (batch, early) = Batch::new(std::mem::take(&mut up.gathered), plant);
+        let asked = std::mem::take(&mut up.asked);
+        demand!(
+            batch.writes() == asked,
+            "B6",
+            "{id} asked for {asked:?}, and its disk is given {:?}",
+            batch.writes()
+        );
         self.trace.facts(batch.writes());
         let done = if batch.writes().is_empty() { now } else { now.max(stalled) + took };
         up.syncing = Some(batch);

@@ -97,8 +97,9 @@ impl Bounds<'_> {
         Ok(())
     }
 
-    /// It vows to `one`, who says that the reign is over; then a round of that reign comes late. A
-    /// vow to it would bind nobody's promise: that has been given away by then.
+    /// It vows to `one`, who says that the reign is over, and what it had said of a reign before
+    /// comes late; then a round of that reign does. A vow to it would bind nobody's promise: that
+    /// has been given away by then.
     pub(super) fn no_round_revives_a_reign(&self, one: Life) -> Checked {
         let reign = self.peer.promised().raised_by(one);
         let (first, late) = (Message::Vow { ballot: reign, round: 1 }, 2);
@@ -106,10 +107,12 @@ impl Bounds<'_> {
         if vowed(&out) != Some(reign) {
             return Ok(());
         }
-        let mut out = Output::default();
-        for message in
-            [Message::Release { ballot: reign }, Message::Vow { ballot: reign, round: late }]
-        {
+        let (mut out, before) = (Output::default(), Ballot::of(1, one).min(reign));
+        for message in [
+            Message::Release { ballot: reign },
+            Message::Release { ballot: before },
+            Message::Vow { ballot: reign, round: late },
+        ] {
             self.give(&mut copy, self.now, self.word(one, message), &mut out);
         }
         demand!(
