@@ -61,11 +61,11 @@ impl Vow {
     }
 
     /// Vows to promise nobody but the owner of `ballot`. False when another has the vow, at a
-    /// higher ballot, or when the reign is over: by its leader's own word, or since a reign above
-    /// it has been.
+    /// higher ballot, as it may have while this node is silent; or when the reign is over: by its
+    /// leader's own word, or since a reign above it has been.
     pub(crate) fn give(&mut self, ballot: Ballot, now: Tick) -> bool {
         let higher = self.given.is_some_and(|(given, until)| now < until && ballot < given);
-        if higher || ballot <= self.over {
+        if higher || self.is_silent(now) || ballot <= self.over {
             return false;
         }
         self.given = Some((ballot, now.after(self.lasts)));
@@ -83,14 +83,22 @@ impl Vow {
         self.binds_until(life).is_none_or(|until| until <= now)
     }
 
+    /// Whether a vow that an earlier process gave may still bind.
+    pub(crate) fn is_silent(&self, now: Tick) -> bool {
+        self.silent_until().is_some_and(|until| now < until)
+    }
+
+    fn silent_until(&self) -> Option<Tick> {
+        match self.silence {
+            Silence::Until(until) => Some(until),
+            Silence::Ahead | Silence::Over => None,
+        }
+    }
+
     /// Until when no promise may be given to `life`.
     fn binds_until(&self, life: Life) -> Option<Tick> {
         let given = self.given.filter(|(ballot, _)| ballot.owner() != life);
-        let silent_until = match self.silence {
-            Silence::Until(until) => Some(until),
-            Silence::Ahead | Silence::Over => None,
-        };
-        given.map(|(_, until)| until).max(silent_until)
+        given.map(|(_, until)| until).max(self.silent_until())
     }
 
     /// Somebody has to wait for a promise.
@@ -218,12 +226,23 @@ mod tests {
         assert!(!vow.give(ballot(3, 1), ms(101)) && vow.allows(life(2), ms(101)));
     }
 
+    /// A vow to a higher reign may still bind, of which the disk knows nothing: its promise was on
+    /// the way there. (A node that lost its power had vowed to 3.n1, started again within that vow,
+    /// and vowed to 2.n3, whose round had been long on its way.)
+    #[test]
+    fn whoever_starts_vows_to_nobody_for_as_long_as_a_vow_lasts() {
+        let mut vow = Vow::new(life(3), LASTS);
+        vow.tick(ms(0));
+        assert!(!vow.give(ballot(2, 1), ms(89)));
+        vow.tick(ms(90));
+        assert!(vow.give(ballot(2, 1), ms(90)));
+    }
+
     /// The silence after a start is for no leader's word to end.
     #[test]
     fn nobody_ends_the_silence_after_a_start() {
         let mut vow = Vow::new(life(3), LASTS);
         vow.tick(ms(0));
-        vow.give(ballot(2, 1), ms(10));
         vow.release(ballot(2, 1));
         assert!(!vow.allows(life(2), ms(89)));
     }
