@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, net::UdpSocket, os::unix::fs::PermissionsExt};
+use std::{fs, net::UdpSocket, os::unix::fs::PermissionsExt, path::Path};
 
 use synod_client::net::{Authority, Leaf};
 use synod_integration::{Cluster, Finished, Options, Process, run};
@@ -97,6 +97,53 @@ fn a_lost_store_is_refused_and_never_formatted_again_in_silence() {
     fs::remove_dir_all(cluster.path("c/n1")).unwrap();
     says(&refused(&cluster, "n1", 2), &["no store", "replaced"]);
     assert!(!cluster.path("c/n1").join("log.redb").exists());
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+/// Nothing in an older copy of all of a node's files contradicts anything else in it. The others
+/// were told of what it lacks, so the node ends before it takes any part; they go on without it, and
+/// with the newest files in their place it is a node again.
+#[test]
+fn an_older_copy_of_all_files_of_a_node_is_named_and_takes_no_part() {
+    let mut cluster = Cluster::start(&Options::default());
+    let put = |cluster: &Cluster, value: &str| {
+        let _ = cluster.tool(&["kv", "put", "a", value]).expect(0);
+        cluster.eventually("n1 has what the others have", || {
+            let status = cluster.tool(&["status", "-o", "json"]);
+            let nodes =
+                if status.code == 0 { status.json()["nodes"].take() } else { return false };
+            let n1 = nodes.as_array().unwrap().iter().find(|node| node["node"] == "n1").unwrap();
+            n1["lag_slots"] == 0
+        });
+    };
+    put(&cluster, "1");
+    cluster.kill("n1");
+    let [own, older, newest] = ["c/n1", "older", "newest"].map(|name| cluster.path(name));
+    copy_files(&own, &older);
+    cluster.start_node("n1");
+    for value in ["2", "3", "4"] {
+        put(&cluster, value);
+    }
+    cluster.kill("n1");
+    fs::rename(&own, &newest).unwrap();
+    copy_files(&older, &own);
+    let args = ["start", "-c", &cluster.config("n1"), "--until-stdin-closes"];
+    let log = cluster.path("n1-older.log");
+    assert_eq!(Process::start(&args, &log).ended(), Some(74));
+    let said = fs::read_to_string(log).unwrap();
+    assert!(said.contains("older than this node") && said.contains("SYN-NODE-001"), "{said}");
+    let _ = cluster.tool(&["kv", "put", "a", "5"]).expect(0);
+    fs::remove_dir_all(&own).unwrap();
+    fs::rename(&newest, &own).unwrap();
+    cluster.start_node("n1");
+    put(&cluster, "6");
 }
 
 #[test]

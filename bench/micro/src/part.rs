@@ -2,7 +2,7 @@ use bytes::Bytes;
 use synod_machine::{
     Applied, Batch, Command, Machine, Reply, Request, RequestId, Seq, SessionId, Timestamp,
 };
-use synod_paxos::{Ballot, Decree, Envelope, Epoch, Life, Message, NodeId, Slot, Write};
+use synod_paxos::{Ballot, Decree, Envelope, Life, Message, NodeId, Slot, Write};
 use synod_replica::{BATCH_VERSION, Word};
 use synod_store::{Identity, Store};
 use tempfile::TempDir;
@@ -173,8 +173,7 @@ fn word(commands: u64) -> Result<Word, MicroError> {
     let decree = Decree::Value([vec![BATCH_VERSION], bytes].concat().into());
     let slot = Slot::new(1_000_000);
     let message = Message::Accept { ballot, slot, decree, chosen_upto: slot };
-    let (to, epoch) = (NodeId::new(2), Epoch::FIRST);
-    Ok(Word::Paxos(Envelope { from: leader, to, epoch, message }))
+    Ok(Word::Paxos(Envelope::of(leader, NodeId::new(2), message)))
 }
 
 fn store() -> Result<Work, MicroError> {

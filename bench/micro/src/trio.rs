@@ -218,7 +218,7 @@ impl Trio {
             let log = self.nodes[node].log.iter();
             let wanted = log.filter(|(slot, _)| (fetch.first..=fetch.upto).contains(slot));
             let decrees = wanted.cloned().collect();
-            let fetched = Input::Fetched(Fetched { to: fetch.to, decrees });
+            let fetched = Input::Fetched(Fetched { to: fetch.to, decrees, damaged: None });
             self.nodes[node].inbox.push_back(fetched);
         }
         for job in out.shelf {
@@ -267,7 +267,7 @@ impl Node {
                     let trimmed = self.log.partition_point(|(slot, _)| slot <= upto);
                     self.log.drain(..trimmed);
                 }
-                Write::Promised { .. } | Write::ChosenUpto { .. } | Write::Probe { .. } => {}
+                Write::Promised { .. } | Write::ChosenUpto { .. } | Write::Marked { .. } => {}
             }
         }
     }

@@ -241,18 +241,18 @@ fn write(store: &mut Store, batch: Durably) -> Done {
 }
 
 fn read(store: &Store, fetch: Fetch) -> Fetched {
-    let decrees = match store.chosen(fetch.first, fetch.upto, FETCH_BYTES_MAX) {
-        Ok(decrees) => decrees,
+    let (decrees, damaged) = match store.chosen(fetch.first, fetch.upto, FETCH_BYTES_MAX) {
+        Ok(decrees) => (decrees, None),
         Err(StoreError::Faulty { slot, .. }) => {
-            warn!(%slot, "a damaged record was asked for; other nodes have it");
-            Vec::new()
+            warn!(%slot, "a damaged record was asked for; the peer is offered a snapshot");
+            (Vec::new(), Some(slot))
         }
         Err(error) => {
             warn!(%error, "nothing can be read for a peer");
-            Vec::new()
+            (Vec::new(), None)
         }
     };
-    Fetched { to: fetch.to, decrees }
+    Fetched { to: fetch.to, decrees, damaged }
 }
 
 #[cfg(test)]

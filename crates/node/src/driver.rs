@@ -15,6 +15,7 @@ use std::{
 
 use synod_machine::door::{Said, Stages};
 use synod_net::{Event, Mesh};
+use synod_paxos::Forgotten;
 use synod_replica::{ClientId, Input, Output, Replica, ShelfNews};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -159,7 +160,15 @@ impl Driver {
             Happening::Question(question) => self.question(question),
             Happening::Time => {}
         }
-        Ok(())
+        match self.state.out.forgotten {
+            Some(forgotten) => Err(self.is_older(forgotten)),
+            None => Ok(()),
+        }
+    }
+
+    /// The disk is not the one that this node had: it must not say another word.
+    fn is_older(&self, Forgotten { told, was, is }: Forgotten) -> NodeError {
+        NodeError::OlderDisk { told: told.to_string(), was: was.get(), is: is.get() }
     }
 
     /// Notes what the disk thread has done.

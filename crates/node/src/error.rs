@@ -59,6 +59,19 @@ pub enum NodeError {
         /// The one known.
         known: u8,
     },
+    /// The disk lacks what the node has told others to be on it: an older copy was put in its place.
+    #[error(
+        "the store is older than this node: {told} was told of {was} writes to it, and it holds \
+         {is}; it may have forgotten promises and votes, so the node takes no part any more"
+    )]
+    OlderDisk {
+        /// Who was told.
+        told: String,
+        /// Of how many writes.
+        was: u64,
+        /// How many there are.
+        is: u64,
+    },
     /// The system gives no thread.
     #[error("the disk thread cannot be started: {0}")]
     Thread(std::io::Error),
@@ -105,6 +118,7 @@ impl NodeError {
             | NodeError::StateLost { .. }
             | NodeError::Snapshot { .. }
             | NodeError::OtherVersion { .. }
+            | NodeError::OlderDisk { .. }
             | NodeError::Thread(_) => Fault::Machine,
             NodeError::DiskGone | NodeError::MeshClosed | NodeError::Panicked => Fault::Bug,
         }
@@ -122,6 +136,10 @@ impl NodeError {
             NodeError::Snapshot { .. } => Some(
                 "start again; if it stays so, check the medium and move this file away: the one \
                  before and the log make up for it, or a peer",
+            ),
+            NodeError::OlderDisk { .. } => Some(
+                "put the newest disk of this node back; a copy of it is no backup, and the others \
+                 have all that it had",
             ),
             NodeError::Http { .. } => Some("choose another http.listen, or port 0"),
             NodeError::Config(ConfigError::ForeignCertificate { .. }) => {

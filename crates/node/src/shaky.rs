@@ -7,8 +7,8 @@ use std::{
 
 use redb::StorageBackend;
 use synod_paxos::{
-    Ballot, Config, Decree, Durable, Durably, Envelope, Epoch, Input, Life, Members, Message,
-    NodeId, Output, Peer, Slot, Tick,
+    Ballot, Config, Decree, Durable, Durably, Envelope, Input, Life, Members, Message, NodeId,
+    Output, Peer, Slot, Tick,
 };
 use synod_store::{Identity, Store};
 
@@ -143,7 +143,7 @@ pub(crate) fn votes_of(bytes: usize) -> Durably {
         chosen_upto: Slot::ZERO,
     };
     let to = follower.node;
-    let envelope = Envelope { from: leader, to, epoch: Epoch::FIRST, message };
+    let envelope = Envelope::of(leader, to, message);
     let mut out = Output::default();
     peer.step(Tick::ZERO, Input::Deliver(envelope), &mut out);
     out.durably

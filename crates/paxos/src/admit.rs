@@ -1,6 +1,6 @@
 use crate::{
     Ballot, Envelope, Epoch, Life, Members, Message, Report, Slot, Standing,
-    limits::{HELD_RUNS_MAX, ROUND_MAX, SLOT_MAX},
+    limits::{HELD_RUNS_MAX, MARK_MAX, ROUND_MAX, SLOT_MAX},
 };
 
 /// The door: whether a word may reach a handler. What does not is dropped and counted; a lost word
@@ -12,6 +12,8 @@ pub(crate) fn admits(envelope: &Envelope, me: Life, members: &Members) -> bool {
     let ours = envelope.to == me.node && envelope.epoch == Epoch::FIRST;
     ours && members.contains(envelope.from)
         && names_are_right(envelope, me)
+        && envelope.marks.heard.get() <= MARK_MAX
+        && envelope.marks.holds.get() <= MARK_MAX
         && numbers_are_sane(&envelope.message)
 }
 

@@ -1,4 +1,4 @@
-use crate::{Ballot, Decree, Envelope, Message, Slot, Span};
+use crate::{Ballot, Decree, Envelope, Mark, Message, Slot, Span};
 
 /// One fact for stable storage. A store applies them in the order given and adds no meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,10 +36,11 @@ pub enum Write {
         /// The last of them; never below the one before.
         upto: Slot,
     },
-    /// Nothing but a sign that the disk takes writes; overwrites the probe before.
-    Probe {
-        /// Grows by one each time.
-        sequence: u64,
+    /// How much was written with this, in place of the mark before. Alone it is nothing but a sign
+    /// that the disk takes writes.
+    Marked {
+        /// Higher than the one before.
+        mark: Mark,
     },
 }
 
@@ -51,7 +52,7 @@ impl Write {
             Write::Promised { .. }
             | Write::ChosenUpto { .. }
             | Write::Trimmed { .. }
-            | Write::Probe { .. } => 0,
+            | Write::Marked { .. } => 0,
         }
     }
 }
@@ -86,6 +87,8 @@ pub struct Durable {
     pub chosen_upto: Slot,
     /// What stands above `chosen_upto`, in slot order.
     pub records: Vec<(Slot, Record)>,
+    /// How much was written.
+    pub mark: Mark,
 }
 
 /// Facts to sync, and the words that rely on them, sealed.
@@ -97,6 +100,8 @@ pub struct Durable {
 pub struct Durably {
     writes: Vec<Write>,
     then: Vec<Envelope>,
+    /// How much the disk holds when this batch is durable.
+    mark: Mark,
 }
 
 impl Durably {
@@ -113,6 +118,7 @@ impl Durably {
     /// Appends a later batch; one sync then covers both, in order.
     pub fn merge(&mut self, later: Durably) {
         self.writes.extend(later.writes);
+        self.mark = self.mark.max(later.mark);
         for envelope in later.then {
             self.then_accepted(envelope);
         }
@@ -120,8 +126,16 @@ impl Durably {
 
     /// Opens the sealed words. Call it when the store has said that every write is durable, and
     /// never before.
-    pub fn synced(self) -> Vec<Envelope> {
+    pub fn synced(mut self) -> Vec<Envelope> {
+        for envelope in &mut self.then {
+            envelope.marks.holds = envelope.marks.holds.max(self.mark);
+        }
         self.then
+    }
+
+    /// Everything written up to `mark` stands before this batch or in it.
+    pub(crate) fn reaches(&mut self, mark: Mark) {
+        self.mark = self.mark.max(mark);
     }
 
     /// Adds a fact.
@@ -166,14 +180,15 @@ fn append(runs: &mut Vec<Span>, span: Span) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, Life, NodeId};
+    use crate::{Epoch, Life, Marks, NodeId};
 
     fn vote(at: Ballot, slot: u64, to: u16) -> Envelope {
         let place = Slot::new(slot);
         let slots = vec![Span { first: place, last: place }];
         let message = Message::Accepted { ballot: at, slots, chosen_upto: place };
         let from = Life::first(NodeId::new(1));
-        Envelope { from, to: NodeId::new(to), epoch: Epoch::FIRST, message }
+        let (to, epoch) = (NodeId::new(to), Epoch::FIRST);
+        Envelope { from, to, epoch, marks: Marks::NONE, message }
     }
 
     /// Votes of one batch go as one word a leader and ballot, in runs.

@@ -76,6 +76,7 @@ mod learner;
 mod lease;
 mod limits;
 mod links;
+mod marks;
 mod message;
 mod nearby;
 mod peer;
@@ -93,6 +94,7 @@ pub use durable::{Durable, Durably, Record, Write};
 pub use handing::Unfit;
 pub use ids::{Epoch, Incarnation, Life, NodeId, Process, Slot};
 pub use links::Heard;
+pub use marks::{Forgotten, Mark, Marks};
 pub use message::{Envelope, Held, Lane, Message, Page, Report, Span, Standing};
 pub use peer::{
     Barrier, BarrierId, Behind, Bonds, Chosen, Fathomed, Fetch, Fetched, Input, Output, Peer, Role,

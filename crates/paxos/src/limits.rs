@@ -46,3 +46,6 @@ pub(crate) const ROUND_MAX: u64 = 1 << 62;
 /// Rounds of heartbeats whose answers still count as a sign of life, at least; as many as fit into
 /// the longest silence, where that is more.
 pub(crate) const ROUNDS_LIVE_MIN: u64 = 8;
+
+/// No honest disk is written to this often; a mark above it in a message is noise.
+pub(crate) const MARK_MAX: u64 = 1 << 62;

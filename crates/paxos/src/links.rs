@@ -139,6 +139,11 @@ impl Links {
         peers.count() + usize::from(me_alive)
     }
 
+    /// Whether every other member has said something.
+    pub(crate) fn have_all_spoken(&self) -> bool {
+        self.links.values().all(|link| link.told.is_some())
+    }
+
     /// Whether `node` answers us and its disk is alive.
     pub(crate) fn is_connected(&self, node: NodeId, now: Tick) -> bool {
         self.links.get(&node).is_some_and(|link| self.connected(link, now))

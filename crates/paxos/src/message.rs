@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Ballot, Decree, Epoch, Life, NodeId, Process, Slot};
+use crate::{Ballot, Decree, Epoch, Life, Mark, Marks, NodeId, Process, Slot};
 
 /// A word from one life to one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -11,6 +11,8 @@ pub struct Envelope {
     pub to: NodeId,
     /// The configuration that the speaker is in.
     pub epoch: Epoch,
+    /// How much the disks of both hold, as far as the speaker knows.
+    pub marks: Marks,
     /// What is said.
     pub message: Message,
 }
@@ -98,8 +100,8 @@ pub enum Message {
         /// What the speaker knows to be chosen.
         chosen_upto: Slot,
     },
-    /// The "no" to an `Ask`: decrees up to here are gone at the speaker, and a snapshot has what
-    /// they did.
+    /// The "no" to an `Ask`: decrees up to here are gone at the speaker, or the last of them is,
+    /// and a snapshot has what they did, or soon will.
     Trimmed {
         /// The last slot that is gone.
         upto: Slot,
@@ -120,8 +122,8 @@ pub enum Message {
     },
     /// To oneself, sealed behind a write: the disk is alive.
     Synced {
-        /// Which of the marks.
-        sequence: u64,
+        /// Of that write.
+        mark: Mark,
     },
     /// Reads wait at the speaker, who does not lead: how far must a state have come to answer them?
     Fathom {
@@ -247,8 +249,6 @@ pub struct Standing {
     pub sees_leader: bool,
     /// Whether the speaker's disk completes its syncs.
     pub disk_alive: bool,
-    /// How many syncs it has seen completed in this process.
-    pub disk_sequence: u64,
     /// What the speaker knows to be chosen.
     pub chosen_upto: Slot,
     /// What durable snapshots of the speaker cover, even if the newest of them is lost.
@@ -256,6 +256,11 @@ pub struct Standing {
 }
 
 impl Envelope {
+    /// A word in the first epoch that tells nothing of anybody's disk.
+    pub fn of(from: Life, to: NodeId, message: Message) -> Envelope {
+        Envelope { from, to, epoch: Epoch::FIRST, marks: Marks::NONE, message }
+    }
+
     /// How urgent this word is. Words that carry decrees stay off the control lane, where no
     /// heartbeat may wait behind a payload.
     pub fn lane(&self) -> Lane {

@@ -16,8 +16,8 @@ use std::{
 };
 
 use crate::{
-    Ballot, Config, Decree, Durable, Durably, Envelope, Heard, Message, NodeId, Process, Record,
-    Slot, Tick, Unfit, Write,
+    Ballot, Config, Decree, Durable, Durably, Envelope, Forgotten, Heard, Life, Marks, Message,
+    NodeId, Process, Record, Slot, Tick, Unfit, Write,
     acceptor::{Acceptor, Vote},
     admit::admits,
     campaign::Campaign,
@@ -89,6 +89,8 @@ pub struct Fetched {
     pub to: NodeId,
     /// Chosen decrees, gapless, from the first slot wanted; empty when that one is unreadable.
     pub decrees: Vec<(Slot, Decree)>,
+    /// The first slot wanted, when what stands there is damaged and will not be read later either.
+    pub damaged: Option<Slot>,
 }
 
 /// "The log cannot bring this node further than it is: `peer` has trimmed what it needs, and a
@@ -152,8 +154,13 @@ pub struct Output {
     pub fetch: Vec<Fetch>,
     /// Peers from whom a snapshot is wanted.
     pub behind: Vec<Behind>,
+    /// A slot that a peer lacks and that is damaged here: it needs a snapshot that covers it.
+    pub damaged: Option<Slot>,
     /// Why the lead is not handed over: this node leads on.
     pub unfit: Option<Unfit>,
+    /// The disk lacks what others were told to be there. The peer takes no further step; whoever
+    /// runs it ends, and says why.
+    pub forgotten: Option<Forgotten>,
 }
 
 /// What a peer is at the moment.
@@ -213,6 +220,7 @@ pub struct Peer {
     /// Whom the last leader has called to be the next, until somebody is.
     heir: Option<NodeId>,
     turned_away: u64,
+    forgotten: Option<Forgotten>,
 }
 
 /// What this node does besides accepting and learning. What only a phase needs lives in it.
@@ -253,12 +261,12 @@ impl Peer {
         let chance = Chance::new(seed ^ (u64::from(life.node.get()) << 48));
         Peer {
             process: Process::new(seed),
-            voice: Voice::new(life, &config.members),
+            voice: Voice::new(life, &config.members, durable.mark),
             round_heard: acceptor.promised().round(),
             acceptor,
             learner,
             reign: Reign::Following,
-            disk: Disk::new(timing.disk_stall),
+            disk: Disk::new(timing.disk_stall, durable.mark),
             links: Links::new(&config),
             election: Election::new(timing, chance),
             catch_up: CatchUp::new(&timing),
@@ -274,12 +282,16 @@ impl Peer {
             leader: None,
             heir: None,
             turned_away: 0,
+            forgotten: None,
             config,
         }
     }
 
     /// Takes one input. Effects are appended to `out`.
     pub fn step(&mut self, now: Tick, input: Input, out: &mut Output) {
+        if self.forgotten.is_some() {
+            return;
+        }
         let written = out.durably.writes().len();
         self.vow.tick(now);
         self.learner.hand_out(out);
@@ -295,13 +307,17 @@ impl Peer {
             Input::StepDown => self.step_down(now, out),
             Input::HandOver(to) => self.hand_over(now, to, out),
         }
-        if out.durably.writes().len() > written {
+        if out.durably.writes().len() > written || self.disk.is_probing() {
             self.write_along(now, out);
         }
+        out.durably.reaches(self.disk.mark());
     }
 
     /// When to step [`Input::Wake`]; earlier is harmless, later costs liveness.
     pub fn wake_at(&self) -> Option<Tick> {
+        if self.forgotten.is_some() {
+            return None;
+        }
         let due = self.election.wake_at();
         // The leader's silence is noticed when it is long enough, not at the next round.
         let follows = matches!(self.reign, Reign::Following);
@@ -394,6 +410,10 @@ impl Peer {
             self.turned_away += 1;
             return;
         }
+        self.remembers(envelope.from, envelope.marks, out);
+        if self.forgotten.is_some() {
+            return;
+        }
         let from = envelope.from.node;
         match envelope.message {
             Message::Prepare { ballot, first, holds } => {
@@ -424,11 +444,11 @@ impl Peer {
                 self.on_learned(now, from, decrees, out);
             }
             Message::Trimmed { upto } => self.on_trimmed(from, upto, out),
-            Message::Confirm { ballot, round } => self.on_confirm(from, ballot, round, out),
+            Message::Confirm { ballot, round } => self.on_confirm(now, from, ballot, round, out),
             Message::Confirmed { ballot, round } => {
                 self.on_confirmed(now, from, ballot, round, out)
             }
-            Message::Synced { sequence } => self.disk.synced(sequence),
+            Message::Synced { mark } => self.disk.synced(mark),
             Message::Fathom { process, round } => self.on_fathom(now, from, process, round, out),
             Message::Vow { ballot, round } => self.on_vow(now, from, ballot, round, out),
             Message::Vowed { ballot, round } => self.on_vowed(from, ballot, round),
@@ -442,8 +462,28 @@ impl Peer {
         }
     }
 
-    /// What goes along with the writes of a step: the watermark, lazily, and the mark that shows
-    /// that the disk is alive.
+    /// Looks at what a word says of both disks, before anything else: a node that has forgotten
+    /// what it promised must not answer the very word that would tell it so.
+    fn remembers(&mut self, from: Life, marks: Marks, out: &mut Output) {
+        let (me, is) = (self.voice.life(), self.disk.mark());
+        if from == me {
+            return self.voice.holds(marks.holds);
+        }
+        self.voice.hears(from, marks.holds);
+        if marks.of == me.incarnation && marks.heard > is {
+            self.forgotten = Some(Forgotten { told: from.node, was: marks.heard, is });
+            out.forgotten = self.forgotten;
+        }
+    }
+
+    /// Whether this node, just started, gives no word of an acceptor yet: somebody has not been
+    /// heard who may know that it has forgotten something. Nobody is waited for longer than a vow
+    /// lasts, or a dead member would keep a quorum from its work.
+    pub fn is_listening(&self, now: Tick) -> bool {
+        self.vow.is_silent(now) && !self.links.have_all_spoken()
+    }
+
+    /// What goes along with the writes of a step: the watermark, lazily, and the mark of the step.
     fn write_along(&mut self, now: Tick, out: &mut Output) {
         self.tell_the_log(out);
         let upto = self.learner.upto();
@@ -472,7 +512,7 @@ impl Peer {
 impl Hash for Peer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Peer { config: _, disk: _, links: _, election: _, catch_up: _, serving: _, .. } = self;
-        let Peer { leader: _, heir: _, turned_away: _, nearby: _, vow: _, .. } = self;
+        let Peer { leader: _, heir: _, turned_away: _, nearby: _, vow: _, forgotten: _, .. } = self;
         let Peer { voice, acceptor, learner, reign, .. } = self;
         let Peer { round_heard, watermark, upto_written, .. } = self;
         (voice.life(), acceptor, learner, reign).hash(state);

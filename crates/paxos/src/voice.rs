@@ -1,16 +1,23 @@
-use crate::{Envelope, Epoch, Life, Members, Message, NodeId, Output};
+use crate::{Envelope, Epoch, Life, Mark, Marks, Members, Message, NodeId, Output};
 
-/// Puts this life's name on words and drops them into the right part of an [`Output`].
+/// Puts this life's name on words, and what it knows of both disks, and drops them into the right
+/// part of an [`Output`].
 #[derive(Clone, Debug)]
 pub(crate) struct Voice {
     life: Life,
     others: Vec<NodeId>,
+    /// Everything written up to here is durable.
+    holds: Mark,
+    /// The highest mark that each of the others has told to be durable. Memory alone has it.
+    heard: Vec<(Life, Mark)>,
 }
 
 impl Voice {
-    pub(crate) fn new(life: Life, members: &Members) -> Voice {
-        let others = members.iter().map(|member| member.node).filter(|node| *node != life.node);
-        Voice { life, others: others.collect() }
+    /// Of a life whose disk holds all that was written up to `holds`.
+    pub(crate) fn new(life: Life, members: &Members, holds: Mark) -> Voice {
+        let others = || members.iter().filter(|member| member.node != life.node);
+        let heard = others().map(|member| (member, Mark::ZERO)).collect();
+        Voice { life, others: others().map(|member| member.node).collect(), holds, heard }
     }
 
     pub(crate) fn life(&self) -> Life {
@@ -23,6 +30,18 @@ impl Voice {
 
     pub(crate) fn others(&self) -> &[NodeId] {
         &self.others
+    }
+
+    /// This node's disk has come so far.
+    pub(crate) fn holds(&mut self, mark: Mark) {
+        self.holds = self.holds.max(mark);
+    }
+
+    /// `from` says that its disk has come so far.
+    pub(crate) fn hears(&mut self, from: Life, mark: Mark) {
+        if let Some((_, heard)) = self.heard.iter_mut().find(|(life, _)| *life == from) {
+            *heard = mark.max(*heard);
+        }
     }
 
     /// Says something that relies on nothing unsynced.
@@ -48,6 +67,9 @@ impl Voice {
     }
 
     fn envelope(&self, to: NodeId, message: Message) -> Envelope {
-        Envelope { from: self.life, to, epoch: Epoch::FIRST, message }
+        let heard = self.heard.iter().find(|(life, _)| life.node == to).copied();
+        let (of, heard) = heard.unwrap_or((self.life, Mark::ZERO));
+        let marks = Marks { holds: self.holds, of: of.incarnation, heard };
+        Envelope { from: self.life, to, epoch: Epoch::FIRST, marks, message }
     }
 }

@@ -9,7 +9,7 @@ mod world;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use synod_paxos::{Envelope, Epoch, Message, NodeId, Role, Slot};
+use synod_paxos::{Envelope, Message, NodeId, Role, Slot};
 use world::{Node, Weather, World};
 
 #[derive(Clone, Debug)]
@@ -181,12 +181,9 @@ fn a_watermark_never_covers_a_slot_chosen_with_another_decree() {
         let reigns = matches!(world.peer(old).role(), Role::Leading { .. });
         assert!(reigns, "seed {seed}: the old leader has not noticed");
         let decree = world.ghost.chosen[&slot].clone();
-        world.forge(Envelope {
-            from: world::life(others[1]),
-            to: NodeId::new(old),
-            epoch: Epoch::FIRST,
-            message: Message::Learned { decrees: vec![(slot, decree)], chosen_upto: slot },
-        });
+        let learned = Message::Learned { decrees: vec![(slot, decree)], chosen_upto: slot };
+        let (from, to) = (world::life(others[1]), NodeId::new(old));
+        world.forge(Envelope::of(from, to, learned));
         // The ghost (A1) speaks up if the follower learns the wrong decree.
         world.run_for(Duration::from_millis(50));
         world.mend_all();

@@ -17,7 +17,7 @@ fn words_of_strangers_former_lives_and_other_epochs_are_turned_away() {
     stage.hear_as(life(9), promise(own, 0, vec![]));
     let (to, message) = (NodeId::new(1), promise(own, 0, vec![]));
     let another = postcard::from_bytes(&postcard::to_allocvec(&1_u64).unwrap()).unwrap();
-    let envelope = Envelope { from: life(2), to, epoch: another, message };
+    let envelope = Envelope { epoch: another, ..Envelope::of(life(2), to, message) };
     stage.step(Input::Deliver(envelope));
     stage.hear(2, prepare(ballot(90, 3), 1));
     stage.hear(2, promise(ballot(own.round(), 2), 0, vec![]));

@@ -90,6 +90,8 @@ fn a_lagging_node_votes_while_it_catches_up() {
         world.run_for(ms(1));
     }
     world.restart(others[0]);
+    // Both others have spoken to it, so it listens no longer before it votes.
+    world.run_for(ms(3));
     world.crash(others[1]);
     let slot = world.propose(leader).unwrap();
     assert!(world.within(ms(30), |world| world.chosen_upto(leader) >= slot));

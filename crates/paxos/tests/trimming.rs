@@ -26,7 +26,6 @@ fn standing(covered: u64) -> Standing {
         quorum: true,
         sees_leader: false,
         disk_alive: true,
-        disk_sequence: 1,
         chosen_upto: Slot::ZERO,
         covered: slot(covered),
     }
@@ -348,4 +347,20 @@ fn a_snapshot_that_does_not_reach_the_log_moves_no_beginning() {
     assert_eq!(heard.behind.len(), 1);
     let spoken = stage.step(Input::Installed(slot(45)));
     assert_eq!(spoken.writes, [Write::Trimmed { upto: slot(45) }]);
+}
+
+/// A chosen decree that cannot be read here may be known to be chosen nowhere else: whoever lacks it
+/// is told to fetch a snapshot, and the state above that one is wanted. (In universe 129012 the
+/// leader's record of a slot had decayed; the others asked for it for ever, and were told nothing.)
+#[test]
+fn what_is_damaged_is_answered_with_a_snapshot() {
+    let durable = Durable { chosen_upto: slot(9), ..Durable::default() };
+    let mut stage = Stage::recovered(3, durable);
+    let asked = stage.hear(2, Message::Ask { first: slot(4), upto: slot(9) });
+    assert_eq!(asked.fetch, [Fetch { to: NodeId::new(2), first: slot(4), upto: slot(9) }]);
+    let damaged = Some(slot(4));
+    let fetched = Fetched { to: NodeId::new(2), decrees: Vec::new(), damaged };
+    let spoken = stage.step(Input::Fetched(fetched));
+    assert!(matches!(spoken.to(2)[..], [Message::Trimmed { upto }] if *upto == slot(4)));
+    assert_eq!(spoken.damaged, damaged);
 }

@@ -74,8 +74,8 @@ fn a_standing() -> impl Strategy<Value = Standing> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let process = number().prop_map(Process::new);
     let slots = (a_slot(), a_slot());
-    (process, a_ballot(), option::of(a_ballot()), flags, number(), slots).prop_map(
-        |(process, promised, reign, flags, disk_sequence, (chosen_upto, covered))| {
+    (process, a_ballot(), option::of(a_ballot()), flags, slots).prop_map(
+        |(process, promised, reign, flags, (chosen_upto, covered))| {
             let (quorum, sees_leader, disk_alive) = flags;
             Standing {
                 process,
@@ -84,7 +84,6 @@ fn a_standing() -> impl Strategy<Value = Standing> {
                 quorum,
                 sees_leader,
                 disk_alive,
-                disk_sequence,
                 chosen_upto,
                 covered,
             }
@@ -121,7 +120,7 @@ fn a_message() -> impl Strategy<Value = Message> {
         a_slot().prop_map(|upto| Message::Trimmed { upto }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Confirm { ballot, round }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Confirmed { ballot, round }),
-        number().prop_map(|sequence| Message::Synced { sequence }),
+        number().prop_map(|mark| Message::Synced { mark: Mark::new(mark) }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Vow { ballot, round }),
         (a_ballot(), number()).prop_map(|(ballot, round)| Message::Vowed { ballot, round }),
         a_ballot().prop_map(|ballot| Message::Release { ballot }),
@@ -138,11 +137,22 @@ fn a_message() -> impl Strategy<Value = Message> {
     ]
 }
 
+/// Seldom so that the peer has forgotten something, for it hears nothing after that.
+fn marks() -> impl Strategy<Value = Marks> {
+    let any = (number(), 1_u64..3, number()).prop_map(|(holds, of, heard)| Marks {
+        holds: Mark::new(holds),
+        of: Incarnation::new(of),
+        heard: Mark::new(heard),
+    });
+    prop_oneof![9 => Just(Marks::NONE), 1 => any]
+}
+
 fn an_envelope() -> impl Strategy<Value = Envelope> {
-    (a_life(), a_message()).prop_map(|(from, message)| Envelope {
+    (a_life(), a_message(), marks()).prop_map(|(from, message, marks)| Envelope {
         from,
         to: NodeId::new(1),
         epoch: Epoch::FIRST,
+        marks,
         message,
     })
 }
@@ -155,7 +165,8 @@ fn peers() -> Vec<Stage> {
         (Slot::new(6), Record::Chosen { decree: value("f") }),
     ];
     let promised = Some(stage::ballot(1, 2));
-    let durable = Durable { promised, trimmed: Slot::new(1), chosen_upto: Slot::new(2), records };
+    let (trimmed, chosen_upto, mark) = (Slot::new(1), Slot::new(2), Mark::new(9));
+    let durable = Durable { promised, trimmed, chosen_upto, records, mark };
     let follower = Stage::recovered(3, durable.clone());
     let mut campaigner = Stage::recovered(3, durable);
     campaigner.campaign();
@@ -170,7 +181,7 @@ fn survives(stage: &mut Stage, envelopes: Vec<Envelope>) {
     for envelope in envelopes {
         let spoken = stage.step(Input::Deliver(envelope));
         for fetch in spoken.fetch {
-            stage.step(Input::Fetched(Fetched { to: fetch.to, decrees: vec![] }));
+            stage.step(Input::Fetched(Fetched { to: fetch.to, decrees: vec![], damaged: None }));
         }
     }
     for _ in 0..30 {

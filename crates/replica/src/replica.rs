@@ -275,6 +275,7 @@ impl Replica {
         out.durably = mem::take(&mut told.durably);
         out.at_once = mem::take(&mut told.at_once);
         out.fetch.append(&mut told.fetch);
+        out.forgotten = out.forgotten.or(told.forgotten);
         told
     }
 
@@ -291,6 +292,9 @@ impl Replica {
         }
         for behind in told.behind {
             self.is_behind(behind);
+        }
+        if let Some(slot) = told.damaged {
+            self.snapshots.must_cover(slot);
         }
         self.answer_reads(out);
         self.answer_nearby(out);

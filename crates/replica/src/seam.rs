@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_machine::{Machine, Snapshot, StateHash, door};
-use synod_paxos::{Durably, Envelope, Fetch, Fetched, Lane, NodeId, Slot};
+use synod_paxos::{Durably, Envelope, Fetch, Fetched, Forgotten, Lane, NodeId, Slot};
 
 use crate::{Lapsed, Leased, Passed};
 
@@ -232,4 +232,7 @@ pub struct Output {
     pub leased: Vec<Leased>,
     /// Stages that batches have come through: to be measured, or not.
     pub passed: Vec<Passed>,
+    /// The disk is older than what this node told others. It takes no further step: the driver
+    /// ends, and says nothing of what it still holds.
+    pub forgotten: Option<Forgotten>,
 }

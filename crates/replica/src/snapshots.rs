@@ -57,6 +57,9 @@ pub(crate) struct Snapshots {
     /// Bytes of the log since the last one was taken, and when that was.
     bytes: u64,
     taken: (Slot, Tick),
+    /// A slot that is damaged in the log here and that a peer needs: the next snapshot is due when
+    /// the state has come to it.
+    must_cover: Option<Slot>,
     /// What peers are being sent, and when they last asked.
     serving: BTreeMap<NodeId, (Slot, Tick)>,
     /// What was received of a snapshot that is not whole.
@@ -91,6 +94,7 @@ impl Snapshots {
             taken: (shelved.slots.iter().copied().max().unwrap_or(Slot::ZERO), Tick::ZERO),
             kept: shelved.slots.into_iter().collect(),
             writing: None,
+            must_cover: None,
             serving: BTreeMap::new(),
             part: shelved.part,
             fetching: None,
@@ -102,13 +106,24 @@ impl Snapshots {
         self.bytes = self.bytes.saturating_add(bytes as u64).saturating_add(SLOT_BYTES);
     }
 
+    /// A peer lacks this slot, and the log here cannot give it: unless a snapshot can, one is to be
+    /// taken. If that fails the peer asks again.
+    pub(crate) fn must_cover(&mut self, slot: Slot) {
+        if self.newest() < Some(slot) {
+            self.must_cover = self.must_cover.max(Some(slot));
+        }
+    }
+
     /// Whether to take one of the state after `applied` now; if so it is being written from here
     /// on.
     pub(crate) fn take(&mut self, applied: Slot, now: Tick) -> bool {
         let many = self.bytes >= self.cadence.every_bytes;
         let old = now.since(self.taken.1) >= self.cadence.every;
-        let due = self.writing.is_none() && applied > self.taken.0 && (many || old);
+        let needed = self.must_cover.is_some_and(|slot| slot <= applied);
+        let grown = applied > self.taken.0 && (many || old);
+        let due = self.writing.is_none() && (grown || needed);
         if due {
+            self.must_cover = None;
             self.writing = Some(applied);
             self.begin_anew(applied, now);
         }
@@ -236,6 +251,27 @@ mod tests {
     }
 
     /// One is taken after so many bytes, or so long after the last; one at a time, and none of a
+    /// A slot that is damaged in the log is covered at once, by no more than one snapshot, and not
+    /// before the state has come to it; one that is covered already needs none.
+    #[test]
+    fn what_is_damaged_is_covered_at_once() {
+        let cadence = Cadence { every_bytes: u64::MAX, ..Cadence::default() };
+        let shelved = Shelved { slots: vec![slot(5)], part: None };
+        let mut snapshots = Snapshots::new(cadence, shelved, (0, 1));
+        snapshots.must_cover(slot(5));
+        assert!(!snapshots.take(slot(9), Tick::ZERO));
+        snapshots.must_cover(slot(8));
+        assert!(!snapshots.take(slot(7), Tick::ZERO));
+        assert!(snapshots.take(slot(8), Tick::ZERO));
+        snapshots.written(slot(8), false);
+        assert!(!snapshots.take(slot(9), Tick::ZERO), "the peer asks again");
+        snapshots.must_cover(slot(8));
+        assert!(snapshots.take(slot(9), Tick::ZERO));
+        snapshots.written(slot(9), true);
+        snapshots.must_cover(slot(8));
+        assert!(!snapshots.take(slot(9), Tick::ZERO));
+    }
+
     /// state of which there is one.
     #[test]
     fn a_snapshot_is_taken_by_bytes_and_by_age() {

@@ -114,6 +114,20 @@ impl Disk {
         Disk { kind, full: false, fails: false, decayed: false, refused: false }
     }
 
+    /// A copy of what is durable, on a disk of its own: none where something has decayed.
+    pub(crate) fn image(&self) -> Option<Disk> {
+        if self.decayed || self.refused {
+            return None;
+        }
+        let kind = match &self.kind {
+            Kind::Model(facts) => Kind::Model(facts.clone()),
+            Kind::Real { drive, identity, .. } => {
+                Kind::Real { drive: drive.image(), identity: identity.clone(), store: None }
+            }
+        };
+        Some(Disk::new(kind))
+    }
+
     /// Starts from what is durable.
     pub(crate) fn open(&mut self) -> Result<Opened, StoreError> {
         let durable = match &mut self.kind {
@@ -153,7 +167,7 @@ impl Disk {
         }
         let mut next = applied.next();
         while next <= durable.chosen_upto {
-            let page = self.chosen(next, durable.chosen_upto, PAGE_BYTES)?;
+            let page = self.chosen(next, durable.chosen_upto, PAGE_BYTES)?.unwrap_or_default();
             let last = page.last().map(|(slot, _)| *slot);
             next = last.expect("a readable watermark has every slot below it").next();
             log.extend(page);
@@ -268,22 +282,23 @@ impl Disk {
         }
     }
 
-    /// Chosen decrees from `first` to at most `upto`, gapless; none when the first is damaged.
+    /// Chosen decrees from `first` to at most `upto`, gapless; `None` when the first is damaged.
     pub(crate) fn chosen(
         &self,
         first: Slot,
         upto: Slot,
         bytes_max: usize,
-    ) -> Result<Vec<(Slot, Decree)>, StoreError> {
+    ) -> Result<Option<Vec<(Slot, Decree)>>, StoreError> {
         match &self.kind {
-            Kind::Model(facts) => Ok(facts.chosen(first, upto, bytes_max).unwrap_or_default()),
+            Kind::Model(facts) => Ok(facts.chosen(first, upto, bytes_max)),
             Kind::Real { store, .. } => {
                 let store = store.as_ref().expect("only a running node reads");
                 match store.chosen(first, upto, bytes_max) {
                     // After a full disk it reads again when it has written again.
-                    Err(StoreError::DiskFull { .. }) => Ok(Vec::new()),
-                    Err(_) if self.decayed => Ok(Vec::new()),
-                    found => found,
+                    Err(StoreError::DiskFull { .. }) => Ok(Some(Vec::new())),
+                    Err(StoreError::Faulty { .. }) if self.decayed => Ok(None),
+                    Err(_) if self.decayed => Ok(Some(Vec::new())),
+                    found => found.map(Some),
                 }
             }
         }
@@ -292,7 +307,7 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use synod_paxos::{Ballot, Life, NodeId};
+    use synod_paxos::{Ballot, Life, Mark, NodeId};
 
     use super::*;
 
@@ -332,7 +347,7 @@ mod tests {
                 }
                 4 => Write::Chosen { slot: Slot::new(self.upto + 1), decree },
                 5 if self.trims => Write::Trimmed { upto: Slot::new(rng.u64(0..=self.upto)) },
-                _ => Write::Probe { sequence: rng.u64(..) },
+                _ => Write::Marked { mark: Mark::new(rng.u64(..)) },
             }
         }
 

@@ -131,6 +131,17 @@ impl Drive {
         }
     }
 
+    /// Another drive, with what a loss of power would surely leave of this one.
+    pub(crate) fn image(&self) -> Drive {
+        let mut image = State::default();
+        for (copy, surface) in image.files.iter_mut().zip(&self.state().files) {
+            copy.durable.clone_from(&surface.durable);
+            copy.seen.clone_from(&surface.durable);
+            copy.has_room = (0..copy.seen.len().div_ceil(SECTOR_BYTES)).collect();
+        }
+        Drive(Arc::new(Mutex::new(image)))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // One thread runs a universe; a panic in it ends the universe, not the disk.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -36,6 +36,8 @@ pub(crate) enum Event {
     Shelved { node: NodeId, boot: u64 },
     /// The sync under way at a node is done.
     Synced { node: NodeId, boot: u64 },
+    /// A node that was put on an older image must know it by now.
+    Known { node: NodeId },
     /// A node's disk is free, and nothing else waits there.
     DiskFree { node: NodeId, boot: u64 },
     /// A node's store has read what was asked of it.
@@ -81,6 +83,7 @@ impl Event {
             | Event::Carried { .. }
             | Event::Shelved { .. }
             | Event::Synced { .. }
+            | Event::Known { .. }
             | Event::DiskFree { .. }
             | Event::Fetched { .. }
             | Event::Wake { .. }
@@ -113,6 +116,7 @@ impl Event {
         match self {
             Event::Word(word) => (0, number(&word.to) << 16 | number(&word.from.node)),
             Event::Synced { node, .. } => (1, number(node)),
+            Event::Known { node } => (20, number(node)),
             Event::DiskFree { node, .. } => (2, number(node)),
             Event::Fetched { node, .. } => (3, number(node)),
             Event::Wake { node, .. } => (4, number(node)),

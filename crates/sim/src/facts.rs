@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use synod_paxos::{Ballot, Decree, Durable, Record, Slot, Write};
+use synod_paxos::{Ballot, Decree, Durable, Mark, Record, Slot, Write};
 
 /// What a store holds, as plain values: the model of `synod_store` that most universes run on, and
 /// the ghost that remembers what every disk must hold.
@@ -11,6 +11,7 @@ pub(crate) struct Facts {
     trimmed: Slot,
     chosen_upto: Slot,
     records: BTreeMap<Slot, Record>,
+    mark: Mark,
     /// The watermark that a store found to be readable when it was opened; its next batch writes
     /// it down.
     readable_upto: Option<Slot>,
@@ -37,7 +38,7 @@ impl Facts {
                 self.trimmed = self.trimmed.max(*upto);
                 self.chosen_upto = self.chosen_upto.max(*upto);
             }
-            Write::Probe { .. } => {}
+            Write::Marked { mark } => self.mark = *mark,
         }
     }
 
@@ -74,6 +75,11 @@ impl Facts {
         self.readable_upto.unwrap_or(self.chosen_upto)
     }
 
+    /// How much was written.
+    pub(crate) fn mark(&self) -> Mark {
+        self.mark
+    }
+
     /// Where the log begins.
     pub(crate) fn trimmed(&self) -> Slot {
         self.trimmed
@@ -103,6 +109,7 @@ impl Facts {
             trimmed: self.trimmed,
             chosen_upto,
             records: self.records_from(chosen_upto.next()).map(known).collect(),
+            mark: self.mark,
         }
     }
 
@@ -168,7 +175,7 @@ mod tests {
         assert_eq!(found.chosen_upto, Slot::new(1));
         assert_eq!(found.records[0], (Slot::new(2), Record::Faulty));
         assert_eq!(found.records[1], (Slot::new(3), Record::Chosen { decree: value("v") }));
-        facts.apply(&Write::Probe { sequence: 1 });
+        facts.apply(&Write::Marked { mark: Mark::new(1) });
         assert!(matches!(facts.durable().records[1].1, Record::Accepted { .. }));
     }
 }

@@ -7,11 +7,20 @@ use crate::{event::Caller, plan::MS, sights::Sight, weather::Weather};
 /// How long a flapping link is up, and then down.
 const FLAP_US: (u64, u64) = (20 * MS, 200 * MS);
 
+/// How long a word takes where it is calm.
+const CALM_US: (u64, u64) = (100, MS);
+
 /// Who stands at an end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     Node(u16),
     Caller(Caller),
+}
+
+impl Place {
+    fn is_node(&self) -> bool {
+        matches!(self, Place::Node(_))
+    }
 }
 
 /// The shapes in which links between nodes break.
@@ -94,6 +103,8 @@ pub(crate) struct Network {
     shut: BTreeMap<(u16, u16), u64>,
     /// Directed links between nodes on which words wait for a moment.
     jams: BTreeMap<(u16, u16), Jam>,
+    /// Before this moment words between nodes come soon, and once.
+    calm_until_us: u64,
     nodes: u16,
 }
 
@@ -108,12 +119,16 @@ impl Network {
             strays: BTreeMap::new(),
             shut: BTreeMap::new(),
             jams: BTreeMap::new(),
+            calm_until_us: 0,
             nodes,
         }
     }
 
     /// After how many microseconds each copy of a word arrives; none when the word is lost.
     pub(crate) fn copies(&mut self, from: Place, to: Place, now_us: u64) -> Vec<u64> {
+        if now_us < self.calm_until_us && [from, to].iter().all(Place::is_node) {
+            return vec![self.rng.u64(CALM_US.0..=CALM_US.1)];
+        }
         if !self.carries(from, to, now_us) || self.happens(self.weather.lost) {
             return Vec::new();
         }
@@ -227,6 +242,12 @@ impl Network {
         self.flapping.clear();
         self.shut.clear();
         self.jams.clear();
+    }
+
+    /// Makes every link between nodes whole, and lets each word through until this moment.
+    pub(crate) fn calm(&mut self, until_us: u64) {
+        self.mend();
+        self.calm_until_us = until_us;
     }
 
     /// Makes every link whole and the weather fair.

@@ -5,7 +5,7 @@ use std::{
 
 use fastrand::Rng;
 use synod_machine::Timestamp;
-use synod_paxos::{Durably, Envelope, Life, Members, NodeId, Tick, Write};
+use synod_paxos::{Durably, Envelope, Life, Mark, Members, NodeId, Tick, Write};
 use synod_replica::{ClientId, Config, Replica, ShelfJob};
 
 use crate::{clock::Clock, disk::Disk, event::Caller, plan::Plan, planted::Plant, shelf::Shelf};
@@ -40,8 +40,21 @@ pub(crate) struct Node {
     pub(crate) fast_ppm: i64,
     /// When to lose the power next.
     pub(crate) cut: Option<Cut>,
-    /// Its disk has decayed beyond use: it never starts again.
+    /// Its disk has decayed beyond use, or is not its own any more: it never starts again.
     pub(crate) gone: bool,
+    /// A copy of all that it had at some moment.
+    pub(crate) image: Option<Box<Image>>,
+    /// Whether it was put on such a copy and has not noticed.
+    pub(crate) is_older: bool,
+}
+
+/// A copy of what was durable at one moment.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) disk: Disk,
+    pub(crate) shelf: Shelf,
+    /// How much had been written.
+    pub(crate) mark: Mark,
 }
 
 /// A moment within a step at which a node loses its power.
@@ -84,6 +97,8 @@ pub(crate) struct Up {
     pub(crate) jobs: VecDeque<ShelfJob>,
     /// Whose call each is.
     pub(crate) calls: BTreeMap<ClientId, (Caller, u64)>,
+    /// How much each of the others has told it to be on its disk.
+    pub(crate) told: BTreeMap<NodeId, Mark>,
 }
 
 /// Facts on their way to the disk, with the words that rely on them.
@@ -142,6 +157,8 @@ impl Node {
             fast_ppm,
             cut: None,
             gone: false,
+            image: None,
+            is_older: false,
         }
     }
 
@@ -221,6 +238,7 @@ impl Up {
             has_fetched: false,
             jobs: VecDeque::new(),
             calls: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 

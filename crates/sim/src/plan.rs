@@ -119,6 +119,9 @@ const OPERATORS_AT: u64 = 9;
 /// Of universes with owners one in so many has auditors.
 const AUDITORS_ONE_IN: u8 = 3;
 
+/// Of universes with several nodes one in so many has older images of disks.
+const IMAGES_ONE_IN: u8 = 6;
+
 /// One universe in so many is hasty, unless its disks are slow.
 const HASTY_ONE_IN: u64 = 4;
 
@@ -182,6 +185,7 @@ impl Plan {
         .with_readers(seed)
         .with_decay(seed)
         .with_auditors(seed)
+        .with_images(seed)
     }
 
     /// One or two, in some of the universes that have owners.
@@ -223,6 +227,19 @@ impl Plan {
             self.drift_ppm = CLOCKS_OFF_PPM;
         }
         self.gaps_us.push((Trouble::Transfer, rng.u64(100 * MS..1_500 * MS)));
+        self
+    }
+
+    /// In some universes nodes are put on older images of all that they have. There vows last, as
+    /// in all clusters: a node that starts needs the time to hear of what it has forgotten.
+    fn with_images(mut self, seed: u64) -> Plan {
+        let mut rng = Rng::with_seed(seed ^ 0x001A_6E50);
+        if self.voters > 1 && rng.u8(0..IMAGES_ONE_IN) == 0 {
+            self.gaps_us.push((Trouble::Image, rng.u64(100 * MS..800 * MS)));
+            if self.leasing.vow.is_zero() {
+                self.leasing.vow = self.timing.suspect_min * 9 / 10;
+            }
+        }
         self
     }
 
@@ -276,7 +293,7 @@ fn troubles(rng: &mut Rng) -> Vec<(Trouble, u64)> {
     let mut gaps = Vec::new();
     for (trouble, _) in Trouble::ALL {
         let (least, most) = trouble.gap_us();
-        if trouble == Trouble::Transfer {
+        if matches!(trouble, Trouble::Transfer | Trouble::Image) {
             continue;
         }
         let gap = rng.u64(least..most);

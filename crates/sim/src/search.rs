@@ -32,7 +32,6 @@ const IDLE: Standing = Standing {
     quorum: false,
     sees_leader: false,
     disk_alive: true,
-    disk_sequence: 0,
     chosen_upto: Slot::ZERO,
     covered: Slot::ZERO,
 };

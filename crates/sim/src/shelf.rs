@@ -51,6 +51,13 @@ impl Shelf {
         Shelf { memory, real }
     }
 
+    /// Another one, with what a loss of power would surely leave of this one.
+    pub(crate) fn image(&self) -> Shelf {
+        let memory = self.memory.image();
+        let real = Real::in_dir(memory.clone(), Chunks::of_bytes(1, CHUNK_BYTES));
+        Shelf { memory, real }
+    }
+
     /// What a starting node finds, if its device lets it look.
     pub(crate) fn open(&self) -> Result<Restored, StoreError> {
         let (slots, part) = (self.real.slots()?, self.real.part()?);

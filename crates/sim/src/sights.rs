@@ -34,6 +34,7 @@ sights! {
     Misdirected = "a write was made in another place",
     Gone = "a node finds its disk decayed, and is gone",
     GoneLog = "a node finds its write-ahead log damaged, and is gone",
+    OlderImage = "a node is put on an older image of its disk, is told so, and is gone",
     SyncFailed = "a call of a disk fails, and the process ends",
     DiskFull = "a batch finds no room",
     AfterSync = "a crash between a sync and the words that rely on it",

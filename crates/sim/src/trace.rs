@@ -96,7 +96,7 @@ impl Trace {
                 Write::Chosen { slot, decree } => self.take(Kind::Fact, &(2_u8, slot, decree)),
                 Write::ChosenUpto { slot } => self.take(Kind::Fact, &(3_u8, slot)),
                 Write::Trimmed { upto } => self.take(Kind::Fact, &(4_u8, upto)),
-                Write::Probe { sequence } => self.take(Kind::Fact, &(5_u8, sequence)),
+                Write::Marked { mark } => self.take(Kind::Fact, &(5_u8, mark)),
             }
         }
     }
@@ -182,7 +182,7 @@ impl fmt::Debug for Trace {
 mod tests {
     use bytes::Bytes;
     use synod_machine::{Answer, Entry, Expect, Guard, Revision, SessionId, TxnId, branch::Work};
-    use synod_paxos::{Ballot, Decree, Epoch, Life, Message, NodeId, Slot};
+    use synod_paxos::{Ballot, Decree, Life, Mark, Message, NodeId, Slot};
 
     use super::*;
 
@@ -207,7 +207,7 @@ mod tests {
         let ballot = Ballot::of(1, life);
         let (slot, chosen_upto) = (Slot::new(slot), Slot::ZERO);
         let message = Message::Accept { slot, ballot, decree: decree(text), chosen_upto };
-        Envelope { from: life, to: NodeId::new(to), epoch: Epoch::FIRST, message }
+        Envelope::of(life, NodeId::new(to), message)
     }
 
     /// Words, answers and facts that differ in content alone have other digests.
@@ -223,7 +223,7 @@ mod tests {
             fact(chosen("b")),
             fact(Write::ChosenUpto { slot }),
             fact(Write::Trimmed { upto }),
-            fact(Write::Probe { sequence: 1 }),
+            fact(Write::Marked { mark: Mark::new(1) }),
         ]);
         let said = |revision| {
             let answer = Answer::Key { revision: Revision::new(revision), entry: None };

@@ -49,11 +49,13 @@ pub(crate) enum Trouble {
     Jam,
     /// The leader stands still, or is told to let another lead, and perhaps hears nobody after.
     Transfer,
+    /// A copy is made of all that a node has, or put in the place of it.
+    Image,
 }
 
 impl Trouble {
     /// Every kind, with its name.
-    pub(crate) const ALL: [(Trouble, &str); 23] = [
+    pub(crate) const ALL: [(Trouble, &str); 24] = [
         (Trouble::Crash, "crash"),
         (Trouble::Kill, "kill"),
         (Trouble::Blackout, "blackout"),
@@ -77,6 +79,7 @@ impl Trouble {
         (Trouble::Forsaken, "forsaken"),
         (Trouble::Jam, "jam"),
         (Trouble::Transfer, "transfer"),
+        (Trouble::Image, "image"),
     ];
 
     /// The bounds between which a universe draws the mean gap.
@@ -93,7 +96,7 @@ impl Trouble {
             Trouble::Owner | Trouble::Participant => (300 * MS, 2 * SECOND),
             Trouble::Stray | Trouble::Doze | Trouble::Vault => (300 * MS, 3 * SECOND),
             Trouble::Forsaken => (300 * MS, 2 * SECOND),
-            Trouble::Jam | Trouble::Transfer => (150 * MS, 1_500 * MS),
+            Trouble::Jam | Trouble::Transfer | Trouble::Image => (150 * MS, 1_500 * MS),
         }
     }
 

@@ -2,6 +2,7 @@
 //! seed.
 
 mod callers;
+mod images;
 mod nodes;
 mod outputs;
 mod outside;
@@ -81,6 +82,8 @@ pub(crate) struct World {
     /// The chances of each kind of trouble, so that one less changes nothing about the others.
     chances: BTreeMap<Trouble, Rng>,
     healed: bool,
+    /// Before this moment nothing goes wrong: a node is to learn that its disk is older than it.
+    calm_until_us: u64,
 }
 
 /// What came of a universe.
@@ -166,6 +169,7 @@ impl World {
             rng,
             chances: Trouble::ALL.into_iter().map(chance).collect(),
             healed: false,
+            calm_until_us: 0,
         };
         world.watch.clients.has_stale_history = plant == Some(Plant::StaleHistory);
         world.begin();
@@ -256,6 +260,7 @@ impl World {
             Event::Carried { from, to, carried } => self.carried(from, to, carried),
             Event::Shelved { node, boot } => self.shelved(node, boot),
             Event::Synced { node, boot } => self.synced(node, boot),
+            Event::Known { node } => self.known(node),
             Event::DiskFree { node, boot } => self.disk_free(node, boot),
             Event::Fetched { node, boot, fetch } => self.fetched(node, boot, fetch),
             Event::Wake { node, boot } => self.wake(node, boot),

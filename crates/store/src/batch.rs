@@ -86,7 +86,7 @@ impl<'t> Tables<'t> {
             }
             Write::Chosen { slot, decree } => self.put(*slot, Kind::Chosen, decree)?,
             Write::Trimmed { upto } => self.trim(standing.trimmed, *upto)?,
-            Write::Promised { .. } | Write::ChosenUpto { .. } | Write::Probe { .. } => {}
+            Write::Promised { .. } | Write::ChosenUpto { .. } | Write::Marked { .. } => {}
         }
         standing.note(write);
         Ok(())

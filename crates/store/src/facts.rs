@@ -1,7 +1,7 @@
 //! The facts beside the log: whose it is, what was promised, how far everything is chosen.
 
 use redb::{ReadOnlyTable, ReadTransaction};
-use synod_paxos::{Ballot, Slot, Write};
+use synod_paxos::{Ballot, Mark, Slot, Write};
 
 use crate::{
     Identity,
@@ -9,7 +9,7 @@ use crate::{
     front::Footing,
     record,
     seal::Flaw,
-    tables::{CHOSEN_UPTO, FACTS, IDENTITY, PROBE, PROMISED, TRIMMED, WAL},
+    tables::{CHOSEN_UPTO, FACTS, IDENTITY, MARK, PROMISED, TRIMMED, WAL},
     wal::Reached,
 };
 
@@ -29,8 +29,8 @@ pub(crate) struct Standing {
     pub(crate) chosen_upto: Slot,
     /// Everything up to here is gone.
     pub(crate) trimmed: Slot,
-    /// The last probe of the disk.
-    pub(crate) probe: u64,
+    /// How much was written.
+    pub(crate) mark: Mark,
     /// How far the write-ahead log was taken over; nowhere, where there is none.
     pub(crate) reached: Reached,
 }
@@ -41,7 +41,7 @@ impl Standing {
         promised: Ballot::ZERO,
         chosen_upto: Slot::ZERO,
         trimmed: Slot::ZERO,
-        probe: 0,
+        mark: Mark::ZERO,
         reached: Reached::NOTHING,
     };
 
@@ -60,7 +60,7 @@ impl Standing {
                 self.trimmed = self.trimmed.max(*upto);
                 self.chosen_upto = self.chosen_upto.max(self.trimmed);
             }
-            Write::Probe { sequence } => self.probe = *sequence,
+            Write::Marked { mark } => self.mark = *mark,
         }
     }
 
@@ -70,7 +70,7 @@ impl Standing {
             (PROMISED, record::encode_ballot(PROMISED, self.promised)),
             (CHOSEN_UPTO, record::encode_number(CHOSEN_UPTO, self.chosen_upto.get())),
             (TRIMMED, record::encode_number(TRIMMED, self.trimmed.get())),
-            (PROBE, record::encode_number(PROBE, self.probe)),
+            (MARK, record::encode_number(MARK, self.mark.get())),
             (WAL, record::encode_reached(WAL, self.reached)),
         ]
     }
@@ -96,7 +96,7 @@ impl Facts {
             promised: fact(&facts, PROMISED, |record| record::decode_ballot(PROMISED, record))?,
             chosen_upto: Slot::new(number(CHOSEN_UPTO)?),
             trimmed: Slot::new(number(TRIMMED)?),
-            probe: number(PROBE)?,
+            mark: Mark::new(number(MARK)?),
             reached: fact(&facts, WAL, |record| record::decode_reached(WAL, record))?,
         };
         Ok(Facts { identity, standing })

@@ -14,7 +14,7 @@ use crate::{
 /// The layout of a whole store that this build reads and writes: the first byte of the identity
 /// record. It goes up, too, when what the slots carry is read in another way: a node that skipped
 /// what it cannot read would go on without it.
-pub(crate) const FORMAT: u8 = 3;
+pub(crate) const FORMAT: u8 = 4;
 
 /// The layout of every other record.
 const RECORD_VERSION: u8 = 1;

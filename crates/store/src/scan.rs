@@ -42,7 +42,7 @@ pub(crate) fn recover(read: &ReadTransaction, standing: &Standing) -> Result<Dur
         return Err(missing(next));
     }
     let promised = Some(standing.promised).filter(|ballot| *ballot != synod_paxos::Ballot::ZERO);
-    Ok(Durable { promised, trimmed, chosen_upto, records })
+    Ok(Durable { promised, trimmed, chosen_upto, records, mark: standing.mark })
 }
 
 /// The last slot up to which every record from the one after `trimmed` to `claimed` is whole.
@@ -89,7 +89,7 @@ pub(crate) fn above<'w>(
         Write::Promised { .. }
         | Write::ChosenUpto { .. }
         | Write::Trimmed { .. }
-        | Write::Probe { .. } => None,
+        | Write::Marked { .. } => None,
     });
     found.filter(|(slot, _)| slots.contains(slot)).collect()
 }

@@ -23,8 +23,8 @@ pub(crate) const CHOSEN_UPTO: &str = "chosen_upto";
 /// Where the log begins.
 pub(crate) const TRIMMED: &str = "trimmed";
 
-/// The last probe of the disk.
-pub(crate) const PROBE: &str = "probe";
+/// How much was written.
+pub(crate) const MARK: &str = "mark";
 
 /// How far the write-ahead log was taken over.
 pub(crate) const WAL: &str = "wal";

@@ -1,7 +1,7 @@
 //! What nodes say to each other.
 
 use synod_paxos::{
-    Ballot, Config, Decree, Durable, Envelope, Epoch, Held, Life, Members, Message, NodeId, Page,
+    Ballot, Config, Decree, Durable, Envelope, Held, Life, Mark, Members, Message, NodeId, Page,
     Process, Report, Slot, Span, Standing, Tick,
 };
 use synod_replica::{Input, Output, Replica, Restored, Word};
@@ -33,7 +33,6 @@ fn every_message() -> Vec<Message> {
         quorum: true,
         sees_leader: true,
         disk_alive: true,
-        disk_sequence: 5,
         chosen_upto: slot(1),
         covered: slot(1),
     };
@@ -73,14 +72,14 @@ fn every_message() -> Vec<Message> {
         Message::HandOver { ballot: theirs, next: Ballot::of(4, life(1)), chosen_upto: slot(2) },
         Message::Fathom { process: Process::new(7), round: 4 },
         Message::Fathomed { process: Process::new(7), round: 4, upto: Slot::new(3) },
-        Message::Synced { sequence: 1 },
+        Message::Synced { mark: Mark::new(1) },
     ]
 }
 
 fn corpus() -> Vec<Vec<u8>> {
     let word = |message| {
         let to = NodeId::new(1);
-        let envelope = Envelope { from: life(2), to, epoch: Epoch::FIRST, message };
+        let envelope = Envelope::of(life(2), to, message);
         postcard::to_allocvec(&Word::Paxos(envelope)).unwrap()
     };
     every_message().into_iter().map(word).chain(grown::<Word>()).collect()

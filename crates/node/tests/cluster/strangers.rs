@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use synod_net::{Event, Lane, Mesh, MeshConfig, PeerAddress, Role};
-use synod_paxos::{
-    Ballot, Envelope, Epoch, Incarnation, Life, Message, NodeId, Process, Slot, Standing,
-};
+use synod_paxos::{Ballot, Envelope, Life, Message, NodeId, Process, Slot, Standing};
 use synod_replica::Word;
 use tokio::time::{Instant, timeout};
 
@@ -36,17 +34,11 @@ fn heartbeat(from: u16, to: u16, reign: Option<Ballot>) -> Vec<u8> {
         quorum: true,
         sees_leader: true,
         disk_alive: true,
-        disk_sequence: 7,
         chosen_upto: Slot::ZERO,
         covered: Slot::ZERO,
     };
     let message = Message::Heartbeat { round: 1, standing };
-    let envelope = Envelope {
-        from: Life { node: NodeId::new(from), incarnation: Incarnation::FIRST },
-        to: NodeId::new(to),
-        epoch: Epoch::FIRST,
-        message,
-    };
+    let envelope = Envelope::of(Life::first(NodeId::new(from)), NodeId::new(to), message);
     postcard::to_allocvec(&Word::Paxos(envelope)).unwrap()
 }
 

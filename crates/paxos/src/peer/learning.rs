@@ -80,9 +80,14 @@ impl Peer {
         }
     }
 
-    /// The store has read what a peer asked for.
+    /// The store has read what a peer asked for. What is damaged is gone as if it were trimmed, and
+    /// perhaps nobody else knows it to be chosen: the peer is told to fetch a snapshot.
     pub(super) fn fetched(&mut self, fetched: Fetched, out: &mut Output) {
         self.serving.remove(&fetched.to);
+        if let Some(upto) = fetched.damaged {
+            out.damaged = out.damaged.max(Some(upto));
+            return self.voice.say(out, fetched.to, Message::Trimmed { upto });
+        }
         self.tell(fetched.to, cut(fetched.decrees), out);
     }
 

@@ -77,7 +77,7 @@ impl Peer {
         } else if let Some(decree) = self.learner.known(slot) {
             let decrees = vec![(slot, decree.clone())];
             self.voice.say(out, leader, Message::Learned { decrees, chosen_upto });
-        } else if self.acceptor.accept(slot, vote, settled, out) {
+        } else if !self.is_listening(now) && self.acceptor.accept(slot, vote, settled, out) {
             if newer {
                 self.yield_to(now, ballot, out);
             }
@@ -209,11 +209,18 @@ impl Peer {
 
     /// A member that has promised nothing above `ballot` at this moment is no part of a later
     /// leader's quorum yet, whatever its disk still has to do.
-    pub(super) fn on_confirm(&self, from: NodeId, ballot: Ballot, round: u64, out: &mut Output) {
-        if self.acceptor.promised() <= ballot {
-            self.voice.say(out, from, Message::Confirmed { ballot, round });
-        } else {
+    pub(super) fn on_confirm(
+        &self,
+        now: Tick,
+        from: NodeId,
+        ballot: Ballot,
+        round: u64,
+        out: &mut Output,
+    ) {
+        if self.acceptor.promised() > ballot {
             self.refuse(ballot, out);
+        } else if !self.is_listening(now) {
+            self.voice.say(out, from, Message::Confirmed { ballot, round });
         }
     }
 

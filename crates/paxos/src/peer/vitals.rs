@@ -15,7 +15,7 @@ impl Peer {
                     Some(due) => self.links.ticked(due, now),
                     None => self.begin(now),
                 }
-                self.disk.probe_when_idle(now, out);
+                self.disk.probe_when_idle(now);
                 self.tend_reign(now, out);
                 self.tend_campaign(now, out);
                 self.beat(now, out);
@@ -56,7 +56,6 @@ impl Peer {
             quorum,
             sees_leader: self.has_quorum() || self.links.vouches_for_a_leader(now),
             disk_alive,
-            disk_sequence: self.disk.sequence(),
             chosen_upto: self.learner.upto(),
             covered: self.cover.own(),
         }

@@ -84,7 +84,7 @@ impl Player {
             ("step", ["down"]) => self.stage().step(Input::StepDown),
             ("fetched", [to, decrees @ ..]) => {
                 let decrees = decrees.iter().map(|text| chosen(text)).collect();
-                self.stage().step(Input::Fetched(Fetched { to: node(to), decrees }))
+                self.stage().step(Input::Fetched(Fetched { to: node(to), decrees, damaged: None }))
             }
             (speaker, [verb, said @ ..]) if speaker.ends_with(':') => {
                 let from = node(speaker.trim_end_matches(':'));

@@ -43,7 +43,7 @@ fn write(write: &Write) -> String {
         Write::Chosen { slot, decree: what } => format!("write chosen {slot}={}", decree(what)),
         Write::ChosenUpto { slot } => format!("write chosen upto {slot}"),
         Write::Trimmed { upto } => format!("write trimmed {upto}"),
-        Write::Probe { sequence } => format!("write probe {sequence}"),
+        Write::Marked { mark } => format!("write mark {}", mark.get()),
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn told(message: &Message) -> Option<String> {
         Message::HandOver { ballot, next, chosen_upto } => {
             format!("hand over {ballot} to {next} chosen {chosen_upto}")
         }
-        Message::Synced { sequence } => format!("synced {sequence}"),
+        Message::Synced { mark } => format!("synced {}", mark.get()),
     })
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Stage {
     round: u64,
 }
 
-/// What one step brought.
+/// What one step brought. The mark that every step ends with that writes is left out.
 #[derive(Debug, Default)]
 pub(crate) struct Spoken {
     pub(crate) writes: Vec<Write>,
@@ -29,6 +29,8 @@ pub(crate) struct Spoken {
     pub(crate) fetch: Vec<Fetch>,
     pub(crate) behind: Vec<Behind>,
     pub(crate) unfit: Option<Unfit>,
+    pub(crate) damaged: Option<Slot>,
+    pub(crate) forgotten: Option<Forgotten>,
 }
 
 pub(crate) fn life(node: u16) -> Life {
@@ -82,7 +84,6 @@ pub(crate) fn following(promised: Ballot) -> Standing {
         quorum: true,
         sees_leader: false,
         disk_alive: true,
-        disk_sequence: 1,
         chosen_upto: Slot::ZERO,
         covered: Slot::ZERO,
     }
@@ -135,7 +136,9 @@ impl Stage {
                 self.round = self.round.max(round);
             }
         }
-        let writes = out.durably.writes().to_vec();
+        let marked = |write: &&Write| matches!(write, Write::Marked { .. });
+        let unmarked = out.durably.writes().iter().filter(|write| !marked(write));
+        let writes = unmarked.cloned().collect();
         self.unsynced.merge(out.durably);
         Spoken {
             writes,
@@ -146,6 +149,8 @@ impl Stage {
             fetch: out.fetch,
             behind: out.behind,
             unfit: out.unfit,
+            damaged: out.damaged,
+            forgotten: out.forgotten,
         }
     }
 
@@ -155,7 +160,7 @@ impl Stage {
 
     pub(crate) fn hear_as(&mut self, from: Life, message: Message) -> Spoken {
         let to = self.me.node;
-        self.step(Input::Deliver(Envelope { from, to, epoch: Epoch::FIRST, message }))
+        self.step(Input::Deliver(Envelope::of(from, to, message)))
     }
 
     pub(crate) fn propose(&mut self, text: &str) -> Spoken {
@@ -233,6 +238,8 @@ impl Spoken {
         self.fetch.extend(later.fetch);
         self.behind.extend(later.behind);
         self.unfit = later.unfit.or(self.unfit);
+        self.damaged = later.damaged.or(self.damaged);
+        self.forgotten = later.forgotten.or(self.forgotten);
     }
 
     /// The words to node `to`, without heartbeats.

@@ -10,6 +10,7 @@ pub(crate) struct Disk {
     pub(crate) trimmed: Slot,
     pub(crate) chosen_upto: Slot,
     pub(crate) records: BTreeMap<Slot, Record>,
+    pub(crate) mark: Mark,
     pub(crate) stalled: bool,
     waiting: Durably,
     syncing: Option<Durably>,
@@ -80,7 +81,10 @@ impl Disk {
                 self.trimmed = self.trimmed.max(upto);
                 self.chosen_upto = self.chosen_upto.max(upto);
             }
-            Write::Probe { .. } => {}
+            Write::Marked { mark } => {
+                assert!(mark > self.mark, "{mark:?} after {:?}", self.mark);
+                self.mark = mark;
+            }
         }
     }
 
@@ -92,6 +96,7 @@ impl Disk {
             trimmed: self.trimmed,
             chosen_upto: self.chosen_upto,
             records: above.map(|(slot, record)| (*slot, record.clone())).collect(),
+            mark: self.mark,
         }
     }
 

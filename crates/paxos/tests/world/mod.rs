@@ -397,6 +397,7 @@ impl World {
         let machine = self.machines.get_mut(&node).unwrap();
         let peer = machine.peer.as_mut().expect("the node is up");
         peer.step(now, input, &mut out);
+        assert_eq!(out.forgotten, None, "n{node} lost nothing that was durable");
         self.ghost.stepped(node, peer, &out);
         for chosen in &out.chosen {
             assert_eq!(chosen.slot, machine.chosen_upto.next(), "a gap at n{node}");
@@ -411,7 +412,7 @@ impl World {
         self.sync_next(node);
         for fetch in out.fetch {
             let decrees = self.machines[&node].disk.chosen(fetch.first, fetch.upto);
-            self.step(node, Input::Fetched(Fetched { to: fetch.to, decrees }));
+            self.step(node, Input::Fetched(Fetched { to: fetch.to, decrees, damaged: None }));
         }
         self.schedule_wake(node);
         out.proposed

@@ -5,7 +5,7 @@ use synod_machine::{
     Timestamp,
     door::{Call, Freshness, NotApplied, Refusal, Said},
 };
-use synod_paxos::{Decree, Envelope, Epoch, Message, Role, Tick, Write};
+use synod_paxos::{Decree, Envelope, Message, Role, Tick, Write};
 use synod_replica::{BATCH_VERSION, ClientId, Input, Passed, Response};
 
 use crate::world::{World, applied, id, put, read, submit, written};
@@ -187,7 +187,7 @@ fn the_replies_of_a_foreign_decree_are_nobodys_here() {
     let message = Message::Learned { decrees, chosen_upto: slot };
     let (from, to) = (world.life((leader + 1) % 3), world.life(leader).node);
     world.isolate(leader);
-    world.step(leader, Input::Peer(Envelope { from, to, epoch: Epoch::FIRST, message }));
+    world.step(leader, Input::Peer(Envelope::of(from, to, message)));
     assert_eq!(world.replica(leader).status().applied, slot, "it was learned");
     assert_eq!(answered(&world, client), said(Said::Unknown));
 }

@@ -71,7 +71,7 @@ pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
         Write::Chosen { .. }
         | Write::ChosenUpto { .. }
         | Write::Trimmed { .. }
-        | Write::Probe { .. } => {}
+        | Write::Marked { .. } => {}
     }
     Ok(())
 }
@@ -144,6 +144,13 @@ pub(crate) fn spoken(ghost: &Ghost, envelope: &Envelope) -> Checked {
         }
         _ => {}
     }
+    demand!(
+        durable.mark() >= envelope.marks.holds,
+        "B8",
+        "{from} says that its disk holds {:?}, with only {:?} durable",
+        envelope.marks.holds,
+        durable.mark()
+    );
     Ok(())
 }
 
@@ -226,7 +233,7 @@ pub(crate) fn recovered<'w>(
 
 #[cfg(test)]
 mod tests {
-    use synod_paxos::{Decree, Epoch, Span};
+    use synod_paxos::{Decree, Span};
 
     use super::*;
 
@@ -262,7 +269,7 @@ mod tests {
         }
         let accepted = |slots| {
             let message = Message::Accepted { ballot: low, slots, chosen_upto: Slot::ZERO };
-            Envelope { from: ME, to: OTHER.node, epoch: Epoch::FIRST, message }
+            Envelope::of(ME, OTHER.node, message)
         };
         let votes = accepted(vec![Span { first: slot, last: slot }]);
         spoken(&ghost, &votes).unwrap();

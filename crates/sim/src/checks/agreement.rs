@@ -98,7 +98,7 @@ pub(crate) fn believed(ghost: &Ghost, life: Life, slot: Slot, decree: &Decree) -
 
 #[cfg(test)]
 mod tests {
-    use synod_paxos::{Epoch, NodeId};
+    use synod_paxos::NodeId;
 
     use super::*;
 
@@ -117,7 +117,7 @@ mod tests {
     fn accept(from: u16, ballot: Ballot, decree: Decree) -> Envelope {
         let message =
             Message::Accept { ballot, slot: Slot::new(1), decree, chosen_upto: Slot::ZERO };
-        Envelope { from: life(from), to: NodeId::new(2), epoch: Epoch::FIRST, message }
+        Envelope::of(life(from), NodeId::new(2), message)
     }
 
     fn vote(ghost: &mut Ghost, node: u16, ballot: Ballot, decree: &Decree) -> Checked {

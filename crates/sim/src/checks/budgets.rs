@@ -65,7 +65,7 @@ fn encoded_bytes(request: &Request) -> usize {
 #[cfg(test)]
 mod tests {
     use synod_machine::{Batch, FenceCause, FenceGuard, LeaseId, Reign, Seq, SessionId, Timestamp};
-    use synod_paxos::{Ballot, Decree, Epoch, Life, Slot};
+    use synod_paxos::{Ballot, Decree, Life, Slot};
     use synod_replica::BATCH_VERSION;
 
     use super::*;
@@ -94,7 +94,7 @@ mod tests {
             decree: Decree::Value(bytes.into()),
             chosen_upto: Slot::ZERO,
         };
-        BUDGETS.spoken(&Envelope { from, to: NodeId::new(2), epoch: Epoch::FIRST, message })
+        BUDGETS.spoken(&Envelope::of(from, NodeId::new(2), message))
     }
 
     /// What is beyond a budget is caught, what fills it is not; one large request goes alone, and

@@ -97,7 +97,7 @@ impl Current {
 #[cfg(test)]
 mod tests {
     use synod_machine::{Answer, Revision};
-    use synod_paxos::{Epoch, Life};
+    use synod_paxos::Life;
 
     use super::*;
 
@@ -121,7 +121,7 @@ mod tests {
         let (mut current, node, process) = (Current::default(), NodeId::new(1), Process::new(7));
         let word = |message| {
             let from = Life::first(node);
-            Envelope { from, to: node, epoch: Epoch::FIRST, message }
+            Envelope::of(from, node, message)
         };
         let clients = [ClientId(1), ClientId(2)];
         for (client, round) in clients.into_iter().zip(1..) {

@@ -165,7 +165,7 @@ pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
             demand!(*upto <= chosen, "C1", "{life} trims up to {upto}; chosen is up to {chosen}");
             Ok(())
         }
-        Write::Promised { .. } | Write::Accepted { .. } | Write::Probe { .. } => Ok(()),
+        Write::Promised { .. } | Write::Accepted { .. } | Write::Marked { .. } => Ok(()),
     }
 }
 

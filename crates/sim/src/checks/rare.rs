@@ -186,7 +186,7 @@ impl Rare {
             Write::Promised { .. }
             | Write::ChosenUpto { .. }
             | Write::Trimmed { .. }
-            | Write::Probe { .. } => {}
+            | Write::Marked { .. } => {}
         }
     }
 

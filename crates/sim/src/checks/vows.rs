@@ -115,8 +115,6 @@ impl Vows {
 mod tests {
     use std::time::Duration;
 
-    use synod_paxos::Epoch;
-
     use super::*;
 
     fn life(node: u16) -> Life {
@@ -128,7 +126,7 @@ mod tests {
     }
 
     fn says(node: u16, message: Message) -> Envelope {
-        Envelope { from: life(node), to: NodeId::new(1), epoch: Epoch::FIRST, message }
+        Envelope::of(life(node), NodeId::new(1), message)
     }
 
     /// Node 1 asks for a vow at 0, and node 2 gives it at 1000.

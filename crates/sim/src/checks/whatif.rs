@@ -5,6 +5,7 @@ mod bounds;
 mod campaigns;
 mod door;
 mod hollow;
+mod listens;
 mod questions;
 mod reigns;
 mod remains;
@@ -21,8 +22,8 @@ use synod_machine::{
     Timestamp,
 };
 use synod_paxos::{
-    Ballot, Barrier, BarrierId, Config, Decree, Durable, Envelope, Epoch, Input, Leasing, Life,
-    Message, NodeId, Output, Peer, Role, Slot, Tick,
+    Ballot, Barrier, BarrierId, Config, Decree, Durable, Envelope, Input, Leasing, Life, Message,
+    NodeId, Output, Peer, Role, Slot, Tick,
 };
 
 use self::{
@@ -123,7 +124,7 @@ impl WhatIf {
         copy.step(now, Input::ReadBarrier(id), &mut out);
         for from in ghost.nodes().filter(|other| *other != node).map(Life::first) {
             let message = Message::Confirmed { ballot, round };
-            let word = Envelope { from, to: node, epoch: Epoch::FIRST, message };
+            let word = Envelope::of(from, node, message);
             copy.step(now, Input::Deliver(word), &mut out);
         }
         // What a lease vouches for needs no answer.
@@ -139,6 +140,7 @@ impl WhatIf {
     /// A node starts from its disk, with a state that has come to `applied`.
     pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
         vows::a_start_is_silent(config, durable, RECOVER)?;
+        listens::a_start_listens(config, durable, RECOVER)?;
         // What other copies promise they promise at once.
         let leasing = Leasing { asks: false, vow: Duration::ZERO };
         let config = &Config { leasing, ..config.clone() };
@@ -207,7 +209,7 @@ impl WhatIf {
         let Some(from) = ghost.nodes().find(|other| *other != node) else { return Ok(()) };
         let message = Message::Learned { decrees: vec![(slot, other)], chosen_upto: Slot::ZERO };
         let from = Life::first(from);
-        let word = Envelope { from, to: node, epoch: Epoch::FIRST, message };
+        let word = Envelope::of(from, node, message);
         for input in [Input::Deliver(word), Input::Installed(slot)] {
             let mut copy = peer.clone();
             copy.step(now, input.clone(), &mut Output::default());
@@ -256,7 +258,7 @@ impl WhatIf {
 fn at_rest(peer: &Peer, now: Tick, node: NodeId) -> Peer {
     let (ballot, slots, chosen_upto) = (Ballot::ZERO, Vec::new(), Slot::ZERO);
     let message = Message::Accepted { ballot, slots, chosen_upto };
-    let word = Envelope { from: Life::first(node), to: node, epoch: Epoch::FIRST, message };
+    let word = Envelope::of(Life::first(node), node, message);
     let mut copy = peer.clone();
     copy.step(now, Input::Deliver(word), &mut Output::default());
     copy

@@ -47,6 +47,22 @@ impl Memory {
         &self.device
     }
 
+    /// Another directory, with the names and the bytes of this one that are durable.
+    pub(super) fn image(&self) -> Memory {
+        let image = Memory::default();
+        let names = self.lock();
+        let durable = names.before.first().unwrap_or(&names.now);
+        let copy = |(name, file): (&String, &File)| {
+            let held = file.lock();
+            let bytes = held.bytes[..held.synced].to_vec();
+            let held = Arc::new(Mutex::new(Held { synced: bytes.len(), bytes }));
+            (name.clone(), File { held, device: image.device.clone() })
+        };
+        image.lock().now = durable.iter().map(copy).collect();
+        drop(names);
+        image
+    }
+
     /// The snapshots that stand, whatever the device does.
     pub(super) fn standing(&self) -> Vec<Slot> {
         let named = |name: &String| name.rsplit('-').next()?.parse().ok().map(Slot::new);

@@ -77,14 +77,18 @@ impl World {
         let log = node.disk.log(&durable, restored.applied);
         let log = log.map_err(|error| store_failed(id, &error))?;
         let (life, in_flight) = (node.life, std::mem::take(&mut node.in_flight));
-        self.watch.recovered(life, &in_flight, &durable)?;
+        if !self.node(id).is_older {
+            self.watch.recovered(life, &in_flight, &durable)?;
+        }
         let node = self.node(id);
         node.boot += 1;
         let (boot, fast_ppm) = (node.boot, node.fast_ppm);
         let config = node.config(&members, &plan);
         let upto = durable.chosen_upto;
         Watch::recovers(&config.paxos, &durable, restored.applied)?;
-        self.see_start(id, &durable, &restored);
+        if !self.node(id).is_older {
+            self.see_start(id, &durable, &restored);
+        }
         let replica = Replica::recover(config, durable, restored, log, seed);
         let node = self.node(id);
         node.up = Some(Up::new(replica, now, fast_ppm));
@@ -148,7 +152,9 @@ impl World {
         if let Some(up) = &mut node.up {
             up.full_until_us = up.full_until_us.filter(|_| batch.writes().is_empty());
         }
-        self.watch.synced(life, batch.writes())?;
+        if !self.node(id).is_older {
+            self.watch.synced(life, batch.writes())?;
+        }
         self.story.tell(self.now_us, || format!("{id} has synced {:?}", batch.writes()));
         let words = batch.synced();
         if self.node(id).cut == Some(Cut::AfterSync) && !words.is_empty() {
@@ -213,9 +219,11 @@ impl World {
             return Ok(());
         }
         let disk = &self.node(id).disk;
-        let decrees = disk.chosen(fetch.first, fetch.upto, FETCH_BYTES_MAX);
-        let decrees = decrees.map_err(|error| store_failed(id, &error))?;
-        self.step(id, Input::Fetched(Fetched { to: fetch.to, decrees }))
+        let found = disk.chosen(fetch.first, fetch.upto, FETCH_BYTES_MAX);
+        let found = found.map_err(|error| store_failed(id, &error))?;
+        let damaged = found.is_none().then_some(fetch.first);
+        let decrees = found.unwrap_or_default();
+        self.step(id, Input::Fetched(Fetched { to: fetch.to, decrees, damaged }))
     }
 
     /// The moment to wake.
@@ -298,6 +306,17 @@ impl World {
         let (tick, asked) = (World::tick_for(up, now, &input), output.durably.writes().len());
         let mut campaign = None;
         if let Input::Peer(envelope) = &input {
+            let told = up.told.entry(envelope.from.node).or_default();
+            *told = envelope.marks.holds.max(*told);
+        }
+        if node.is_older {
+            up.replica.step(tick, wall, input, output);
+            up.asked.extend_from_slice(&output.durably.writes()[asked..]);
+            // Nobody can take a snapshot in so short a time.
+            output.shelf.clear();
+            return self.look_whether_known(id, output);
+        }
+        if let Input::Peer(envelope) = &input {
             self.watch.heard(up.replica.peer(), tick, envelope)?;
             if let Message::Prepare { ballot, .. } = envelope.message {
                 campaign = Some(ballot);
@@ -316,12 +335,23 @@ impl World {
             awake_us: now - up.started_us.max(held.min(now)),
             syncing_us: under_way.unwrap_or_default(),
         };
+        self.look_whether_known(id, output)?;
+        let Some(up) = &self.nodes[usize::from(id.get()) - 1].up else { return Ok(()) };
         self.watch.asked(life, &output.durably.writes()[asked..])?;
         self.watch.stepped(id, boot, &up.replica, times)?;
         if self.plan.leasing.asks {
             let held = self.held();
             alone::stepped(&held)?;
             self.watch.vows.bear(&held, self.watch.ghost.quorum())?;
+        }
+        Ok(())
+    }
+
+    /// Ends a node that has been told that its disk is older than it. It says nothing more.
+    fn look_whether_known(&mut self, id: NodeId, output: &mut Output) -> Checked {
+        if output.forgotten.is_some() {
+            *output = Output::default();
+            self.knows_that_it_is_older(id)?;
         }
         Ok(())
     }

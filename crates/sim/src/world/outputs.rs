@@ -39,7 +39,10 @@ impl World {
             up.gathered.merge(output.durably);
         }
         for envelope in output.at_once {
-            self.watch.spoken(&envelope)?;
+            match self.node(id).is_older {
+                true => self.spoken_by_older(&envelope)?,
+                false => self.watch.spoken(&envelope)?,
+            }
             self.trace.word(&envelope);
             self.nudge(&envelope);
             match envelope.to == id {

@@ -68,6 +68,9 @@ impl World {
         if let Some((_, gap_us)) = gap.copied() {
             self.plan_trouble(trouble, gap_us);
         }
+        if self.now_us < self.calm_until_us {
+            return Ok(());
+        }
         let id = NodeId::new(self.draw(trouble, (1, u64::from(self.plan.voters))) as u16);
         match trouble {
             Trouble::Crash => self.stop(id, Stop::Power, "loses its power"),
@@ -117,6 +120,7 @@ impl World {
             Trouble::Forsaken => self.forsake(id),
             Trouble::Jam => self.jam(),
             Trouble::Transfer => self.transfer()?,
+            Trouble::Image => self.image(id),
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use redb::StorageBackend;
-use synod_paxos::{Decree, Life, NodeId, Slot, Write};
+use synod_paxos::{Decree, Life, Mark, NodeId, Slot, Write};
 
 use super::*;
 use crate::{
@@ -78,12 +78,13 @@ fn a_failure_beside_is_final_for_every_batch_after_it() {
     let decree = Decree::Value(vec![7; front.wal.much() as usize].into());
     let much = Write::Chosen { slot: Slot::new(1), decree };
     front.write(&base, Cow::Owned(vec![much])).unwrap();
-    front.write(&base, Cow::Owned(vec![Write::Probe { sequence: 1 }])).unwrap();
+    front.write(&base, Cow::Owned(vec![Write::Marked { mark: Mark::new(1) }])).unwrap();
     assert!(front.taking.is_some(), "redb is at it");
     let failed = front.wait();
     assert!(matches!(failed, Err(StoreError::SyncFailed { .. })), "{failed:?}");
     for sequence in 2..4 {
-        let again = front.write(&base, Cow::Owned(vec![Write::Probe { sequence }]));
+        let again =
+            front.write(&base, Cow::Owned(vec![Write::Marked { mark: Mark::new(sequence) }]));
         assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
     }
 }
@@ -99,7 +100,7 @@ fn a_failure_of_redb_itself_is_final_for_every_batch_after_it() {
     let huge = Write::Chosen { slot: Slot::new(1), decree };
     let failed = front.write(&base, Cow::Owned(vec![huge]));
     assert!(matches!(failed, Err(StoreError::SyncFailed { .. })), "{failed:?}");
-    let again = front.write(&base, Cow::Owned(vec![Write::Probe { sequence: 1 }]));
+    let again = front.write(&base, Cow::Owned(vec![Write::Marked { mark: Mark::new(1) }]));
     assert!(matches!(again, Err(StoreError::SyncFailed { .. })), "{again:?}");
 }
 
@@ -108,13 +109,14 @@ fn a_failure_of_redb_itself_is_final_for_every_batch_after_it() {
 #[test]
 fn a_failed_read_is_final_for_every_batch_after_it() {
     let (home, medium, base, mut front) = failing_on(1 << 20);
-    front.write(&base, Cow::Owned(vec![Write::Probe { sequence: 1 }])).unwrap();
+    front.write(&base, Cow::Owned(vec![Write::Marked { mark: Mark::new(1) }])).unwrap();
 
     home.2.store(true, Ordering::Relaxed);
     Handle(medium).read(0, &mut [0; 8]).unwrap_err();
     home.2.store(false, Ordering::Relaxed);
     for sequence in 2..4 {
-        let refused = front.write(&base, Cow::Owned(vec![Write::Probe { sequence }]));
+        let refused =
+            front.write(&base, Cow::Owned(vec![Write::Marked { mark: Mark::new(sequence) }]));
         assert!(matches!(refused, Err(StoreError::SyncFailed { .. })), "{refused:?}");
     }
 }

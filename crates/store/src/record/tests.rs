@@ -54,7 +54,7 @@ fn every_record_is_read_back() {
     let identity = Identity { cluster: "orbit".into(), cluster_id: 7, life: life() };
     assert_eq!(decode_identity(&encode_identity(&identity)), Ok(identity));
     assert_eq!(decode_ballot("promised", &encode_ballot("promised", ballot())), Ok(ballot()));
-    assert_eq!(decode_number("probe", &encode_number("probe", 4)), Ok(4));
+    assert_eq!(decode_number("mark", &encode_number("mark", 4)), Ok(4));
     let reached = Reached { number: 9, at: 4_096 };
     assert_eq!(decode_reached("wal", &encode_reached("wal", reached)), Ok(reached));
     for kind in [Kind::Vote(ballot()), Kind::Chosen] {
@@ -78,8 +78,8 @@ fn no_flipped_bit_and_no_cut_goes_unnoticed() {
     for damaged in every_damage(&payload) {
         assert_eq!(header.decree(slot, Some(&damaged)), Err(Flaw::Damaged));
     }
-    for damaged in every_damage(&encode_number("probe", 4)) {
-        assert_eq!(decode_number("probe", &damaged), Err(Flaw::Damaged));
+    for damaged in every_damage(&encode_number("mark", 4)) {
+        assert_eq!(decode_number("mark", &damaged), Err(Flaw::Damaged));
     }
     for damaged in every_damage(&encode_ballot("promised", ballot())) {
         assert_eq!(decode_ballot("promised", &damaged), Err(Flaw::Damaged));
@@ -130,8 +130,8 @@ fn header_and_payload_must_agree() {
 /// A whole record of a version that this build does not know names that version.
 #[test]
 fn a_newer_record_names_its_version() {
-    let newer = Place::fact("probe").seal(9, &4_u64.to_le_bytes());
-    assert_eq!(decode_number("probe", &newer), Err(Flaw::Version(9)));
+    let newer = Place::fact("mark").seal(9, &4_u64.to_le_bytes());
+    assert_eq!(decode_number("mark", &newer), Err(Flaw::Version(9)));
     let newer = Place::fact(IDENTITY).seal(FORMAT + 1, b"anything at all");
     assert_eq!(decode_identity(&newer), Err(Flaw::Version(FORMAT + 1)));
 }

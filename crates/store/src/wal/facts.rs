@@ -1,6 +1,6 @@
 //! The bytes of a node's facts in its write-ahead log.
 
-use synod_paxos::{Ballot, Decree, Slot, Write};
+use synod_paxos::{Ballot, Decree, Mark, Slot, Write};
 
 use super::{Fact, put_bytes, take_bytes};
 use crate::record::{self, Fields};
@@ -10,7 +10,7 @@ const ACCEPTED: u8 = 2;
 const CHOSEN: u8 = 3;
 const CHOSEN_UPTO: u8 = 4;
 const TRIMMED: u8 = 5;
-const PROBE: u8 = 6;
+const MARKED: u8 = 6;
 const NOOP: u8 = 0;
 const VALUE: u8 = 1;
 
@@ -32,7 +32,7 @@ impl Fact for Write {
             }
             Write::ChosenUpto { slot } => put_number(record, CHOSEN_UPTO, slot.get()),
             Write::Trimmed { upto } => put_number(record, TRIMMED, upto.get()),
-            Write::Probe { sequence } => put_number(record, PROBE, *sequence),
+            Write::Marked { mark } => put_number(record, MARKED, mark.get()),
         }
     }
 
@@ -51,7 +51,7 @@ impl Fact for Write {
             CHOSEN => Write::Chosen { slot: take_slot(fields)?, decree: take_decree(fields)? },
             CHOSEN_UPTO => Write::ChosenUpto { slot: take_slot(fields)? },
             TRIMMED => Write::Trimmed { upto: take_slot(fields)? },
-            PROBE => Write::Probe { sequence: fields.u64().ok()? },
+            MARKED => Write::Marked { mark: Mark::new(fields.u64().ok()?) },
             _ => return None,
         })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
-use synod_paxos::{Decree, Slot, Write};
+use synod_paxos::{Decree, Mark, Slot, Write};
 
 use super::*;
 
@@ -53,7 +53,10 @@ fn open(file: &Shared, mark: &Shared, taken: Reached) -> (Wal, Vec<Write>) {
 /// A batch of about so many bytes.
 fn batch(number: u64, bytes: usize) -> Vec<Write> {
     let decree = Decree::Value(vec![number as u8; bytes].into());
-    vec![Write::Chosen { slot: Slot::new(number), decree }, Write::Probe { sequence: number }]
+    vec![
+        Write::Chosen { slot: Slot::new(number), decree },
+        Write::Marked { mark: Mark::new(number) },
+    ]
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! The power is cut at every operation of a run, and every un-synced sector survives by coin.
 
-use synod_paxos::{Decree, Durable, Slot, Write};
+use synod_paxos::{Decree, Durable, Mark, Slot, Write};
 use synod_store::Store;
 
 use crate::{
@@ -18,7 +18,7 @@ fn script() -> Vec<Vec<Write>> {
     vec![
         vec![promised(1), accepted(1, 1, value("a"))],
         vec![accepted(2, 1, long.clone()), accepted(3, 1, Decree::Noop), chosen_upto(1)],
-        vec![promised(2), Write::Probe { sequence: 1 }],
+        vec![promised(2), Write::Marked { mark: Mark::new(1) }],
         vec![accepted(2, 2, value("b")), accepted(4, 2, long.clone()), chosen_upto(2)],
         vec![chosen(3, long.clone()), chosen_upto(3)],
         vec![trimmed(2), accepted(5, 2, long)],

@@ -280,7 +280,7 @@ fn a_log_shorter_than_its_watermark_is_refused() {
 /// the store is refused.
 #[test]
 fn a_damaged_fact_is_named() {
-    for name in ["identity", "promised", "chosen_upto", "trimmed", "probe", "wal"] {
+    for name in ["identity", "promised", "chosen_upto", "trimmed", "mark", "wal"] {
         let damaged = with_tables_changed(|change| {
             flipped(&mut change.open_table(FACTS).unwrap(), name);
         });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use synod_paxos::{Ballot, Decree, Durable, Record, Slot, Write};
+use synod_paxos::{Ballot, Decree, Durable, Mark, Record, Slot, Write};
 
 use crate::{Way, accepted, chosen, chosen_upto, promised, trimmed, value};
 
@@ -14,6 +14,7 @@ pub(crate) struct Model {
     trimmed: Slot,
     chosen_upto: Slot,
     log: BTreeMap<Slot, Record>,
+    mark: Mark,
 }
 
 impl Model {
@@ -33,7 +34,7 @@ impl Model {
                     self.trimmed = self.trimmed.max(upto);
                     self.chosen_upto = self.chosen_upto.max(upto);
                 }
-                Write::Probe { .. } => {}
+                Write::Marked { mark } => self.mark = mark,
             }
         }
     }
@@ -42,8 +43,8 @@ impl Model {
     pub(crate) fn durable(&self) -> Durable {
         let above = self.log.range(self.chosen_upto.next()..);
         let records = above.map(|(slot, record)| (*slot, record.clone())).collect();
-        let Model { promised, trimmed, chosen_upto, .. } = *self;
-        Durable { promised, trimmed, chosen_upto, records }
+        let Model { promised, trimmed, chosen_upto, mark, .. } = *self;
+        Durable { promised, trimmed, chosen_upto, records, mark }
     }
 
     /// What a store with these facts says of its chosen prefix.
@@ -81,7 +82,7 @@ fn any_write() -> impl Strategy<Value = Write> {
         (slot.clone(), decree).prop_map(|(s, d)| chosen(s, d)),
         slot.clone().prop_map(chosen_upto),
         slot.prop_map(trimmed),
-        (0_u64..9).prop_map(|sequence| Write::Probe { sequence }),
+        (0_u64..9).prop_map(|mark| Write::Marked { mark: Mark::new(mark) }),
     ]
 }
 

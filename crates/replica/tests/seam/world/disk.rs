@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, Decree, Durable, Fetch, Fetched, Record, Slot, Write};
+use synod_paxos::{Ballot, Decree, Durable, Fetch, Fetched, Mark, Record, Slot, Write};
 
 #[derive(Default)]
 pub(crate) struct Disk {
@@ -10,6 +10,7 @@ pub(crate) struct Disk {
     records: BTreeMap<Slot, Record>,
     trimmed: Slot,
     chosen_upto: Slot,
+    mark: Mark,
 }
 
 impl Disk {
@@ -30,7 +31,7 @@ impl Disk {
                     self.trimmed = self.trimmed.max(*upto);
                     self.chosen_upto = self.chosen_upto.max(*upto);
                 }
-                Write::Probe { .. } => {}
+                Write::Marked { mark } => self.mark = *mark,
             }
         }
     }
@@ -38,8 +39,8 @@ impl Disk {
     pub(crate) fn durable(&self) -> Durable {
         let above = self.records.range(self.chosen_upto.next()..);
         let records = above.map(|(slot, record)| (*slot, record.clone())).collect();
-        let Disk { promised, trimmed, chosen_upto, .. } = *self;
-        Durable { promised, trimmed, chosen_upto, records }
+        let Disk { promised, trimmed, chosen_upto, mark, .. } = *self;
+        Durable { promised, trimmed, chosen_upto, records, mark }
     }
 
     /// The chosen decrees of the gapless prefix.
@@ -60,6 +61,6 @@ impl Disk {
     pub(crate) fn fetch(&self, fetch: Fetch) -> Fetched {
         let wanted = |slot: &Slot| (fetch.first..=fetch.upto).contains(slot);
         let decrees = self.log().into_iter().filter(|(slot, _)| wanted(slot)).collect();
-        Fetched { to: fetch.to, decrees }
+        Fetched { to: fetch.to, decrees, damaged: None }
     }
 }

@@ -34,6 +34,33 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
+        name: "older disk not noticed",
+        does: "a node that was put on an older image of its disk goes on, whatever others were told",
+        source: "camunda#14509: partitions that were restored from a backup contradict what was \
+                 committed",
+        edits: &[edit("paxos/src/peer.rs", "marks.heard > is", "{ let _ = is; false }")],
+    },
+    Bug {
+        name: "a start listens to nobody first",
+        does: "a node that starts votes before it has heard from those who know what it forgot",
+        source: "nats-server#7038: a wiped node votes again",
+        edits: &[edit(
+            "paxos/src/peer.rs",
+            "self.vow.is_silent(now) && !self.links.have_all_spoken()",
+            "{ let _ = (now, self.links.have_all_spoken()); false }",
+        )],
+    },
+    Bug {
+        name: "a disk said to hold what it does not yet",
+        does: "a word tells the mark of what was written, durable or not",
+        source: "valkey-io/valkey#3887: the vote is answered before `votedFor` is on disk",
+        edits: &[edit(
+            "paxos/src/peer.rs",
+            "out.durably.reaches(self.disk.mark());",
+            "out.durably.reaches(self.disk.mark()); self.voice.holds(self.disk.mark());",
+        )],
+    },
+    Bug {
         name: "a vote does not raise the promise",
         does: "an acceptor votes at a ballot and could still promise a lower one",
         source: "scylladb#6139: a lower ballot is accepted after a higher one, without a \

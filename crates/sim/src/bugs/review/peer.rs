@@ -19,6 +19,20 @@ pub(super) const LINES: &[&[Bug]] = &[
             "Learner::new(applied)" => "Learner::new(durable.chosen_upto)",
         "a leader without a quorum takes nothing":
             "«self.has_quorum()» && proposer.next" => "true",
+        "how much was written comes back from the disk":
+            "Disk::new(timing.disk_stall, «durable.mark»)" => "crate::Mark::ZERO",
+        "what another life told is not this one's":
+            "«marks.of == me.incarnation» &&" => "true",
+        "who has forgotten takes no further step":
+            "if «self.forgotten.is_some()» {\n            return;\n        }\n        let written" =>
+            "false",
+    },
+    lines! { "paxos/src/disk.rs":
+        "a step that writes writes its mark": "out.durably.write(Write::Marked { mark });" => "",
+    },
+    lines! { "paxos/src/voice.rs":
+        "what was heard of a disk is told back":
+            "*heard = mark.max(*heard);" => "let _ = (mark, &heard);",
     },
     lines! { "paxos/src/peer/phase1.rs":
         "a ballot above the own promise":
@@ -59,7 +73,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a read sees what is chosen":
             "proposer.inherited.max(chosen_upto)" => "{ let _ = chosen_upto; proposer.inherited }",
         "who promised above confirms nothing":
-            "self.acceptor.promised() <= ballot" => "true",
+            "if «self.acceptor.promised() > ballot» {" => "false",
+        "a start confirms nothing": "else if «!self.is_listening(now)» {" => "true",
         "a confirmation is for its ballot": "proposer.ballot == ballot" => "true",
     },
     lines! { "paxos/src/links.rs":

@@ -22,8 +22,9 @@ pub(super) const LINES: &[&[Bug]] = &[
         "what is over stays over": "self.over = self.over.max(ballot);" => "self.over = ballot;",
         "a reign that is over is vowed nothing": "|| «ballot <= self.over»" => "false",
         "silence binds as a vow does":
-            "given.map(|(_, until)| until).max(silent_until)" =>
-            "{ let _ = silent_until; given.map(|(_, until)| until) }",
+            "given.map(|(_, until)| until).max(self.silent_until())" =>
+            "given.map(|(_, until)| until)",
+        "silence keeps vows back, too": "|| «self.is_silent(now)»" => "false",
     },
     lines! { "paxos/src/peer/leasing.rs":
         "a vow is for its ballot": "proposer.ballot == ballot" => "true",

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use synod_paxos::{
-    Ballot, Decree, Envelope, Epoch, Fetch, Input, Life, Message, NodeId, Output, Peer, Process,
-    Record, Role, Slot, Standing, Tick, Write,
+    Ballot, Decree, Envelope, Fetch, Input, Life, Message, NodeId, Output, Peer, Process, Record,
+    Role, Slot, Standing, Tick, Write,
 };
 
 use super::door::stands;
@@ -23,6 +23,9 @@ pub(super) const FAR_SLOTS: u64 = 1 << 20;
 
 /// For longer nobody leads whom nobody answers.
 const ALONE: Duration = Duration::from_millis(2_500);
+
+/// What another says of its disk names one of so many marks, from the last that this disk gave back.
+const MARKS_TRIED: usize = 4;
 
 /// A peer as it is now, and another that speaks to it.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +57,7 @@ impl<'p> Bounds<'p> {
         self.no_vote_is_far_ahead(other)?;
         self.nothing_far_ahead_is_believed(other)?;
         self.strangers_are_turned_away(other)?;
+        self.what_is_forgotten_ends_it(other)?;
         self.promises_count_when_whole(ghost, peer.settled().plus(FAR_SLOTS))?;
         self.reads_wait_for_what_was_acknowledged(ghost)?;
         self.a_reign_ends_where_another_has_been(ghost, other)?;
@@ -219,7 +223,6 @@ impl<'p> Bounds<'p> {
             quorum: true,
             sees_leader: true,
             disk_alive: true,
-            disk_sequence: 1,
             chosen_upto: upto,
             covered: Slot::ZERO,
         };
@@ -239,6 +242,12 @@ impl<'p> Bounds<'p> {
     /// for and is known to be chosen takes none.
     pub(super) fn there_is_room(&self, other: Life) -> Checked {
         let slot = self.peer.settled().next();
+        // Who lost its state may know what is chosen next, and votes for nothing there. (In universe
+        // 327764 it did.) Nor does who listens.
+        let is_hollow = self.peer.settled() > self.peer.chosen_upto();
+        if is_hollow || self.peer.is_listening(self.now) {
+            return Ok(());
+        }
         // Nobody can have told yet what such a reign knows to be chosen.
         let round = self.peer.promised().round() + FAR_SLOTS;
         let ballot = Ballot::of(round, other);
@@ -304,13 +313,15 @@ impl<'p> Bounds<'p> {
         let standing = stands(Ballot::ZERO, Slot::ZERO);
         let copy = self.after_a_while(false, |out| {
             let beats = out.at_once.iter().filter_map(|word| match word.message {
-                Message::Heartbeat { round, standing } => Some((word.to, round, standing)),
+                Message::Heartbeat { round, .. } => Some((word.to, round, word.marks.holds)),
                 _ => None,
             });
-            let heard = beats.flat_map(|(to, round, own)| {
-                let (from, sequence) = (Life::first(to), own.disk_sequence + 1);
-                let alive = Message::Alive { round, standing };
-                [alive, Message::Synced { sequence }].map(|message| self.word(from, message))
+            let heard = beats.flat_map(|(to, round, holds)| {
+                let from = Life::first(to);
+                let marks = std::iter::successors(Some(holds), |mark| Some(mark.next()));
+                let synced = marks.take(MARKS_TRIED).map(|mark| Message::Synced { mark });
+                let said = std::iter::once(Message::Alive { round, standing }).chain(synced);
+                said.map(|message| self.word(from, message)).collect::<Vec<_>>()
             });
             heard.collect()
         });
@@ -356,6 +367,6 @@ impl<'p> Bounds<'p> {
     }
 
     pub(super) fn word(&self, from: Life, message: Message) -> Input {
-        Input::Deliver(Envelope { from, to: self.node, epoch: Epoch::FIRST, message })
+        Input::Deliver(Envelope::of(from, self.node, message))
     }
 }

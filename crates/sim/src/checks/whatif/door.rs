@@ -134,7 +134,6 @@ pub(super) fn stands(promised: Ballot, chosen_upto: Slot) -> Standing {
         quorum: true,
         sees_leader: false,
         disk_alive: true,
-        disk_sequence: 1,
         chosen_upto,
         covered: Slot::ZERO,
     }

@@ -1,8 +1,8 @@
 //! What a node would do that starts when the snapshots of its state are lost, and then leads.
 
 use synod_paxos::{
-    Ballot, Config, Decree, Durable, Envelope, Epoch, Input, Life, Message, NodeId, Output, Page,
-    Peer, Process, Report, Role, Slot, Standing, Tick, Write,
+    Ballot, Config, Decree, Durable, Envelope, Input, Life, Message, NodeId, Output, Page, Peer,
+    Process, Report, Role, Slot, Standing, Tick, Write,
 };
 
 use crate::violation::{Checked, demand};
@@ -92,7 +92,7 @@ impl Hollow {
     }
 
     pub(super) fn hears(&mut self, from: Life, message: Message) -> Output {
-        self.given(Input::Deliver(Envelope { from, to: self.node, epoch: Epoch::FIRST, message }))
+        self.given(Input::Deliver(Envelope::of(from, self.node, message)))
     }
 
     fn given(&mut self, input: Input) -> Output {
@@ -111,7 +111,6 @@ fn standing() -> Standing {
         quorum: false,
         sees_leader: false,
         disk_alive: true,
-        disk_sequence: 1,
         chosen_upto: Slot::ZERO,
         covered: Slot::ZERO,
     }

@@ -2,7 +2,7 @@
 //! another ballot's watermark, of what a reign was still to propose. A copy is asked.
 
 use synod_paxos::{
-    Ballot, Decree, Envelope, Epoch, Input, Life, Message, Output, Process, Role, Slot, Standing,
+    Ballot, Decree, Envelope, Input, Life, Message, Output, Process, Role, Slot, Standing,
 };
 
 use super::{
@@ -86,7 +86,6 @@ impl Bounds<'_> {
             quorum: true,
             sees_leader: true,
             disk_alive: true,
-            disk_sequence: 1,
             chosen_upto: self.peer.settled().plus(FAR_SLOTS),
             covered: Slot::ZERO,
         };
@@ -134,7 +133,7 @@ impl Bounds<'_> {
         let slot = self.peer.settled().next();
         let accept =
             Message::Accept { ballot: above, slot, decree: Decree::Noop, chosen_upto: slot };
-        let right = Envelope { from: other, to: self.node, epoch: Epoch::FIRST, message: accept };
+        let right = Envelope::of(other, self.node, accept);
         let elsewhere = Envelope { to: other.node, ..right.clone() };
         let other_times = Envelope { epoch, ..right };
         for word in [elsewhere, other_times] {

@@ -1,8 +1,7 @@
 //! What a node would start from, had it died at another moment: a copy of its disk is read.
 
 use synod_paxos::{
-    Config, Decree, Durable, Envelope, Epoch, Input, Message, Output, Peer, Record, Slot, Tick,
-    Write,
+    Config, Decree, Durable, Envelope, Input, Message, Output, Peer, Record, Slot, Tick, Write,
 };
 
 use super::bounds::FAR_SLOTS;
@@ -65,7 +64,7 @@ impl Starts<'_> {
         let mut copy = self.start(durable, self.applied);
         let ballot = copy.promised().raised_by(other);
         let message = Message::Prepare { ballot, first: far, holds: Vec::new() };
-        let word = Envelope { from: other, to: me.node, epoch: Epoch::FIRST, message };
+        let word = Envelope::of(other, me.node, message);
         let mut out = Output::default();
         copy.step(Tick::ZERO, Input::Deliver(word), &mut out);
         let told = out.durably.synced().into_iter().any(|word| match word.message {
@@ -123,7 +122,7 @@ impl Starts<'_> {
 
 #[cfg(test)]
 mod tests {
-    use synod_paxos::{Ballot, Decree, Life, Members, NodeId};
+    use synod_paxos::{Ballot, Decree, Life, Mark, Members, NodeId};
 
     use super::*;
 
@@ -134,7 +133,8 @@ mod tests {
         let vote = Record::Accepted { ballot: Ballot::first(me), decree: Decree::Noop };
         let (trimmed, chosen_upto) = (Slot::new(5), Slot::new(5));
         let records = vec![(Slot::new(7), vote)];
-        let durable = Durable { promised: None, trimmed, chosen_upto, records };
+        let mark = Mark::ZERO;
+        let durable = Durable { promised: None, trimmed, chosen_upto, records, mark };
         what(&Starts { config: &config, durable: &durable, applied: Slot::new(5), start })
     }
 

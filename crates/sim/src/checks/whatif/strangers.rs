@@ -1,7 +1,8 @@
 //! Words that no honest voter says now: a copy of a peer hears them.
 
 use synod_paxos::{
-    Ballot, Decree, Held, Incarnation, Life, Message, Page, Report, Role, Slot, Span, Write,
+    Ballot, Decree, Envelope, Held, Incarnation, Input, Life, Mark, Marks, Message, Page, Report,
+    Role, Slot, Span, Write,
 };
 
 use super::{bounds::Bounds, hash};
@@ -9,6 +10,9 @@ use crate::{
     ghost::Ghost,
     violation::{Checked, demand},
 };
+
+/// No disk of a universe is written to so often.
+const NEVER_WRITTEN: Mark = Mark::new(1 << 40);
 
 impl Bounds<'_> {
     /// A former, or a later, life of a node has another disk: it is no voter. And nobody speaks at
@@ -32,6 +36,34 @@ impl Bounds<'_> {
             !out.durably.writes().iter().any(|write| matches!(write, Write::Accepted { .. })),
             "A2",
             "{node} votes for what {other} proposes at {ballot}, which is another's"
+        );
+        Ok(())
+    }
+
+    /// Somebody asks for a promise and was told of far more than there is on the own disk: no word
+    /// comes, now or later. Of another life's disk that says nothing.
+    pub(super) fn what_is_forgotten_ends_it(&self, other: Life) -> Checked {
+        let (ballot, first) = (self.peer.promised().raised_by(other), Slot::new(1));
+        let prepare = Message::Prepare { ballot, first, holds: Vec::new() };
+        let told = |of| {
+            let marks = Marks { holds: Mark::ZERO, of: Incarnation::new(of), heard: NEVER_WRITTEN };
+            let word = Envelope::of(other, self.node, prepare.clone());
+            self.given([Input::Deliver(Envelope { marks, ..word }), Input::Wake])
+        };
+        let (_, out) = told(1);
+        let quiet = out.durably.is_empty() && out.at_once.is_empty();
+        demand!(
+            out.forgotten.is_some() && quiet,
+            "B8",
+            "{} has forgotten what it told {other} of, and would go on: {out:?}",
+            self.node
+        );
+        let (_, out) = told(2);
+        demand!(
+            out.forgotten.is_none(),
+            "B8",
+            "{} would end for what another life of it told {other}",
+            self.node
         );
         Ok(())
     }

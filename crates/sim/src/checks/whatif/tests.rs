@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use synod_paxos::{Config, Durable, Envelope, Input, Leasing, Members, Page, Report};
+use synod_paxos::{
+    Config, Durable, Envelope, Epoch, Incarnation, Input, Leasing, Marks, Members, Page, Report,
+};
 
 use super::{bounds::Hears, hollow::Hollow, *};
 
@@ -25,7 +27,7 @@ fn follower(words: impl IntoIterator<Item = Message>) -> Peer {
     let durable = Durable { chosen_upto: Slot::new(5), ..Durable::default() };
     let mut peer = Peer::recover(config(), durable, 0);
     for message in words {
-        let word = Envelope { from: OTHER, to: ME, epoch: Epoch::FIRST, message };
+        let word = Envelope::of(OTHER, ME, message);
         peer.step(Tick::ZERO, Input::Deliver(word), &mut Output::default());
     }
     peer
@@ -134,7 +136,7 @@ fn what_is_told_and_trimmed_beyond_what_is_known_is_seen() {
     let learns: Hears = |input| {
         let (decrees, chosen_upto) = (vec![(Slot::new(6), Decree::Noop)], Slot::ZERO);
         let message = Message::Learned { decrees, chosen_upto };
-        let word = Envelope { from: OTHER, to: ME, epoch: Epoch::FIRST, message };
+        let word = Envelope::of(OTHER, ME, message);
         vec![Input::Deliver(word), input]
     };
     let check = |bounds: &Bounds<'_>| bounds.nothing_unknown_is_told(OTHER);
@@ -191,6 +193,15 @@ fn who_heeds_a_stranger_is_seen() {
         })
     };
     assert_eq!(seen(&follower([]), Tick::ZERO, of_the_owner, check), Some("A2"));
+}
+
+#[test]
+fn who_goes_on_with_what_it_has_forgotten_is_seen() {
+    let nothing: Hears = |input| said(input, |word| word.marks = Marks::NONE);
+    let check = |bounds: &Bounds<'_>| bounds.what_is_forgotten_ends_it(OTHER);
+    assert_eq!(seen(&follower([]), Tick::ZERO, nothing, check), Some("B8"));
+    let of_another_life: Hears = |input| said(input, |word| word.marks.of = Incarnation::FIRST);
+    assert_eq!(seen(&follower([]), Tick::ZERO, of_another_life, check), Some("B8"));
 }
 
 #[test]
@@ -413,7 +424,7 @@ fn an_answer_to_a_member_that_nobody_confirmed_is_seen() {
     let confirmed: Hears = |input| {
         let ballot = Ballot::first(Life::first(ME));
         let message = Message::Confirmed { ballot, round: 1 };
-        let word = Envelope { from: OTHER, to: ME, epoch: Epoch::FIRST, message };
+        let word = Envelope::of(OTHER, ME, message);
         vec![input, Input::Deliver(word)]
     };
     let leader = leader();

@@ -171,12 +171,20 @@ pub(super) fn a_start_is_silent(config: &Config, durable: &Durable, start: Start
     let mut copy: Peer = start(config.clone(), durable.clone(), durable.chosen_upto);
     let (ballot, first) = (copy.promised().raised_by(other), Slot::new(1));
     let message = Message::Prepare { ballot, first, holds: Vec::new() };
-    let word = Envelope { from: other, to: me.node, epoch: synod_paxos::Epoch::FIRST, message };
+    let word = Envelope::of(other, me.node, message);
+    let asks = Envelope::of(other, me.node, Message::Vow { ballot, round: 1 });
     let mut out = Output::default();
     for now in [Tick::ZERO, micros(Tick::ZERO, vow, -1)] {
+        copy.step(now, Input::Deliver(asks.clone()), &mut out);
         copy.step(now, Input::Deliver(word.clone()), &mut out);
         copy.step(now, Input::Wake, &mut out);
     }
+    let vow_given = vowed(&out);
+    demand!(
+        vow_given.is_none(),
+        "E6",
+        "{me} would vow to {vow_given:?} within {vow:?} of its start; it may have vowed before"
+    );
     let promise = promised(&out);
     demand!(
         promise.is_none(),
@@ -207,7 +215,7 @@ fn promised(out: &Output) -> Option<Ballot> {
 
 #[cfg(test)]
 mod tests {
-    use synod_paxos::{Epoch, Leasing, Members, NodeId};
+    use synod_paxos::{Leasing, Members, NodeId};
 
     use super::{
         super::{bounds::Hears, hollow::Hollow, starts::RECOVER, tests::seen},
@@ -246,7 +254,7 @@ mod tests {
         let of_the_reign: Hears = |input| match input {
             Input::Deliver(Envelope { to, message: Message::Release { ballot }, .. }) => {
                 let message = Message::Release { ballot: ballot.raised_by(OTHER) };
-                vec![Input::Deliver(Envelope { from: OTHER, to, epoch: Epoch::FIRST, message })]
+                vec![Input::Deliver(Envelope::of(OTHER, to, message))]
             }
             input => vec![input],
         };
@@ -277,13 +285,12 @@ mod tests {
         let by_the_leader: Hears = |input| match input {
             Input::Deliver(Envelope {
                 to,
-                epoch,
                 message: Message::HandOver { ballot, next, chosen_upto },
                 ..
             }) => {
                 let ballot = ballot.raised_by(OTHER);
                 let message = Message::HandOver { ballot, next, chosen_upto };
-                vec![Input::Deliver(Envelope { from: OTHER, to, epoch, message })]
+                vec![Input::Deliver(Envelope::of(OTHER, to, message))]
             }
             input => vec![input],
         };
@@ -295,13 +302,10 @@ mod tests {
     fn a_lease_by_answers_to_something_else_is_seen() {
         let to_the_last: Hears = |input| match input {
             Input::Deliver(Envelope {
-                from,
-                to,
-                epoch,
-                message: Message::Vowed { ballot, .. },
+                from, to, message: Message::Vowed { ballot, .. }, ..
             }) => {
                 let message = Message::Vowed { ballot, round: NO_ROUND };
-                vec![Input::Deliver(Envelope { from, to, epoch, message })]
+                vec![Input::Deliver(Envelope::of(from, to, message))]
             }
             input => vec![input],
         };

@@ -7,8 +7,8 @@ use std::{
 };
 
 use synod_paxos::{
-    Ballot, Config, Envelope, Epoch, Input, Leasing, Life, Members, Message, NodeId, Output, Peer,
-    Policy, Role, Standing, Tick, Timing, Write,
+    Ballot, Config, Envelope, Input, Leasing, Life, Members, Message, NodeId, Output, Peer, Policy,
+    Role, Standing, Tick, Timing, Write,
 };
 
 use crate::{
@@ -224,7 +224,7 @@ impl Node {
         let mut said = Vec::new();
         for from in others {
             let message = Message::Alive { round, standing };
-            let word = Envelope { from, to: me.node, epoch: Epoch::FIRST, message };
+            let word = Envelope::of(from, me.node, message);
             said.append(&mut self.feed(Input::Deliver(word)));
         }
         said

@@ -7,8 +7,8 @@ use std::{
 };
 
 use synod_paxos::{
-    Chosen, Config, Decree, Envelope, Epoch, Fetched, Input, Leasing, Life, Members, Message,
-    NodeId, Output, Peer, Policy, Record, Role, Slot, Standing, Tick, Timing, Write,
+    Chosen, Config, Decree, Envelope, Fetched, Input, Leasing, Life, Members, Message, NodeId,
+    Output, Peer, Policy, Record, Role, Slot, Standing, Tick, Timing, Write,
 };
 
 use super::{Bounds, Deed, Fact, Word, named, vows};
@@ -162,7 +162,7 @@ impl Core {
         for wanted in fetch {
             let decrees = self.disk.chosen(wanted.first, wanted.upto, usize::MAX);
             let decrees = decrees.unwrap_or_default();
-            self.feed(Input::Fetched(Fetched { to: wanted.to, decrees }), effects)?;
+            self.feed(Input::Fetched(Fetched { to: wanted.to, decrees, damaged: None }), effects)?;
         }
         if durably.is_empty() {
             return Ok(());
@@ -261,7 +261,7 @@ impl Core {
         self.feed(Input::Wake, effects)?;
         for from in self.others() {
             let message = Message::Alive { round: self.round, standing: IDLE };
-            let envelope = Envelope { from, to: self.life().node, epoch: Epoch::FIRST, message };
+            let envelope = Envelope::of(from, self.life().node, message);
             self.feed(Input::Deliver(envelope), effects)?;
         }
         if !matches!(self.peer.role(), Role::Campaigning { .. }) {
@@ -297,7 +297,7 @@ impl Core {
         for from in self.others() {
             let standing = Standing { covered, sees_leader: true, ..IDLE };
             let message = Message::Alive { round: self.round, standing };
-            let envelope = Envelope { from, to: self.life().node, epoch: Epoch::FIRST, message };
+            let envelope = Envelope::of(from, self.life().node, message);
             self.feed(Input::Deliver(envelope), effects)?;
         }
         self.now = self.now.after(BEAT);
@@ -345,7 +345,7 @@ impl Core {
                     let (first, upto) = (Slot::new(first), Slot::new(last));
                     let message = Message::Ask { first, upto };
                     let to = self.life().node;
-                    let envelope = Envelope { from, to, epoch: Epoch::FIRST, message };
+                    let envelope = Envelope::of(from, to, message);
                     self.feed(Input::Deliver(envelope), effects)?;
                 }
             }

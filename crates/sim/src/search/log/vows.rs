@@ -32,7 +32,7 @@ pub(super) fn asked(life: Life, before: &Facts, write: &Write) -> Checked {
         Write::Chosen { .. }
         | Write::ChosenUpto { .. }
         | Write::Trimmed { .. }
-        | Write::Probe { .. } => {}
+        | Write::Marked { .. } => {}
     }
     Ok(())
 }
@@ -70,7 +70,7 @@ pub(super) fn believed(before: &Facts, write: &Write, claims: &mut Vec<Fact>) ->
         Write::Promised { .. }
         | Write::Accepted { .. }
         | Write::Trimmed { .. }
-        | Write::Probe { .. } => {}
+        | Write::Marked { .. } => {}
     }
     Ok(())
 }

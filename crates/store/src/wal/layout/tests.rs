@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
-use synod_paxos::{Ballot, Decree, Life, NodeId, Slot, Write};
+use synod_paxos::{Ballot, Decree, Life, Mark, NodeId, Slot, Write};
 
 use super::*;
 use crate::Row;
@@ -42,7 +42,7 @@ fn golden_bytes_of_a_record() {
         Write::Chosen { slot, decree: Decree::Noop },
         Write::ChosenUpto { slot },
         Write::Trimmed { upto: slot },
-        Write::Probe { sequence: 5 },
+        Write::Marked { mark: Mark::new(5) },
     ];
     let mut record = encode(facts.iter());
     seal(&mut record, &HEAD, 4, RECORDS_AT);
@@ -91,12 +91,12 @@ fn golden_bytes_of_rows() {
 /// A record stands for itself only where it was written, and in its own log.
 #[test]
 fn a_record_elsewhere_is_none() {
-    let mut record = encode([Write::Probe { sequence: 5 }].iter());
+    let mut record = encode([Write::Marked { mark: Mark::new(5) }].iter());
     seal(&mut record, &HEAD, 4, RECORDS_AT + SECTOR_BYTES);
     let before = Reached { number: 3, at: RECORDS_AT };
     assert!(Record::after(&log(&record), &HEAD, before).unwrap().is_none());
     let other = Head { owner: 2, ..HEAD };
-    let mut record = encode([Write::Probe { sequence: 5 }].iter());
+    let mut record = encode([Write::Marked { mark: Mark::new(5) }].iter());
     seal(&mut record, &other, 4, RECORDS_AT);
     assert!(Record::after(&log(&record), &HEAD, before).unwrap().is_none());
     assert!(!has_later(&log(&record), &HEAD, 0).unwrap());
