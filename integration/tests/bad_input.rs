@@ -108,8 +108,8 @@ fn copy_files(from: &Path, to: &Path) {
 }
 
 /// Nothing in an older copy of all of a node's files contradicts anything else in it. The others
-/// were told of what it lacks, so the node ends before it takes any part; they go on without it, and
-/// with the newest files in their place it is a node again.
+/// were told of what it lacks, so the node ends before it takes any part, and is not started on it
+/// again; they go on without it, and with the newest files in their place it is a node again.
 #[test]
 fn an_older_copy_of_all_files_of_a_node_is_named_and_takes_no_part() {
     let mut cluster = Cluster::start(&Options::default());
@@ -139,6 +139,7 @@ fn an_older_copy_of_all_files_of_a_node_is_named_and_takes_no_part() {
     assert_eq!(Process::start(&args, &log).ended(), Some(74));
     let said = fs::read_to_string(log).unwrap();
     assert!(said.contains("older than this node") && said.contains("SYN-NODE-001"), "{said}");
+    says(&refused(&cluster, "n1", 74), &["older than its node", "SYN-NODE-001"]);
     let _ = cluster.tool(&["kv", "put", "a", "5"]).expect(0);
     fs::remove_dir_all(&own).unwrap();
     fs::rename(&newest, &own).unwrap();

@@ -59,7 +59,7 @@ pub enum NodeError {
         /// The one known.
         known: u8,
     },
-    /// The disk lacks what the node has told others to be on it: an older copy was put in its place.
+    /// The disk lacks what the node has told others to be on it: it is an older copy.
     #[error(
         "the store is older than this node: {told} was told of {was} writes to it, and it holds \
          {is}; it may have forgotten promises and votes, so the node takes no part any more"
@@ -137,9 +137,10 @@ impl NodeError {
                 "start again; if it stays so, check the medium and move this file away: the one \
                  before and the log make up for it, or a peer",
             ),
-            NodeError::OlderDisk { .. } => Some(
-                "put the newest disk of this node back; a copy of it is no backup, and the others \
-                 have all that it had",
+            NodeError::OlderDisk { .. } | NodeError::Store(StoreError::Older { .. }) => Some(
+                "put the newest disk of this node back; a copy of it is no backup, and if its own \
+                 lost what it had acknowledged, the node has to stay off: the others have all \
+                 that was ever acknowledged",
             ),
             NodeError::Http { .. } => Some("choose another http.listen, or port 0"),
             NodeError::Config(ConfigError::ForeignCertificate { .. }) => {

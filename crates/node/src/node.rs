@@ -1,6 +1,6 @@
 //! A node from outside: started, running, stopped.
 
-use std::{future::Future, net::SocketAddr};
+use std::{future::Future, net::SocketAddr, path::PathBuf};
 
 use synod_net::{Credentials, Mesh, MeshConfig};
 use synod_paxos::{Decree, Durable, Slot};
@@ -117,7 +117,7 @@ impl Node {
             http_address,
             questions,
             door_metrics,
-            driver: tokio::spawn(driver.run(ears)),
+            driver: tokio::spawn(run(driver, ears, config.data())),
             pages: tokio::spawn(page::serve(listener, pages, limits)),
             store_closed,
         })
@@ -174,6 +174,17 @@ impl Drop for Node {
         self.driver.abort();
         self.pages.abort();
     }
+}
+
+/// Runs the driver. Of a store that is older than its node no later process shall make use.
+async fn run(driver: Driver, ears: Ears, data: PathBuf) -> Result<(), NodeError> {
+    let ended = driver.run(ears).await;
+    if let Err(NodeError::OlderDisk { .. }) = &ended
+        && let Err(error) = Store::refuse_as_older(&data)
+    {
+        warn!(%error, "the next start will have to find out again that the store is older");
+    }
+    ended
 }
 
 fn flat(ended: Result<Result<(), NodeError>, tokio::task::JoinError>) -> Result<(), NodeError> {

@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use redb::StorageBackend;
@@ -134,7 +135,9 @@ pub(crate) fn batch_of(node: u16) -> Durably {
 pub(crate) fn votes_of(bytes: usize) -> Durably {
     let [leader, follower] = [1, 2].map(|node| Life::first(NodeId::new(node)));
     let members = Members::new(vec![leader, follower, Life::first(NodeId::new(3))]).unwrap();
-    let config = Config::new(follower, members).unwrap();
+    let mut config = Config::new(follower, members).unwrap();
+    // It listens to nobody first.
+    config.leasing.vow = Duration::ZERO;
     let mut peer = Peer::recover(config, Durable::default(), 7);
     let message = Message::Accept {
         ballot: Ballot::first(leader),
@@ -146,5 +149,6 @@ pub(crate) fn votes_of(bytes: usize) -> Durably {
     let envelope = Envelope::of(leader, to, message);
     let mut out = Output::default();
     peer.step(Tick::ZERO, Input::Deliver(envelope), &mut out);
+    assert!(!out.durably.writes().is_empty(), "it votes");
     out.durably
 }

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crate::{Mark, Message, Output, Tick, Write, voice::Voice};
 
-/// Watches the node's own disk: what a step writes ends with a mark, which is sealed behind it, too,
-/// and a disk that does not give that back is not alive. At most one sealed mark is under way.
+/// Watches the node's own disk: what a step writes ends with a mark. One mark at a time is sealed
+/// behind what it ends, and a disk that does not give that back is not alive.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     /// Of the last step that wrote; it may be ahead of the disk.

@@ -128,7 +128,7 @@ impl Durably {
     /// never before.
     pub fn synced(mut self) -> Vec<Envelope> {
         for envelope in &mut self.then {
-            envelope.marks.holds = envelope.marks.holds.max(self.mark);
+            envelope.marks.holds = envelope.marks.holds.map(|holds| holds.max(self.mark));
         }
         self.then
     }

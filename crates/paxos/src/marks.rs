@@ -40,8 +40,9 @@ impl Hash for Mark {
 /// What every word says beside itself of two disks: the speaker's, and its addressee's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Marks {
-    /// All that the speaker wrote up to here is durable.
-    pub holds: Mark,
+    /// All that the speaker wrote up to here is durable. A process says nothing of it to whoever
+    /// has not spoken to it yet.
+    pub holds: Option<Mark>,
     /// Which life of the addressee `heard` is of.
     pub of: Incarnation,
     /// The highest mark that this life has told the speaker to be durable.
@@ -50,7 +51,7 @@ pub struct Marks {
 
 impl Marks {
     /// Nothing is known of any disk.
-    pub const NONE: Marks = Marks { holds: Mark::ZERO, of: Incarnation::FIRST, heard: Mark::ZERO };
+    pub const NONE: Marks = Marks { holds: None, of: Incarnation::FIRST, heard: Mark::ZERO };
 }
 
 /// Why a peer says and does nothing any more: its disk lacks what it has told others to be there.

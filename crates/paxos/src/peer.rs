@@ -16,8 +16,8 @@ use std::{
 };
 
 use crate::{
-    Ballot, Config, Decree, Durable, Durably, Envelope, Forgotten, Heard, Life, Marks, Message,
-    NodeId, Process, Record, Slot, Tick, Unfit, Write,
+    Ballot, Config, Decree, Durable, Durably, Envelope, Forgotten, Heard, Life, Mark, Marks,
+    Message, NodeId, Process, Record, Slot, Tick, Unfit, Write,
     acceptor::{Acceptor, Vote},
     admit::admits,
     campaign::Campaign,
@@ -465,11 +465,11 @@ impl Peer {
     /// Looks at what a word says of both disks, before anything else: a node that has forgotten
     /// what it promised must not answer the very word that would tell it so.
     fn remembers(&mut self, from: Life, marks: Marks, out: &mut Output) {
-        let (me, is) = (self.voice.life(), self.disk.mark());
+        let (me, holds) = (self.voice.life(), marks.holds.unwrap_or(Mark::ZERO));
         if from == me {
-            return self.voice.holds(marks.holds);
+            return self.voice.holds(holds);
         }
-        self.voice.hears(from, marks.holds);
+        let is = self.voice.hears(from, holds, self.disk.mark());
         if marks.of == me.incarnation && marks.heard > is {
             self.forgotten = Some(Forgotten { told: from.node, was: marks.heard, is });
             out.forgotten = self.forgotten;

@@ -6,18 +6,32 @@ use crate::{Envelope, Epoch, Life, Mark, Marks, Members, Message, NodeId, Output
 pub(crate) struct Voice {
     life: Life,
     others: Vec<NodeId>,
+    /// What the disk held when this process started.
+    began: Mark,
     /// Everything written up to here is durable.
     holds: Mark,
-    /// The highest mark that each of the others has told to be durable. Memory alone has it.
-    heard: Vec<(Life, Mark)>,
+    disks: Vec<OtherDisk>,
+}
+
+/// What this process knows of another member's disk, and that member of this one's.
+#[derive(Clone, Copy, Debug)]
+struct OtherDisk {
+    of: Life,
+    /// The highest mark that it has told to be durable. Memory alone has it.
+    heard: Mark,
+    /// Whether it has spoken to this process. It is told no mark before: so whatever its first word
+    /// says to have heard, an earlier process has told it.
+    has_spoken: bool,
 }
 
 impl Voice {
     /// Of a life whose disk holds all that was written up to `holds`.
-    pub(crate) fn new(life: Life, members: &Members, holds: Mark) -> Voice {
+    pub(crate) fn new(life: Life, members: &Members, began: Mark) -> Voice {
         let others = || members.iter().filter(|member| member.node != life.node);
-        let heard = others().map(|member| (member, Mark::ZERO)).collect();
-        Voice { life, others: others().map(|member| member.node).collect(), holds, heard }
+        let disk = |of| OtherDisk { of, heard: Mark::ZERO, has_spoken: false };
+        let disks = others().map(disk).collect();
+        let others = others().map(|member| member.node).collect();
+        Voice { life, others, began, holds: began, disks }
     }
 
     pub(crate) fn life(&self) -> Life {
@@ -37,11 +51,13 @@ impl Voice {
         self.holds = self.holds.max(mark);
     }
 
-    /// `from` says that its disk has come so far.
-    pub(crate) fn hears(&mut self, from: Life, mark: Mark) {
-        if let Some((_, heard)) = self.heard.iter_mut().find(|(life, _)| *life == from) {
-            *heard = mark.max(*heard);
-        }
+    /// `from` says that its disk has come so far. If that is its first word to this process, what
+    /// the own disk must hold by its word is no more than what it held at the start, however much
+    /// was `written` since; else no more than that.
+    pub(crate) fn hears(&mut self, from: Life, mark: Mark, written: Mark) -> Mark {
+        let Some(disk) = self.disks.iter_mut().find(|disk| disk.of == from) else { return written };
+        disk.heard = mark.max(disk.heard);
+        if std::mem::replace(&mut disk.has_spoken, true) { written } else { self.began }
     }
 
     /// Says something that relies on nothing unsynced.
@@ -67,9 +83,15 @@ impl Voice {
     }
 
     fn envelope(&self, to: NodeId, message: Message) -> Envelope {
-        let heard = self.heard.iter().find(|(life, _)| life.node == to).copied();
-        let (of, heard) = heard.unwrap_or((self.life, Mark::ZERO));
-        let marks = Marks { holds: self.holds, of: of.incarnation, heard };
+        let disk = self.disks.iter().find(|disk| disk.of.node == to);
+        let marks = match disk {
+            None => Marks { holds: Some(self.holds), ..Marks::NONE },
+            Some(disk) => Marks {
+                holds: disk.has_spoken.then_some(self.holds),
+                of: disk.of.incarnation,
+                heard: disk.heard,
+            },
+        };
         Envelope { from: self.life, to, epoch: Epoch::FIRST, marks, message }
     }
 }

@@ -23,7 +23,7 @@ fn told(stage: &mut Stage, message: Message, of: u64, heard: u64) -> Spoken {
 }
 
 fn holds(envelopes: &[Envelope]) -> Vec<u64> {
-    envelopes.iter().map(|envelope| envelope.marks.holds.get()).collect()
+    envelopes.iter().filter_map(|envelope| Some(envelope.marks.holds?.get())).collect()
 }
 
 /// The very word that tells it is not answered, nor is any after it, nor does time bring about
@@ -45,7 +45,8 @@ fn whoever_has_forgotten_says_no_more() {
     }
 }
 
-/// What it wrote since it started counts, durable or not; and of another life's disk nothing does.
+/// What it wrote since it started counts, durable or not, for whoever has spoken to it before; and
+/// of another life's disk nothing does.
 #[test]
 fn whoever_holds_as_much_goes_on() {
     let mut stage = holding(6);
@@ -53,6 +54,29 @@ fn whoever_holds_as_much_goes_on() {
     assert_eq!(told(&mut stage, accept(ballot(1, 2), 2, "y", 0), 1, 7).forgotten, None);
     assert_eq!(told(&mut stage, accept(ballot(1, 2), 3, "z", 0), 2, 99).forgotten, None);
     assert_eq!(stage.sync().to(2).len(), 1);
+}
+
+/// What it wrote since it started is nothing that it had before: to the first word of each of the
+/// others it holds what it started from. Nor does it say before that how much it has written, or it
+/// would be told its own words. (It counted what it had learned meanwhile, and so outgrew what it
+/// had forgotten.)
+#[test]
+fn nothing_written_since_makes_up_for_what_is_forgotten() {
+    let mut stage = holding(6);
+    for place in 1..=3 {
+        stage.hear(3, accept(ballot(1, 3), place, "x", 0));
+        stage.sync();
+    }
+    stage.wait(20);
+    let beats = stage.step(Input::Wake).at_once;
+    let says = |node: u16| {
+        let mut to = beats.iter().filter(|envelope| envelope.to == NodeId::new(node));
+        to.next().unwrap().marks.holds
+    };
+    assert_eq!((says(2), says(3)), (None, Some(Mark::new(9))));
+    let spoken = told(&mut stage, prepare(ballot(2, 2), 1), 1, 7);
+    let expected = Forgotten { told: NodeId::new(2), was: Mark::new(7), is: Mark::new(6) };
+    assert_eq!(spoken.forgotten, Some(expected));
 }
 
 /// A word says of the own disk what is durable when it leaves, and no more: one that waits for a
@@ -76,7 +100,7 @@ fn a_word_tells_what_is_durable() {
 fn what_was_told_of_a_disk_is_told_back() {
     let mut stage = holding(0);
     for mark in [5, 4] {
-        let marks = Marks { holds: Mark::new(mark), ..Marks::NONE };
+        let marks = Marks { holds: Some(Mark::new(mark)), ..Marks::NONE };
         let beat = Message::Heartbeat { round: mark, standing: following(Ballot::ZERO) };
         let envelope = Envelope { marks, ..Envelope::of(life(3), NodeId::new(1), beat) };
         stage.step(Input::Deliver(envelope));
@@ -98,6 +122,19 @@ fn started() -> Stage {
     assert!(stage.hear(2, accept(ballot(1, 2), 1, "x", 0)).writes.is_empty());
     stage.hear(2, Message::Confirm { ballot: ballot(1, 2), round: 1 });
     stage
+}
+
+/// A promise that it made before is not repeated either: it may have made a higher one since.
+#[test]
+fn whoever_has_started_repeats_no_promise() {
+    let vows = |config: &mut Config| config.leasing = Leasing { asks: false, vow: VOW };
+    let promised = Durable { promised: Some(ballot(1, 2)), ..Durable::default() };
+    let mut stage = Stage::with(3, promised, vows);
+    stage.hear(2, prepare(ballot(1, 2), 1));
+    assert!(stage.sync().to(2).is_empty());
+    stage.wait(90);
+    stage.hear(2, prepare(ballot(1, 2), 1));
+    assert!(matches!(stage.sync().to(2)[..], [Message::Promise { .. }]));
 }
 
 /// Somebody who has not been heard may know that its disk has forgotten something.

@@ -349,8 +349,8 @@ fn a_snapshot_that_does_not_reach_the_log_moves_no_beginning() {
     assert_eq!(spoken.writes, [Write::Trimmed { upto: slot(45) }]);
 }
 
-/// A chosen decree that cannot be read here may be known to be chosen nowhere else: whoever lacks it
-/// is told to fetch a snapshot, and the state above that one is wanted. (In universe 129012 the
+/// A chosen decree that cannot be read here may be known to be chosen nowhere else: whoever lacks
+/// it is told to fetch a snapshot, and the state above that one is wanted. (In universe 129012 the
 /// leader's record of a slot had decayed; the others asked for it for ever, and were told nothing.)
 #[test]
 fn what_is_damaged_is_answered_with_a_snapshot() {

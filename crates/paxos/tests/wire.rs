@@ -140,7 +140,7 @@ fn a_message() -> impl Strategy<Value = Message> {
 /// Seldom so that the peer has forgotten something, for it hears nothing after that.
 fn marks() -> impl Strategy<Value = Marks> {
     let any = (number(), 1_u64..3, number()).prop_map(|(holds, of, heard)| Marks {
-        holds: Mark::new(holds),
+        holds: Some(Mark::new(holds)),
         of: Incarnation::new(of),
         heard: Mark::new(heard),
     });

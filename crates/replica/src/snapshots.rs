@@ -14,6 +14,10 @@ const KEPT: usize = 2;
 /// A snapshot that was read for a peer so lately is kept for it.
 const SERVING: Duration = Duration::from_secs(5);
 
+/// A snapshot that is taken for a damaged slot alone is so much later than the last one: that one
+/// may have been written in vain, for want of room.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
 /// Bytes that a slot costs in the log beside its batch.
 const SLOT_BYTES: u64 = 128;
 
@@ -109,7 +113,7 @@ impl Snapshots {
     /// A peer lacks this slot, and the log here cannot give it: unless a snapshot can, one is to be
     /// taken. If that fails the peer asks again.
     pub(crate) fn must_cover(&mut self, slot: Slot) {
-        if self.newest() < Some(slot) {
+        if self.newest().max(self.writing) < Some(slot) {
             self.must_cover = self.must_cover.max(Some(slot));
         }
     }
@@ -119,7 +123,8 @@ impl Snapshots {
     pub(crate) fn take(&mut self, applied: Slot, now: Tick) -> bool {
         let many = self.bytes >= self.cadence.every_bytes;
         let old = now.since(self.taken.1) >= self.cadence.every;
-        let needed = self.must_cover.is_some_and(|slot| slot <= applied);
+        let waited = self.taken.1 == Tick::ZERO || now.since(self.taken.1) >= AGAIN_AFTER;
+        let needed = waited && self.must_cover.is_some_and(|slot| slot <= applied);
         let grown = applied > self.taken.0 && (many || old);
         let due = self.writing.is_none() && (grown || needed);
         if due {
@@ -251,27 +256,6 @@ mod tests {
     }
 
     /// One is taken after so many bytes, or so long after the last; one at a time, and none of a
-    /// A slot that is damaged in the log is covered at once, by no more than one snapshot, and not
-    /// before the state has come to it; one that is covered already needs none.
-    #[test]
-    fn what_is_damaged_is_covered_at_once() {
-        let cadence = Cadence { every_bytes: u64::MAX, ..Cadence::default() };
-        let shelved = Shelved { slots: vec![slot(5)], part: None };
-        let mut snapshots = Snapshots::new(cadence, shelved, (0, 1));
-        snapshots.must_cover(slot(5));
-        assert!(!snapshots.take(slot(9), Tick::ZERO));
-        snapshots.must_cover(slot(8));
-        assert!(!snapshots.take(slot(7), Tick::ZERO));
-        assert!(snapshots.take(slot(8), Tick::ZERO));
-        snapshots.written(slot(8), false);
-        assert!(!snapshots.take(slot(9), Tick::ZERO), "the peer asks again");
-        snapshots.must_cover(slot(8));
-        assert!(snapshots.take(slot(9), Tick::ZERO));
-        snapshots.written(slot(9), true);
-        snapshots.must_cover(slot(8));
-        assert!(!snapshots.take(slot(9), Tick::ZERO));
-    }
-
     /// state of which there is one.
     #[test]
     fn a_snapshot_is_taken_by_bytes_and_by_age() {
@@ -304,6 +288,29 @@ mod tests {
         assert_eq!(snapshots.covered(), slot(5), "it was written in vain");
         snapshots.lost(slot(9));
         assert_eq!(snapshots.covered(), Slot::ZERO);
+    }
+
+    /// A slot that is damaged in the log is covered at once, by no more than one snapshot, and not
+    /// before the state has come to it; one that is covered already, or is being, needs none. If
+    /// that one was written in vain, the next comes a while later.
+    #[test]
+    fn what_is_damaged_is_covered_at_once() {
+        let cadence = Cadence { every_bytes: u64::MAX, ..Cadence::default() };
+        let shelved = Shelved { slots: vec![slot(5)], part: None };
+        let mut snapshots = Snapshots::new(cadence, shelved, (0, 1));
+        snapshots.must_cover(slot(5));
+        assert!(!snapshots.take(slot(9), at(1)));
+        snapshots.must_cover(slot(8));
+        assert!(!snapshots.take(slot(7), at(1)));
+        assert!(snapshots.take(slot(8), at(1)));
+        snapshots.must_cover(slot(8));
+        snapshots.written(slot(8), false);
+        assert!(!snapshots.take(slot(9), at(1)), "the peer asks again");
+        snapshots.must_cover(slot(8));
+        assert!(!snapshots.take(slot(9), at(2)) && snapshots.take(slot(9), at(4)));
+        snapshots.must_cover(slot(8));
+        snapshots.written(slot(9), true);
+        assert!(!snapshots.take(slot(9), at(9)));
     }
 
     /// Two stay, and one that a peer is being sent.

@@ -27,6 +27,9 @@ const NEW_FILE: &str = "log.redb.new";
 /// hold locks on two files of this name.
 const LOCK_FILE: &str = "lock";
 
+/// There when the store was found to be older than its node.
+const OLDER_FILE: &str = "older";
+
 /// A store's files.
 pub(crate) struct Files {
     pub(crate) log: FileBackend,
@@ -62,6 +65,9 @@ pub(crate) fn open(dir: &Path) -> Result<(Files, File), StoreError> {
         return Err(StoreError::Missing { path: dir.to_owned() });
     }
     let lock = lock(dir)?;
+    if entry(dir, &dir.join(OLDER_FILE))?.is_some() {
+        return Err(StoreError::Older { path: dir.to_owned() });
+    }
     let file = |path: &Path| backend(dir, open_plain(dir, path, &options())?);
     let log = file(&log)?;
     let beside = |name| {
@@ -73,6 +79,17 @@ pub(crate) fn open(dir: &Path) -> Result<(Files, File), StoreError> {
         Err(StoreError::Damaged { path: dir.to_owned(), what })
     };
     Ok((Files { log, wal: beside(WAL_FILE)?, mark: beside(MARK_FILE)? }, lock))
+}
+
+/// From now on the store in `dir` is refused as older than its node.
+pub(crate) fn mark_older(dir: &Path) -> Result<(), StoreError> {
+    let fail = |error| StoreError::of_dir(dir, error);
+    let file = dir.join(OLDER_FILE);
+    if entry(dir, &file)?.is_none() {
+        options().create_new(true).open(&file).map_err(fail)?;
+        sync_directories(&[dir.to_owned()]).map_err(fail)?;
+    }
+    Ok(())
 }
 
 /// A new file, in place of what an interrupted call left.

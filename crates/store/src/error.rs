@@ -77,6 +77,15 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
+    /// Another node was told of more than this store holds.
+    #[error(
+        "store {}: it is older than its node, as another node found out; it may have forgotten \
+         promises and votes, and is never to be used again", .path.display()
+    )]
+    Older {
+        /// Where.
+        path: PathBuf,
+    },
     /// One record is damaged; its slot and what it was are known.
     #[error("store {}: the record of slot {slot} is damaged", .path.display())]
     Faulty {

@@ -50,6 +50,12 @@ impl Store {
         })
     }
 
+    /// Another node was told of more than the store in `dir` holds: it is refused from now on. A
+    /// start would write to it, and after some of them nobody could tell any more.
+    pub fn refuse_as_older(dir: &Path) -> Result<(), StoreError> {
+        directory::mark_older(dir)
+    }
+
     /// Makes a new, empty store on an empty storage that the caller supplies.
     pub fn format_on(backend: impl StorageBackend, identity: &Identity) -> Result<(), StoreError> {
         open::format(Path::new(NO_PATH), &Medium::new(backend), identity)

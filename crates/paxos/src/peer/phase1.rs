@@ -61,6 +61,9 @@ impl Peer {
             let holds = holds.to_vec();
             return self.vow.keep_waiting(Waiting { ballot, first, holds });
         }
+        if ballot == self.acceptor.promised() && self.is_listening(now) {
+            return;
+        }
         if !self.acceptor.promise(ballot, out) {
             return self.refuse(ballot, out);
         }

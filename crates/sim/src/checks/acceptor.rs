@@ -144,11 +144,11 @@ pub(crate) fn spoken(ghost: &Ghost, envelope: &Envelope) -> Checked {
         }
         _ => {}
     }
+    let holds = envelope.marks.holds.unwrap_or_default();
     demand!(
-        durable.mark() >= envelope.marks.holds,
+        durable.mark() >= holds,
         "B8",
-        "{from} says that its disk holds {:?}, with only {:?} durable",
-        envelope.marks.holds,
+        "{from} says that its disk holds {holds:?}, with only {:?} durable",
         durable.mark()
     );
     Ok(())

@@ -1,5 +1,5 @@
-//! Older images: all that a node has is copied at one moment and put back at another. Nothing in the
-//! copy contradicts anything else in it; only others know that it is old.
+//! Older images: all that a node has is copied at one moment and put back at another. Nothing in
+//! the copy contradicts anything else in it; only others know that it is old.
 
 use synod_paxos::{Envelope, Mark, Message, NodeId};
 

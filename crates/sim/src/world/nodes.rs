@@ -307,7 +307,7 @@ impl World {
         let mut campaign = None;
         if let Input::Peer(envelope) = &input {
             let told = up.told.entry(envelope.from.node).or_default();
-            *told = envelope.marks.holds.max(*told);
+            *told = envelope.marks.holds.unwrap_or_default().max(*told);
         }
         if node.is_older {
             up.replica.step(tick, wall, input, output);

@@ -181,3 +181,16 @@ fn a_file_that_may_not_be_written_is_named() {
         Ok(_) => assert!(fs::OpenOptions::new().write(true).open(&log).is_ok()),
     }
 }
+
+/// A store that was found to be older than its node is refused by every later start, and nothing in
+/// it is changed.
+#[test]
+fn a_store_that_is_older_than_its_node_is_refused() {
+    let (_place, dir) = formatted();
+    Store::refuse_as_older(&dir).unwrap();
+    Store::refuse_as_older(&dir).unwrap();
+    let before = fs::read(dir.join("log.redb")).unwrap();
+    let error = Store::open(&dir, &identity()).unwrap_err();
+    assert!(matches!(error, StoreError::Older { .. }), "{error}");
+    assert_eq!(fs::read(dir.join("log.redb")).unwrap(), before);
+}

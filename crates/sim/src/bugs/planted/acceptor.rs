@@ -35,7 +35,8 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "older disk not noticed",
-        does: "a node that was put on an older image of its disk goes on, whatever others were told",
+        does: "a node that was put on an older image of its disk goes on, whatever others were \
+               told",
         source: "camunda#14509: partitions that were restored from a backup contradict what was \
                  committed",
         edits: &[edit("paxos/src/peer.rs", "marks.heard > is", "{ let _ = is; false }")],

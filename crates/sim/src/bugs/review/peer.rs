@@ -24,7 +24,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "what another life told is not this one's":
             "«marks.of == me.incarnation» &&" => "true",
         "who has forgotten takes no further step":
-            "if «self.forgotten.is_some()» {\n            return;\n        }\n        let written" =>
+            "if «self.forgotten.is_some()» {\n            return;\n        }\n        \
+             let written" =>
             "false",
     },
     lines! { "paxos/src/disk.rs":
@@ -32,7 +33,7 @@ pub(super) const LINES: &[&[Bug]] = &[
     },
     lines! { "paxos/src/voice.rs":
         "what was heard of a disk is told back":
-            "*heard = mark.max(*heard);" => "let _ = (mark, &heard);",
+            "disk.heard = mark.max(disk.heard);" => "let _ = mark;",
     },
     lines! { "paxos/src/peer/phase1.rs":
         "a ballot above the own promise":

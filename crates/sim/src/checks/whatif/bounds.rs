@@ -24,7 +24,8 @@ pub(super) const FAR_SLOTS: u64 = 1 << 20;
 /// For longer nobody leads whom nobody answers.
 const ALONE: Duration = Duration::from_millis(2_500);
 
-/// What another says of its disk names one of so many marks, from the last that this disk gave back.
+/// What another says of its disk names one of so many marks, from the last that this disk gave
+/// back.
 const MARKS_TRIED: usize = 4;
 
 /// A peer as it is now, and another that speaks to it.
@@ -242,8 +243,8 @@ impl<'p> Bounds<'p> {
     /// for and is known to be chosen takes none.
     pub(super) fn there_is_room(&self, other: Life) -> Checked {
         let slot = self.peer.settled().next();
-        // Who lost its state may know what is chosen next, and votes for nothing there. (In universe
-        // 327764 it did.) Nor does who listens.
+        // Who lost its state may know what is chosen next, and votes for nothing there. (In
+        // universe 327764 it did.) Nor does who listens.
         let is_hollow = self.peer.settled() > self.peer.chosen_upto();
         if is_hollow || self.peer.is_listening(self.now) {
             return Ok(());
@@ -313,7 +314,9 @@ impl<'p> Bounds<'p> {
         let standing = stands(Ballot::ZERO, Slot::ZERO);
         let copy = self.after_a_while(false, |out| {
             let beats = out.at_once.iter().filter_map(|word| match word.message {
-                Message::Heartbeat { round, .. } => Some((word.to, round, word.marks.holds)),
+                Message::Heartbeat { round, .. } => {
+                    Some((word.to, round, word.marks.holds.unwrap_or_default()))
+                }
                 _ => None,
             });
             let heard = beats.flat_map(|(to, round, holds)| {

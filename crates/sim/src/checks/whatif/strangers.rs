@@ -46,7 +46,7 @@ impl Bounds<'_> {
         let (ballot, first) = (self.peer.promised().raised_by(other), Slot::new(1));
         let prepare = Message::Prepare { ballot, first, holds: Vec::new() };
         let told = |of| {
-            let marks = Marks { holds: Mark::ZERO, of: Incarnation::new(of), heard: NEVER_WRITTEN };
+            let marks = Marks { holds: None, of: Incarnation::new(of), heard: NEVER_WRITTEN };
             let word = Envelope::of(other, self.node, prepare.clone());
             self.given([Input::Deliver(Envelope { marks, ..word }), Input::Wake])
         };
