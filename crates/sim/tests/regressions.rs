@@ -132,6 +132,36 @@ const REGRESSIONS: &[Regression] = &[
             "what_a_start_finds_no_power_cut_takes",
         )),
     },
+    Regression {
+        script: "11141",
+        found: "E6: a node that started within its vow to one reign vowed to a lower one",
+        mended: "b81e159",
+        told_by: Some((
+            "crates/paxos/src/vow.rs",
+            "whoever_starts_vows_to_nobody_for_as_long_as_a_vow_lasts",
+        )),
+    },
+    Regression {
+        script: "129012",
+        found: "L2: what decayed at the only node that knew it to be chosen was asked for for ever",
+        mended: "49cab93",
+        told_by: Some((
+            "crates/paxos/tests/trimming.rs",
+            "what_is_damaged_is_answered_with_a_snapshot",
+        )),
+    },
+    Regression {
+        script: "327764",
+        found: "I1, wrongly: who lost its state and knows what is chosen next has no vote there",
+        mended: "49cab93",
+        told_by: None,
+    },
+    Regression {
+        script: "1001445",
+        found: "B8, wrongly: an image of a node that was off had more on it than anybody knew",
+        mended: "49cab93",
+        told_by: None,
+    },
 ];
 
 /// None of them comes back.
