@@ -27,6 +27,9 @@ const DECAYS_MAX: u8 = 3;
 /// found by hardly anybody. One alone is what a record may survive as if it were whole.
 const BITS_MAX: u8 = 16;
 
+/// Of so many places the first is taken that says anything: most of a sector is empty.
+const PLACES_TRIED: usize = 8;
+
 /// What became of something on a drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decay {
@@ -113,9 +116,10 @@ impl Drive {
         let file = if rng.bool() { File::Base } else { File::Log };
         let spared = state.spared(file, rng);
         let surface = &mut state.files[file as usize];
-        let decay = match rng.u8(0..3) {
-            0 => surface.flip(&spared, rng).then_some(Decay::Flipped),
-            1 => surface.undo(&spared, rng).map(|_| Decay::Lost),
+        let flips = if file == File::Log { 3 } else { 1 };
+        let decay = match rng.u8(0..2 + flips) {
+            kind if kind < flips => surface.flip(&spared, rng).then_some(Decay::Flipped),
+            kind if kind == flips => surface.undo(&spared, rng).map(|_| Decay::Lost),
             _ => surface.misdirect(&spared, rng),
         };
         decay.map(|decay| (file, decay))
@@ -144,22 +148,32 @@ impl State {
 }
 
 impl Surface {
-    /// Bits flip: anywhere, or in what was written of late.
+    /// Bits flip: anywhere, in sectors that were written of late, or in the very bytes.
     fn flip(&mut self, spared: &[Range<usize>], rng: &mut Rng) -> bool {
-        let late = self.late.writes.iter().flat_map(Write::sectors);
-        let sectors: Vec<usize> = match rng.u8(0..4) {
-            0 => self.has_room.iter().copied().collect(),
-            _ => late.collect(),
+        let whole = |sector: usize| sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES;
+        let late = &self.late.writes;
+        let places: Vec<Range<usize>> = match rng.u8(0..4) {
+            0 => self.has_room.iter().copied().map(whole).collect(),
+            1 => late.iter().flat_map(Write::sectors).map(whole).collect(),
+            _ => late.iter().map(|write| write.start..write.start + write.length).collect(),
         };
-        let sectors: Vec<usize> =
-            sectors.into_iter().filter(|at| !spared.iter().any(|it| it.contains(at))).collect();
-        if sectors.is_empty() {
+        let meets = |place: &Range<usize>, spared: &Range<usize>| {
+            let (start, end) = (spared.start * SECTOR_BYTES, spared.end * SECTOR_BYTES);
+            place.start < end && start < place.end
+        };
+        let may_decay = |place: &Range<usize>| !spared.iter().any(|it| meets(place, it));
+        let places: Vec<Range<usize>> =
+            places.into_iter().filter(|it| !it.is_empty() && may_decay(it)).collect();
+        if places.is_empty() {
             return false;
         }
         let bits = if rng.bool() { 1 } else { rng.u8(2..=BITS_MAX) };
         for _ in 0..bits {
-            let sector = sectors[rng.usize(0..sectors.len())];
-            let place = sector * SECTOR_BYTES + rng.usize(0..SECTOR_BYTES);
+            let among = places[rng.usize(0..places.len())].clone();
+            let places = std::iter::repeat_with(|| rng.usize(among.clone())).take(PLACES_TRIED);
+            let places: Vec<usize> = places.collect();
+            let says = |place: &&usize| self.seen.get(**place).is_some_and(|byte| *byte != 0);
+            let place = *places.iter().find(says).unwrap_or(&among.start);
             let bit = 1 << rng.u8(0..8);
             for bytes in [&mut self.seen, &mut self.durable] {
                 if let Some(byte) = bytes.get_mut(place) {
