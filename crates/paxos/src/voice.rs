@@ -25,7 +25,7 @@ struct OtherDisk {
 }
 
 impl Voice {
-    /// Of a life whose disk holds all that was written up to `holds`.
+    /// Of a process that begins with all on its disk that was written up to `began`.
     pub(crate) fn new(life: Life, members: &Members, began: Mark) -> Voice {
         let others = || members.iter().filter(|member| member.node != life.node);
         let disk = |of| OtherDisk { of, heard: Mark::ZERO, has_spoken: false };

@@ -1,7 +1,7 @@
 //! A node that has just started gives no word of an acceptor before it has heard from everybody who
 //! may know that it has forgotten something.
 
-use synod_paxos::{Config, Decree, Durable, Envelope, Message, Output, Slot, Tick, Write};
+use synod_paxos::{Config, Decree, Durable, Envelope, Input, Message, Output, Slot, Tick, Write};
 
 use super::starts::Start;
 use crate::violation::{Checked, demand};
@@ -19,7 +19,7 @@ pub(super) fn a_start_listens(config: &Config, durable: &Durable, start: Start) 
     let mut out = Output::default();
     for message in [accept, Message::Confirm { ballot, round: 1 }] {
         let word = Envelope::of(other, me.node, message);
-        copy.step(Tick::ZERO, synod_paxos::Input::Deliver(word), &mut out);
+        copy.step(Tick::ZERO, Input::Deliver(word), &mut out);
     }
     let votes =
         |write: &Write| matches!(write, Write::Accepted { ballot: at, .. } if *at == ballot);
