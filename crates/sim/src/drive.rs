@@ -24,9 +24,9 @@ const SECTOR_BYTES: usize = 512;
 #[derive(Clone, Default)]
 pub(crate) struct Drive(Arc<Mutex<State>>);
 
-/// Which of the files is the log before the database, and which its mark.
+/// Which of the files is the log before the database, and which its count.
 const LOG: usize = 1;
-const MARK: usize = 2;
+const COUNT: usize = 2;
 
 /// One file of a drive, as one process has it open.
 #[derive(Clone)]
@@ -48,13 +48,13 @@ struct State {
     failed: bool,
     /// Whether there is no room for sectors that were never written.
     full: bool,
-    marked: Marked,
+    counted: Counted,
 }
 
-/// How many writes of the log there had been when its mark was written.
+/// How many writes of the log there had been when its count was written.
 #[derive(Default)]
-struct Marked {
-    /// As a reader sees the mark.
+struct Counted {
+    /// As a reader sees the count.
     seen: u64,
     /// As a loss of power leaves it.
     durable: u64,
@@ -120,14 +120,14 @@ impl Drive {
     pub(crate) fn lose_power(&self, rng: &mut Rng) {
         let state = &mut *self.state();
         state.process += 1;
-        let mark = state.files[MARK].seen.clone();
+        let count = state.files[COUNT].seen.clone();
         for surface in &mut state.files {
             surface.lose_power(rng);
         }
-        if state.files[MARK].durable == mark {
-            state.marked.durable = state.marked.seen;
+        if state.files[COUNT].durable == count {
+            state.counted.durable = state.counted.seen;
         } else {
-            state.marked.seen = state.marked.durable;
+            state.counted.seen = state.counted.durable;
         }
     }
 
@@ -275,9 +275,9 @@ impl StorageBackend for Platter {
             Ok(())
         };
         self.change(sync, |surface, rng| surface.clean(|| rng.bool()))?;
-        if self.file == MARK {
-            let marked = &mut self.drive.state().marked;
-            marked.durable = marked.seen;
+        if self.file == COUNT {
+            let counted = &mut self.drive.state().counted;
+            counted.durable = counted.seen;
         }
         Ok(())
     }
@@ -293,9 +293,9 @@ impl StorageBackend for Platter {
             let _ = surface.write(start, &bytes[..part], false);
         };
         self.change(|surface, full| surface.write(start, bytes, full), part)?;
-        if self.file == MARK {
+        if self.file == COUNT {
             let state = &mut *self.drive.state();
-            state.marked.seen = state.files[LOG].late.count();
+            state.counted.seen = state.files[LOG].late.count();
         }
         Ok(())
     }

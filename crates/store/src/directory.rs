@@ -18,7 +18,7 @@ const LOG_FILE: &str = "log.redb";
 const WAL_FILE: &str = "wal";
 
 /// How far the write-ahead log has come.
-const MARK_FILE: &str = "wal.mark";
+const COUNT_FILE: &str = "wal.count";
 
 /// The database while it is being formatted: it gets its name when it is whole.
 const NEW_FILE: &str = "log.redb.new";
@@ -34,7 +34,7 @@ const OLDER_FILE: &str = "older";
 pub(crate) struct Files {
     pub(crate) log: FileBackend,
     pub(crate) wal: FileBackend,
-    pub(crate) mark: FileBackend,
+    pub(crate) count: FileBackend,
 }
 
 /// Runs `fill` on new files in `dir` and makes them the store's.
@@ -51,7 +51,7 @@ pub(crate) fn format(
     }
     let new = dir.join(NEW_FILE);
     let made = |name| create(dir, &dir.join(name));
-    fill(Files { log: made(NEW_FILE)?, wal: made(WAL_FILE)?, mark: made(MARK_FILE)? })?;
+    fill(Files { log: made(NEW_FILE)?, wal: made(WAL_FILE)?, count: made(COUNT_FILE)? })?;
     // The log's name is to be on the disk before there is a store that needs it.
     sync_directories(&changed).map_err(fail)?;
     fs::rename(&new, &log).map_err(fail)?;
@@ -78,7 +78,7 @@ pub(crate) fn open(dir: &Path) -> Result<(Files, File), StoreError> {
         let what = format!("its `{name}` is missing");
         Err(StoreError::Damaged { path: dir.to_owned(), what })
     };
-    Ok((Files { log, wal: beside(WAL_FILE)?, mark: beside(MARK_FILE)? }, lock))
+    Ok((Files { log, wal: beside(WAL_FILE)?, count: beside(COUNT_FILE)? }, lock))
 }
 
 /// From now on the store in `dir` is refused as older than its node.

@@ -34,7 +34,7 @@ pub(crate) struct Opened {
 pub(crate) fn format_ahead(
     path: &Path,
     backend: impl StorageBackend,
-    [wal, mark]: [impl StorageBackend; 2],
+    [wal, count]: [impl StorageBackend; 2],
     wal_bytes: u64,
     identity: &Identity,
 ) -> Result<(), StoreError> {
@@ -42,7 +42,7 @@ pub(crate) fn format_ahead(
     if backend.len().map_err(explain)? > 0 {
         return Err(StoreError::Exists { path: path.to_owned() });
     }
-    Wal::format(wal, mark, wal_bytes, owner(identity)).map_err(explain)?;
+    Wal::format(wal, count, wal_bytes, owner(identity)).map_err(explain)?;
     format(path, &Medium::new(backend), identity)
 }
 
@@ -92,11 +92,11 @@ impl Opening<'_> {
     /// Opens `owner`'s log and has the database take over what it has not; what stands then.
     pub(crate) fn replay<L: Load>(
         &self,
-        [wal, mark]: [impl StorageBackend; 2],
+        [wal, count]: [impl StorageBackend; 2],
         owner: u64,
         mut standing: L::Footing,
     ) -> Result<(Wal, L::Footing), StoreError> {
-        let opened = Wal::open(wal, mark, owner, standing.reached());
+        let opened = Wal::open(wal, count, owner, standing.reached());
         let opened = opened.map_err(|error| Cause::from(error).explain(self.path, None))?;
         let (mut wal, facts) = opened.map_err(|unfit| StoreError::Damaged {
             path: self.path.to_owned(),

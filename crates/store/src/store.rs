@@ -45,8 +45,8 @@ impl Store {
     /// A directory that is not there is made, for its owner alone. An interrupted call leaves no
     /// store behind and can be repeated.
     pub fn format(dir: &Path, identity: &Identity) -> Result<(), StoreError> {
-        directory::format(dir, |Files { log, wal, mark }| {
-            open::format_ahead(dir, log, [wal, mark], WAL_BYTES, identity)
+        directory::format(dir, |Files { log, wal, count }| {
+            open::format_ahead(dir, log, [wal, count], WAL_BYTES, identity)
         })
     }
 
@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// The same on three, the second for a write-ahead log of so many bytes (rounded up to 8 KiB)
-    /// and the third for its mark, as [`Store::format`] does it.
+    /// and the third for its count, as [`Store::format`] does it.
     pub fn format_ahead_on(
         backend: impl StorageBackend,
         wal: [impl StorageBackend; 2],
@@ -75,8 +75,8 @@ impl Store {
     /// Opens the store in `dir`, which must be `expected`'s, checks every record, and tells what a
     /// peer must remember. Another's store is not changed by a byte.
     pub fn open(dir: &Path, expected: &Identity) -> Result<(Store, Durable), StoreError> {
-        let (Files { log, wal, mark }, lock) = directory::open(dir)?;
-        let opened = open::open_ahead(dir, log, [wal, mark], expected)?;
+        let (Files { log, wal, count }, lock) = directory::open(dir)?;
+        let opened = open::open_ahead(dir, log, [wal, count], expected)?;
         let (mut store, durable) = Store::new(dir, opened, Some(lock));
         if let Some(front) = &mut store.front {
             front.get_help(&store.base).map_err(|error| StoreError::of_dir(dir, error))?;
@@ -94,7 +94,7 @@ impl Store {
         Ok(Store::new(path, opened, None))
     }
 
-    /// The same on three, with a write-ahead log in the second and its mark in the third, as
+    /// The same on three, with a write-ahead log in the second and its count in the third, as
     /// [`Store::open`] does it; but no other thread has a part in it.
     pub fn open_ahead_on(
         backend: impl StorageBackend,

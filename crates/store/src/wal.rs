@@ -83,11 +83,11 @@ pub(crate) enum Unfit {
     Short,
 }
 
-/// The log and its mark.
+/// The log and its count.
 #[derive(Debug)]
 pub(crate) struct Wal {
     file: Box<dyn StorageBackend>,
-    mark: Box<dyn StorageBackend>,
+    count: Box<dyn StorageBackend>,
     head: Head,
     /// What the last record is, and where the next one goes.
     last: Reached,
@@ -102,7 +102,7 @@ impl Wal {
     /// Makes an empty log of `bytes`, rounded up to 8 KiB, on two empty storages.
     pub(crate) fn format(
         file: impl StorageBackend,
-        mark: impl StorageBackend,
+        count: impl StorageBackend,
         bytes: u64,
         owner: u64,
     ) -> io::Result<()> {
@@ -114,17 +114,17 @@ impl Wal {
         }
         file.write(0, &Head { owner, bytes }.encode())?;
         file.sync_data()?;
-        mark.write(0, &layout::mark(owner, 0))?;
-        mark.sync_data()?;
+        count.write(0, &layout::count(owner, 0))?;
+        count.sync_data()?;
         file.close()?;
-        mark.close()
+        count.close()
     }
 
     /// Opens `owner`'s log, and tells the facts that the database has not taken over. Nothing is
     /// written.
     pub(crate) fn open<F: Fact>(
         file: impl StorageBackend,
-        mark: impl StorageBackend,
+        count: impl StorageBackend,
         owner: u64,
         taken: Reached,
     ) -> io::Result<Result<(Wal, Vec<F>), Unfit>> {
@@ -145,11 +145,11 @@ impl Wal {
         if layout::has_later(&file, &head, last.number + 1)? {
             return Ok(Err(Unfit::Damaged));
         }
-        if layout::marked(&mark, owner)?.is_some_and(|marked| marked > last.number) {
+        if layout::counted(&count, owner)?.is_some_and(|counted| counted > last.number) {
             return Ok(Err(Unfit::Short));
         }
-        let (file, mark) = (Box::new(file), Box::new(mark));
-        Ok(Ok((Wal { file, mark, head, last, taken: taken.number, begin }, facts)))
+        let (file, count) = (Box::new(file), Box::new(count));
+        Ok(Ok((Wal { file, count, head, last, taken: taken.number, begin }, facts)))
     }
 
     /// What the last record is.
@@ -225,12 +225,12 @@ impl Wal {
         }
         self.last = Reached { number, at: at + record.len() as u64 };
         // It says only what was so already; if it gets lost, nothing else is.
-        self.mark.write(0, &layout::mark(self.head.owner, number))
+        self.count.write(0, &layout::count(self.head.owner, number))
     }
 
     pub(crate) fn close(&self) -> io::Result<()> {
         self.file.close()?;
-        self.mark.close()
+        self.count.close()
     }
 }
 

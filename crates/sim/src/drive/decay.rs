@@ -5,7 +5,7 @@
 //! shown it from memory. So here a write of late is undone.
 //!
 //! One loss is spared, which nothing on a disk can tell from a write that a crash cut off: that of
-//! the last record of the write-ahead log before its mark has reached the disk.
+//! the last record of the write-ahead log before its count has reached the disk.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -14,7 +14,7 @@ use std::{
 
 use fastrand::Rng;
 
-use super::{Drive, LOG, MARK, SECTOR_BYTES, State, Surface};
+use super::{COUNT, Drive, LOG, SECTOR_BYTES, State, Surface};
 
 /// How many writes of late are remembered of a file, with what stood there before: about as many as
 /// the log has records that the database has not taken over.
@@ -127,7 +127,7 @@ impl Drive {
 }
 
 impl State {
-    /// Sectors in which nothing may decay. The mark of the log has come to the disk by itself by
+    /// Sectors in which nothing may decay. The count of the log has come to the disk by itself by
     /// now, or it has not, or was lost with the power; then the last record that was synced stays,
     /// and what came after it.
     fn spared(&mut self, file: File, rng: &mut Rng) -> Vec<Range<usize>> {
@@ -135,11 +135,11 @@ impl State {
             return Vec::new();
         }
         if rng.bool() {
-            self.files[MARK].clean(|| true);
-            self.marked.durable = self.marked.seen;
+            self.files[COUNT].clean(|| true);
+            self.counted.durable = self.counted.seen;
         }
         let late = &self.files[LOG].late;
-        if self.marked.durable > late.before_last_synced {
+        if self.counted.durable > late.before_last_synced {
             return Vec::new();
         }
         let last = late.writes.iter().filter(|write| write.number >= late.before_last_synced);
@@ -194,7 +194,7 @@ impl Surface {
         };
         let standing: Vec<usize> =
             self.late.writes.iter().enumerate().filter(stands).map(|(place, _)| place).collect();
-        // Of the last one nothing but the mark of a log tells.
+        // Of the last one nothing but the count of a log tells.
         let last = standing.last().copied().filter(|_| rng.bool());
         let write = self.late.writes.remove(last.or_else(|| rng.choice(standing))?)?;
         let (own, start, end) = (write.sectors(), write.start, write.start + write.length);
@@ -252,11 +252,11 @@ mod tests {
         drive.state().files[file].durable.clone()
     }
 
-    /// A drive with three synced writes of a sector each in its first two files, and a mark that
+    /// A drive with three synced writes of a sector each in its first two files, and a count that
     /// was not synced.
     fn written() -> Drive {
         let drive = Drive::default();
-        let (base, [log, mark]) = drive.attach();
+        let (base, [log, count]) = drive.attach();
         for file in [&base, &log] {
             file.set_len(8 * SECTOR).unwrap();
             for number in 1..=3 {
@@ -264,7 +264,7 @@ mod tests {
                 file.sync_data().unwrap();
             }
         }
-        mark.write(0, b"3").unwrap();
+        count.write(0, b"3").unwrap();
         drive
     }
 
@@ -292,22 +292,22 @@ mod tests {
         assert_eq!(kinds.len(), 6, "{kinds:?}");
     }
 
-    /// The last record of a log is spared until its mark is on the disk; all others are not, and
+    /// The last record of a log is spared until its count is on the disk; all others are not, and
     /// those of a database neither.
     #[test]
-    fn the_last_record_of_a_log_is_spared_before_its_mark() {
+    fn the_last_record_of_a_log_is_spared_before_its_count() {
         let mut hit = BTreeSet::new();
         for seed in 0..256 {
             let (drive, mut rng) = (written(), Rng::with_seed(seed));
             let before = [0, 1].map(|file| bytes(&drive, file));
             let Some((file, _)) = drive.decay_once(&mut rng) else { continue };
-            let marked = bytes(&drive, 2) == b"3";
+            let counted = bytes(&drive, 2) == b"3";
             let after = bytes(&drive, file as usize);
             let sectors =
                 after.chunks(SECTOR_BYTES).zip(before[file as usize].chunks(SECTOR_BYTES));
             for (sector, (is, was)) in sectors.enumerate().filter(|(_, (is, was))| is != was) {
-                assert!(file == File::Base || marked || sector != 3, "{is:?} was {was:?}");
-                hit.insert((file as usize, marked, sector));
+                assert!(file == File::Base || counted || sector != 3, "{is:?} was {was:?}");
+                hit.insert((file as usize, counted, sector));
             }
         }
         for sector in 1..=3 {
@@ -317,7 +317,7 @@ mod tests {
         }
     }
 
-    /// A mark that was lost with the power does not come to the disk any more, however long one
+    /// A count that was lost with the power does not come to the disk any more, however long one
     /// waits. (Universe 2000408 lost the last record after such a loss, and the store was blamed.)
     #[test]
     fn the_last_record_of_a_log_is_spared_when_its_mark_is_lost() {
@@ -325,14 +325,14 @@ mod tests {
         for seed in 0..256 {
             let (drive, mut rng) = (written(), Rng::with_seed(seed));
             drive.lose_power(&mut rng);
-            let (before, marked) = (bytes(&drive, LOG), bytes(&drive, MARK) == b"3");
+            let (before, counted) = (bytes(&drive, LOG), bytes(&drive, COUNT) == b"3");
             for _ in 0..4 {
                 drive.decay_once(&mut rng);
             }
             let last = 3 * SECTOR_BYTES..4 * SECTOR_BYTES;
             let changed = bytes(&drive, LOG)[last.clone()] != before[last];
-            assert!(marked || !changed, "seed {seed}");
-            lost += u32::from(!marked);
+            assert!(counted || !changed, "seed {seed}");
+            lost += u32::from(!counted);
             kept += u32::from(changed);
         }
         assert!(lost > 50 && kept > 10, "{lost} lost, {kept} changed");

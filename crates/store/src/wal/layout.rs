@@ -19,7 +19,7 @@ const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 8 + 1 + 8 + 8 + 8;
 /// Number, bytes of the facts, their digest, and the digest of these.
 const RECORD_HEAD_BYTES: usize = 4 * 8;
-const MARK_BYTES: usize = 2 * 8;
+const COUNT_BYTES: usize = 2 * 8;
 /// What is looked through at once for records that nothing leads to.
 const PIECE_BYTES: u64 = 64 << 10;
 
@@ -190,23 +190,23 @@ pub(super) fn has_later(file: &dyn StorageBackend, head: &Head, number: u64) -> 
     Ok(false)
 }
 
-/// The mark of a log whose record of this number was synced.
-pub(super) fn mark(owner: u64, number: u64) -> [u8; MARK_BYTES] {
-    let mut mark = [0; MARK_BYTES];
+/// The count of a log whose record of this number was synced.
+pub(super) fn count(owner: u64, number: u64) -> [u8; COUNT_BYTES] {
+    let mut count = [0; COUNT_BYTES];
     let digest = xxh3_64([owner, number].map(u64::to_le_bytes).as_flattened());
-    mark.copy_from_slice([number, digest].map(u64::to_le_bytes).as_flattened());
-    mark
+    count.copy_from_slice([number, digest].map(u64::to_le_bytes).as_flattened());
+    count
 }
 
-/// What a mark says; nothing, when it cannot be read: it is not synced.
-pub(super) fn marked(file: &dyn StorageBackend, owner: u64) -> io::Result<Option<u64>> {
-    if file.len()? < MARK_BYTES as u64 {
+/// What a count says; nothing, when it cannot be read: it is not synced.
+pub(super) fn counted(file: &dyn StorageBackend, owner: u64) -> io::Result<Option<u64>> {
+    if file.len()? < COUNT_BYTES as u64 {
         return Ok(None);
     }
-    let mut found = [0; MARK_BYTES];
+    let mut found = [0; COUNT_BYTES];
     file.read(0, &mut found)?;
     let number = found.first_chunk::<8>().map(|number| u64::from_le_bytes(*number));
-    Ok(number.filter(|number| mark(owner, *number) == found))
+    Ok(number.filter(|number| count(owner, *number) == found))
 }
 
 #[cfg(test)]

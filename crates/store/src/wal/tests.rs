@@ -46,8 +46,8 @@ impl StorageBackend for Shared {
 const OWNER: u64 = 9;
 const BYTES: u64 = 64 << 10;
 
-fn open(file: &Shared, mark: &Shared, taken: Reached) -> (Wal, Vec<Write>) {
-    Wal::open(file.clone(), mark.clone(), OWNER, taken).unwrap().unwrap()
+fn open(file: &Shared, count: &Shared, taken: Reached) -> (Wal, Vec<Write>) {
+    Wal::open(file.clone(), count.clone(), OWNER, taken).unwrap().unwrap()
 }
 
 /// A batch of about so many bytes.
@@ -72,9 +72,9 @@ proptest! {
             1..120,
         ),
     ) {
-        let (file, mark) = (Shared::new(), Shared::new());
-        Wal::format(file.clone(), mark.clone(), BYTES, OWNER).unwrap();
-        let mut wal = open(&file, &mark, Reached::NOTHING).0;
+        let (file, count) = (Shared::new(), Shared::new());
+        Wal::format(file.clone(), count.clone(), BYTES, OWNER).unwrap();
+        let mut wal = open(&file, &count, Reached::NOTHING).0;
         let (mut held, mut ends, mut taken) = (Vec::new(), Vec::new(), Reached::NOTHING);
         let mut refused = 0;
         for (number, (act, bytes)) in (1..).zip(steps) {
@@ -87,7 +87,7 @@ proptest! {
                     ends.drain(..=upto);
                 }
                 1 => {
-                    let (anew, facts) = open(&file, &mark, taken);
+                    let (anew, facts) = open(&file, &count, taken);
                     prop_assert_eq!(facts, held.concat());
                     wal = anew;
                 }
@@ -109,7 +109,7 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(open(&file, &mark, taken).1, held.concat());
+        prop_assert_eq!(open(&file, &count, taken).1, held.concat());
     }
 }
 
@@ -117,10 +117,10 @@ proptest! {
 /// empty then, and whoever wrote next waited for ever.)
 #[test]
 fn a_log_that_is_full_to_the_last_byte_is_not_empty() {
-    let (file, mark) = (Shared::new(), Shared::new());
-    Wal::format(file.clone(), mark.clone(), BYTES, OWNER).unwrap();
+    let (file, count) = (Shared::new(), Shared::new());
+    Wal::format(file.clone(), count.clone(), BYTES, OWNER).unwrap();
     let start = Reached { number: 0, at: RECORDS_AT };
-    let (mut wal, _) = open(&file, &mark, start);
+    let (mut wal, _) = open(&file, &count, start);
     let whole = wal.head.bytes - RECORDS_AT;
     for number in 1..=2 {
         let mut record = encode(batch(number, 1).iter());
@@ -140,20 +140,20 @@ fn a_log_that_is_full_to_the_last_byte_is_not_empty() {
 /// not open, or had forgotten what it had said was durable.)
 #[test]
 fn a_record_at_the_front_is_held_from_its_first_byte() {
-    let (file, mark) = (Shared::new(), Shared::new());
-    Wal::format(file.clone(), mark.clone(), BYTES, OWNER).unwrap();
-    let (mut wal, _) = open(&file, &mark, Reached::NOTHING);
+    let (file, count) = (Shared::new(), Shared::new());
+    Wal::format(file.clone(), count.clone(), BYTES, OWNER).unwrap();
+    let (mut wal, _) = open(&file, &count, Reached::NOTHING);
     let of = |number, bytes| encode(batch(number, bytes).iter());
     wal.append(of(1, 32_000)).unwrap();
     let taken = wal.last();
     wal.take(taken);
     wal.append(of(2, 36_000)).unwrap();
     assert!(wal.last().at > taken.at, "this is no such case");
-    for mut wal in [wal, open(&file, &mark, taken).0] {
+    for mut wal in [wal, open(&file, &count, taken).0] {
         let held = wal.held();
         assert!((36_000..37_000).contains(&held), "{held}");
         assert!(!wal.has_room(&of(3, 26_000)), "it would be written over what is held");
         wal.append(of(3, 20_000)).unwrap();
     }
-    assert_eq!(open(&file, &mark, taken).1, [batch(2, 36_000), batch(3, 20_000)].concat());
+    assert_eq!(open(&file, &count, taken).1, [batch(2, 36_000), batch(3, 20_000)].concat());
 }

@@ -33,7 +33,7 @@ fn a_store_is_for_its_owner_alone() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["lock", "log.redb", "wal", "wal.mark"]);
+    assert_eq!(names, ["lock", "log.redb", "wal", "wal.count"]);
 }
 
 /// What was written through a file is what the next life finds in it.
@@ -120,7 +120,7 @@ fn another_nodes_files_swapped_in_are_refused() {
     let (_other_place, other_dir) = (TempDir::new().unwrap(), dir.with_file_name("n2"));
     let other = Identity { life: Life::first(NodeId::new(2)), ..identity() };
     Store::format(&other_dir, &other).unwrap();
-    for name in ["log.redb", "wal", "wal.mark"] {
+    for name in ["log.redb", "wal", "wal.count"] {
         fs::rename(other_dir.join(name), dir.join(name)).unwrap();
     }
     let error = Store::open(&dir, &identity()).unwrap_err();
@@ -138,7 +138,7 @@ fn links_are_not_followed() {
     let link = place.path().join("link");
     symlink(&dir, &link).unwrap();
     refused(&link);
-    for name in ["log.redb", "lock", "wal", "wal.mark"] {
+    for name in ["log.redb", "lock", "wal", "wal.count"] {
         let elsewhere = place.path().join(name);
         fs::rename(dir.join(name), &elsewhere).unwrap();
         symlink(&elsewhere, dir.join(name)).unwrap();

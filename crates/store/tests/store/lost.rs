@@ -25,7 +25,7 @@ fn script() -> impl Iterator<Item = Vec<Write>> {
 }
 
 /// What is found after a kill and after a loss of power: the truth or damage. Only where nothing
-/// was written to the log after the record that is lost, and its mark has not reached the disk,
+/// was written to the log after the record that is lost, and its count has not reached the disk,
 /// nothing tells it from one that a crash tore.
 fn never_goes_back(disk: &Disk, truth: &Model, coin: &mut Coin, story: &str) -> usize {
     let killed = disk.after_kill();

@@ -80,7 +80,7 @@ fn a_decree_in_the_log_stands_before_the_one_in_redb() {
     assert_eq!(read(&WAY.open(&disk).unwrap().0), all);
 }
 
-/// One flipped bit anywhere in the log of a killed store, or in its mark: refused, or of no
+/// One flipped bit anywhere in the log of a killed store, or in its count: refused, or of no
 /// consequence. Above all, the newest record is not dropped as if a crash had torn it.
 #[test]
 fn a_flipped_bit_in_the_log_is_never_served() {
@@ -99,21 +99,21 @@ fn a_flipped_bit_in_the_log_is_never_served() {
     assert!(refusals > 50, "only {refusals} flips were of consequence");
     for byte in 0..16 {
         let damaged = disk.after_kill();
-        damaged.third().tamper(|mark| mark[byte] ^= 1);
-        assert_eq!(WAY.open(&damaged).unwrap().1, model.durable(), "byte {byte} of the mark");
+        damaged.third().tamper(|count| count[byte] ^= 1);
+        assert_eq!(WAY.open(&damaged).unwrap().1, model.durable(), "byte {byte} of the count");
     }
 }
 
 /// A damaged record with a later one after it was not torn by a crash, and is refused even when the
-/// power cut has taken the mark.
+/// power cut has taken the count.
 #[test]
 fn a_damaged_record_before_a_whole_one_is_refused() {
     let (disk, _) = WAY.killed(3);
-    for mark_is_lost in [false, true] {
+    for count_is_lost in [false, true] {
         for record in [0, 1] {
             let damaged = disk.after_kill();
             damaged.second().tamper(|log| log[4_096 + 512 * record + 40] ^= 1);
-            if mark_is_lost {
+            if count_is_lost {
                 damaged.third().tamper(Vec::clear);
             }
             let why = WAY.refused(&damaged);

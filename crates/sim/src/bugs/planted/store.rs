@@ -62,13 +62,13 @@ pub(super) const BUGS: &[Bug] = &[
         )],
     },
     Bug {
-        name: "log that ends before its mark",
+        name: "log that ends before its count",
         does: "a start does not look how far the log must reach",
         source: "facebook/rocksdb#12488: a log that has lost its last records is taken for whole",
         edits: &[edit(
             "store/src/wal.rs",
-            "is_some_and(|marked| «marked > last.number»)",
-            "{ let _ = marked; false }",
+            "is_some_and(|counted| «counted > last.number»)",
+            "{ let _ = counted; false }",
         )],
     },
     Bug {

@@ -23,14 +23,14 @@ fn log(record: &[u8]) -> InMemoryBackend {
 
 /// A change that breaks these bytes breaks every log that was ever written: it needs a new version.
 #[test]
-fn golden_bytes_of_a_head_and_of_a_mark() {
+fn golden_bytes_of_a_head_and_of_a_count() {
     let digest = [134, 45, 10, 94, 85, 35, 58, 34];
     let golden =
         [&b"synodwal\x01"[..], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0], &digest];
     assert_eq!(HEAD.encode(), golden.concat());
     assert_eq!(Head::read(&log(&[])).unwrap(), Some(HEAD));
     let digest = [172, 2, 167, 15, 161, 55, 234, 159];
-    assert_eq!(mark(1, 7), *[&[7, 0, 0, 0, 0, 0, 0, 0][..], &digest].concat());
+    assert_eq!(count(1, 7), *[&[7, 0, 0, 0, 0, 0, 0, 0][..], &digest].concat());
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) const FILE: &str = "shard.redb";
 pub(super) const WAL_FILE: &str = "wal";
 
 /// How far the write-ahead log has come.
-pub(super) const MARK_FILE: &str = "wal.mark";
+pub(super) const COUNT_FILE: &str = "wal.count";
 
 /// The database while it is being made: it gets its name when it is whole.
 const NEW_FILE: &str = "shard.redb.new";
@@ -31,7 +31,7 @@ const LOCK_FILE: &str = "lock";
 pub(in super::super) struct Files<B> {
     pub(in super::super) shard: B,
     pub(in super::super) wal: B,
-    pub(in super::super) mark: B,
+    pub(in super::super) count: B,
 }
 
 /// Makes `dir` for its owner alone, unless it is there, and locks it.
@@ -73,8 +73,8 @@ pub(super) fn make(
     // As long as this one is there, no log holds anything.
     let shard = empty(&new)?;
     sync(dir).map_err(failed)?;
-    let (wal, mark) = (empty(&wal_file)?, empty(&dir.join(MARK_FILE))?);
-    fill(Files { shard, wal, mark }, &new)?;
+    let (wal, count) = (empty(&wal_file)?, empty(&dir.join(COUNT_FILE))?);
+    fill(Files { shard, wal, count }, &new)?;
     // The log's name is to be on the disk before there is a shard that needs it.
     sync(dir).and_then(|()| fs::rename(&new, &file)).and_then(|()| sync(dir)).map_err(failed)
 }
@@ -104,8 +104,8 @@ fn sync_names(dir: &Path) -> io::Result<()> {
 pub(super) fn open(dir: &Path) -> Result<(Files<FileBackend>, PathBuf), ShardError> {
     sync_names(dir).map_err(|source| ShardError::of_file(dir, source))?;
     let path = dir.join(FILE);
-    let (wal, mark) = (plain(&dir.join(WAL_FILE))?, plain(&dir.join(MARK_FILE))?);
-    Ok((Files { shard: plain(&path)?, wal, mark }, path))
+    let (wal, count) = (plain(&dir.join(WAL_FILE))?, plain(&dir.join(COUNT_FILE))?);
+    Ok((Files { shard: plain(&path)?, wal, count }, path))
 }
 
 fn plain(path: &Path) -> Result<FileBackend, ShardError> {

@@ -4,7 +4,7 @@ use redb::ReadableTable;
 use synod_client::machine::branch::{Work, Write};
 
 use super::{
-    place::{FILE, MARK_FILE, WAL_FILE},
+    place::{COUNT_FILE, FILE, WAL_FILE},
     *,
 };
 
@@ -120,7 +120,7 @@ fn what_is_made_is_for_its_owner_alone() {
     assert_eq!(mode(&made), 0o700);
     assert_eq!(mode(&made.join(FILE)), 0o600);
     assert_eq!(mode(&made.join(WAL_FILE)), 0o600);
-    assert_eq!(mode(&made.join(MARK_FILE)), 0o600);
+    assert_eq!(mode(&made.join(COUNT_FILE)), 0o600);
 }
 
 /// Two first starts at once must not make two shards of one directory.
@@ -164,7 +164,7 @@ fn promise(store: &mut Store, n: u64) {
 #[test]
 fn an_older_copy_of_the_files_is_refused_or_brought_up_to_date() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = [FILE, WAL_FILE, MARK_FILE].map(|file| dir.path().join(file));
+    let paths = [FILE, WAL_FILE, COUNT_FILE].map(|file| dir.path().join(file));
     let copy = || paths.each_ref().map(|path| fs::read(path).unwrap());
     let mut store = open(dir.path()).0;
     promise(&mut store, 1);
@@ -201,7 +201,7 @@ fn an_older_copy_of_the_files_is_refused_or_brought_up_to_date() {
 /// The log may hold what was promised last: without it there is no shard, and none is made.
 #[test]
 fn a_shard_without_its_log_is_not_started() {
-    for missing in [WAL_FILE, MARK_FILE] {
+    for missing in [WAL_FILE, COUNT_FILE] {
         let dir = tempfile::tempdir().unwrap();
         drop(open(dir.path()));
         fs::remove_file(dir.path().join(missing)).unwrap();
@@ -240,7 +240,7 @@ fn the_incarnation_stays_with_the_directory_and_goes_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path()).0.incarnation();
     assert_eq!(open(dir.path()).0.incarnation(), first);
-    for file in [FILE, WAL_FILE, MARK_FILE] {
+    for file in [FILE, WAL_FILE, COUNT_FILE] {
         fs::remove_file(dir.path().join(file)).unwrap();
     }
     assert_ne!(open(dir.path()).0.incarnation(), first);
