@@ -312,7 +312,7 @@ impl Route {
         deadline: Deadline,
         mut leader: watch::Receiver<Option<Place>>,
     ) -> Attempt {
-        let asking = line.ask(encode(ask));
+        let asking = line.ask_together(encode(ask));
         tokio::pin!(asking);
         loop {
             // One timer for whichever comes first: nearly every answer comes before both.

@@ -64,6 +64,15 @@ impl Line {
         }
     }
 
+    /// The same, on one stream with what others ask at the same moment.
+    pub(crate) async fn ask_together(&self, body: Bytes) -> Result<Bytes, AskError> {
+        match self {
+            Line::Quic(channel) => channel.ask_together(body).await,
+            #[cfg(test)]
+            Line::Scripted(booth) => booth.ask(body).await,
+        }
+    }
+
     pub(crate) fn rtt(&self) -> Duration {
         match self {
             Line::Quic(channel) => channel.rtt(),

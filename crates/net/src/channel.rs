@@ -1,4 +1,4 @@
-//! Asking: a connection to one who answers, and one stream a question.
+//! Asking: a connection to one who answers, and one stream a question, or a bundle of them.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,6 +10,7 @@ use crate::{
     Credentials, Identity, NetError, Who,
     bye::Bye,
     call::{self, Call},
+    desk::Desk,
     frame::{self, FRAME_BYTES_MAX, FrameError, Frames, Kind},
     hello::Hello,
     tls, transport,
@@ -18,7 +19,7 @@ use crate::{
 /// A connection that does not stand by then is given up; the caller tries another node.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// An answer that has begun may stand still for this long.
-const STALL_MAX: Duration = Duration::from_secs(10);
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(10);
 
 /// Opens channels to nodes and participants.
 #[derive(Clone, Debug)]
@@ -38,6 +39,7 @@ struct Shared {
 pub struct Channel {
     connection: Connection,
     peer: Arc<Identity>,
+    pub(crate) desk: Arc<Desk>,
 }
 
 /// Why there is no answer.
@@ -96,7 +98,9 @@ impl Dialer {
         let mut last = None;
         for at in all {
             match timeout(patience, self.connect_one(at, &peer)).await {
-                Ok(Ok(connection)) => return Ok(Channel { connection, peer }),
+                Ok(Ok(connection)) => {
+                    return Ok(Channel { connection, peer, desk: Arc::default() });
+                }
                 Ok(Err(error)) => last = Some(error),
                 Err(_late) => {}
             }
@@ -155,16 +159,23 @@ impl Channel {
         }
     }
 
-    fn unsent(&self, error: &quinn::ConnectionError) -> AskError {
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn unsent(&self, error: &quinn::ConnectionError) -> AskError {
         let address = self.connection.remote_address().to_string();
         call::connect(&address, Bye::words(error), Bye::is_identity(error))
     }
 
-    fn reset(&self, code: quinn::VarInt) -> AskError {
+    pub(crate) fn no_room(&self) -> AskError {
+        let address = self.connection.remote_address().to_string();
+        call::connect(&address, "it has no room for another question".to_owned(), false)
+    }
+
+    pub(crate) fn reset(&self, code: quinn::VarInt) -> AskError {
         if code == Bye::Busy.code() {
-            let address = self.connection.remote_address().to_string();
-            let why = "it has no room for another question".to_owned();
-            return call::connect(&address, why, false);
+            return self.no_room();
         }
         if code == Bye::Slow.code() {
             return self.lost("its answer was not taken in time, and not kept");
@@ -175,7 +186,7 @@ impl Channel {
         self.lost("it gave no answer")
     }
 
-    fn lost(&self, what: &str) -> AskError {
+    pub(crate) fn lost(&self, what: &str) -> AskError {
         let reason = self.connection.close_reason();
         let identity = reason.as_ref().is_some_and(Bye::is_identity);
         let why = match reason {

@@ -8,10 +8,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use quinn::{ReadError, RecvStream};
 use tokio::time::timeout;
 
-use crate::promptly::is_done;
+use crate::{bundle::QUESTIONS_MAX, promptly::is_done};
 
 /// The version of everything in `docs/format.md`.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// Bytes of a header: version, kind, length.
 pub(crate) const HEADER_BYTES: usize = 6;
 /// A hello: a number and a URI of three parts, each of at most 64 bytes.
@@ -19,6 +19,8 @@ const HELLO_BYTES_MAX: usize = 256;
 /// A frame of the control and log lanes, a question, an answer. The largest thing they carry, a
 /// batch of one slot, ends at 1 MiB.
 pub(crate) const FRAME_BYTES_MAX: usize = 2 << 20;
+/// What stands before the answer to one of several questions: which, and how it ended.
+pub(crate) const PLACE_BYTES: usize = 3;
 /// A frame of the bulk lane.
 pub(crate) const BULK_BYTES_MAX: usize = 4 << 20;
 /// What is taken from a stream, or reserved for a body, in one go.
@@ -35,11 +37,23 @@ pub(crate) enum Kind {
     Bulk = 4,
     Ask = 5,
     Answer = 6,
+    /// One of several questions on a stream.
+    AskTogether = 7,
+    /// What became of one of them.
+    AnswerOne = 8,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 6] =
-        [Kind::Hello, Kind::Control, Kind::Log, Kind::Bulk, Kind::Ask, Kind::Answer];
+    pub(crate) const ALL: [Kind; 8] = [
+        Kind::Hello,
+        Kind::Control,
+        Kind::Log,
+        Kind::Bulk,
+        Kind::Ask,
+        Kind::Answer,
+        Kind::AskTogether,
+        Kind::AnswerOne,
+    ];
 
     fn of(byte: u8) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| *kind as u8 == byte)
@@ -48,7 +62,10 @@ impl Kind {
     pub(crate) const fn bytes_max(self) -> usize {
         match self {
             Kind::Hello => HELLO_BYTES_MAX,
-            Kind::Control | Kind::Log | Kind::Ask | Kind::Answer => FRAME_BYTES_MAX,
+            Kind::Control | Kind::Log | Kind::Ask | Kind::Answer | Kind::AskTogether => {
+                FRAME_BYTES_MAX
+            }
+            Kind::AnswerOne => PLACE_BYTES + FRAME_BYTES_MAX,
             Kind::Bulk => BULK_BYTES_MAX,
         }
     }
@@ -73,6 +90,8 @@ pub(crate) enum FrameError {
         .kind.bytes_max()
     )]
     Length { kind: Kind, claimed: u32 },
+    #[error("more questions on one stream than {QUESTIONS_MAX}")]
+    TooMany,
     #[error("the stream ended inside a frame")]
     Truncated,
     #[error("a frame stood still for {0:?}")]
@@ -90,6 +109,7 @@ impl FrameError {
             | FrameError::Kind { .. }
             | FrameError::Misplaced { .. }
             | FrameError::Length { .. }
+            | FrameError::TooMany
             | FrameError::Truncated => true,
             FrameError::Stalled(_) | FrameError::Gone(_) => false,
         }
@@ -128,7 +148,13 @@ pub(crate) struct Parcel {
 impl Parcel {
     /// Adds a frame whose body [`Kind::fits`].
     pub(crate) fn put(&mut self, kind: Kind, body: &Bytes) {
-        self.open.put_slice(&header(kind, body.len()));
+        self.put_behind(kind, &[], body);
+    }
+
+    /// Adds a frame whose body is `front` and then `body`, which together [`Kind::fits`].
+    pub(crate) fn put_behind(&mut self, kind: Kind, front: &[u8], body: &Bytes) {
+        self.open.put_slice(&header(kind, front.len() + body.len()));
+        self.open.put_slice(front);
         if body.len() < LARGE_BYTES {
             self.open.put_slice(body);
         } else {
@@ -265,10 +291,10 @@ mod tests {
     #[test]
     fn golden_bytes_of_a_frame() {
         let chunks = chunks(Kind::Log, &Bytes::from_static(b"abc"));
-        assert_eq!(chunks.concat(), [1, 3, 3, 0, 0, 0, b'a', b'b', b'c']);
+        assert_eq!(chunks.concat(), [2, 3, 3, 0, 0, 0, b'a', b'b', b'c']);
         let numbers = Kind::ALL.map(|kind| header(kind, 0x0001_0203));
         for (number, header) in (1..).zip(numbers) {
-            assert_eq!(header, [1, number, 3, 2, 1, 0]);
+            assert_eq!(header, [2, number, 3, 2, 1, 0]);
         }
     }
 
@@ -294,9 +320,9 @@ mod tests {
     #[test]
     fn another_version_and_an_unknown_kind_are_refused_by_number() {
         let error = parse([9, 3, 1, 0, 0, 0]).unwrap_err().to_string();
-        assert_eq!(error, "a frame of version 9; this build speaks version 1");
-        for kind in [0, 7, 255] {
-            let error = parse([1, kind, 1, 0, 0, 0]).unwrap_err();
+        assert_eq!(error, "a frame of version 9; this build speaks version 2");
+        for kind in [0, 9, 255] {
+            let error = parse([2, kind, 1, 0, 0, 0]).unwrap_err();
             assert!(matches!(error, FrameError::Kind { found } if found == kind));
         }
     }
@@ -312,8 +338,8 @@ mod tests {
         assert_eq!(chunks[1].as_ptr(), large.as_ptr());
         let flat = chunks.concat();
         assert_eq!(flat.len(), 3 * HEADER_BYTES + LARGE_BYTES + 2);
-        assert_eq!(flat[..8], [1, 3, 1, 0, 0, 0, b'a', 1]);
-        assert_eq!(flat[flat.len() - 7..], [1, 3, 1, 0, 0, 0, b'b']);
+        assert_eq!(flat[..8], [2, 3, 1, 0, 0, 0, b'a', 2]);
+        assert_eq!(flat[flat.len() - 7..], [2, 3, 1, 0, 0, 0, b'b']);
     }
 
     proptest! {

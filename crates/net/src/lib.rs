@@ -1,12 +1,15 @@
 //! Framed bytes between authenticated names over QUIC: identities, certificates, the mesh between
 //! nodes, and the door for clients. It knows no ballot, no command and no file of a store.
 
+mod answers;
 mod authority;
+mod bundle;
 mod bye;
 mod call;
 mod channel;
 mod counters;
 mod credentials;
+mod desk;
 mod dialling;
 mod expect;
 mod files;

@@ -2,11 +2,19 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
 /// Whether a future has come to its end, without waiting. One that has not is still to be polled by
 /// somebody who waits for it.
 pub(crate) fn is_done<F: Future>(future: Pin<&mut F>) -> bool {
-    future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    at_once(future).is_some()
+}
+
+/// What a future comes to without waiting, if it does.
+pub(crate) fn at_once<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
 }

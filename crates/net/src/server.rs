@@ -14,6 +14,8 @@ use tracing::warn;
 
 use crate::{
     Credentials, Identity, Who,
+    answers::Answers,
+    bundle::QUESTIONS_MAX,
     bye::Bye,
     frame::{FrameError, Frames, Kind},
     guests::{Guests, Room, Seat},
@@ -185,7 +187,7 @@ impl Door {
         }
     }
 
-    /// Takes one question and hands it over.
+    /// Takes what is asked on one stream, and hands it over.
     async fn take<F>(
         &self,
         question: RecvStream,
@@ -196,15 +198,29 @@ impl Door {
     {
         let limits = &self.strikes.house().limits;
         let mut frames = Frames::new(question, limits.stall);
-        let read = timeout(limits.question, self.question(&mut frames)).await;
-        match read.unwrap_or(Err(FrameError::Stalled(limits.question))) {
-            Ok(Some((body, room))) => {
-                let from = self.strikes.identity().clone();
+        let late = || FrameError::Stalled(limits.question);
+        let read = timeout(limits.question, self.begin(&mut frames)).await;
+        match read.unwrap_or_else(|_| Err(late())) {
+            Ok(Begun::Alone(body, room)) => {
                 let house = Arc::clone(self.strikes.house_of());
                 let reply = Reply::new(answer, room, self.seat.tray(), house);
-                hand_over(Asked { from, body, reply }).await;
+                hand_over(self.asked(body, reply)).await;
             }
-            Ok(None) => self.turn_away(&mut frames, answer),
+            Ok(Begun::Together(bytes)) => {
+                let house = Arc::clone(self.strikes.house_of());
+                let answers = Answers::new(answer, self.seat.tray(), house);
+                let taking = self.take_bundle(&mut frames, bytes, &answers, hand_over);
+                let read = timeout(limits.question, taking).await;
+                if let Err(error) = read.unwrap_or_else(|_| Err(late())) {
+                    let code = self.strikes.strike(&error);
+                    frames.stop(code);
+                    answers.cut(code);
+                }
+            }
+            Ok(Begun::NoRoom) => {
+                self.turn_away(&mut frames);
+                reset(answer, Bye::Busy.code());
+            }
             Err(error) => {
                 let code = self.strikes.strike(&error);
                 frames.stop(code);
@@ -213,29 +229,76 @@ impl Door {
         }
     }
 
-    /// A question with its room; `None` when there was no room for it.
-    async fn question(&self, frames: &mut Frames) -> Result<Option<(Bytes, Room)>, FrameError> {
-        let (kind, bytes) = frames.head().await?.ok_or(FrameError::Truncated)?;
-        if kind != Kind::Ask {
-            return Err(FrameError::Misplaced { found: kind, expected: Kind::Ask });
-        }
-        match self.seat.room(bytes).await {
-            Some(room) => {
-                let body = frames.body(bytes).await?;
-                frames.end();
-                Ok(Some((body, room)))
-            }
-            None => Ok(None),
+    fn asked(&self, body: Bytes, reply: Reply) -> Asked {
+        Asked { from: self.strikes.identity().clone(), body, reply }
+    }
+
+    /// The question of a stream that carries one, or the head of the first of several.
+    async fn begin(&self, frames: &mut Frames) -> Result<Begun, FrameError> {
+        match frames.head().await?.ok_or(FrameError::Truncated)? {
+            (Kind::Ask, bytes) => match self.seat.room(bytes).await {
+                Some(room) => {
+                    let body = frames.body(bytes).await?;
+                    frames.end();
+                    Ok(Begun::Alone(body, room))
+                }
+                None => Ok(Begun::NoRoom),
+            },
+            (Kind::AskTogether, bytes) => Ok(Begun::Together(bytes)),
+            (found, _) => Err(FrameError::Misplaced { found, expected: Kind::Ask }),
         }
     }
 
-    fn turn_away(&self, frames: &mut Frames, answer: SendStream) {
+    /// Takes the questions of a bundle, of which the head of the first was read, each as it comes.
+    async fn take_bundle<F>(
+        &self,
+        frames: &mut Frames,
+        first: usize,
+        answers: &Arc<Answers>,
+        hand_over: impl Fn(Asked) -> F,
+    ) -> Result<(), FrameError>
+    where
+        F: Future<Output = ()>,
+    {
+        let mut head = Some((Kind::AskTogether, first));
+        for place in 0.. {
+            let bytes = match head {
+                None => break,
+                Some((Kind::AskTogether, bytes)) if usize::from(place) < QUESTIONS_MAX => bytes,
+                Some((Kind::AskTogether, _)) => return Err(FrameError::TooMany),
+                Some((found, _)) => {
+                    return Err(FrameError::Misplaced { found, expected: Kind::AskTogether });
+                }
+            };
+            let Some(room) = self.seat.room(bytes).await else {
+                self.turn_away(frames);
+                answers.no_room(place);
+                return Ok(());
+            };
+            let body = frames.body(bytes).await?;
+            hand_over(self.asked(body, Reply::together(answers.part(place), room))).await;
+            head = frames.head().await?;
+        }
+        answers.no_more_questions();
+        Ok(())
+    }
+
+    fn turn_away(&self, frames: &mut Frames) {
         if let Some(total) = self.strikes.house().tally.questions_refused.one() {
             warn!(from = %self.strikes.identity(), total, "too many questions are waiting");
         }
         frames.stop(Bye::Busy.code());
-        reset(answer, Bye::Busy.code());
     }
+}
+
+/// What a stream begins with.
+enum Begun {
+    /// The only question on it, whole.
+    Alone(Bytes, Room),
+    /// The head of the first of several, of so many bytes.
+    Together(usize),
+    /// There is no room for it.
+    NoRoom,
 }
 
 fn reset(mut answer: SendStream, code: quinn::VarInt) {

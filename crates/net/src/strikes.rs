@@ -49,6 +49,7 @@ impl Strikes {
             | FrameError::Kind { .. }
             | FrameError::Misplaced { .. }
             | FrameError::Length { .. }
+            | FrameError::TooMany
             | FrameError::Truncated => &tally.frames_malformed,
         };
         if let Some(total) = count.one() {

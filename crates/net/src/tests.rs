@@ -6,4 +6,5 @@ mod frames;
 mod limits;
 mod listener_refuses;
 mod mesh;
+mod together;
 mod world;

@@ -294,7 +294,7 @@ async fn a_newer_connection_of_the_same_peer_takes_the_place_of_the_older() {
     let mut stream = second.accept_uni().await.unwrap();
     let mut frame = [0; 11];
     stream.read_exact(&mut frame).await.unwrap();
-    assert_eq!(&frame, b"\x01\x02\x05\0\0\0hello");
+    assert_eq!(&frame, b"\x02\x02\x05\0\0\0hello");
 }
 
 /// The peer takes no byte; another one beside it is served as if nothing were.
