@@ -108,8 +108,8 @@ impl Store {
     ) -> Result<(), ShardError> {
         let identity = Identity { cluster, name: name.to_owned(), incarnation: fastrand::u64(1..) };
         let whose = IDENTITY.seal(&identity);
-        let Files { shard, wal, mark } = files;
-        Ok(Rows::format(path, shard, [wal, mark], wal_bytes, SHAPE, &whose)?)
+        let Files { shard, wal, count } = files;
+        Ok(Rows::format(path, shard, [wal, count], wal_bytes, SHAPE, &whose)?)
     }
 
     /// As [`Store::open`], on storages that the caller supplies and that were formatted before, and
@@ -120,7 +120,7 @@ impl Store {
         name: &str,
         cluster: u64,
     ) -> Result<(Store, Durable), ShardError> {
-        let Files { shard, wal, mark } = files;
+        let Files { shard, wal, count } = files;
         let mut incarnation = BranchIncarnation(0);
         let judge = |whose: &[u8]| {
             let found: Identity = IDENTITY.unseal(whose).map_err(|flaw| flaw.explain(&path))?;
@@ -136,7 +136,7 @@ impl Store {
                 cluster,
             })
         };
-        let rows = Rows::open(&path, shard, [wal, mark], SHAPE, judge)?;
+        let rows = Rows::open(&path, shard, [wal, count], SHAPE, judge)?;
         let unsynced = BTreeMap::new();
         let introduced = false;
         let mut store = Store { path, rows, unsynced, incarnation, introduced, _lock: None };

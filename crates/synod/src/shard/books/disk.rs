@@ -47,7 +47,7 @@ impl Disk {
     /// The files of a shard.
     pub(super) fn files(&self) -> Files<Part> {
         let part = |place| Part { disk: self.clone(), place };
-        Files { shard: part(0), wal: part(1), mark: part(2) }
+        Files { shard: part(0), wal: part(1), count: part(2) }
     }
 
     /// From the given operation on (a write, a change of length or a sync) everything fails.
