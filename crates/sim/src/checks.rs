@@ -36,7 +36,8 @@ use synod_paxos::{Config, Durable, Envelope, Life, Message, NodeId, Peer, Slot, 
 use synod_replica::{ClientId, Replica};
 
 use self::{
-    acceptor::Promises,
+    acceptor::never_falls::Promises,
+    agreement::believed::Covered,
     beginning::Beginning,
     books::{Books, Standing},
     budgets::Budgets,
@@ -70,6 +71,7 @@ const CLOCKS_AGREE_PPM: i64 = 500;
 pub(crate) struct Watch {
     pub(crate) ghost: Ghost,
     promises: Promises,
+    covered: Covered,
     pub(crate) order: Order,
     pub(crate) beginning: Beginning,
     pub(crate) leadership: Leadership,
@@ -100,6 +102,7 @@ impl Watch {
         Watch {
             ghost,
             promises: Promises::default(),
+            covered: Covered::default(),
             order: Order::new(),
             beginning: Beginning::default(),
             leadership,
@@ -204,7 +207,7 @@ impl Watch {
         in_flight: &[Write],
         found: &Durable,
     ) -> Checked {
-        let survived = acceptor::recovered(&mut self.ghost, life.node, in_flight, found)?;
+        let survived = acceptor::found::by_a_start(&mut self.ghost, life.node, in_flight, found)?;
         if !in_flight.is_empty() {
             self.seen.see(if survived.is_empty() { Sight::Lost } else { Sight::Survived });
         }
@@ -234,7 +237,7 @@ impl Watch {
         self.promises.stepped(&self.ghost, node, boot, replica.peer().promised())?;
         self.budgets.waits(node, status.bytes_queued)?;
         self.order.stepped(&self.ghost, node, replica)?;
-        self.succession.stepped(&self.ghost, node, &status)?;
+        self.covered.stepped(&self.ghost, node, &status)?;
         self.whatif.stepped(&self.ghost, replica.peer(), node, times.tick)?;
         self.leadership.stepped(&self.ghost, node, boot, &status, times)
     }

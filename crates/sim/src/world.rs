@@ -16,7 +16,7 @@ use synod_paxos::{Ballot, Life, Members, NodeId};
 use synod_store::Identity;
 
 use crate::{
-    checks::{Watch, books::Standing},
+    checks::{Watch, acceptor::found::store_failed, books::Standing},
     client::Client,
     disk::Disk,
     event::{Caller, Event, Queue},
@@ -418,11 +418,6 @@ fn empty_disk(plan: &Plan, life: Life) -> Result<Disk, Violation> {
     }
     let identity = Identity { cluster: "universe".into(), cluster_id: 1, life };
     Disk::real(identity).map_err(|error| store_failed(life.node, &error))
-}
-
-/// The store fails although nothing is wrong with the disk under it.
-fn store_failed(node: NodeId, error: &synod_store::StoreError) -> Violation {
-    Violation { invariant: "B6", what: format!("{node}: {error}") }
 }
 
 #[cfg(test)]

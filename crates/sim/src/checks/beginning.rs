@@ -1,9 +1,11 @@
-//! C1 and C5: nothing goes from a log that durable snapshots do not cover, here and on a quorum.
+//! C5: nothing goes from a log that durable snapshots do not cover, two here and one on each of a
+//! quorum.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_paxos::{Life, NodeId, Slot, Write};
 
+use super::order::rising;
 use crate::{
     ghost::Ghost,
     violation::{Violation, demand},
@@ -43,23 +45,13 @@ impl Beginning {
         write: &Write,
     ) -> Result<bool, Violation> {
         if let Write::Accepted { slot, .. } | Write::Chosen { slot, .. } = write {
-            let trimmed = ghost.asked(life.node).trimmed();
-            demand!(
-                *slot > trimmed,
-                "C1",
-                "{life} writes slot {slot}; its log begins at {trimmed}"
-            );
+            rising::is_written(life, *slot, ghost.asked(life.node).trimmed())?;
         }
         let Write::Trimmed { upto } = *write else { return Ok(false) };
         let (node, facts) = (life.node, ghost.asked(life.node));
-        demand!(
-            upto >= facts.trimmed(),
-            "C1",
-            "{life} trims up to {upto} after {}",
-            facts.trimmed()
-        );
+        rising::is_trimmed_on(life, upto, facts.trimmed())?;
         let own = self.covering(node, upto);
-        demand!(own > 0, "C1", "{life} trims up to {upto} and has no snapshot of that");
+        rising::is_covered(life, upto, own)?;
         let unknown = upto > facts.chosen_upto();
         let stands = |set: &BTreeSet<Slot>| set.contains(&upto);
         let exactly = self.standing.get(&node).is_some_and(stands);

@@ -10,8 +10,8 @@ use synod_machine::{
 };
 
 use super::{
-    ages::Ages, at_least, linear::Linear, lives::Lives, order::Effect, services::Services,
-    shelf::Shelf,
+    ages::Ages, agreement::asked_for, at_least, linear::Linear, lives::Lives, order::Effect,
+    services::Services, shelf::Shelf,
 };
 use crate::{
     sights::{Sight, Sights},
@@ -108,13 +108,7 @@ impl Clients {
     /// Whether it did, or was refused: it has not been here.
     fn took_effect(&mut self, request: &Request, result: &Applied) -> Result<bool, Violation> {
         let Some(id) = request.id else { return Ok(true) };
-        let asked = self.asked.get(&id);
-        demand!(
-            asked == Some(&request.command),
-            "A5",
-            "{id} is chosen as {:?}; its client asked {asked:?}",
-            request.command
-        );
+        asked_for::is_its_clients(id, request, self.asked.get(&id))?;
         if let Reply::Rejected(_) = result.reply {
             return Ok(!result.repeated);
         }

@@ -1,65 +1,57 @@
 //! D: at most one leader to a ballot, past a quorum of promises, and only while a quorum answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod can_write;
+pub(super) mod heard;
+mod one_leader;
+pub(super) mod promised;
+mod window;
 
-use synod_paxos::{Ballot, Envelope, Life, Message, NodeId, Role, Tick};
+use synod_paxos::{Ballot, Envelope, Message, NodeId, Role, Tick};
 use synod_replica::Status;
 
+use self::{heard::Heard, one_leader::Reigns, promised::Promised};
 use crate::{
     ghost::Ghost,
     sights::{Sight, Sights},
-    violation::{Checked, demand},
+    violation::Checked,
 };
 
 /// Who leads, by whose promises, and who was heard.
 #[derive(Debug)]
 pub(crate) struct Leadership {
-    quorum: usize,
     window_slots: u64,
-    /// How long a leader may take to notice that no quorum answers it.
+    /// How long a leader may take to notice that no quorum answers it, or that its disk does not.
     silence_us: u64,
-    /// Which life of which process was first seen past phase 1 at a ballot.
-    reigns: BTreeMap<Ballot, (NodeId, u64)>,
-    promises: BTreeMap<Ballot, BTreeSet<Life>>,
-    /// When a node last received a word of another.
-    heard: BTreeMap<(NodeId, NodeId), u64>,
+    reigns: Reigns,
+    promised: Promised,
+    heard: Heard,
     pub(crate) seen: Sights,
 }
 
 impl Leadership {
     pub(crate) fn new(quorum: usize, window_slots: u64, silence_us: u64) -> Leadership {
         Leadership {
-            quorum,
             window_slots,
             silence_us,
-            reigns: BTreeMap::new(),
-            promises: BTreeMap::new(),
-            heard: BTreeMap::new(),
+            reigns: Reigns::default(),
+            promised: Promised::new(quorum),
+            heard: Heard::default(),
             seen: Sights::default(),
         }
     }
 
     /// How many reigns there have been.
     pub(crate) fn reigns(&self) -> usize {
-        self.reigns.len()
+        self.reigns.count()
     }
 
     /// A word leaves.
     pub(crate) fn spoken(&mut self, ghost: &Ghost, envelope: &Envelope) -> Checked {
         match &envelope.message {
-            Message::Promise { ballot, .. } => {
-                self.promises.entry(*ballot).or_default().insert(envelope.from);
-            }
+            Message::Promise { ballot, .. } => self.promised.gives(envelope.from, *ballot),
             Message::Accept { ballot, slot, .. } => {
-                demand!(
-                    slot.distance_from(ghost.upto()) <= self.window_slots,
-                    "D4",
-                    "{} proposes in slot {slot}, the window is {} from {}",
-                    envelope.from,
-                    self.window_slots,
-                    ghost.upto()
-                );
-                self.quorum_promised(*ballot)?;
+                window::holds(envelope.from, *slot, ghost.upto(), self.window_slots)?;
+                self.promised.by_a_quorum(*ballot)?;
             }
             _ => {}
         }
@@ -68,15 +60,15 @@ impl Leadership {
 
     /// Whether a quorum has promised this ballot.
     pub(crate) fn has_promises(&self, ballot: Ballot) -> bool {
-        self.promises.get(&ballot).is_some_and(|lives| lives.len() >= self.quorum)
+        self.promised.has(ballot)
     }
 
     /// A word of another node has arrived.
     pub(crate) fn heard(&mut self, at: NodeId, from: NodeId, now: u64) {
-        self.heard.insert((at, from), now);
+        self.heard.hears(at, from, now);
     }
 
-    /// A node, in the `boot`th life of its process, begun at `since`, has taken a step.
+    /// A node, in the `boot`th life of its process, has taken a step.
     pub(crate) fn stepped(
         &mut self,
         ghost: &Ghost,
@@ -86,61 +78,18 @@ impl Leadership {
         times: Times,
     ) -> Checked {
         let Role::Leading { ballot, inherited } = status.role else {
-            demand!(!status.serving, "D2", "{node} serves and does not lead");
-            return Ok(());
+            return promised::serves_not(node, status.serving);
         };
-        demand!(ballot.owner().node == node, "D1", "{node} leads at {ballot}, another's");
-        let first = *self.reigns.entry(ballot).or_insert_with(|| {
+        one_leader::is_its_owner(node, ballot)?;
+        if self.reigns.is_led(ballot, node, boot)? {
             self.seen.see(Sight::Reign);
-            (node, boot)
-        });
-        demand!(
-            first == (node, boot),
-            "D1",
-            "{node} in its life {boot} leads at {ballot}, at which {first:?} led before"
-        );
-        self.quorum_promised(ballot)?;
-        let deaf_to_disk = times.syncing_us.min(times.awake_us);
-        demand!(
-            deaf_to_disk < self.silence_us,
-            "L5",
-            "{node} leads at {ballot} and its disk has stood still for {deaf_to_disk} us"
-        );
+        }
+        self.promised.by_a_quorum(ballot)?;
+        can_write::holds(node, ballot, self.silence_us, times)?;
         if status.serving {
-            demand!(
-                status.applied >= inherited,
-                "D2",
-                "{node} serves at {ballot} with {} applied and {inherited} inherited",
-                status.applied
-            );
+            promised::serves(node, ballot, status.applied, inherited)?;
         }
-        self.quorum_heard(ghost, node, times)
-    }
-
-    fn quorum_promised(&self, ballot: Ballot) -> Checked {
-        let promised = self.promises.get(&ballot).map_or(0, BTreeSet::len);
-        demand!(
-            promised >= self.quorum,
-            "D2",
-            "phase 2 at {ballot} after {promised} promises of {}",
-            self.quorum
-        );
-        Ok(())
-    }
-
-    fn quorum_heard(&self, ghost: &Ghost, node: NodeId, times: Times) -> Checked {
-        if times.awake_us < self.silence_us {
-            return Ok(());
-        }
-        let from = self.heard.range((node, NodeId::new(0))..=(node, NodeId::new(u16::MAX)));
-        let lately = from.filter(|(_, at)| times.now_us - **at < self.silence_us).count();
-        demand!(
-            lately + 1 >= ghost.quorum(),
-            "D3",
-            "{node} leads and has heard {lately} others in the last {} us",
-            self.silence_us
-        );
-        Ok(())
+        self.heard.by_a_leader(ghost.quorum(), self.silence_us, node, times)
     }
 }
 

@@ -1,15 +1,23 @@
 //! C: every machine is the same function of the chosen log, applied in order and without a gap.
 
+mod gapless;
+pub(super) mod rising;
+pub(super) mod same_state;
+
 use std::collections::BTreeMap;
 
 use synod_machine::{Applied, Batch, Command, Machine, Reply, StateHash, Timestamp};
 use synod_paxos::{Decree, Life, NodeId, Slot, Write};
 use synod_replica::{BATCH_VERSION, Replica};
 
+use super::{
+    acceptor::never_empty,
+    agreement::{asked_for, believed, voted_for},
+};
 use crate::{
     ghost::Ghost,
     sights::{Sight, Sights},
-    violation::{Checked, Violation, demand},
+    violation::{Checked, Violation},
 };
 
 /// How many slots a node applies between two computations of its digest from scratch.
@@ -63,10 +71,7 @@ impl Order {
                 Effect { batch, results: Vec::new() }
             }
             Decree::Value(bytes) => {
-                let batch = decode(bytes).ok_or_else(|| Violation {
-                    invariant: "A5",
-                    what: format!("slot {slot}: nobody proposes what is no batch: {bytes:?}"),
-                })?;
+                let batch = asked_for::is_a_batch(slot, bytes, decode(bytes))?;
                 let results = self.machine.apply(batch.clone());
                 (0..fences(&batch, &results)).for_each(|_| self.seen.see(Sight::Fence));
                 Effect { batch, results }
@@ -86,53 +91,26 @@ impl Order {
         let status = replica.status();
         let marks = self.marks.get(&node).copied().unwrap_or_default();
         let mut anew = marks.anew;
-        demand!(
-            status.chosen >= marks.chosen && status.applied >= marks.applied,
-            "C1",
-            "{node} falls back from chosen {} and applied {} to {} and {}",
-            marks.chosen,
-            marks.applied,
-            status.chosen,
-            status.applied
-        );
-        demand!(
-            status.applied <= status.chosen,
-            "C1",
-            "{node} has applied {} and knows only {} to be chosen",
-            status.applied,
-            status.chosen
-        );
-        demand!(
-            status.chosen <= ghost.upto(),
-            "A3",
-            "{node} takes slots up to {} for chosen; quorums have voted up to {}",
-            status.chosen,
-            ghost.upto()
-        );
+        let before = (marks.chosen, marks.applied);
+        rising::goes_on(node, before, (status.chosen, status.applied))?;
+        rising::is_applied(node, status.applied, status.chosen)?;
+        voted_for::is_known_upto(ghost, node, status.chosen)?;
         if status.applied > marks.applied {
             let (here, there) = (replica.machine().hash(), self.hash(status.applied));
-            demand!(
-                Some(here) == there,
-                "C2",
-                "{node} has applied slot {}: its state is {here:?}, the log makes {there:?}",
-                status.applied
-            );
+            same_state::is_made(node, status.applied, here, there)?;
             anew = status.applied.get() / ANEW_EVERY_SLOTS;
             if anew > marks.anew {
-                let scratch = replica.machine().hash_anew();
-                demand!(here == scratch, "C2", "{node}: digest {here:?}, from scratch {scratch:?}");
+                same_state::is_kept(node, here, replica.machine().hash_anew())?;
             }
         }
         self.marks.insert(node, Marks { chosen: status.chosen, applied: status.applied, anew });
         Ok(())
     }
 
-    /// A node promises, and tells up to where it knows what is chosen: no further than it does. Who
-    /// takes its word for more leaves slots alone that nobody can tell the decrees of.
+    /// A node promises, and tells up to where it knows what is chosen.
     pub(crate) fn tells(&self, node: NodeId, upto: Slot) -> Checked {
         let knows = self.marks.get(&node).map_or(Slot::ZERO, |marks| marks.chosen);
-        demand!(upto <= knows, "B7", "{node} tells of {upto} as known, and knows up to {knows}");
-        Ok(())
+        never_empty::is_known_upto(node, upto, knows)
     }
 
     fn hash(&self, slot: Slot) -> Option<StateHash> {
@@ -144,27 +122,17 @@ impl Order {
 /// decree that it learned.
 pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
     match write {
-        Write::Chosen { slot, decree } => super::agreement::believed(ghost, life, *slot, decree),
+        Write::Chosen { slot, decree } => believed(ghost, life, *slot, decree),
         Write::ChosenUpto { slot } => {
             let facts = ghost.asked(life.node);
             let first = facts.chosen_upto().next();
             for below in (first.get()..=slot.get()).map(Slot::new) {
-                match decree_of(facts.record(below)) {
-                    Some(decree) => super::agreement::believed(ghost, life, below, decree)?,
-                    None => demand!(
-                        false,
-                        "C3",
-                        "{life} takes all up to {slot} for chosen and has nothing in {below}"
-                    ),
-                }
+                let decree = gapless::has(life, *slot, below, decree_of(facts.record(below)))?;
+                believed(ghost, life, below, decree)?;
             }
             Ok(())
         }
-        Write::Trimmed { upto } => {
-            let chosen = ghost.upto();
-            demand!(*upto <= chosen, "C1", "{life} trims up to {upto}; chosen is up to {chosen}");
-            Ok(())
-        }
+        Write::Trimmed { upto } => rising::is_trimmed(life, *upto, ghost.upto()),
         Write::Promised { .. } | Write::Accepted { .. } | Write::Marked { .. } => Ok(()),
     }
 }

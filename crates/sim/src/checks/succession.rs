@@ -1,23 +1,18 @@
-//! C4 and E2 at a reign that another may have overtaken: it covers no slot that was chosen with
-//! another decree than its own, and confirms no read that came when it was over.
+//! E2 at a reign that another may have overtaken: it confirms no read that came when it was over.
+//! And L2 of leases, the same of renewals: the next reign counts from later than what is confirmed.
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, NodeId, Role, Slot};
+use synod_paxos::{Ballot, Role};
 use synod_replica::{ClientId, Status};
 
-use crate::{
-    ghost::Ghost,
-    violation::{Checked, demand},
-};
+use crate::violation::{Checked, demand};
 
 /// Which reigns are over, and what each may still say.
 #[derive(Debug, Default)]
 pub(crate) struct Succession {
     /// The highest ballot that a quorum has promised.
     promised: Option<Ballot>,
-    /// Up to which slot the reign of a node has been looked at.
-    covered: BTreeMap<NodeId, (Ballot, Slot)>,
     /// Reads under way, each with what a quorum had promised when it came.
     reads: BTreeMap<ClientId, Option<Ballot>>,
 }
@@ -26,31 +21,6 @@ impl Succession {
     /// A quorum has promised `ballot`: nothing is chosen below it any more that is not voted for.
     pub(crate) fn promised(&mut self, ballot: Ballot) {
         self.promised = self.promised.max(Some(ballot));
-    }
-
-    /// A node has taken a step. What it leads with covers a slot as chosen: then a follower that
-    /// voted at that ballot takes its own vote for the chosen decree.
-    pub(crate) fn stepped(&mut self, ghost: &Ghost, node: NodeId, status: &Status) -> Checked {
-        let Role::Leading { ballot, .. } = status.role else { return Ok(()) };
-        let (of, upto) = self.covered.entry(node).or_insert((ballot, status.chosen));
-        if *of != ballot {
-            (*of, *upto) = (ballot, status.chosen);
-        }
-        while *upto < status.chosen {
-            *upto = upto.next();
-            let (Some(own), Some((at, chosen))) =
-                (ghost.proposed(*upto, ballot), ghost.chosen(*upto))
-            else {
-                continue;
-            };
-            demand!(
-                own == chosen,
-                "C4",
-                "{node} leads at {ballot} over slot {upto}, for which it proposed {own:?}; \
-                 chosen at {at} was {chosen:?}"
-            );
-        }
-        Ok(())
     }
 
     /// A linearizable read arrives at a node, or the renewal of a lease: of what is confirmed in a

@@ -15,11 +15,11 @@ use synod_machine::{
 };
 
 use self::asides::Asides;
-use super::order::Effect;
+use super::order::{Effect, same_state};
 use crate::{
     sights::{Sight, Sights},
     txn::participant_name,
-    violation::{Checked, Violation, demand},
+    violation::{Checked, demand},
 };
 
 /// Between looks at all verdicts, when nothing that is chosen speaks of transactions.
@@ -374,9 +374,7 @@ impl Transactions {
         // It forgets which sessions are past it as soon as there are two runs of them.
         let room = Room { retired_runs: 1, ..Room::default() };
         let mut later = machine.clone().with_room(room);
-        let restored = Machine::restore(&machine.snapshot().to_bytes());
-        let unreadable = |error| Violation { invariant: "C2", what: format!("{error}") };
-        let mut restored = restored.map_err(unreadable)?.with_room(room);
+        let mut restored = same_state::is_restored(machine)?.with_room(room);
         // A leap of the stamps ages the log by an hour at most.
         for hour in (0..HORIZON_HOURS).rev() {
             let stamp = Timestamp(u64::MAX - hour * HOUR_MS);
@@ -384,14 +382,7 @@ impl Transactions {
                 machine.apply(Batch { stamp, requests: Vec::new() });
             }
         }
-        let census = |machine: &Machine| machine.query(&Query::Census);
-        demand!(
-            restored.hash() == later.hash() && census(&restored) == census(&later),
-            "C2",
-            "a state from a snapshot is another one past the horizon: {:?}, not {:?}",
-            census(&restored),
-            census(&later)
-        );
+        same_state::is_the_same_later(&restored, &later)?;
         for txn in self.verdicts.keys() {
             let (before, then) = (verdict_of(machine, *txn), verdict_of(&later, *txn));
             demand!(

@@ -1,17 +1,18 @@
 //! Older images: all that a node has is copied at one moment and put back at another. Nothing in
 //! the copy contradicts anything else in it; only others know that it is old.
 
-use synod_paxos::{Envelope, Mark, Message, NodeId};
+use synod_paxos::{Mark, NodeId};
 
 use super::World;
 use crate::{
+    checks::acceptor::older_disk,
     disk::Stop,
     event::Event,
     node::{Image, Node, Up},
     plan::MS,
     sights::Sight,
     trouble::Trouble,
-    violation::{Checked, demand},
+    violation::Checked,
 };
 
 /// How long until a node that was put on a copy is started.
@@ -82,31 +83,10 @@ impl World {
         self.story.tell(now, || format!("{id} is put on an older image, of {mark:?}"));
     }
 
-    /// A node says something before it knows that its disk is older than it.
-    pub(super) fn spoken_by_older(&self, envelope: &Envelope) -> Checked {
-        let is_acceptors = match &envelope.message {
-            Message::Promise { .. }
-            | Message::Confirmed { .. }
-            | Message::Vowed { .. }
-            | Message::Prepare { .. }
-            | Message::Accept { .. } => true,
-            Message::Accepted { slots, .. } => !slots.is_empty(),
-            _ => false,
-        };
-        demand!(
-            !is_acceptors,
-            "B8",
-            "{} is on an older image of its disk and says {:?}",
-            envelope.from,
-            envelope.message
-        );
-        Ok(())
-    }
-
     /// A node has been told that its disk is older than it, and ends.
     pub(super) fn knows_that_it_is_older(&mut self, id: NodeId) -> Checked {
         let node = self.node(id);
-        demand!(node.is_older, "B8", "{id} takes its disk for older than it, and it is not");
+        older_disk::ends_no_other(id, node.is_older)?;
         node.is_older = false;
         node.gone = true;
         self.calm_until_us = self.now_us;
@@ -118,8 +98,6 @@ impl World {
 
     /// By now it must have been.
     pub(super) fn known(&mut self, id: NodeId) -> Checked {
-        let is_older = self.node(id).is_older;
-        demand!(!is_older, "B8", "{id} has heard everybody, and works on with an older disk");
-        Ok(())
+        older_disk::has_ended(id, self.node(id).is_older)
     }
 }

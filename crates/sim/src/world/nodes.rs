@@ -7,9 +7,14 @@ use synod_machine::door;
 use synod_paxos::{Envelope, Fetch, Fetched, Message, NodeId, Tick};
 use synod_replica::{Checkpoint, ClientId, Input, Output, Replica};
 
-use super::{World, store_failed};
+use super::World;
 use crate::{
-    checks::{Watch, alone, leadership::Times},
+    checks::{
+        Watch,
+        acceptor::found::{self, store_failed},
+        alone,
+        leadership::Times,
+    },
     disk::{Opened, Stop, Wrote},
     event::{Caller, Event},
     node::{Batch, Cut, Up},
@@ -396,12 +401,7 @@ impl World {
         }
         let (batch, early) = Batch::new(std::mem::take(&mut up.gathered), plant);
         let asked = std::mem::take(&mut up.asked);
-        demand!(
-            batch.writes() == asked,
-            "B6",
-            "{id} asked for {asked:?}, and its disk is given {:?}",
-            batch.writes()
-        );
+        found::is_given(id, batch.writes(), &asked)?;
         self.trace.facts(batch.writes());
         let done = if batch.writes().is_empty() { now } else { now.max(stalled) + took };
         up.syncing = Some(batch);

@@ -7,7 +7,7 @@ use synod_replica::{Checkpoint, Input, Leased, Output};
 
 use super::World;
 use crate::{
-    checks::alone::Held,
+    checks::{acceptor::older_disk, alone::Held},
     disk::Stop,
     event::Event,
     network::Place,
@@ -40,7 +40,7 @@ impl World {
         }
         for envelope in output.at_once {
             match self.node(id).is_older {
-                true => self.spoken_by_older(&envelope)?,
+                true => older_disk::is_silent(&envelope)?,
                 false => self.watch.spoken(&envelope)?,
             }
             self.trace.word(&envelope);

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use synod_paxos::{
-    Config, Durable, Envelope, Epoch, Incarnation, Input, Leasing, Marks, Members, Page, Report,
-};
+use synod_paxos::{Decree, Epoch, Incarnation, Marks, Members, Page, Report};
 
 use super::{bounds::Hears, hollow::Hollow, *};
 
