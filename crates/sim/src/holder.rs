@@ -10,7 +10,7 @@ use synod_paxos::{NodeId, Tick};
 use synod_replica::Response;
 
 use crate::{
-    checks::Watch,
+    checks::{Watch, clients::true_answers},
     child::Child,
     clock::Clock,
     errand::{Errand, Heard},
@@ -342,8 +342,8 @@ impl Holder {
         watch: &mut Watch,
     ) -> Checked {
         let Said::Reply(reply) = said else {
-            demand!(false, "F2", "holder {}: {what:?} is answered with {said:?}", self.place);
-            return Ok(());
+            let place = self.place;
+            return true_answers::is_no_answer(format_args!("holder {place}: {what:?}"), said);
         };
         self.think(now);
         match (what, reply) {
@@ -388,7 +388,8 @@ impl Holder {
                 self.lost(watch);
             }
             (what, reply) => {
-                demand!(false, "F2", "holder {}: {what:?} is answered with {reply:?}", self.place)
+                let place = self.place;
+                true_answers::is_no_answer(format_args!("holder {place}: {what:?}"), reply)?;
             }
         }
         Ok(())
@@ -437,7 +438,8 @@ impl Holder {
                 self.lost(watch);
             }
             said => {
-                demand!(false, "F2", "holder {}: a renewal is answered with {said:?}", self.place);
+                let place = self.place;
+                true_answers::is_no_answer(format_args!("holder {place}: a renewal"), said)?;
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ use synod_paxos::{Ballot, Life, Members, NodeId};
 use synod_store::Identity;
 
 use crate::{
-    checks::{Watch, acceptor::found::store_failed, books::Standing},
+    checks::{Watch, acceptor::found::store_failed, books::Standing, calm::learns},
     client::Client,
     disk::Disk,
     event::{Caller, Event, Queue},
@@ -365,11 +365,11 @@ impl World {
     /// branch stays open, or somebody else waits.
     fn breaks(&self) -> &'static str {
         let upto = self.watch.upto();
-        let mut up = self.nodes.iter().filter_map(|node| node.up.as_ref());
-        if up.any(|up| up.replica.status().applied != upto) {
-            return "L2";
-        }
-        if self.participants.iter().all(Participant::rests) { "L" } else { "L3" }
+        let up = self.nodes.iter().filter_map(|node| node.up.as_ref());
+        let of_branches = || {
+            if self.participants.iter().all(Participant::rests) { "L" } else { "L3" }
+        };
+        learns::broken(up.map(|up| up.replica.status().applied), upto).unwrap_or_else(of_branches)
     }
 
     fn what_is_not_well(&self) -> String {

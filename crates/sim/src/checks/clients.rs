@@ -1,5 +1,9 @@
 //! F: a request takes effect at most once, and its client is told the truth about it.
 
+mod at_most_once;
+mod seen_before;
+pub(crate) mod true_answers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -15,7 +19,7 @@ use super::{
 };
 use crate::{
     sights::{Sight, Sights},
-    violation::{Checked, Violation, demand},
+    violation::{Checked, Violation},
 };
 
 /// Who asked what, what came of it, and what was said.
@@ -64,13 +68,7 @@ impl Clients {
 
     /// A slot has joined the chosen prefix; `machine` has applied it.
     pub(crate) fn applied(&mut self, effect: &Effect, now: u64) -> Checked {
-        demand!(
-            effect.results.len() == effect.batch.requests.len(),
-            "F1",
-            "{} requests came to {} results",
-            effect.batch.requests.len(),
-            effect.results.len()
-        );
+        at_most_once::is_done(effect)?;
         self.took.clear();
         for (request, result) in effect.batch.requests.iter().zip(&effect.results) {
             let took = self.took_effect(request, result)?;
@@ -91,16 +89,7 @@ impl Clients {
         self.services.applied(effect, &self.took, machine, &mut self.shelf)?;
         for key in self.shelf.take_touched() {
             let found = machine.query(&Query::Get { key: key.clone() });
-            let Answer::Key { entry, .. } = found else {
-                demand!(false, "F1", "a question for a key is answered with {found:?}");
-                continue;
-            };
-            let expected = self.shelf.entry(&key);
-            demand!(
-                entry.as_ref() == expected,
-                "F1",
-                "{key:?} holds {entry:?}; each request once makes it {expected:?}"
-            );
+            at_most_once::is_as_each_made_it(&key, &found, &self.shelf)?;
         }
         Ok(())
     }
@@ -115,12 +104,7 @@ impl Clients {
         let first = self.effects.get(&id);
         if result.repeated {
             self.seen.see(Sight::Repeat);
-            demand!(
-                first == Some(&result.reply),
-                "F1",
-                "{id} is repeated with {:?}; it took effect with {first:?}",
-                result.reply
-            );
+            at_most_once::is_repeated(id, &result.reply, first)?;
             return Ok(false);
         }
         if matches!(request.command, Command::Decide { .. }) && first == Some(&result.reply) {
@@ -128,13 +112,8 @@ impl Clients {
             // effect that could be had twice.
             return Ok(false);
         }
-        demand!(
-            first.is_none(),
-            "F1",
-            "{id} takes effect again with {:?}, after {first:?}",
-            result.reply
-        );
-        demand!(!self.never.contains(&id), "F2", "{id} takes effect after it was said never to");
+        at_most_once::is_new(id, &result.reply, first)?;
+        true_answers::was_not_never(id, self.never.contains(&id))?;
         self.effects.insert(id, result.reply.clone());
         self.seen.see(Sight::Effect);
         self.settled(request, &result.reply)?;
@@ -148,14 +127,7 @@ impl Clients {
             Reply::SettledApplied(reply) => {
                 self.seen.see(Sight::SettledApplied);
                 let first = self.effects.get(about).cloned().and_then(Reply::into_first);
-                // What was looked at and refused is known, too, and had no effect.
-                let refused = first.is_none() && matches!(**reply, Reply::Rejected(_));
-                demand!(
-                    refused || first.as_ref() == Some(&**reply),
-                    "F1",
-                    "{about} is settled as {reply:?}; it took effect with {first:?}"
-                );
-                Ok(())
+                at_most_once::is_settled(*about, reply, first.as_ref())
             }
             _ => Ok(()),
         }
@@ -163,8 +135,7 @@ impl Clients {
 
     /// Somebody was told that a request has not taken effect and never will.
     pub(crate) fn is_never(&mut self, id: RequestId) -> Checked {
-        let first = self.effects.get(&id);
-        demand!(first.is_none(), "F2", "{id} is said never to take effect; it did: {first:?}");
+        true_answers::is_never(id, self.effects.get(&id))?;
         if self.never.insert(id) {
             self.seen.see(Sight::Never);
             self.linear.never(id);
@@ -180,18 +151,10 @@ impl Clients {
                 Rejection::SessionEnded | Rejection::SettledNever | Rejection::UnknownSession,
             ) => self.is_never(id)?,
             Reply::Rejected(_) => {}
-            _ => demand!(
-                first == Some(reply),
-                "F2",
-                "{id} is answered with {reply:?}; in the log it came to {first:?}"
-            ),
+            _ => true_answers::is_what_came_of_it(id, reply, first)?,
         }
         if let Some(revision) = written(self.asked.get(&id), reply) {
-            demand!(
-                revision > floor,
-                "E2",
-                "{id} writes at {revision}, and {floor} was seen before it was asked"
-            );
+            seen_before::is_written_later(id, revision, floor)?;
             self.shows(revision);
         }
         if let (Reply::SettledApplied(inner), Some(Command::Settle { request })) =
@@ -213,17 +176,9 @@ impl Clients {
         revision: Revision,
         entry: Option<&Entry>,
     ) -> Checked {
-        demand!(
-            revision >= floor,
-            "E2",
-            "a read of {key:?} sees {revision}, and {floor} was seen before it was asked"
-        );
+        seen_before::is_read_no_earlier(key, revision, floor)?;
         let expected = self.shelf.as_of(key, revision);
-        demand!(
-            entry == expected,
-            "E2",
-            "a read of {key:?} at {revision} finds {entry:?}; there was {expected:?}"
-        );
+        seen_before::is_what_there_was(key, revision, entry, expected)?;
         self.shows(revision);
         let noted = match entry {
             Some(entry) if self.has_stale_history => {
@@ -249,13 +204,7 @@ impl Clients {
         if asked > Revision::ZERO {
             self.seen.see(Sight::AtLeastRead);
         }
-        let expected = self.shelf.as_of(key, revision);
-        demand!(
-            entry == expected,
-            "E4",
-            "a read of {key:?} at {revision} finds {entry:?}; there was {expected:?}"
-        );
-        Ok(())
+        at_least::finds(key, revision, entry, self.shelf.as_of(key, revision))
     }
 
     /// A client, which had been shown `floor` before it asked, receives the answer to a
@@ -266,11 +215,7 @@ impl Clients {
             Query::Lock { .. } | Query::Election { .. } => Sight::PrizeRead,
             _ => Sight::ServiceRead,
         });
-        demand!(
-            revision >= floor,
-            "E2",
-            "{query:?} sees {revision}, and {floor} was seen before it was asked"
-        );
+        seen_before::is_looked_at_no_earlier(query, revision, floor)?;
         self.shows(revision);
         Ok(())
     }

@@ -1,3 +1,5 @@
+//! F3: a session ends for its silence only, or because somebody ends it.
+
 use std::collections::BTreeMap;
 
 use synod_machine::{Command, FenceCause, FenceGuard, Reign, Rejection, Reply, Request, SessionId};

@@ -1,3 +1,5 @@
+//! F1 of keys: they come to be what each request makes of them that takes effect once.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;

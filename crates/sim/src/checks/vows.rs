@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use synod_paxos::{Ballot, Envelope, Leasing, Life, Message, NodeId};
+use synod_replica::ClientId;
 
 use super::alone::Held;
 use crate::{
@@ -109,6 +110,12 @@ impl Vows {
     fn is_over(&self, reign: Ballot) -> bool {
         self.over.get(&reign.owner()).is_some_and(|over| reign <= *over)
     }
+}
+
+/// A node answers by a lease, which it has or had when it looked.
+pub(crate) fn is_held(node: NodeId, client: ClientId, has_lease: bool) -> Checked {
+    demand!(has_lease, "E6", "{node} answers {client:?} by a lease, and holds none");
+    Ok(())
 }
 
 #[cfg(test)]

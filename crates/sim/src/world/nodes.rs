@@ -13,6 +13,7 @@ use crate::{
         Watch,
         acceptor::found::{self, store_failed},
         alone,
+        calm::learns,
         leadership::Times,
     },
     disk::{Opened, Stop, Wrote},
@@ -21,7 +22,7 @@ use crate::{
     plan::MS,
     sights::Sight,
     trouble::Trouble,
-    violation::{Checked, demand},
+    violation::Checked,
 };
 
 /// Bytes that the driver reads for one fetch.
@@ -35,9 +36,6 @@ const START_AGAIN_US: u64 = 300 * MS;
 
 /// How many times as long a slow disk takes.
 pub(super) const SLOW_FACTOR: u64 = 20;
-
-/// What a node says to itself after one input comes to an end long before this.
-const TO_ITSELF_MAX: u32 = 100_000;
 
 impl World {
     /// Switches a node on.
@@ -371,7 +369,7 @@ impl World {
                 return Ok(());
             }
             let Some(input) = to_self.pop_front() else { break };
-            demand!(steps < TO_ITSELF_MAX, "L2", "{id} talks to itself for ever: {input:?}");
+            learns::comes_to_rest(id, steps, &input)?;
             self.step_into(id, input, &mut output)?;
         }
         self.sync(id)?;

@@ -7,14 +7,14 @@ use synod_replica::{Checkpoint, Input, Leased, Output};
 
 use super::World;
 use crate::{
-    checks::{acceptor::older_disk, alone::Held},
+    checks::{acceptor::older_disk, alone::Held, vows},
     disk::Stop,
     event::Event,
     network::Place,
     node::Cut,
     plan::{CLOCKS_OFF_PPM, MS},
     sights::Sight,
-    violation::{Checked, Violation, demand},
+    violation::{Checked, Violation},
 };
 
 /// How long a read of the store takes.
@@ -128,11 +128,7 @@ impl World {
         match leased.open(up.tick(now)) {
             Ok((client, response)) => {
                 let has_lease = up.replica.peer().lease(up.tick(now)).is_some();
-                demand!(
-                    up.had_lease || has_lease,
-                    "E6",
-                    "{id} answers {client:?} by a lease, and holds none"
-                );
+                vows::is_held(id, client, up.had_lease || has_lease)?;
                 self.watch.seen.see(Sight::LeasedRead);
                 self.respond(id, client, response)
             }
