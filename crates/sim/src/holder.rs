@@ -10,7 +10,7 @@ use synod_paxos::{NodeId, Tick};
 use synod_replica::Response;
 
 use crate::{
-    checks::{Watch, clients::true_answers},
+    checks::{Watch, clients::true_answers, leases::told},
     child::Child,
     clock::Clock,
     errand::{Errand, Heard},
@@ -19,7 +19,7 @@ use crate::{
     planted::Plant,
     prize::{self, Came, Prize, Standing},
     sights::Sight,
-    violation::{Checked, Violation, demand},
+    violation::{Checked, Violation},
 };
 
 /// Sessions of holders do not end by silence: what ends is their leases.
@@ -450,8 +450,8 @@ impl Holder {
         let Some(Stake { prize, has: Has::Queued(at) }) = self.stake.clone() else { return Ok(()) };
         let Some(lease) = self.lease.as_ref().map(|lease| lease.id) else { return Ok(()) };
         let Said::Watched { news, .. } = said else {
-            demand!(false, "L7", "holder {}: a wait is answered with {said:?}", self.place);
-            return Ok(());
+            let place = self.place;
+            return told::is_no_news(format_args!("holder {place}: a wait is answered with"), said);
         };
         match news {
             Answer::Changes { changes, upto } => {
@@ -468,7 +468,10 @@ impl Holder {
                 self.stake = None;
                 self.ask_again(now, What::Acquire { prize, floor: *forgotten }, ask, watch);
             }
-            answer => demand!(false, "L7", "holder {}: a wait hears {answer:?}", self.place),
+            answer => {
+                let place = self.place;
+                told::is_no_news(format_args!("holder {place}: a wait hears"), answer)?;
+            }
         }
         Ok(())
     }

@@ -1,16 +1,16 @@
-//! L8 of leases: whoever gives back a lock, an office or a lease has ended what it did under it,
-//! before the log says that it is given back. And L2 once more, of what is done and not of who may:
-//! no two do it at once.
+//! What holders do under a lock, an office or a lease, and not who may: no two do it at once, and
+//! it has ended before the log says that it is given back.
+
+mod given_back;
+mod one_at_once;
 
 use std::collections::BTreeMap;
 
-use synod_machine::{
-    Command, ElectionCommand, ElectionReply, LeaseCommand, LeaseId, LockCommand, LockReply, Name,
-    Reply, Request, Revision,
-};
+use synod_machine::{LeaseId, Name, Request, Revision};
 
+use self::given_back::given_back;
 use super::order::Effect;
-use crate::violation::{Checked, demand};
+use crate::violation::Checked;
 
 /// What holders do at this moment.
 #[derive(Debug, Default)]
@@ -27,17 +27,7 @@ impl Children {
         (lease, name, token): (LeaseId, &Name, Revision),
         counts: impl Fn(LeaseId) -> bool,
     ) -> Checked {
-        let mut others = self.running.iter().filter(|(other, _)| **other != holder);
-        if let Some((other, (their, ..))) =
-            others.find(|(_, (on, of, _))| of == name && counts(*on))
-        {
-            demand!(
-                false,
-                "L2",
-                "holder {holder} begins under {name} on lease {lease}, and what holder {other} \
-                 does under it on lease {their} has not ended"
-            );
-        }
+        self.does_it_alone(holder, (lease, name), counts)?;
         self.running.insert(holder, (lease, name.clone(), token));
         Ok(())
     }
@@ -57,31 +47,8 @@ impl Children {
         let requests = effect.batch.requests.iter().zip(&effect.results);
         for (Request { command, .. }, result) in requests {
             let Some((lease, name)) = given_back(command, &result.reply) else { continue };
-            let mut all = self.running.iter();
-            let goes_on =
-                all.find(|(_, (on, of, _))| *on == lease && name.is_none_or(|name| of == name));
-            demand!(
-                goes_on.is_none(),
-                "L8",
-                "{command:?} is in the log, and what was done under it goes on: {goes_on:?}"
-            );
+            self.have_ended(command, lease, name)?;
         }
         Ok(())
-    }
-}
-
-/// What somebody says that it has done with.
-fn given_back<'c>(command: &'c Command, reply: &Reply) -> Option<(LeaseId, Option<&'c Name>)> {
-    match (command, reply) {
-        (
-            Command::Lock(LockCommand::Release { name, lease }),
-            Reply::Lock(LockReply::Released { token: Some(_), .. }),
-        )
-        | (
-            Command::Election(ElectionCommand::Leave { name, lease }),
-            Reply::Election(ElectionReply::Left { token: Some(_), .. }),
-        ) => Some((*lease, Some(name))),
-        (Command::Lease(LeaseCommand::Revoke { lease }), Reply::Done(_)) => Some((*lease, None)),
-        _ => None,
     }
 }

@@ -2,15 +2,19 @@
 //! that it must not be granted is not. Whom a switchover must grant depends on the rules of that
 //! moment: the model of elections says it.
 
+mod left;
+mod willing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
-    ElectionCommand, ElectionReply, Incumbent, LeaseId, Name, Office, Reply, Report, Revision,
+    ElectionCommand, ElectionReply, LeaseId, Name, Office, Reply, Report, Revision,
 };
 
+use super::leases::tokens::Tokens;
 use crate::{
     sights::{Sight, Sights},
-    violation::{Checked, demand},
+    violation::Checked,
 };
 
 /// What the log said of offices and of who stands.
@@ -18,8 +22,7 @@ use crate::{
 pub(crate) struct Offices {
     /// As each stood last.
     offices: BTreeMap<Name, Office>,
-    /// The last token of each.
-    tokens: BTreeMap<Name, Revision>,
+    tokens: Tokens,
     /// Since when whoever stands has said what of itself: whether it must not be granted.
     said: BTreeMap<(Name, LeaseId), BTreeMap<Revision, bool>>,
     /// Who stood no longer, and from when on.
@@ -66,41 +69,12 @@ impl Offices {
         if before.incumbent.as_ref().is_some_and(|one| one.token == now.token) {
             return Ok(());
         }
-        let last = self.tokens.insert(name.clone(), now.token);
-        demand!(
-            last.is_none_or(|last| last < now.token),
-            "L1",
-            "{name} is granted with token {} after {last:?}",
-            now.token
-        );
+        self.tokens.grow(name, now.token)?;
         self.had_left(name, before.incumbent.as_ref(), at)?;
         self.was_willing(name, now, at)?;
         if before.successor.is_some_and(|to| to.lease == now.lease) {
             seen.see(Sight::HandedOver);
         }
-        Ok(())
-    }
-
-    /// Whoever was the incumbent up to this revision stands no longer from there on.
-    fn had_left(&self, name: &Name, before: Option<&Incumbent>, at: Revision) -> Checked {
-        let Some(Incumbent { lease, .. }) = before else { return Ok(()) };
-        demand!(
-            self.ended.get(lease) == Some(&at) || self.left.contains(&(name.clone(), *lease, at)),
-            "L2",
-            "{name} passes on at {at}, and lease {lease} that held it has not left"
-        );
-        Ok(())
-    }
-
-    fn was_willing(&self, name: &Name, now: &Incumbent, at: Revision) -> Checked {
-        let said = self.said.get(&(name.clone(), now.lease));
-        let last = said.and_then(|said| said.range(..=at).next_back());
-        demand!(
-            !last.is_some_and(|(_, unwilling)| *unwilling),
-            "L5",
-            "{name} is granted at {at} to lease {}, which said that it must not be",
-            now.lease
-        );
         Ok(())
     }
 }

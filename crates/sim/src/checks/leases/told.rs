@@ -1,6 +1,6 @@
 //! L7: whoever watches is told everything, once, in order, or that there is a gap.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use synod_machine::{Answer, Interest, Revision, door::Said};
 
@@ -109,6 +109,11 @@ impl Leases {
             }
         }
     }
+}
+
+/// Somebody who waits for news hears what is none.
+pub(crate) fn is_no_news(hears: fmt::Arguments<'_>, said: &impl fmt::Debug) -> Checked {
+    Err(Violation { invariant: "L7", what: format!("{hears} {said:?}") })
 }
 
 /// Whether it tells of anything.
