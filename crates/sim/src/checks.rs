@@ -14,7 +14,7 @@ pub(crate) mod calm;
 mod children;
 pub(crate) mod clients;
 pub(crate) mod current;
-mod force;
+pub(crate) mod force;
 pub(crate) mod leadership;
 pub(crate) mod leases;
 pub(crate) mod linear;

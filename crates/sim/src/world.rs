@@ -16,7 +16,9 @@ use synod_paxos::{Ballot, Life, Members, NodeId};
 use synod_store::Identity;
 
 use crate::{
-    checks::{Watch, acceptor::found::store_failed, books::Standing, calm::learns},
+    checks::{
+        Watch, acceptor::found::store_failed, books::Standing, calm::learns, transactions::closed,
+    },
     client::Client,
     disk::Disk,
     event::{Caller, Event, Queue},
@@ -366,10 +368,10 @@ impl World {
     fn breaks(&self) -> &'static str {
         let upto = self.watch.upto();
         let up = self.nodes.iter().filter_map(|node| node.up.as_ref());
-        let of_branches = || {
-            if self.participants.iter().all(Participant::rests) { "L" } else { "L3" }
-        };
-        learns::broken(up.map(|up| up.replica.status().applied), upto).unwrap_or_else(of_branches)
+        let rest = self.participants.iter().map(Participant::rests);
+        learns::broken(up.map(|up| up.replica.status().applied), upto)
+            .or_else(|| closed::broken(rest))
+            .unwrap_or("L")
     }
 
     fn what_is_not_well(&self) -> String {

@@ -1,6 +1,7 @@
-//! I: what waits, and what is proposed at once, stays within its budget.
+//! I1: what waits, what is proposed at once, and what is known of what is over stays within its
+//! budget.
 
-use synod_machine::{Command, LeaseCommand, Request};
+use synod_machine::{Command, LeaseCommand, Request, TxnId, Verdict};
 use synod_paxos::{Envelope, Message, NodeId};
 
 use super::order;
@@ -56,6 +57,17 @@ impl Budgets {
         );
         Ok(())
     }
+}
+
+/// The horizon of a session that has ended has passed, and nobody waits for its parts: what had
+/// committed is `then` read as retired, for the log has forgotten it.
+pub(crate) fn is_forgotten(txn: TxnId, before: Verdict, then: Verdict) -> Checked {
+    demand!(
+        before != Verdict::Committed || then == Verdict::Retired,
+        "I1",
+        "{txn} is {then:?} still, long after the end of its session"
+    );
+    Ok(())
 }
 
 fn encoded_bytes(request: &Request) -> usize {

@@ -1,9 +1,11 @@
+//! C12 of commit: what operators bring about by force is on record.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use synod_machine::{
     AbortCause, Act, Answer, ClaimCommand, ClaimReply, Command, FenceCause, LeaseCommand, LeaseId,
     LockCommand, LockReply, Machine, Name, Proposal, Query, Rejection, Reply, Revision, SessionId,
-    TxnId,
+    TxnId, Verdict,
 };
 
 use super::order::Effect;
@@ -155,6 +157,12 @@ impl Force {
         }
         Ok(())
     }
+}
+
+/// An abort by force is answered with a verdict that ends the transaction.
+pub(crate) fn leaves_none_open(verdict: Verdict) -> Checked {
+    demand!(verdict != Verdict::InProgress, "C12", "an abort by force leaves it open");
+    Ok(())
 }
 
 /// Whether this very abort is what the log holds the transaction to have ended by.

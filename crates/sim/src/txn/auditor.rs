@@ -7,10 +7,10 @@ use synod_machine::{
 
 use super::{Acts, Question, work};
 use crate::{
-    checks::Watch,
+    checks::{Watch, books::known},
     plan::{MS, Plan, SECOND},
     sights::Sight,
-    violation::{Checked, demand},
+    violation::Checked,
 };
 
 /// How long a read waits for transactions in doubt, at least and at most; once trouble has ended,
@@ -144,7 +144,7 @@ impl Auditor {
             door::Said::NotApplied(NotApplied::Locked { .. }) => {
                 watch.seen.see(Sight::ReadInVain);
             }
-            said => demand!(false, "H7", "auditor {place}: participant {of} says {said:?}"),
+            said => known::is_no_answer(place, of, said)?,
         }
         let until_us = now + self.rng.u64(self.think_us.0..=self.think_us.1);
         self.doing = Doing::Thinking { until_us };

@@ -17,7 +17,12 @@ use super::{
     work::{self, participant_name},
 };
 use crate::{
-    checks::{Watch, books::Standing, transactions},
+    checks::{
+        Watch,
+        books::Standing,
+        force,
+        transactions::{self, one_verdict},
+    },
     errand::{Errand, Heard},
     plan::{MS, Plan},
     violation::{Checked, Violation, demand},
@@ -380,10 +385,7 @@ impl Owner {
                 transfer.fenced = true;
                 self.give_up(now, acts, watch)
             }
-            other => {
-                demand!(false, "H1", "{txn} is decided with {other:?}");
-                Ok(())
-            }
+            other => one_verdict::is_none(txn, other),
         }
     }
 
@@ -470,7 +472,7 @@ impl Owner {
                 watch.clients.answered(id, Revision::ZERO, reply)?;
             }
             (Heard::Said(Said::Reply(Reply::Verdict(verdict))), Aside::Force) => {
-                demand!(*verdict != Verdict::InProgress, "C12", "an abort by force leaves it open");
+                force::leaves_none_open(*verdict)?;
             }
             (Heard::Said(_), Aside::Keep(_) | Aside::Force) => {}
             (Heard::Said(said), Aside::Retire(_)) => {

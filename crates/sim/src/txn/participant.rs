@@ -10,8 +10,8 @@ use fastrand::Rng;
 use synod_machine::{
     BranchIncarnation, Command, Entry, TxnId, Verdict,
     branch::{
-        Alarm, Asker, Branches, Config, Durable, Durably, Input, Moment, Output, Reader, Readers,
-        Turn, Word, Write,
+        Asker, Branches, Config, Durable, Durably, Input, Moment, Output, Reader, Readers, Turn,
+        Word, Write,
     },
     participant_door as door,
 };
@@ -23,13 +23,17 @@ use super::{
     work::{self, participant_name},
 };
 use crate::{
-    checks::{Watch, books::Standing, transactions},
+    checks::{
+        Watch,
+        books::{Standing, known},
+        transactions::{self, obeyed},
+    },
     clock::Clock,
     errand::Errand,
     plan::{MS, Plan},
     planted::Plant,
     sights::Sight,
-    violation::{Checked, Violation, demand},
+    violation::{Checked, Violation},
 };
 
 /// Stores that a name may have been answered from, for all participants of a universe.
@@ -351,7 +355,7 @@ impl Participant {
         watch.branch_asked(place, verdict, durably.writes())?;
         transactions::branch_keeps_its_word(&up.branches, moment, &heard)?;
         for alarm in &alarms {
-            Self::alarmed(place, alarm)?;
+            obeyed::needs_a_person(place, alarm)?;
         }
         durably.writes().iter().for_each(|write| up.asked.write(write));
         up.gathered.merge(durably);
@@ -369,12 +373,6 @@ impl Participant {
         self.flush(&mut acts, watch)?;
         self.errands(now, &mut acts);
         Ok(acts)
-    }
-
-    /// A person is called: in a universe whose disks keep what was synced there is no reason to.
-    fn alarmed(place: usize, alarm: &Alarm) -> Checked {
-        demand!(false, "H3", "participant {place} calls for a person: {alarm:?}");
-        Ok(())
     }
 
     /// Hands the disk what has gathered, if it is free.
@@ -404,16 +402,12 @@ impl Participant {
         Ok(())
     }
 
-    /// H7: what is read out is durable.
+    /// What is read out.
     fn read_out(&self, read: Vec<(Question, door::Said)>, acts: &mut Acts) -> Checked {
         let (place, durable) = (self.place, self.durable.branches.revision);
         for (to, said) in read {
             if let door::Said::Key { revision, .. } | door::Said::Keys { revision, .. } = &said {
-                demand!(
-                    *revision <= durable,
-                    "H7",
-                    "participant {place} reads out {revision}, and {durable} is durable"
-                );
+                known::is_durable(place, *revision, durable)?;
             }
             acts.reports.push(Report { to: Speaker::Auditor(to), said });
         }
