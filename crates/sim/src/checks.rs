@@ -1,5 +1,5 @@
-//! The properties that a universe keeps, one file to a group, held against the ghost state after
-//! every step.
+//! The properties that a universe keeps, one file to a property, held against the ghost state after
+//! every step. What several of them share stands in the file that their folder is named after.
 
 pub(crate) mod acceptor;
 pub(crate) mod acknowledged;
