@@ -221,6 +221,25 @@ mod tests {
         }
     }
 
+    /// Seen in a browser at 390 px: 10 ms and 20 ms were one word.
+    #[test]
+    fn words_below_a_picture_do_not_lie_on_each_other() {
+        for (from, to) in [(500, 22_000), (400, 38_000), (1, 9_000_000), (700, 900), (90, 1_000)] {
+            let outcome = Outcome { histogram_us: vec![(from, 1), (to, 1)], ..outcome("synod") };
+            let svg = plots::latency(&[&outcome]);
+            let words = svg.split("<text x=\"").filter_map(|text| {
+                let (at, rest) = text.split_once('"')?;
+                let (_, rest) = rest.split_once("text-anchor=\"")?;
+                let at: f64 = at.parse().ok()?;
+                Some(if rest.starts_with("end") { at - plots::LABEL } else { at })
+            });
+            let words: Vec<f64> = words.collect();
+            assert!(!words.is_empty(), "{from} to {to}");
+            let apart = words.windows(2).all(|pair| pair[1] - pair[0] >= plots::LABEL);
+            assert!(apart, "{from} to {to}: {words:?}");
+        }
+    }
+
     /// A page asks nobody for anything, and what others named is no markup of it.
     #[test]
     fn a_page_stands_alone() {

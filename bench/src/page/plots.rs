@@ -11,8 +11,8 @@ const HEIGHT: f64 = 200.0;
 const LEFT: f64 = 8.0;
 const BELOW: f64 = 24.0;
 const ABOVE: f64 = 20.0;
-/// As wide as words below it may be.
-const LABEL: f64 = 60.0;
+/// As wide as words below it may be, also on a narrow page, where they are larger.
+pub(super) const LABEL: f64 = 60.0;
 /// Colours of the page.
 const COLOURS: usize = 5;
 
@@ -40,18 +40,22 @@ pub(super) fn latency(outcomes: &[&Outcome]) -> String {
     let x = Scale { low: low.log10(), high: high.log10(), from: LEFT, to: WIDTH - LEFT };
     let y = Scale { low: 0.0, high: 1.0, from: HEIGHT - BELOW, to: ABOVE };
     let mut svg = begun("How many of 100 requests took at most so long");
+    // Where the next word finds room.
+    let mut free = 0.0;
     for (decade, step) in (0..8).flat_map(|decade| [1, 2, 5].map(|step| (decade, step))) {
         let us = step * 10u64.pow(decade);
         let at = x.at((us as f64).log10());
         if us as f64 >= low && us as f64 <= high {
             let _ = write!(svg, "<line class=\"axis\" x1=\"{at:.1}\" x2=\"{at:.1}\" ");
             let _ = write!(svg, "y1=\"{ABOVE}\" y2=\"{:.1}\"/>", HEIGHT - BELOW);
-            if step == 1 || high / low < 100.0 {
+            // What would end beyond the edge ends at its line.
+            let (anchor, from) =
+                if at > WIDTH - LABEL { ("end", at - LABEL) } else { ("start", at) };
+            if (step == 1 || high / low < 100.0) && from >= free {
                 let (label, below) = (ms(us), HEIGHT - 8.0);
-                // What would end beyond the edge ends at its line.
-                let anchor = if at > WIDTH - LABEL { "end" } else { "start" };
                 let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{below}\" ");
                 let _ = write!(svg, "text-anchor=\"{anchor}\">{label}</text>");
+                free = from + LABEL;
             }
         }
     }
