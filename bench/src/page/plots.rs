@@ -32,18 +32,26 @@ impl Scale {
     }
 }
 
+/// Times that a picture names: one, two, five, and ten times as much.
+fn times() -> impl DoubleEndedIterator<Item = (u64, u64)> + Clone {
+    (0..8).flat_map(|decade| [1, 2, 5].map(|step| (step, step * 10u64.pow(decade))))
+}
+
 /// How many requests took at most so long: a line for each system, time by powers of ten.
 pub(super) fn latency(outcomes: &[&Outcome]) -> String {
     let spans = || outcomes.iter().flat_map(|outcome| &outcome.histogram_us);
-    let low = spans().map(|(us, _)| *us).min().unwrap_or(1).max(1) as f64 * 0.8;
-    let high = spans().map(|(us, _)| *us).max().unwrap_or(10) as f64;
+    let shortest = spans().map(|(us, _)| *us).min().unwrap_or(1);
+    let longest = spans().map(|(us, _)| *us).max().unwrap_or(10);
+    // From one that is named to another, so that there are two at least.
+    let mut named = times().map(|(_, us)| us);
+    let low = named.clone().rfind(|us| *us < shortest).unwrap_or(1) as f64;
+    let high = named.find(|us| *us >= longest).unwrap_or(longest) as f64;
     let x = Scale { low: low.log10(), high: high.log10(), from: LEFT, to: WIDTH - LEFT };
     let y = Scale { low: 0.0, high: 1.0, from: HEIGHT - BELOW, to: ABOVE };
     let mut svg = begun("How many of 100 requests took at most so long");
     // Where the next word finds room.
     let mut free = 0.0;
-    for (decade, step) in (0..8).flat_map(|decade| [1, 2, 5].map(|step| (decade, step))) {
-        let us = step * 10u64.pow(decade);
+    for (step, us) in times() {
         let at = x.at((us as f64).log10());
         if us as f64 >= low && us as f64 <= high {
             let _ = write!(svg, "<line class=\"axis\" x1=\"{at:.1}\" x2=\"{at:.1}\" ");

@@ -1,7 +1,8 @@
 //! One question, asked of whoever leads until it is answered or the deadline passes.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use bytes::Bytes;
 use synod_machine::door::{Ask, Call, NotApplied, Refusal, Said};
 use synod_net::AskError;
 use tokio::{
@@ -119,7 +120,12 @@ impl Route {
             if nothing_done(&attempt) {
                 tries.perhaps = before;
             }
-            if let Some(ended) = self.learn(tries, place, attempt, deadline).await {
+            let attempt = match attempt {
+                Attempt::Said(said) if stands(&said) => return Ended::Said(said),
+                attempt => attempt,
+            };
+            // Hardly ever: so in a box, or each question would carry it along.
+            if let Some(ended) = Box::pin(self.learn(tries, place, attempt, deadline)).await {
                 return ended;
             }
         }
@@ -300,20 +306,19 @@ impl Route {
         };
         let Ok(line) = line else { return Attempt::Unsent };
         tries.perhaps = true;
-        let ask = Ask { within_ms: deadline.within_ms(), call: call() };
-        self.wait_for_answer(&line, place, &ask, deadline, leader).await
+        let asked = encode(&Ask { within_ms: deadline.within_ms(), call: call() });
+        self.wait_for_answer(&line, place, asked, deadline, leader).await
     }
 
     async fn wait_for_answer(
         &self,
         line: &Line,
         place: Place,
-        ask: &Ask,
+        asked: Bytes,
         deadline: Deadline,
         mut leader: watch::Receiver<Option<Place>>,
     ) -> Attempt {
-        let asking = line.ask_together(encode(ask));
-        tokio::pin!(asking);
+        let mut asking = pin!(line.ask_together(asked));
         loop {
             // One timer for whichever comes first: nearly every answer comes before both.
             let until = deadline.or_after(DOUBT_AFTER);
@@ -335,14 +340,17 @@ impl Route {
 fn nothing_done(attempt: &Attempt) -> bool {
     match attempt {
         Attempt::Unsent => true,
-        Attempt::Said(said) => {
-            matches!(said, Said::NotLeader { .. } | Said::NotApplied(_) | Said::Refused(_))
-        }
+        Attempt::Said(said) => !stands(said) && !matches!(said, Said::Unknown),
         Attempt::Lost | Attempt::Moved | Attempt::Late => false,
     }
 }
 
-fn said(answer: Result<bytes::Bytes, AskError>) -> Attempt {
+/// Whether it answers what was asked, and nothing more is to be tried.
+fn stands(said: &Said) -> bool {
+    !matches!(said, Said::NotLeader { .. } | Said::NotApplied(_) | Said::Refused(_) | Said::Unknown)
+}
+
+fn said(answer: Result<Bytes, AskError>) -> Attempt {
     match answer {
         // Bytes that are no answer are as good as none: it may have been heard.
         Ok(bytes) => decode(&bytes).map_or(Attempt::Lost, Attempt::Said),
@@ -364,15 +372,19 @@ mod tests {
     use super::*;
     use crate::stage::Stage;
 
-    /// Every request is a task of its own, as large as all that it may come to. To dial is the
-    /// rarest of it, and was most of it.
+    /// Every request is a task of its own, as large as all that it may come to, and is moved about
+    /// as such. To dial is the rarest of it, and was most of it; to ask alone was most of the rest.
     #[tokio::test(start_paused = true)]
-    async fn a_question_does_not_carry_along_what_it_takes_to_dial() {
+    async fn a_question_does_not_carry_along_what_is_rare() {
         let client = Stage::new().client().await;
         let (route, mut tries) = (&client.core.route, Tries::new());
-        let dialling = size_of_val(&route.node(0).line(&route.wire));
         let deadline = Deadline::after(Duration::from_secs(1));
+        let dialling = size_of_val(&route.node(0).line(&route.wire));
+        let line = route.node(0).line(&route.wire).await.unwrap();
+        let together = size_of_val(&line.ask_together(Bytes::new()));
         let question = size_of_val(&route.ask_leader(&mut tries, || Call::Status, deadline));
         assert!(dialling <= 256, "{dialling} bytes of {question}");
+        assert!(together <= 320, "{together} bytes of {question}");
+        assert!(question <= 1_280, "{question} bytes");
     }
 }

@@ -99,7 +99,8 @@ impl Carried {
         let unknown = matches!(result, Err(Error::Unknown { .. }));
         let _nobody_waits = tell.send(result);
         if unknown {
-            self.settle().await;
+            // Hardly ever: so in a box, or each request would carry it along.
+            Box::pin(self.settle()).await;
         }
     }
 

@@ -80,12 +80,22 @@ impl Channel {
     /// is less work for both sides. For questions that have nothing to wait for: whoever answers
     /// hears of callers that have gone only when all of a bundle have.
     pub async fn ask_together(&self, body: Bytes) -> Result<Bytes, AskError> {
-        if !(1..=QUESTION_BYTES_MAX).contains(&body.len()) {
-            return self.ask(body).await;
+        let _place;
+        if (1..=QUESTION_BYTES_MAX).contains(&body.len()) {
+            _place = self.desk.place().await;
+            if let Some(told) = self.join(&body).await {
+                let answer = told.await;
+                return answer.unwrap_or_else(|_runtime_is_gone| Err(self.lost("no answer came")));
+            }
         }
-        let _place = self.desk.place().await;
+        // In a box, or all who ask would carry along what it takes to ask alone.
+        Box::pin(self.ask(body)).await
+    }
+
+    /// Puts a question to those that travel together; `None` when there are no others.
+    async fn join(&self, body: &Bytes) -> Option<oneshot::Receiver<Result<Bytes, AskError>>> {
         if self.desk.has_one() {
-            return self.ask(body).await;
+            return None;
         }
         let (tell, told) = oneshot::channel();
         if self.desk.put(Question { body: body.clone(), tell }) {
@@ -93,10 +103,10 @@ impl Channel {
             // Whoever is ready to ask something does it now.
             yield_now().await;
             if gathering.is_alone() {
-                return self.ask(body).await;
+                return None;
             }
         }
-        told.await.unwrap_or_else(|_runtime_is_gone| Err(self.lost("no answer came")))
+        Some(told)
     }
 }
 
