@@ -3,7 +3,10 @@
 use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
-use synod_machine::door::{Ask, Call, NotApplied, Refusal, Said};
+use synod_machine::{
+    Query,
+    door::{Ask, Call, NotApplied, Refusal, Said},
+};
 use synod_net::AskError;
 use tokio::{
     sync::watch,
@@ -15,7 +18,7 @@ use crate::{
     deadline::Deadline,
     error::Why,
     route::{Place, Route},
-    wire::{Line, decode, encode},
+    wire::{decode, encode},
 };
 
 /// A leader that owes an answer for longer than this is doubted: others are asked whether it leads
@@ -306,19 +309,23 @@ impl Route {
         };
         let Ok(line) = line else { return Attempt::Unsent };
         tries.perhaps = true;
-        let asked = encode(&Ask { within_ms: deadline.within_ms(), call: call() });
-        self.wait_for_answer(&line, place, asked, deadline, leader).await
+        let ask = Ask { within_ms: deadline.within_ms(), call: call() };
+        let (together, asked) = (is_brief(&ask.call), encode(&ask));
+        drop(ask);
+        let asking = async {
+            if together { line.ask_together(asked).await } else { Box::pin(line.ask(asked)).await }
+        };
+        self.wait_for_answer(asking, place, deadline, leader).await
     }
 
     async fn wait_for_answer(
         &self,
-        line: &Line,
+        asking: impl Future<Output = Result<Bytes, AskError>>,
         place: Place,
-        asked: Bytes,
         deadline: Deadline,
         mut leader: watch::Receiver<Option<Place>>,
     ) -> Attempt {
-        let mut asking = pin!(line.ask_together(asked));
+        let mut asking = pin!(asking);
         loop {
             // One timer for whichever comes first: nearly every answer comes before both.
             let until = deadline.or_after(DOUBT_AFTER);
@@ -342,6 +349,17 @@ fn nothing_done(attempt: &Attempt) -> bool {
         Attempt::Unsent => true,
         Attempt::Said(said) => !stands(said) && !matches!(said, Said::Unknown),
         Attempt::Lost | Attempt::Moved | Attempt::Late => false,
+    }
+}
+
+/// Whether it is answered at once, and not at length: others do not wait behind it, nor it behind
+/// them.
+fn is_brief(call: &Call) -> bool {
+    match call {
+        Call::Submit(_) | Call::KeepAlive { .. } | Call::Renew { .. } => true,
+        Call::Read { query, .. } => matches!(query, Query::Get { .. } | Query::Verdicts { .. }),
+        Call::Attend { .. } | Call::Status | Call::HandOver { .. } => false,
+        Call::Watch { .. } | Call::WatchAny { .. } => false,
     }
 }
 

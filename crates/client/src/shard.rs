@@ -188,8 +188,15 @@ impl Core {
             Ok(Err(unreached)) => return Heard::Unsent(unreached),
             Err(_) => return Heard::Unsent(party.trouble_or_silence()),
         };
-        let ask = Ask { within_ms: deadline.within_ms(), call: call.clone() };
-        match timeout_at(deadline.at(), line.ask(encode(&ask))).await {
+        let asked = encode(&Ask { within_ms: deadline.within_ms(), call: call.clone() });
+        // What is read may have a transaction in doubt to wait for; all else has a disk.
+        let asking = async {
+            match call {
+                Call::Prepare { .. } | Call::Finish { .. } => line.ask_together(asked).await,
+                _ => line.ask(asked).await,
+            }
+        };
+        match timeout_at(deadline.at(), asking).await {
             Ok(Ok(bytes)) => decode::<Said>(&bytes).map_or(Heard::Lost, Heard::Said),
             Ok(Err(error @ AskError::Connect { .. })) => {
                 Heard::Unsent(Unreached::new(party.name(), party.address(), &error))

@@ -10,7 +10,9 @@ use std::{
 use bytes::Bytes;
 use quinn::{SendStream, VarInt};
 use tokio::{
+    runtime::Handle,
     sync::{oneshot, watch},
+    task::AbortHandle,
     time::timeout,
 };
 
@@ -26,9 +28,10 @@ use crate::{
 /// The answers to one bundle.
 pub(crate) struct Answers {
     state: Mutex<State>,
-    left: Mutex<Left>,
     tray: Tray,
     house: Arc<House>,
+    /// Answers are also given where no runtime is: by whoever drops a question unanswered.
+    runtime: Handle,
 }
 
 struct State {
@@ -38,6 +41,15 @@ struct State {
     kept: Vec<Room>,
     /// Answers that are still to come, and one more as long as questions may.
     to_come: usize,
+    /// Resolves when the caller has gone, or has all answers; until somebody wants to know.
+    stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    watch: Option<Watch>,
+}
+
+/// Somebody wants to know whether the caller has gone.
+struct Watch {
+    tell: watch::Sender<bool>,
+    task: AbortHandle,
 }
 
 enum Pen {
@@ -47,12 +59,6 @@ enum Pen {
     Taken { _until: oneshot::Sender<Infallible> },
     /// The stream has ended.
     Gone,
-}
-
-/// Whether the caller has gone: looked for once somebody wants to know.
-enum Left {
-    Unknown(Pin<Box<dyn Future<Output = ()> + Send>>),
-    Watched(watch::Receiver<bool>),
 }
 
 /// The way back to one of those who asked together.
@@ -66,13 +72,19 @@ pub(crate) struct Part {
 impl Answers {
     pub(crate) fn new(stream: SendStream, tray: Tray, house: Arc<House>) -> Arc<Answers> {
         let stopped = stream.stopped();
-        let left = Left::Unknown(Box::pin(async move {
+        let stopped = async move {
             // An error means that the whole connection is gone, which is the same to us.
             let _gone = stopped.await;
-        }));
-        let (pen, written) = (Pen::Free(stream), Parcel::default());
-        let state = State { pen, written, kept: Vec::new(), to_come: 1 };
-        Arc::new(Answers { state: Mutex::new(state), left: Mutex::new(left), tray, house })
+        };
+        let state = State {
+            pen: Pen::Free(stream),
+            written: Parcel::default(),
+            kept: Vec::new(),
+            to_come: 1,
+            stopped: Some(Box::pin(stopped)),
+            watch: None,
+        };
+        Arc::new(Answers { state: Mutex::new(state), tray, house, runtime: Handle::current() })
     }
 
     /// The way back to whoever asked at this place.
@@ -93,7 +105,7 @@ impl Answers {
 
     /// What was asked makes no sense: nothing more is said.
     pub(crate) fn cut(&self, code: VarInt) {
-        if let Pen::Free(stream) = mem::replace(&mut self.state().pen, Pen::Gone) {
+        if let Pen::Free(stream) = self.state().drop_pen() {
             end(stream, code);
         }
     }
@@ -112,7 +124,7 @@ impl Answers {
                 None => {
                     self.house.answer_untaken();
                     // Whoever writes sees it, and tells the caller.
-                    state.pen = Pen::Gone;
+                    state.drop_pen();
                     return;
                 }
             },
@@ -130,21 +142,23 @@ impl Answers {
             pen => return state.pen = pen,
         };
         let mut chunks = mem::take(&mut state.written).chunks();
+        // Counted before some of it is sent: what is left holds the memory of all.
+        let bytes = chunks.iter().map(Bytes::len).sum();
         let wrote = at_once(pin!(stream.write_all_chunks(&mut chunks)));
         match wrote {
             Some(Ok(())) => state.put_down(stream),
             // Whoever asked and went away will ask again, or not.
-            Some(Err(_gone)) => {}
+            Some(Err(_gone)) => drop(state.drop_pen()),
             None => {
                 chunks.retain(|chunk| !chunk.is_empty());
-                let Some(room) = self.tray.room(chunks.iter().map(Bytes::len).sum()) else {
+                let Some(room) = self.tray.room(bytes) else {
                     self.house.answer_untaken();
+                    state.drop_pen();
                     return end(stream, Bye::Slow.code());
                 };
-                state.kept.push(room);
                 let (_until, cut) = oneshot::channel();
                 state.pen = Pen::Taken { _until };
-                tokio::spawn(Arc::clone(self).write_on(stream, chunks, cut));
+                self.runtime.spawn(Arc::clone(self).write_on(stream, chunks, vec![room], cut));
             }
         }
     }
@@ -154,9 +168,9 @@ impl Answers {
         self: Arc<Self>,
         mut stream: SendStream,
         mut chunks: Vec<Bytes>,
+        mut kept: Vec<Room>,
         mut cut: oneshot::Receiver<Infallible>,
     ) {
-        let mut kept = Vec::new();
         loop {
             let writing = timeout(self.tray.patience, stream.write_all_chunks(&mut chunks));
             let wrote = tokio::select! {
@@ -170,13 +184,14 @@ impl Answers {
                 self.house.answer_untaken();
             }
             if let Some(Ok(Err(_gone))) = wrote {
-                state.pen = Pen::Gone;
+                state.drop_pen();
                 return;
             }
             if is_late || matches!(state.pen, Pen::Gone) {
-                state.pen = Pen::Gone;
+                state.drop_pen();
                 return end(stream, Bye::Slow.code());
             }
+            // What was written is taken, and its room is given back.
             drop(mem::replace(&mut kept, mem::take(&mut state.kept)));
             chunks = mem::take(&mut state.written).chunks();
             if chunks.is_empty() {
@@ -185,21 +200,20 @@ impl Answers {
         }
     }
 
-    /// Says when the caller has gone, or has all answers.
+    /// Says when the caller has gone, has all answers, or hears no more of them.
     fn left(&self) -> watch::Receiver<bool> {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let watched = match &*left {
-            Left::Watched(watched) => return watched.clone(),
-            Left::Unknown(_) => watch::Sender::new(false),
-        };
-        let receiver = watched.subscribe();
-        if let Left::Unknown(leaves) = mem::replace(&mut *left, Left::Watched(receiver.clone())) {
-            tokio::spawn(async move {
-                leaves.await;
-                watched.send_replace(true);
+        let mut state = self.state();
+        if let Some(stopped) = state.stopped.take() {
+            let tell = watch::Sender::new(matches!(state.pen, Pen::Gone));
+            let leaves = tell.clone();
+            let watching = self.runtime.spawn(async move {
+                stopped.await;
+                leaves.send_replace(true);
             });
+            state.watch = Some(Watch { tell, task: watching.abort_handle() });
         }
-        receiver
+        let watch = state.watch.as_ref().expect("it is there since nobody has to look any more");
+        watch.tell.subscribe()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -208,6 +222,15 @@ impl Answers {
 }
 
 impl State {
+    /// Nothing more is said: whatever is answered from now on, nobody hears it.
+    fn drop_pen(&mut self) -> Pen {
+        self.kept.clear();
+        if let Some(watch) = &self.watch {
+            watch.tell.send_replace(true);
+        }
+        mem::replace(&mut self.pen, Pen::Gone)
+    }
+
     /// Everything there is was written.
     fn put_down(&mut self, mut stream: SendStream) {
         self.kept.clear();
@@ -240,6 +263,12 @@ impl Part {
             // An error means that nobody looks any more: the runtime is shutting down.
             let _gone = left.wait_for(|left| *left).await;
         }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

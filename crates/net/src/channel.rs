@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use quinn::{Connection, Endpoint, ReadError, SendStream, WriteError};
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
     Credentials, Identity, NetError, Who,
@@ -99,7 +99,8 @@ impl Dialer {
         for at in all {
             match timeout(patience, self.connect_one(at, &peer)).await {
                 Ok(Ok(connection)) => {
-                    return Ok(Channel { connection, peer, desk: Arc::default() });
+                    let desk = Arc::new(Desk::new(Handle::current()));
+                    return Ok(Channel { connection, peer, desk });
                 }
                 Ok(Err(error)) => last = Some(error),
                 Err(_late) => {}
@@ -140,9 +141,9 @@ impl Channel {
         // While no stream is open, nothing of this question was sent.
         let (stream, answers) =
             self.connection.open_bi().await.map_err(|error| self.unsent(&error))?;
-        let mut question = Question { stream, whole: false };
+        let mut asking = Asking::on(stream);
         let mut answers = Frames::new(answers, STALL_MAX);
-        match question.send(&body).await {
+        match asking.send(frame::chunks(Kind::Ask, &body)).await {
             Ok(()) => {}
             // Turned away before all of it was read. The answer's end says why.
             Err(WriteError::Stopped(_)) => {}
@@ -219,16 +220,20 @@ impl Channel {
     }
 }
 
-/// A question on its way. One that is abandoned half sent is reset: ended in the ordinary way it
-/// would look like a broken frame.
-struct Question {
+/// What is asked, on its way. If it is abandoned half sent its stream is reset: ended in the
+/// ordinary way it would look like a broken frame.
+pub(crate) struct Asking {
     stream: SendStream,
     whole: bool,
 }
 
-impl Question {
-    async fn send(&mut self, body: &Bytes) -> Result<(), WriteError> {
-        self.stream.write_all_chunks(&mut frame::chunks(Kind::Ask, body)).await?;
+impl Asking {
+    pub(crate) fn on(stream: SendStream) -> Asking {
+        Asking { stream, whole: false }
+    }
+
+    pub(crate) async fn send(&mut self, mut chunks: Vec<Bytes>) -> Result<(), WriteError> {
+        self.stream.write_all_chunks(&mut chunks).await?;
         self.whole = true;
         // It fails only where the other side has cut the stream off, and then the answer's end
         // tells.
@@ -237,7 +242,7 @@ impl Question {
     }
 }
 
-impl Drop for Question {
+impl Drop for Asking {
     fn drop(&mut self) {
         if !self.whole {
             // It fails only where the stream has ended anyway.

@@ -17,39 +17,41 @@ use tokio::{
 use crate::{
     AskError, Channel,
     bundle::{Outcome, QUESTION_BYTES_MAX, QUESTIONS_MAX},
-    channel::STALL_MAX,
+    channel::{Asking, STALL_MAX},
     frame::{FrameError, Frames, Kind, Parcel},
 };
 
 /// Questions that one channel has open at once in this way; the next waits for its turn.
 const OPEN_MAX: usize = 256;
 
-/// What the handles of one channel share.
+/// What the handles of one channel share. As long as a question lies here, a task is to come for
+/// it: that no asker has to be polled for another to get its answer.
 #[derive(Debug)]
 pub(crate) struct Desk {
     waiting: Mutex<Vec<Question>>,
     places: Semaphore,
+    runtime: Handle,
 }
 
-/// A question, and who waits for its answer.
+/// A question, and who waits for its answer, until that one is told.
 #[derive(Debug)]
 struct Question {
     body: Bytes,
-    tell: oneshot::Sender<Result<Bytes, AskError>>,
+    tell: Option<oneshot::Sender<Result<Bytes, AskError>>>,
 }
 
-/// Who came first and takes the others along. When it leaves meanwhile, they go without it.
-struct Gathering<'a> {
-    channel: &'a Channel,
-}
-
-impl Default for Desk {
-    fn default() -> Desk {
-        Desk { waiting: Mutex::default(), places: Semaphore::new(OPEN_MAX) }
+impl Question {
+    fn is_abandoned(&self) -> bool {
+        self.tell.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 }
 
 impl Desk {
+    /// Of a channel that was opened on this runtime.
+    pub(crate) fn new(runtime: Handle) -> Desk {
+        Desk { waiting: Mutex::default(), places: Semaphore::new(OPEN_MAX), runtime }
+    }
+
     async fn place(&self) -> SemaphorePermit<'_> {
         self.places.acquire().await.expect("the semaphore is never closed")
     }
@@ -59,11 +61,11 @@ impl Desk {
         self.places.available_permits() + 1 == OPEN_MAX
     }
 
-    /// Whether it is the first.
-    fn put(&self, question: Question) -> bool {
+    /// How many there are with it.
+    fn put(&self, question: Question) -> usize {
         let mut waiting = self.waiting();
         waiting.push(question);
-        waiting.len() == 1
+        waiting.len()
     }
 
     fn take(&self) -> Vec<Question> {
@@ -83,8 +85,8 @@ impl Channel {
         let _place;
         if (1..=QUESTION_BYTES_MAX).contains(&body.len()) {
             _place = self.desk.place().await;
-            if let Some(told) = self.join(&body).await {
-                let answer = told.await;
+            if !self.desk.has_one() {
+                let answer = self.join(body).await;
                 return answer.unwrap_or_else(|_runtime_is_gone| Err(self.lost("no answer came")));
             }
         }
@@ -92,99 +94,116 @@ impl Channel {
         Box::pin(self.ask(body)).await
     }
 
-    /// Puts a question to those that travel together; `None` when there are no others.
-    async fn join(&self, body: &Bytes) -> Option<oneshot::Receiver<Result<Bytes, AskError>>> {
-        if self.desk.has_one() {
-            return None;
-        }
+    /// Puts a question to those that travel together.
+    fn join(&self, body: Bytes) -> oneshot::Receiver<Result<Bytes, AskError>> {
         let (tell, told) = oneshot::channel();
-        if self.desk.put(Question { body: body.clone(), tell }) {
-            let gathering = Gathering { channel: self };
-            // Whoever is ready to ask something does it now.
-            yield_now().await;
-            if gathering.is_alone() {
-                return None;
-            }
+        match self.desk.put(Question { body, tell: Some(tell) }) {
+            1 => drop(self.desk.runtime.spawn(gather(Gathering(Some(self.clone()))))),
+            // Whoever was to come for them finds nothing, or what has come since.
+            QUESTIONS_MAX => drop(self.desk.runtime.spawn(carry(self.clone(), self.desk.take()))),
+            _ => {}
         }
-        Some(told)
+        told
     }
 }
 
-impl Gathering<'_> {
-    /// Whether nobody else has come; takes the question off the desk then.
-    fn is_alone(&self) -> bool {
-        let mut waiting = self.channel.desk.waiting();
-        let alone = waiting.len() == 1;
-        if alone {
-            waiting.clear();
-        }
-        alone
+#[cfg(test)]
+impl Channel {
+    /// How many questions are open in this way, and how many of them lie on the desk.
+    pub(crate) fn together(&self) -> (usize, usize) {
+        (OPEN_MAX - self.desk.places.available_permits(), self.desk.waiting().len())
     }
 }
 
-impl Drop for Gathering<'_> {
+/// Comes for what lies on the desk. When it is dropped before, there is no runtime any more, and
+/// nobody is to wait for it.
+struct Gathering(Option<Channel>);
+
+impl Drop for Gathering {
     fn drop(&mut self) {
-        let mut questions = self.channel.desk.take();
-        // Without a runtime nobody waits for an answer.
-        let Ok(runtime) = Handle::try_current() else { return };
-        while !questions.is_empty() {
-            let rest = questions.split_off(questions.len().min(QUESTIONS_MAX));
-            runtime.spawn(carry(self.channel.clone(), mem::replace(&mut questions, rest)));
+        if let Some(channel) = &self.0 {
+            drop(channel.desk.take());
         }
     }
 }
 
-/// Those who wait for the answers of a bundle, by their places.
-struct Waiting {
-    channel: Channel,
-    tell: Vec<Option<oneshot::Sender<Result<Bytes, AskError>>>>,
+/// Asks what is on the desk once whoever is ready to ask something has done so.
+async fn gather(mut gathering: Gathering) {
+    yield_now().await;
+    let Some(channel) = gathering.0.take() else { return };
+    let mut questions = channel.desk.take();
+    while questions.len() > QUESTIONS_MAX {
+        let rest = questions.split_off(QUESTIONS_MAX);
+        let first = mem::replace(&mut questions, rest);
+        channel.desk.runtime.spawn(carry(channel.clone(), first));
+    }
+    carry(channel, questions).await;
 }
 
 /// Asks all of them on one stream, and passes each answer on as it comes.
 async fn carry(channel: Channel, questions: Vec<Question>) {
-    let mut parcel = Parcel::default();
-    let mut waiting = Waiting { channel, tell: Vec::with_capacity(questions.len()) };
-    for Question { body, tell } in questions {
-        parcel.put(Kind::AskTogether, &body);
-        waiting.tell.push(Some(tell));
-    }
+    let connection = channel.connection().clone();
+    let mut bundle = Bundle { channel, questions };
     // While no stream is open, nothing of them was sent.
-    let (mut stream, answers) = match waiting.channel.connection().open_bi().await {
+    let opened = tokio::select! {
+        biased;
+        opened = connection.open_bi() => opened,
+        () = bundle.is_abandoned() => return,
+    };
+    let (stream, answers) = match opened {
         Ok(streams) => streams,
         Err(error) => {
-            let unsent = waiting.channel.unsent(&error);
-            return waiting.end(&unsent);
+            let unsent = bundle.channel.unsent(&error);
+            return bundle.end(&unsent);
         }
     };
-    match stream.write_all_chunks(&mut parcel.chunks()).await {
-        // It fails only where the other side has cut the stream off, and then the answers' end
-        // tells.
-        Ok(()) => drop(stream.finish()),
+    let mut asking = Asking::on(stream);
+    bundle.questions.retain(|question| !question.is_abandoned());
+    if bundle.questions.is_empty() {
+        return;
+    }
+    let mut parcel = Parcel::default();
+    for question in &mut bundle.questions {
+        parcel.put(Kind::AskTogether, &mem::take(&mut question.body));
+    }
+    let sent = tokio::select! {
+        biased;
+        sent = asking.send(parcel.chunks()) => sent,
+        () = bundle.is_abandoned() => return,
+    };
+    match sent {
+        Ok(()) => {}
         // Turned away before all of them were read. The answers say which were heard.
         Err(WriteError::Stopped(_)) => {}
         Err(_gone) => {
-            let lost = waiting.channel.lost("the questions were cut off");
-            return waiting.end(&lost);
+            let lost = bundle.channel.lost("the questions were cut off");
+            return bundle.end(&lost);
         }
     }
     let mut answers = Frames::new(answers, STALL_MAX);
-    let lost = waiting.hear(&mut answers).await;
+    let lost = bundle.hear(&mut answers).await;
     answers.end();
-    waiting.end(&lost);
+    bundle.end(&lost);
 }
 
-impl Waiting {
+/// What travels on one stream; the places of the questions are their numbers.
+struct Bundle {
+    channel: Channel,
+    questions: Vec<Question>,
+}
+
+impl Bundle {
     /// Until all are answered or have gone, or no more answers come: what to tell the rest.
     async fn hear(&mut self, answers: &mut Frames<RecvStream>) -> AskError {
         loop {
             let heard = tokio::select! {
                 biased;
                 answer = answers.next(Kind::AnswerOne) => answer,
-                () = self.have_gone() => Ok(None),
+                () = self.is_abandoned() => Ok(None),
             };
             match heard {
                 Ok(Some(body)) => match Outcome::read(body) {
-                    Some((place, outcome)) if place < self.tell.len() => self.tell(place, outcome),
+                    Some((place, outcome)) if self.waits(place) => self.tell(place, outcome),
                     _ => return self.channel.lost("it answers what was not asked"),
                 },
                 Ok(None) => return self.channel.lost("no answer came"),
@@ -206,10 +225,18 @@ impl Waiting {
     }
 
     /// Resolves when nobody waits any more.
-    async fn have_gone(&mut self) {
-        for tell in self.tell.iter_mut().flatten() {
-            tell.closed().await;
+    async fn is_abandoned(&mut self) {
+        for question in &mut self.questions {
+            if let Some(tell) = &mut question.tell {
+                tell.closed().await;
+            }
         }
+    }
+
+    /// Whether this place has not been answered. One place that is answered again and again would
+    /// be listened to for ever.
+    fn waits(&self, place: usize) -> bool {
+        self.questions.get(place).is_some_and(|question| question.tell.is_some())
     }
 
     fn tell(&mut self, place: usize, outcome: Outcome) {
@@ -217,7 +244,7 @@ impl Waiting {
             Outcome::Answer(answer) => self.tell_one(place, Ok(answer)),
             Outcome::None => self.tell_one(place, Err(self.channel.lost("it gave no answer"))),
             Outcome::NoRoom => {
-                for place in place..self.tell.len() {
+                for place in place..self.questions.len() {
                     self.tell_one(place, Err(self.channel.no_room()));
                 }
             }
@@ -225,14 +252,14 @@ impl Waiting {
     }
 
     fn tell_one(&mut self, place: usize, answer: Result<Bytes, AskError>) {
-        if let Some(tell) = self.tell[place].take() {
+        if let Some(tell) = self.questions[place].tell.take() {
             let _gone = tell.send(answer);
         }
     }
 
     /// Tells it to all who still wait.
     fn end(mut self, error: &AskError) {
-        for place in 0..self.tell.len() {
+        for place in 0..self.questions.len() {
             self.tell_one(place, Err(error.clone()));
         }
     }

@@ -92,7 +92,7 @@ impl Seat {
 
     /// Waits for room for so many bytes; not for long. The own budget first: who has exhausted it
     /// must not take of the shared one meanwhile.
-    pub(crate) async fn room(&self, bytes: usize) -> Option<Room> {
+    pub(crate) async fn room(&self, bytes: usize, patience: Duration) -> Option<Room> {
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES).max(1)).ok()?;
         let (own, shared) = (Arc::clone(&self.room), Arc::clone(&self.guests.room));
         let both = async {
@@ -100,7 +100,7 @@ impl Seat {
             let shared = shared.acquire_many_owned(units).await.ok()?;
             Some(Room { _own: own, _shared: shared })
         };
-        timeout(self.guests.limits.room, both).await.ok().flatten()
+        timeout(patience, both).await.ok().flatten()
     }
 }
 
@@ -150,11 +150,11 @@ mod tests {
         let guests = Arc::new(Guests::new(SMALL));
         let (greedy, modest) =
             (guests.seat(&client("a")).unwrap(), guests.seat(&client("b")).unwrap());
-        let taken = greedy.room(4 * UNIT_BYTES).await.unwrap();
-        assert!(greedy.room(1).await.is_none());
-        let _kept = modest.room(2 * UNIT_BYTES).await.unwrap();
-        assert!(modest.room(1).await.is_none(), "the house is full");
+        let taken = greedy.room(4 * UNIT_BYTES, SMALL.room).await.unwrap();
+        assert!(greedy.room(1, SMALL.room).await.is_none());
+        let _kept = modest.room(2 * UNIT_BYTES, SMALL.room).await.unwrap();
+        assert!(modest.room(1, SMALL.room).await.is_none(), "the house is full");
         drop(taken);
-        assert!(modest.room(1).await.is_some());
+        assert!(modest.room(1, SMALL.room).await.is_some());
     }
 }

@@ -1,14 +1,14 @@
 //! The door for those who ask: one stream a question, answered whenever the owner of the door
 //! likes.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tracing::warn;
 
@@ -197,10 +197,9 @@ impl Door {
         F: Future<Output = ()>,
     {
         let limits = &self.strikes.house().limits;
-        let mut frames = Frames::new(question, limits.stall);
-        let late = || FrameError::Stalled(limits.question);
-        let read = timeout(limits.question, self.begin(&mut frames)).await;
-        match read.unwrap_or_else(|_| Err(late())) {
+        let mut reading =
+            Reading { frames: Frames::new(question, limits.stall), clock: Clock::new(limits) };
+        match self.begin(&mut reading).await {
             Ok(Begun::Alone(body, room)) => {
                 let house = Arc::clone(self.strikes.house_of());
                 let reply = Reply::new(answer, room, self.seat.tray(), house);
@@ -209,21 +208,20 @@ impl Door {
             Ok(Begun::Together(bytes)) => {
                 let house = Arc::clone(self.strikes.house_of());
                 let answers = Answers::new(answer, self.seat.tray(), house);
-                let taking = self.take_bundle(&mut frames, bytes, &answers, hand_over);
-                let read = timeout(limits.question, taking).await;
-                if let Err(error) = read.unwrap_or_else(|_| Err(late())) {
+                let taken = self.take_bundle(&mut reading, bytes, &answers, hand_over).await;
+                if let Err(error) = taken {
                     let code = self.strikes.strike(&error);
-                    frames.stop(code);
+                    reading.frames.stop(code);
                     answers.cut(code);
                 }
             }
             Ok(Begun::NoRoom) => {
-                self.turn_away(&mut frames);
+                self.turn_away(&mut reading.frames);
                 reset(answer, Bye::Busy.code());
             }
             Err(error) => {
                 let code = self.strikes.strike(&error);
-                frames.stop(code);
+                reading.frames.stop(code);
                 reset(answer, code);
             }
         }
@@ -234,12 +232,12 @@ impl Door {
     }
 
     /// The question of a stream that carries one, or the head of the first of several.
-    async fn begin(&self, frames: &mut Frames) -> Result<Begun, FrameError> {
-        match frames.head().await?.ok_or(FrameError::Truncated)? {
-            (Kind::Ask, bytes) => match self.seat.room(bytes).await {
+    async fn begin(&self, reading: &mut Reading) -> Result<Begun, FrameError> {
+        match reading.head().await?.ok_or(FrameError::Truncated)? {
+            (Kind::Ask, bytes) => match self.room(reading, bytes).await {
                 Some(room) => {
-                    let body = frames.body(bytes).await?;
-                    frames.end();
+                    let body = reading.body(bytes).await?;
+                    reading.frames.end();
                     Ok(Begun::Alone(body, room))
                 }
                 None => Ok(Begun::NoRoom),
@@ -252,7 +250,7 @@ impl Door {
     /// Takes the questions of a bundle, of which the head of the first was read, each as it comes.
     async fn take_bundle<F>(
         &self,
-        frames: &mut Frames,
+        reading: &mut Reading,
         first: usize,
         answers: &Arc<Answers>,
         hand_over: impl Fn(Asked) -> F,
@@ -270,17 +268,25 @@ impl Door {
                     return Err(FrameError::Misplaced { found, expected: Kind::AskTogether });
                 }
             };
-            let Some(room) = self.seat.room(bytes).await else {
-                self.turn_away(frames);
+            let Some(room) = self.room(reading, bytes).await else {
+                self.turn_away(&mut reading.frames);
                 answers.no_room(place);
                 return Ok(());
             };
-            let body = frames.body(bytes).await?;
+            let body = reading.body(bytes).await?;
             hand_over(self.asked(body, Reply::together(answers.part(place), room))).await;
-            head = frames.head().await?;
+            head = reading.head().await?;
         }
         answers.no_more_questions();
         Ok(())
+    }
+
+    /// Room for a question, for which all of one stream wait as long as one would alone.
+    async fn room(&self, reading: &mut Reading, bytes: usize) -> Option<Room> {
+        let began = Instant::now();
+        let room = self.seat.room(bytes, reading.clock.room).await;
+        reading.clock.room = reading.clock.room.saturating_sub(began.elapsed());
+        room
     }
 
     fn turn_away(&self, frames: &mut Frames) {
@@ -288,6 +294,46 @@ impl Door {
             warn!(from = %self.strikes.identity(), total, "too many questions are waiting");
         }
         frames.stop(Bye::Busy.code());
+    }
+}
+
+/// What is asked on one stream, and how long it may take.
+struct Reading {
+    frames: Frames,
+    clock: Clock,
+}
+
+/// What is left of the time of one stream. It runs while its caller is waited for, and not while
+/// its caller waits for us.
+struct Clock {
+    reading: Duration,
+    whole: Duration,
+    room: Duration,
+}
+
+impl Clock {
+    fn new(limits: &Limits) -> Clock {
+        Clock { reading: limits.question, whole: limits.question, room: limits.room }
+    }
+
+    async fn read<T>(
+        &mut self,
+        reading: impl Future<Output = Result<T, FrameError>>,
+    ) -> Result<T, FrameError> {
+        let began = Instant::now();
+        let read = timeout(self.reading, reading).await;
+        self.reading = self.reading.saturating_sub(began.elapsed());
+        read.unwrap_or(Err(FrameError::Stalled(self.whole)))
+    }
+}
+
+impl Reading {
+    async fn head(&mut self) -> Result<Option<(Kind, usize)>, FrameError> {
+        self.clock.read(self.frames.head()).await
+    }
+
+    async fn body(&mut self, bytes: usize) -> Result<Bytes, FrameError> {
+        self.clock.read(self.frames.body(bytes)).await
     }
 }
 

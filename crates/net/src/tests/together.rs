@@ -118,7 +118,80 @@ async fn who_is_answered_waits_for_no_other_and_who_is_not_is_told() {
     assert!(!channel.is_closed());
 }
 
-/// Whoever gathers the others may leave meanwhile: they are asked without it.
+/// Whoever came first may be looked at again only when another question is answered.
+#[tokio::test]
+async fn nobody_waits_for_a_caller_who_is_not_polled() {
+    let world = World::new();
+    let (_mesh, mut events, channel, _first) = busy(&world, Limits::DEFAULT).await;
+    let mut stands_still = Box::pin(channel.ask_together("stands still".into()));
+    tokio::select! {
+        biased;
+        _ = &mut stands_still => unreachable!("nobody answers"),
+        () = std::future::ready(()) => {}
+    }
+    let other = ask_all(&channel, 0..1);
+    for asked in all_asked(&mut events, 2).await {
+        asked.reply.send(asked.body);
+    }
+    assert_eq!(other.join_all().await, [(0, Ok(body(0)))]);
+    assert_eq!(stands_still.await, Ok("stands still".into()));
+}
+
+/// What nobody waits for any more is not asked, whatever it was that kept it from being sent.
+#[tokio::test]
+async fn what_is_abandoned_before_it_is_sent_is_never_sent() {
+    let world = World::new();
+    let (_mesh, mut events, channel, _first) = busy(&world, Limits::DEFAULT).await;
+    let mut asks = JoinSet::new();
+    // As many as one connection may have streams: the greeting has one, and the first question.
+    for _ in 0..254 {
+        let channel = channel.clone();
+        asks.spawn(async move { channel.ask("alone".into()).await });
+    }
+    let mut alone = all_asked(&mut events, 254).await;
+    let mut abandoned = ask_all(&channel, 0..3);
+    while channel.together() != (4, 0) {
+        tokio::task::yield_now().await;
+    }
+    abandoned.shutdown().await;
+    // QUIC says that there may be more streams when enough of them have ended.
+    for asked in alone.drain(..64) {
+        asked.reply.send("alone".into());
+    }
+    let next = channel.clone();
+    let next = tokio::spawn(async move { next.ask("next".into()).await });
+    let asked = next_asked(&mut events).await;
+    assert_eq!(asked.body, "next");
+    asked.reply.send("next".into());
+    assert_eq!(next.await.unwrap(), Ok("next".into()));
+}
+
+/// Its own time is the caller's, to say what it asks; not ours, to take it.
+#[tokio::test]
+async fn a_bundle_that_is_taken_slowly_is_not_held_against_its_caller() {
+    let world = World::new();
+    let slow = Duration::from_millis(50);
+    let limits = Limits {
+        // The first question takes a third.
+        unanswered_bytes: 3 * 512,
+        question: slow,
+        room: Duration::from_secs(3_600),
+        ..Limits::DEFAULT
+    };
+    let (mesh, mut events, channel, _first) = busy(&world, limits).await;
+    let asks = ask_all(&channel, 0..8);
+    for _ in 0..8 {
+        let asked = next_asked(&mut events).await;
+        tokio::time::sleep(slow / 2).await;
+        asked.reply.send(asked.body);
+    }
+    for (number, answer) in asks.join_all().await {
+        assert_eq!(answer, Ok(body(number)));
+    }
+    assert_eq!(mesh.counters(), crate::Counters::default());
+}
+
+/// Whoever leaves, first or last, leaves the others where they are.
 #[tokio::test]
 async fn a_question_dropped_at_any_point_disturbs_no_other() {
     let world = World::new();
@@ -171,6 +244,28 @@ async fn the_one_who_answers_can_tell_when_all_have_gone() {
     one_gone.await;
     zero_gone.await;
     one.reply.send("too late".into());
+}
+
+/// Also where it is we who say nothing more.
+#[tokio::test]
+async fn those_who_are_cut_off_have_gone() {
+    let world = World::new();
+    let limits = Limits { untaken_bytes: 512, ..Limits::DEFAULT };
+    let (mesh, mut events) = Mesh::open_with(world.config("n1", ANY, &[]), limits).unwrap();
+    let (_endpoint, connection) = world.let_in(app(), tls::ALPN_CLIENT, mesh.address(), "n1").await;
+    let (mut questions, _answers) = connection.open_bi().await.unwrap();
+    let mut parcel = Parcel::default();
+    parcel.put(Kind::AskTogether, &"long".into());
+    parcel.put(Kind::AskTogether, &"patient".into());
+    questions.write_all_chunks(&mut parcel.chunks()).await.unwrap();
+    questions.finish().unwrap();
+    let [long, patient] = all_asked(&mut events, 2).await.try_into().unwrap();
+    let gone = tokio::spawn(patient.reply.gone());
+    // More than is on its way at once, and there is no room for the rest.
+    long.reply.send(vec![7; frame::FRAME_BYTES_MAX].into());
+    gone.await.unwrap();
+    patient.reply.gone().await;
+    assert_eq!(mesh.counters().answers_untaken, 1);
 }
 
 /// What is asked alone, for nobody asks beside it or it is long, is one question on its stream.
@@ -309,9 +404,10 @@ async fn long_answers_of_a_bundle_come_whole_and_in_their_places() {
 #[tokio::test]
 async fn what_answers_no_question_is_no_answer() {
     let word = |place: u16, outcome: Outcome| outcome.front(place).to_vec();
-    let no_such_place = word(9, Outcome::None);
-    let no_answer_in_it = word(0, Outcome::Answer("an answer".into()));
-    for nonsense in [no_such_place, no_answer_in_it, b"?".to_vec()] {
+    let no_such_place = vec![word(9, Outcome::None)];
+    let no_answer_in_it = vec![word(0, Outcome::Answer("an answer".into()))];
+    let twice = vec![word(0, Outcome::None); 2];
+    for nonsense in [no_such_place, no_answer_in_it, twice, vec![b"?".to_vec()]] {
         let world = World::new();
         let node = nonsensical(&world, nonsense);
         let channel = world.channel(app(), node.address()).await.unwrap();
@@ -321,23 +417,26 @@ async fn what_answers_no_question_is_no_answer() {
         while channel.frames().0.stream < 2 {
             tokio::task::yield_now().await;
         }
-        for (_, told) in ask_all(&channel, 0..2).join_all().await {
-            let Err(AskError::Lost { why, identity: false }) = told else { panic!("{told:?}") };
-            assert!(why.contains("what was not asked"), "{why}");
-        }
+        let told = ask_all(&channel, 0..2).join_all().await;
+        let why = |(_, told): (u32, Result<Bytes, AskError>)| match told {
+            Err(AskError::Lost { why, identity: false }) => why,
+            told => panic!("{told:?}"),
+        };
+        let why: Vec<String> = told.into_iter().map(why).collect();
+        assert!(why.iter().any(|why| why.contains("what was not asked")), "{why:?}");
         first.abort();
     }
 }
 
 /// A node that answers no question that is asked alone, and each bundle with this.
-fn nonsensical(world: &World, says: Vec<u8>) -> Arc<Listener> {
+fn nonsensical(world: &World, says: Vec<Vec<u8>>) -> Arc<Listener> {
     let credentials = world.credentials(node("n1"));
     let house = Arc::new(House::new(&credentials, CLUSTER_ID, Limits::DEFAULT));
     let listener = Listener::open(ANY, &credentials, &[tls::ALPN_CLIENT], Arc::clone(&house));
     let listener = Arc::new(listener.unwrap());
     let accepting = Arc::clone(&listener);
     let serve = move |arrived: Arrived| {
-        let (house, says) = (Arc::clone(&house), Bytes::from(says.clone()));
+        let (house, says) = (Arc::clone(&house), says.clone());
         async move {
             let connection = arrived.welcome(&house).await.unwrap();
             let mut alone = Vec::new();
@@ -347,9 +446,12 @@ fn nonsensical(world: &World, says: Vec<u8>) -> Arc<Listener> {
                     alone.push(answer);
                     continue;
                 }
-                let mut chunks = frame::chunks(Kind::AnswerOne, &says);
-                answer.write_all_chunks(&mut chunks).await.unwrap();
-                answer.finish().unwrap();
+                for word in &says {
+                    let mut chunks = frame::chunks(Kind::AnswerOne, &word.clone().into());
+                    answer.write_all_chunks(&mut chunks).await.unwrap();
+                }
+                // And waits for what becomes of it.
+                let _stopped = answer.stopped().await;
             }
         }
     };
