@@ -1,6 +1,9 @@
 //! One question, asked of whoever leads until it is answered or the deadline passes.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use synod_machine::{
@@ -309,23 +312,24 @@ impl Route {
         };
         let Ok(line) = line else { return Attempt::Unsent };
         tries.perhaps = true;
-        let ask = Ask { within_ms: deadline.within_ms(), call: call() };
-        let (together, asked) = (is_brief(&ask.call), encode(&ask));
-        drop(ask);
-        let asking = async {
-            if together { line.ask_together(asked).await } else { Box::pin(line.ask(asked)).await }
+        // In a scope of its own, or it would be kept for as long as the answer is waited for.
+        let (together, asked) = {
+            let ask = Ask { within_ms: deadline.within_ms(), call: call() };
+            (is_brief(&ask.call), encode(&ask))
         };
+        let asking = pin!(async {
+            if together { line.ask_together(asked).await } else { Box::pin(line.ask(asked)).await }
+        });
         self.wait_for_answer(asking, place, deadline, leader).await
     }
 
     async fn wait_for_answer(
         &self,
-        asking: impl Future<Output = Result<Bytes, AskError>>,
+        mut asking: Pin<&mut impl Future<Output = Result<Bytes, AskError>>>,
         place: Place,
         deadline: Deadline,
         mut leader: watch::Receiver<Option<Place>>,
     ) -> Attempt {
-        let mut asking = pin!(asking);
         loop {
             // One timer for whichever comes first: nearly every answer comes before both.
             let until = deadline.or_after(DOUBT_AFTER);
