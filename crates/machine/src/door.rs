@@ -1,5 +1,4 @@
-//! What a client and a node say to each other: one [`Ask`] on a stream of its own, one [`Said`]
-//! back.
+//! What a client and a node say to each other: for each [`Ask`] one [`Said`].
 //!
 //! Pure data. Names of nodes are strings here: the machine does not know who leads.
 

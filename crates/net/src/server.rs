@@ -1,5 +1,5 @@
-//! The door for those who ask: one stream a question, answered whenever the owner of the door
-//! likes.
+//! The door for those who ask: a stream for each question, or for those of one moment, answered
+//! whenever the owner of the door likes.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
