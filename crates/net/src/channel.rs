@@ -34,7 +34,8 @@ struct Shared {
     hello: Hello,
 }
 
-/// A connection on which many questions can be asked at once, each on a stream of its own.
+/// A connection on which many questions can be asked at once, each on a stream of its own or with
+/// those of the same moment.
 #[derive(Clone, Debug)]
 pub struct Channel {
     connection: Connection,

@@ -50,7 +50,7 @@ pub enum NetError {
     },
 }
 
-/// Somebody asks something on a stream of its own.
+/// Somebody asks something.
 #[derive(Debug)]
 pub struct Asked {
     /// Who, by certificate.
