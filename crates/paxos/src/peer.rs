@@ -307,7 +307,8 @@ impl Peer {
             Input::StepDown => self.step_down(now, out),
             Input::HandOver(to) => self.hand_over(now, to, out),
         }
-        if out.durably.writes().len() > written || self.disk.is_probing() {
+        let to_tell = self.ahead.is_some() || self.disk.is_probing();
+        if to_tell || out.durably.writes().len() > written {
             self.write_along(now, out);
         }
         out.durably.reaches(self.disk.mark());

@@ -162,6 +162,15 @@ const REGRESSIONS: &[Regression] = &[
         mended: "49cab93",
         told_by: None,
     },
+    Regression {
+        script: "95338",
+        found: "C1: a start tells its log of a snapshot with the first write, which is lost by then",
+        mended: "MENDED",
+        told_by: Some((
+            "crates/paxos/tests/trimming.rs",
+            "a_state_that_is_ahead_of_its_log_is_told_to_the_log",
+        )),
+    },
 ];
 
 /// None of them comes back.

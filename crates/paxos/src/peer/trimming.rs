@@ -44,8 +44,8 @@ impl Peer {
         self.ask_for_missing(now, true, out);
     }
 
-    /// A node that died before its log knew of a snapshot tells it with the first write of its next
-    /// life. Until then it finds the same again.
+    /// A node that died before its log knew of a snapshot tells it in the first step of its next
+    /// life: later the snapshot may be lost, and the log is not to begin behind what there is not.
     pub(super) fn tell_the_log(&mut self, out: &mut Output) {
         if let Some(upto) = self.ahead.take() {
             self.forget_below(upto, out);
