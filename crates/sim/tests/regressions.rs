@@ -165,7 +165,7 @@ const REGRESSIONS: &[Regression] = &[
     Regression {
         script: "95338",
         found: "C1: a start tells its log of a snapshot with the first write, which is lost by then",
-        mended: "MENDED",
+        mended: "9c476e5",
         told_by: Some((
             "crates/paxos/tests/trimming.rs",
             "a_state_that_is_ahead_of_its_log_is_told_to_the_log",
