@@ -14,6 +14,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "faults come back from the disk":
             "Record::Faulty => «acceptor.recall_faulty(slot)»" => "drop(slot)",
         "where the log begins comes back": "trimmed: «durable.trimmed»" => "Slot::ZERO",
+        "a log is told at once what is ahead of it":
+            "«self.ahead.is_some()» || self.disk.is_probing()" => "false",
         "proposals keep to the window": "proposer.next <= self.window_end()" => "true",
         "a learner begins where the state is":
             "Learner::new(applied)" => "Learner::new(durable.chosen_upto)",

@@ -31,6 +31,7 @@ impl Starts<'_> {
     pub(super) fn hold(&self) -> Checked {
         self.what_a_snapshot_covers_goes()?;
         self.a_log_begins_no_earlier()?;
+        self.a_log_is_told_at_once()?;
         self.what_is_known_far_above_is_told()?;
         self.a_vote_implies_its_promise()
     }
@@ -98,6 +99,22 @@ impl Starts<'_> {
         Ok(())
     }
 
+    /// Its log knows nothing of the snapshot that it starts from, and what happens first asks for no
+    /// write: by the next step the snapshot may be lost.
+    fn a_log_is_told_at_once(&self) -> Checked {
+        let applied = self.applied.max(self.durable.chosen_upto).next();
+        let (mut copy, mut out) = (self.start(self.durable.clone(), applied), Output::default());
+        copy.step(Tick::ZERO, Input::Covered(Slot::ZERO), &mut out);
+        let tells = |write: &Write| matches!(write, Write::Trimmed { upto } if *upto == applied);
+        demand!(
+            out.durably.writes().iter().any(tells),
+            "C1",
+            "{} starts from a snapshot of {applied}, and its log is not told of it at once",
+            self.config.life
+        );
+        Ok(())
+    }
+
     /// Whatever else is on the disk.
     fn a_vote_implies_its_promise(&self) -> Checked {
         let alone = Durable { promised: None, ..self.durable.clone() };
@@ -150,6 +167,12 @@ mod tests {
         assert_eq!(
             invariant(check(|starts| starts.what_a_snapshot_covers_goes(), keeps)),
             Some("I1")
+        );
+        let tells_nothing: Start =
+            |config, durable, _| RECOVER(config, durable.clone(), durable.chosen_upto);
+        assert_eq!(
+            invariant(check(|starts| starts.a_log_is_told_at_once(), tells_nothing)),
+            Some("C1")
         );
         let begins_anew: Start = |config, durable, applied| {
             RECOVER(config, Durable { trimmed: Slot::ZERO, ..durable }, applied)
