@@ -40,6 +40,17 @@ struct Question {
     tell: Option<oneshot::Sender<Result<Bytes, AskError>>>,
 }
 
+/// What became of the desk with one question more.
+#[derive(Debug)]
+enum Put {
+    /// It is the first.
+    First,
+    /// There are others.
+    Joined,
+    /// These are as many as travel together.
+    Full(Vec<Question>),
+}
+
 impl Question {
     fn is_abandoned(&self) -> bool {
         self.tell.as_ref().is_none_or(oneshot::Sender::is_closed)
@@ -61,11 +72,16 @@ impl Desk {
         self.places.available_permits() + 1 == OPEN_MAX
     }
 
-    /// How many there are with it.
-    fn put(&self, question: Question) -> usize {
+    /// A bundle that is full leaves in the moment in which it is: with one question more it would
+    /// break the format.
+    fn put(&self, question: Question) -> Put {
         let mut waiting = self.waiting();
         waiting.push(question);
-        waiting.len()
+        match waiting.len() {
+            QUESTIONS_MAX => Put::Full(mem::take(&mut *waiting)),
+            1 => Put::First,
+            _ => Put::Joined,
+        }
     }
 
     fn take(&self) -> Vec<Question> {
@@ -98,10 +114,10 @@ impl Channel {
     fn join(&self, body: Bytes) -> oneshot::Receiver<Result<Bytes, AskError>> {
         let (tell, told) = oneshot::channel();
         match self.desk.put(Question { body, tell: Some(tell) }) {
-            1 => drop(self.desk.runtime.spawn(gather(Gathering(Some(self.clone()))))),
+            Put::First => drop(self.desk.runtime.spawn(gather(Gathering(Some(self.clone()))))),
+            Put::Joined => {}
             // Whoever was to come for them finds nothing, or what has come since.
-            QUESTIONS_MAX => drop(self.desk.runtime.spawn(carry(self.clone(), self.desk.take()))),
-            _ => {}
+            Put::Full(all) => drop(self.desk.runtime.spawn(carry(self.clone(), all))),
         }
         told
     }
@@ -131,13 +147,10 @@ impl Drop for Gathering {
 async fn gather(mut gathering: Gathering) {
     yield_now().await;
     let Some(channel) = gathering.0.take() else { return };
-    let mut questions = channel.desk.take();
-    while questions.len() > QUESTIONS_MAX {
-        let rest = questions.split_off(QUESTIONS_MAX);
-        let first = mem::replace(&mut questions, rest);
-        channel.desk.runtime.spawn(carry(channel.clone(), first));
+    let questions = channel.desk.take();
+    if !questions.is_empty() {
+        carry(channel, questions).await;
     }
-    carry(channel, questions).await;
 }
 
 /// Asks all of them on one stream, and passes each answer on as it comes.

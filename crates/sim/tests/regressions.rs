@@ -164,7 +164,7 @@ const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         script: "95338",
-        found: "C1: a start tells its log of a snapshot with the first write, which is lost by then",
+        found: "C1: a start tells its log of a snapshot with the first write; it is lost by then",
         mended: "9c476e5",
         told_by: Some((
             "crates/paxos/tests/trimming.rs",

@@ -11,13 +11,13 @@ const HEADER_BYTES: usize = 6;
 
 fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap().to_le_bytes();
-    [[1, kind].as_slice(), &length, body].concat()
+    [[2, kind].as_slice(), &length, body].concat()
 }
 
 /// Streams of one frame of each kind, and of several.
 fn streams() -> Vec<Vec<u8>> {
-    let mut all: Vec<_> = (1..=6).map(|kind| frame(kind, b"body")).collect();
-    all.push((1..=6).flat_map(|kind| frame(kind, &[kind; 40])).collect());
+    let mut all: Vec<_> = (1..=8).map(|kind| frame(kind, b"body")).collect();
+    all.push((1..=8).flat_map(|kind| frame(kind, &[kind; 40])).collect());
     all.push([frame(2, &[0; 250]), frame(3, b"x"), frame(4, &[7; 600])].concat());
     all
 }

@@ -268,6 +268,26 @@ async fn those_who_are_cut_off_have_gone() {
     assert_eq!(mesh.counters().answers_untaken, 1);
 }
 
+/// Two that came between the last of a full bundle and its leaving made it one too many, now and
+/// then, and three of those shut a client out (a node that slept through 200 000 puts).
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_bundle_never_has_more_questions_than_it_may() {
+    let world = World::new();
+    let mesh = world.alone("n1").await;
+    let channel = world.channel(app(), mesh.address()).await.unwrap();
+    let mut asks = JoinSet::new();
+    for asker in 0..200_u32 {
+        let channel = channel.clone();
+        asks.spawn(async move {
+            for _ in 0..100 {
+                assert!(channel.ask_together(body(asker)).await.is_ok());
+            }
+        });
+    }
+    asks.join_all().await;
+    assert_eq!(mesh.counters(), crate::Counters::default());
+}
+
 /// What is asked alone, for nobody asks beside it or it is long, is one question on its stream.
 #[tokio::test]
 async fn the_first_and_the_long_travel_alone() {

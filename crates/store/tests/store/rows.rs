@@ -158,7 +158,8 @@ proptest! {
     }
 }
 
-/// One flipped bit anywhere in the log after a kill, or in its count: refused, or of no consequence.
+/// One flipped bit anywhere in the log after a kill, or in its count: refused, or of no
+/// consequence.
 #[test]
 fn a_flipped_bit_in_the_log_of_rows_is_never_served() {
     let disk = formatted();

@@ -99,8 +99,8 @@ impl Starts<'_> {
         Ok(())
     }
 
-    /// Its log knows nothing of the snapshot that it starts from, and what happens first asks for no
-    /// write: by the next step the snapshot may be lost.
+    /// Its log knows nothing of the snapshot that it starts from, and what happens first asks for
+    /// no write: by the next step the snapshot may be lost.
     fn a_log_is_told_at_once(&self) -> Checked {
         let applied = self.applied.max(self.durable.chosen_upto).next();
         let (mut copy, mut out) = (self.start(self.durable.clone(), applied), Output::default());
