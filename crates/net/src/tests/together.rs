@@ -170,7 +170,7 @@ async fn what_is_abandoned_before_it_is_sent_is_never_sent() {
 #[tokio::test]
 async fn a_bundle_that_is_taken_slowly_is_not_held_against_its_caller() {
     let world = World::new();
-    let slow = Duration::from_millis(50);
+    let slow = Duration::from_millis(300);
     let limits = Limits {
         // The first question takes a third.
         unanswered_bytes: 3 * 512,
