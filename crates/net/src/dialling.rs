@@ -17,17 +17,12 @@ use crate::{
     AskError, Credentials, Event,
     call::{self, Call},
     counters::Count,
+    limits::Limits,
     link::Link,
     listener::House,
     tls, transport,
 };
 
-/// The first wait before another attempt; it doubles, with jitter, up to the last. A peer that is
-/// back is reached within the last, at worst.
-const BACKOFF_MIN: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_millis(200);
-/// A handshake may take this long: two round trips, far across an ocean, with a loss.
-const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 /// Attempts under way at once.
 const ATTEMPTS_MAX: usize = 16;
 /// A connection that stood this long was a good one: when it ends, the peer is dialled with fresh
@@ -57,14 +52,13 @@ impl Dialling {
                 Ok(connection) => {
                     let since = Instant::now();
                     this.link.serve(connection, &this.house, &this.events).await;
-                    failures = if since.elapsed() >= GOOD_AFTER { 0 } else { failures + 1 };
+                    if since.elapsed() >= GOOD_AFTER {
+                        failures = 0;
+                    }
                 }
-                Err(error) => {
-                    failures += 1;
-                    this.tell(&failed, &error);
-                }
+                Err(error) => this.tell(&failed, &error),
             }
-            sleep(backoff(failures)).await;
+            this.pause(&mut failures).await;
         }
     }
 
@@ -76,7 +70,8 @@ impl Dialling {
         let call = loop {
             if attempts.len() < ATTEMPTS_MAX {
                 let (this, nth) = (Arc::clone(self), *failures);
-                attempts.spawn(async move { timeout(ATTEMPT_MAX, this.attempt(nth)).await });
+                let patience = this.house.limits.attempt;
+                attempts.spawn(async move { timeout(patience, this.attempt(nth)).await });
             }
             tokio::select! {
                 Some(done) = attempts.join_next() => match done {
@@ -85,11 +80,28 @@ impl Dialling {
                     // Too slow, or cancelled with everything: the next attempt is under way.
                     Ok(Err(_)) | Err(_) => {}
                 },
-                () = sleep(backoff(*failures)) => *failures += 1,
+                knocked = self.pause(failures) => if knocked {
+                    // Those under way wait to send again what was lost, and would for long.
+                    attempts = JoinSet::new();
+                },
             }
         };
         attempts.abort_all();
         call.greet(&self.house.hello, self.house.limits.hello).await
+    }
+
+    /// Waits before another attempt: ever longer, or until the peer knocks, which this tells.
+    async fn pause(&self, failures: &mut u32) -> bool {
+        tokio::select! {
+            () = sleep(backoff(*failures, &self.house.limits)) => {
+                *failures += 1;
+                false
+            }
+            () = self.link.knocked.notified() => {
+                *failures = 0;
+                true
+            }
+        }
     }
 
     async fn attempt(&self, nth: u32) -> Result<Call, AskError> {
@@ -113,8 +125,8 @@ impl Dialling {
 }
 
 /// Exponential, with up to half of it by chance, so that two nodes do not knock in step.
-fn backoff(failures: u32) -> Duration {
-    let full = BACKOFF_MIN.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
+fn backoff(failures: u32, limits: &Limits) -> Duration {
+    let full = limits.redial_min.saturating_mul(1 << failures.min(10)).min(limits.redial_max);
     full.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
@@ -128,7 +140,8 @@ mod tests {
     fn waits_grow_to_their_last_and_differ() {
         for (failures, full_ms) in [(0, 20), (1, 40), (3, 160), (10, 200), (u32::MAX, 200)] {
             let full = Duration::from_millis(full_ms);
-            let waits: BTreeSet<Duration> = (0..100).map(|_| backoff(failures)).collect();
+            let waits: BTreeSet<Duration> =
+                (0..100).map(|_| backoff(failures, &Limits::DEFAULT)).collect();
             let within = |wait: &Duration| full / 2 <= *wait && *wait <= full;
             assert!(waits.iter().all(within), "{failures}: {waits:?}");
             assert!(waits.len() > 50, "{failures}: nodes would knock in step, {waits:?}");

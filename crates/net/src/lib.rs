@@ -17,6 +17,7 @@ mod frame;
 mod guests;
 mod hello;
 mod identity;
+mod knock;
 mod limits;
 mod link;
 mod listener;

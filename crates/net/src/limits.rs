@@ -1,8 +1,9 @@
-//! Every limit on strangers and guests, with its reason. A test can make them small.
+//! Every limit on strangers and guests, and on patience with peers, with its reason. A test can
+//! have others.
 
 use std::time::Duration;
 
-/// What nobody outside may exceed.
+/// What nobody outside may exceed, and how long a peer is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// A handshake that takes longer is given up: it holds memory and proves nothing.
@@ -48,6 +49,13 @@ pub(crate) struct Limits {
     /// The first wait after that; it doubles with each repetition up to the last.
     pub(crate) penalty_min: Duration,
     pub(crate) penalty_max: Duration,
+    /// The first wait before a peer is dialled again; it doubles, with jitter, up to the last. A
+    /// peer that is back and does not say so is reached within the last.
+    pub(crate) redial_min: Duration,
+    pub(crate) redial_max: Duration,
+    /// An attempt to reach a peer may take this long: two round trips, far across an ocean, with a
+    /// loss.
+    pub(crate) attempt: Duration,
 }
 
 impl Limits {
@@ -72,5 +80,8 @@ impl Limits {
         strikes: 3,
         penalty_min: Duration::from_secs(1),
         penalty_max: Duration::from_secs(60),
+        redial_min: Duration::from_millis(20),
+        redial_max: Duration::from_millis(200),
+        attempt: Duration::from_secs(3),
     };
 }

@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream, WriteError};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
 use tracing::{debug, error, info};
 
 use crate::{
@@ -59,6 +62,8 @@ impl Lane {
 pub(crate) struct Link {
     pub(crate) identity: Identity,
     pub(crate) name: Name,
+    /// The peer, which this node dials, says that it is there.
+    pub(crate) knocked: Notify,
     tie: Mutex<Tie>,
 }
 
@@ -113,7 +118,7 @@ impl Standing {
 
 impl Link {
     pub(crate) fn new(identity: Identity, name: Name) -> Link {
-        Link { identity, name, tie: Mutex::default() }
+        Link { identity, name, knocked: Notify::new(), tie: Mutex::default() }
     }
 
     /// Queues a frame while a connection stands; otherwise it is dropped like any lost datagram:

@@ -7,13 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use crate::{
     Asked, Counters, Credentials, Identity, Name, NetError, Who,
     bye::Bye,
     dialling::Dialling,
     guests::Guests,
+    knock::Knock,
     limits::Limits,
     link::Link,
     listener::{Arrived, House, Listener},
@@ -52,7 +53,8 @@ pub struct MeshConfig {
     pub cluster_id: u64,
     /// Where to listen; port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// Every other node. Of two, the one whose name sorts lower dials.
+    /// Every other node. Of two, the one whose name sorts lower dials; the other tells it, when it
+    /// starts, that it is there.
     pub peers: Vec<PeerAddress>,
 }
 
@@ -113,7 +115,7 @@ impl Mesh {
     ) -> Result<(Mesh, mpsc::Receiver<Event>), NetError> {
         let MeshConfig { credentials, cluster_id, listen, peers } = config;
         let house = Arc::new(House::new(&credentials, cluster_id, limits));
-        let alpns = [tls::ALPN_PEER, tls::ALPN_CLIENT];
+        let alpns = [tls::ALPN_PEER, tls::ALPN_KNOCK, tls::ALPN_CLIENT];
         let listener = Listener::open(listen, &credentials, &alpns, Arc::clone(&house))?;
         let listener = Arc::new(listener);
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
@@ -147,6 +149,15 @@ impl Mesh {
                     events: events.clone(),
                 };
                 tasks.spawn(dialling.forever());
+            } else {
+                let knock = Knock {
+                    at: link.identity.clone(),
+                    address: peer.address,
+                    endpoint: listener.endpoint.clone(),
+                    credentials: credentials.clone(),
+                    house: Arc::clone(&house),
+                };
+                tasks.spawn(knock.once());
             }
         }
         Ok((
@@ -218,9 +229,14 @@ struct Port {
 
 impl Port {
     async fn receive(self, arrived: Arrived) {
-        if arrived.alpn == tls::ALPN_PEER {
-            return self.receive_peer(arrived).await;
+        match &*arrived.alpn {
+            tls::ALPN_CLIENT => self.receive_client(arrived).await,
+            tls::ALPN_KNOCK => self.receive_knock(arrived).await,
+            _ => self.receive_peer(arrived).await,
         }
+    }
+
+    async fn receive_client(self, arrived: Arrived) {
         let Port { house, guests, events, turnstile, .. } = self;
         let hand_over = move |asked| {
             let (events, turnstile) = (events.clone(), Arc::clone(&turnstile));
@@ -234,27 +250,39 @@ impl Port {
     }
 
     async fn receive_peer(self, arrived: Arrived) {
-        let link = match self.link_of(&arrived.identity) {
-            Ok(link) => link,
-            Err(why) => {
-                return self.house.refuse(&arrived.connection, Bye::WrongIdentity, &why);
-            }
-        };
+        let Some(link) = self.link_of(&arrived) else { return };
         if let Some(connection) = arrived.welcome(&self.house).await {
             link.serve(connection, &self.house, &self.events).await;
         }
     }
 
-    /// The tie to one who may open a connection between nodes.
-    fn link_of(&self, identity: &Identity) -> Result<Arc<Link>, String> {
-        let Who::Node(name) = &identity.who else {
-            return Err(format!("{} may not act as a node", identity.who));
-        };
-        let link = self.links.get(name);
-        let link = link.ok_or_else(|| format!("{} is no peer of this node", identity.who))?;
-        if self.own.as_ref().is_none_or(|own| own <= name) {
-            return Err("of two nodes the one whose name sorts lower dials".to_owned());
+    async fn receive_knock(self, arrived: Arrived) {
+        let Some(link) = self.link_of(&arrived) else { return };
+        link.knocked.notify_one();
+        if let Some(connection) = arrived.welcome(&self.house).await {
+            // Whoever knocked leaves when it has heard the answer.
+            let _left = timeout(self.house.limits.hello, connection.closed()).await;
         }
-        Ok(Arc::clone(link))
+    }
+
+    /// The tie to one who may open such a connection between nodes. Another is sent away.
+    fn link_of(&self, arrived: &Arrived) -> Option<Arc<Link>> {
+        let refuse = |why: &str| {
+            self.house.refuse(&arrived.connection, Bye::WrongIdentity, why);
+            None
+        };
+        let Who::Node(name) = &arrived.identity.who else {
+            return refuse(&format!("{} may not act as a node", arrived.identity.who));
+        };
+        let Some(link) = self.links.get(name) else {
+            return refuse(&format!("{} is no peer of this node", arrived.identity.who));
+        };
+        // Else both would dial, and take each other's connection away for ever.
+        let dials = self.own.as_ref().is_some_and(|own| name < own);
+        match (dials, &*arrived.alpn) {
+            (false, tls::ALPN_PEER) => refuse("of two nodes the one whose name sorts lower dials"),
+            (true, tls::ALPN_KNOCK) => refuse("who is to dial this node need not knock"),
+            _ => Some(Arc::clone(link)),
+        }
     }
 }

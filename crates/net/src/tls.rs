@@ -20,6 +20,8 @@ use crate::{
 
 /// Between nodes.
 pub(crate) const ALPN_PEER: &[u8] = b"synod-peer/1";
+/// From a node to one that dials it: it is there.
+pub(crate) const ALPN_KNOCK: &[u8] = b"synod-knock/1";
 /// From a client to a node.
 pub(crate) const ALPN_CLIENT: &[u8] = b"synod-client/1";
 /// From an owner to a participant.

@@ -152,17 +152,37 @@ async fn a_node_that_is_no_peer_is_refused() {
     assert_refused(entered, "node n0 is no peer of this node");
 }
 
-/// Else both would dial, and take each other's connection away for ever.
+/// Of two nodes one dials and the other may knock, and only so: else both would dial, and take each
+/// other's connection away for ever.
 #[tokio::test]
-async fn a_peer_that_should_wait_to_be_dialled_is_refused() {
+async fn a_peer_that_should_wait_to_be_dialled_is_refused_and_so_is_a_knock_of_one_that_dials() {
     let world = World::new();
-    let config = world.config("n1", ANY, &[peer("n2", free())]);
-    let (mesh, _events) = crate::Mesh::open_with(config, Limits::DEFAULT).unwrap();
-    let credentials = world.credentials(node("n2"));
-    let called = world.ring(&credentials, tls::ALPN_PEER, mesh.address(), "n1").await;
-    let (_endpoint, call) = called.unwrap();
-    let entered = call.greet(&hello(world.identity(node("n2"))), Limits::DEFAULT.hello).await;
-    assert_refused(entered, "the one whose name sorts lower dials");
+    for (own, other, alpn, word) in [
+        ("n1", "n2", tls::ALPN_PEER, "the one whose name sorts lower dials"),
+        ("n2", "n1", tls::ALPN_KNOCK, "who is to dial this node need not knock"),
+    ] {
+        let config = world.config(own, ANY, &[peer(other, free())]);
+        let (mesh, _events) = crate::Mesh::open_with(config, Limits::DEFAULT).unwrap();
+        let credentials = world.credentials(node(other));
+        let called = world.ring(&credentials, alpn, mesh.address(), own).await;
+        let (_endpoint, call) = called.unwrap();
+        let entered = call.greet(&hello(world.identity(node(other))), Limits::DEFAULT.hello).await;
+        assert_refused(entered, word);
+    }
+}
+
+/// A knock has this node dial: only a peer may ask that of it.
+#[tokio::test]
+async fn whoever_is_no_peer_knocks_in_vain() {
+    let world = World::new();
+    let mesh = world.alone("n1").await;
+    for (who, word) in [(app(), "may not act as a node"), (node("n9"), "is no peer of this node")] {
+        let credentials = world.credentials(who.clone());
+        let called = world.ring(&credentials, tls::ALPN_KNOCK, mesh.address(), "n1").await;
+        let (_endpoint, call) = called.unwrap();
+        let entered = call.greet(&hello(world.identity(who)), Limits::DEFAULT.hello).await;
+        assert_refused(entered, word);
+    }
 }
 
 #[tokio::test]

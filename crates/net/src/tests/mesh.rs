@@ -4,10 +4,15 @@ use std::{net::SocketAddr, thread, time::Duration};
 
 use bytes::Bytes;
 use quinn::ConnectionError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::world::*;
-use crate::{Conditions, Event, Lane, Mesh, MeshConfig, Name, Relay, bye::Bye, tls};
+use crate::{
+    Conditions, Event, Lane, Mesh, MeshConfig, Name, Relay, bye::Bye, limits::Limits, tls,
+};
 
 type Heard = mpsc::UnboundedReceiver<Event>;
 
@@ -224,6 +229,39 @@ async fn a_peer_that_was_killed_and_comes_back_is_connected_again_whoever_dials(
         }
         second.kill();
     }
+}
+
+/// Which connection a first packet of a client opens (RFC 8999 §5.1): the one id it was sent to.
+fn connection_of(packet: &[u8]) -> Vec<u8> {
+    let (length, id) = (usize::from(packet[5]), &packet[6..]);
+    id[..length].to_vec()
+}
+
+/// Whoever was away for long would wait for the end of the others' patience, with a disk that they
+/// may know to be older than it.
+#[tokio::test]
+async fn a_node_that_is_back_knocks_and_is_dialled_at_once() {
+    const FOR_EVER: Duration = Duration::from_secs(3_600);
+    let world = World::new();
+    // Nobody answers there, and the one who dials it will not try again by itself.
+    let deaf = tokio::net::UdpSocket::bind(ANY).await.unwrap();
+    let limits =
+        Limits { redial_min: FOR_EVER, redial_max: FOR_EVER, attempt: FOR_EVER, ..Limits::DEFAULT };
+    let config = world.config("n1", ANY, &[peer("n2", deaf.local_addr().unwrap())]);
+    let (one, _heard) = Mesh::open_with(config, limits).unwrap();
+    let mut packet = [0; 2_048];
+    let bytes = deaf.recv(&mut packet).await.unwrap();
+    let first = connection_of(&packet[..bytes]);
+    let (_two, _heard) = reopen(world.config("n2", ANY, &[peer("n1", one.address())])).await;
+    let another = async {
+        loop {
+            let bytes = deaf.recv(&mut packet).await.unwrap();
+            if connection_of(&packet[..bytes]) != first {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(60), another).await.expect("a knock has the node dial again");
 }
 
 /// RFC 9000 §10.3: without it, the other end would have to wait for silence to last.
