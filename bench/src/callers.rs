@@ -11,7 +11,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use synod_client::{
-    Client, Error, Outcome,
+    Client, Error, MultiBuilder, Outcome,
     machine::{Mutation, Position, branch::Work, door::Stages},
 };
 
@@ -171,6 +171,21 @@ impl Caller {
         let (answered, outcome) = Answered::of(txn.commit().await)?;
         let aborted = matches!(outcome, Some(Outcome::Aborted { .. }));
         Ok(if aborted { Answered::Refused } else { answered })
+    }
+
+    /// Sets so many keys of the log, all or none.
+    pub(crate) async fn multi(
+        &self,
+        key: &str,
+        value: &Bytes,
+        at_once: u16,
+    ) -> Result<Answered, BenchError> {
+        let Caller::Synod(client) = self else {
+            return Err(BenchError::Cluster("only synod has transactions here".to_owned()));
+        };
+        let put = |multi: MultiBuilder, nth| multi.put(format!("{key}/{nth}"), value.clone());
+        let multi = (0..at_once).fold(client.kv().multi(), put);
+        Ok(Answered::of(multi.await)?.0)
     }
 
     pub(crate) async fn close(&self) {

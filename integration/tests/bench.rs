@@ -82,6 +82,24 @@ fn commits_are_measured_in_an_open_loop() {
     assert!(told["floor_us"].is_null(), "no directory was named: {told}");
     let keys = cluster.tool(&["bench", "txn"]).expect(2);
     assert!(keys.stderr.contains("--over NAME"), "{keys:#?}");
+    let over = cluster.tool(&["bench", "txn", "--variant", "multi", "--over", "east"]).expect(2);
+    assert!(over.stderr.contains("spans no participants"), "{over:#?}");
+}
+
+/// A commit whose keys lie in the log sets as many as it was told to, in one round of the floor.
+#[test]
+fn transactions_within_the_log_are_measured() {
+    let cluster = lone();
+    let dir = cluster.path("").display().to_string();
+    let args = ["txn", "--variant", "multi", "--participants", "3", "--keys", "1", "--dir", &dir];
+    let told = bench(&cluster, &args).expect(0).json();
+    assert_eq!(told["mix"], "multi=1", "{told}");
+    assert!(told["latency_us"]["count"].as_u64().unwrap() > 0, "{told}");
+    assert!(told["locks_held"].is_null(), "no shard holds a lock: {told}");
+    let part = |name: &str| told["floor_us"][name].as_u64().unwrap();
+    assert_eq!(part("sum"), part("client_rtt") + part("quorum_rtt") + part("sync"), "{told}");
+    let set = cluster.tool(&["kv", "ls", "-o", "json"]).expect(0).json();
+    assert_eq!(set["keys"].as_array().unwrap().len(), 3, "{set}");
 }
 
 /// The shards of a cluster that is made for it tell how long they held locks.

@@ -121,6 +121,10 @@ impl Hand {
                 let over = self.work.participants_of(self.number);
                 (op, self.caller.commit(&key, &value, over).await?)
             }
+            Op::Multi => {
+                let key = self.work.key(rng);
+                (op, self.caller.multi(&key, &value, self.work.at_once).await?)
+            }
             Op::Lock | Op::Unlock => self.lock().await?,
         })
     }

@@ -174,7 +174,8 @@ pub(super) struct Sums {
 }
 
 impl FloorSum {
-    /// An atomic commit is two rounds: participants prepare and sync, then the log decides.
+    /// A commit over participants is two rounds: they prepare and sync, then the log decides. Within
+    /// the log it is one, as a put is.
     fn of(floor: &FloorUs, mix: &Mix) -> FloorSum {
         let (client_rtt, sync) = (floor.client_rtt_us.p50, floor.sync_us.p50);
         let sum = if mix.has(Op::Commit) {
@@ -345,6 +346,7 @@ mod tests {
         assert_eq!(sum(&Mix::only(Op::Put)), 330);
         assert_eq!(sum(&"put=1,get=9".parse().unwrap()), 330);
         assert_eq!(sum(&Mix::only(Op::Commit)), 580);
+        assert_eq!(sum(&Mix::only(Op::Multi)), 330);
         assert_eq!(sum(&Mix::only(Op::Get)), 100);
     }
 

@@ -17,6 +17,8 @@ pub enum Op {
     Append,
     /// A key is set at each participant, all or none.
     Commit,
+    /// As many keys are set in the log itself, all or none.
+    Multi,
 }
 
 impl Op {
@@ -29,6 +31,7 @@ impl Op {
             Op::Unlock => "unlock",
             Op::Append => "append",
             Op::Commit => "commit",
+            Op::Multi => "multi",
         }
     }
 }
@@ -113,6 +116,8 @@ pub struct Work {
     pub value: Bytes,
     /// Whom transactions span.
     pub participants: Vec<String>,
+    /// How many keys of the log are set at once, by a load that spans no participants.
+    pub at_once: u16,
     /// Each client's transactions are at one of the participants, its own, and not at all of them.
     pub one_of_them: bool,
 }
@@ -121,7 +126,7 @@ impl Work {
     /// Requests of `mix` to one of `keys` keys each time, with values of so many bytes.
     pub fn of(mix: Mix, keys: u64, value_bytes: usize) -> Work {
         let value = Bytes::from(vec![b'v'; value_bytes]);
-        Work { mix, keys, value, participants: Vec::new(), one_of_them: false }
+        Work { mix, keys, value, participants: Vec::new(), at_once: 1, one_of_them: false }
     }
 
     /// Whom the transactions of the client of this number span.

@@ -19,7 +19,7 @@ pub(crate) use self::{
         CasArgs, FreshArgs, GetArgs, KvVerb, LeaderVerb, ListArgs, PutArgs, RequestVerb, TxnVerb,
         WatchArgs,
     },
-    benching::{BenchVerb, KvBenchArgs, LoadArgs, TxnBenchArgs},
+    benching::{BenchVerb, KvBenchArgs, LoadArgs, TxnBenchArgs, TxnVariant},
     checking::{
         CertRole, CertVerb, CheckConfigArgs, IssueArgs, RenewArgs, SignArgs, SimRunArgs, SimVerb,
     },

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use synod_bench::{assertion::Assertion, callers::Target, trial::Mix, wan::Ways};
 use synod_client::net::Conditions;
 
@@ -89,9 +89,14 @@ pub(crate) struct KvBenchArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  synod bench txn --participants 2 --clients 16\n  \
+                        synod bench txn --participants 2 --variant multi\n  \
                         synod bench txn -c eu/client.toml --over east --over west")]
 pub(crate) struct TxnBenchArgs {
-    /// How many shards are started for it and spanned by each transaction
+    /// How each commits
+    #[arg(long, value_enum, default_value = "two-phase", value_name = "HOW")]
+    pub(crate) variant: TxnVariant,
+    /// How many shards are started for it and spanned by each transaction, or how many keys of the
+    /// log each sets
     #[arg(long, default_value_t = 2, value_name = "N", conflicts_with = "over")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=16))]
     pub(crate) participants: u16,
@@ -104,6 +109,15 @@ pub(crate) struct TxnBenchArgs {
     pub(crate) keys: u64,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
+}
+
+/// The ways to commit at several places that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TxnVariant {
+    /// Shards prepare, and the log decides
+    TwoPhase,
+    /// All of it lies in the log itself, and is one request: what a commit costs without shards
+    Multi,
 }
 
 /// What every load understands. Without `-c` three nodes are started for it, on this machine and in

@@ -26,7 +26,7 @@ use synod_bench::{
 
 use super::ask;
 use crate::{
-    cli::{BenchVerb, Common, KvBenchArgs, LoadArgs, TxnBenchArgs},
+    cli::{BenchVerb, Common, KvBenchArgs, LoadArgs, TxnBenchArgs, TxnVariant},
     exit::{Code, Failure},
     print,
 };
@@ -81,6 +81,7 @@ struct Load {
     keys: u64,
     targets: Vec<Target>,
     participants: Vec<String>,
+    at_once: u16,
 }
 
 impl Default for Load {
@@ -91,6 +92,7 @@ impl Default for Load {
             keys: NO_KEYS,
             targets: Vec::new(),
             participants: Vec::new(),
+            at_once: 1,
         }
     }
 }
@@ -101,6 +103,24 @@ fn kv(common: &Common, args: &KvBenchArgs) -> Result<(), Failure> {
 }
 
 fn txn(common: &Common, args: &TxnBenchArgs) -> Result<(), Failure> {
+    match args.variant {
+        TxnVariant::TwoPhase => over_shards(common, args),
+        TxnVariant::Multi if !args.over.is_empty() => {
+            let what = "--variant multi spans no participants: --participants says how many keys";
+            Err(Failure::new(Code::Usage, "SYN-BENCH-003", what))
+        }
+        TxnVariant::Multi => {
+            let (mix, keys, at_once) = (Mix::only(Op::Multi), args.keys, args.participants);
+            measure(
+                common,
+                &args.load,
+                &Load { what: "txn", mix, keys, at_once, ..Load::default() },
+            )
+        }
+    }
+}
+
+fn over_shards(common: &Common, args: &TxnBenchArgs) -> Result<(), Failure> {
     if common.config.is_some() && args.over.is_empty() {
         let what = "which participants does a transaction span? --over NAME, once for each";
         return Err(Failure::new(Code::Usage, "SYN-BENCH-003", what));
@@ -117,6 +137,7 @@ fn measure(common: &Common, args: &LoadArgs, load: &Load) -> Result<(), Failure>
     let place = Place::of(common, args.dir.clone(), &setting)?;
     let mut work = Work::of(load.mix.clone(), load.keys, args.value as usize);
     work.participants.clone_from(&load.participants);
+    work.at_once = load.at_once;
     let plan = Plan {
         work,
         clients: usize::from(args.clients),
