@@ -51,7 +51,7 @@ impl Keys {
         at: Revision,
         history: &mut History,
     ) {
-        let before = self.rows.get(&key);
+        let before = self.rows.seek(&key);
         let hung_on = before.and_then(|before| before.lease);
         let entry = Entry { lease, ..Entry::written(before, value, at) };
         if hung_on != lease {

@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
@@ -18,6 +19,9 @@ pub(crate) struct Leaves<K, V> {
     /// In the order of keys; none of them is empty.
     leaves: Vec<Arc<VecDeque<(K, V)>>>,
     count: usize,
+    /// The row that was dealt with last: where the next one is looked for first. Any place is as
+    /// good as any other but for the time it takes.
+    last: Place,
 }
 
 /// A place among the rows: before this row of this leaf.
@@ -25,7 +29,7 @@ type Place = (usize, usize);
 
 impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
     pub(crate) fn new() -> Leaves<K, V> {
-        Leaves { leaves: Vec::new(), count: 0 }
+        Leaves { leaves: Vec::new(), count: 0, last: (0, 0) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -37,13 +41,29 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         Some(&self.leaves[leaf][row].1)
     }
 
+    /// As [`Leaves::get`]; whatever is then done at this key does not look for it again.
+    pub(crate) fn seek(&mut self, key: &K) -> Option<&V> {
+        let (leaf, row) = self.settle_at(key).ok()?;
+        Some(&self.leaves[leaf][row].1)
+    }
+
+    /// The first key that is not below `from`.
+    pub(crate) fn first_from(&mut self, from: &K) -> Option<&K> {
+        let (leaf, row) = match self.settle_at(from) {
+            Ok(place) | Err(place) => place,
+        };
+        let here = self.leaves.get(leaf).and_then(|rows| rows.get(row));
+        let first = here.or_else(|| self.leaves.get(leaf + 1).and_then(|rows| rows.front()));
+        first.map(|(key, _)| key)
+    }
+
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let (leaf, row) = self.find(key).ok()?;
+        let (leaf, row) = self.settle_at(key).ok()?;
         Some(&mut Arc::make_mut(&mut self.leaves[leaf])[row].1)
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let (leaf, row) = match self.find(&key) {
+        let (leaf, row) = match self.settle_at(&key) {
             Ok((leaf, row)) => {
                 let held = &mut Arc::make_mut(&mut self.leaves[leaf])[row].1;
                 return Some(std::mem::replace(held, value));
@@ -57,6 +77,7 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         };
         let rows = Arc::make_mut(shared);
         rows.insert(row, (key, value));
+        self.last = (leaf, row);
         if rows.len() > LEAF_ROWS_MAX {
             // Keys that only grow leave full leaves behind them.
             let at = if row + 1 == rows.len() { row } else { rows.len() / 2 };
@@ -67,7 +88,7 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let (leaf, row) = self.find(key).ok()?;
+        let (leaf, row) = self.settle_at(key).ok()?;
         self.count -= 1;
         let rows = Arc::make_mut(&mut self.leaves[leaf]);
         let removed = rows.remove(row);
@@ -109,8 +130,21 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         rows.map(|(key, value)| (key, value))
     }
 
+    /// Finds a key, and remembers where that was.
+    fn settle_at(&mut self, key: &K) -> Result<Place, Place> {
+        let found = self.find(key);
+        self.last = match found {
+            Ok(place) => place,
+            Err((leaf, row)) => (leaf, row.saturating_sub(1)),
+        };
+        found
+    }
+
     /// Where a key is; else where it would have to go.
     fn find(&self, key: &K) -> Result<Place, Place> {
+        if let Some(found) = self.near(key) {
+            return found;
+        }
         let (leaf, row) = self.place(|held| held < key);
         match self.leaves.get(leaf) {
             Some(rows) if rows.get(row).is_some_and(|(held, _)| held == key) => Ok((leaf, row)),
@@ -120,6 +154,27 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
                 Some(_) | None => Err((leaf, row)),
             },
             Some(_) | None => Err((leaf, row)),
+        }
+    }
+
+    /// The same if it is at the last place or just behind it, as with requests of one session, one
+    /// after the other.
+    fn near(&self, key: &K) -> Option<Result<Place, Place>> {
+        let (leaf, row) = self.last;
+        let rows = self.leaves.get(leaf)?;
+        match rows.get(row)?.0.cmp(key) {
+            Ordering::Equal => return Some(Ok((leaf, row))),
+            Ordering::Greater => return None,
+            Ordering::Less => {}
+        }
+        let (next, there) = match rows.get(row + 1) {
+            Some((next, _)) => (Some(next), (leaf, row + 1)),
+            None => (self.leaves.get(leaf + 1).map(|rows| &rows[0].0), (leaf + 1, 0)),
+        };
+        match next.map(|next| next.cmp(key)) {
+            None | Some(Ordering::Greater) => Some(Err((leaf, row + 1))),
+            Some(Ordering::Equal) => Some(Ok(there)),
+            Some(Ordering::Less) => None,
         }
     }
 
@@ -153,7 +208,7 @@ mod tests {
         /// stays what it was.
         #[test]
         fn leaves_are_a_map_whose_clones_stand_still(
-            steps in prop::collection::vec((0u8..8, 0u16..600, any::<u16>()), 0..1_500),
+            steps in prop::collection::vec((0u8..9, 0u16..600, any::<u16>()), 0..1_500),
             copied in 0usize..1_500,
             ranges in prop::collection::vec((0u16..620, 0u16..620), 8),
         ) {
@@ -166,6 +221,11 @@ mod tests {
                 match act {
                     0..5 => prop_assert_eq!(leaves.insert(key, value), model.insert(key, value)),
                     5 | 6 => prop_assert_eq!(leaves.remove(&key), model.remove(&key)),
+                    7 => {
+                        let first = model.range(key..).next().map(|(key, _)| key);
+                        prop_assert_eq!(leaves.first_from(&key), first);
+                        prop_assert_eq!(leaves.seek(&key), model.get(&key));
+                    }
                     _ => {
                         let (here, there) = (leaves.get_mut(&key), model.get_mut(&key));
                         prop_assert_eq!(here.is_some(), there.is_some());

@@ -150,13 +150,12 @@ impl Sessions {
     /// Decides whether a request takes effect: the one place where a repeat is told from a request
     /// that has not been here. Any word of a live session is a sign of life.
     pub(crate) fn admit(&mut self, id: RequestId, acked: Seq) -> Admission {
+        if let Some(held) = self.hear(id.session, acked) {
+            return self.admit_live(id, held);
+        }
         match self.standing(id.session) {
             Standing::Unopened => Admission::Refused(Rejection::UnknownSession),
-            Standing::Ended => self.admit_late(id),
-            Standing::Live => {
-                let held = self.hear(id.session, acked);
-                self.admit_live(id, held)
-            }
+            Standing::Ended | Standing::Live => self.admit_late(id),
         }
     }
 
@@ -325,24 +324,22 @@ impl Sessions {
         Ok(Sessions { last, live, ended, replies, forgotten, owners, queue, ended_bytes })
     }
 
-    /// Takes note of a live session's word, and lets go of the replies that it has.
-    fn hear(&mut self, session: SessionId, acked: Seq) -> Held {
-        let from = self.live.get(&session).map_or(Seq::ZERO, |session| session.held.acked);
+    /// Takes note of a session's word, if it is live, and lets go of the replies that it has.
+    fn hear(&mut self, session: SessionId, acked: Seq) -> Option<Held> {
+        let from = self.live.seek(&session)?.held.acked;
         let acked = acked.max(from);
-        let below = RequestId { session, seq: from }..RequestId { session, seq: acked };
-        let gone: Vec<RequestId> = self.replies.range(below).map(|(id, _)| *id).collect();
         let (mut replies, mut bytes, mut tombstones) = (0u64, 0u64, 0u64);
-        for id in gone {
-            match self.replies.remove(&id) {
-                Some(Kept::Reply(reply)) => {
+        if acked > from {
+            let below = RequestId { session, seq: from }..RequestId { session, seq: acked };
+            self.replies.drain(below, |kept| match kept {
+                Kept::Reply(reply) => {
                     replies = replies.saturating_add(1);
                     bytes = bytes.saturating_add(reply.weight());
                 }
-                Some(Kept::Never) => tombstones = tombstones.saturating_add(1),
-                None => {}
-            }
+                Kept::Never => tombstones = tombstones.saturating_add(1),
+            });
         }
-        let heard = self.live.change(&session, |session| {
+        self.live.change(&session, |session| {
             session.renewals = session.renewals.saturating_add(1);
             let held = &mut session.held;
             held.acked = acked;
@@ -350,15 +347,14 @@ impl Sessions {
             held.bytes = held.bytes.saturating_sub(bytes);
             held.tombstones = held.tombstones.saturating_sub(tombstones);
             *held
-        });
-        heard.unwrap_or_default()
+        })
     }
 
     fn admit_live(&mut self, id: RequestId, held: Held) -> Admission {
         if id.seq < held.acked {
             return Admission::Refused(Rejection::ReplyForgotten);
         }
-        match self.kept(id) {
+        match self.replies.seek(&id) {
             Some(Kept::Reply(reply)) => return Admission::Repeat(reply.clone()),
             Some(Kept::Never) => return Admission::Refused(Rejection::SettledNever),
             None => {}
