@@ -241,8 +241,8 @@ async fn the_one_who_answers_can_tell_when_all_have_gone() {
         asked = next_asked(&mut events) => drop(asked),
     }
     asks.shutdown().await;
-    one_gone.await;
-    zero_gone.await;
+    in_time("the end of one", one_gone).await;
+    in_time("the end of the other", zero_gone).await;
     one.reply.send("too late".into());
 }
 
@@ -263,8 +263,8 @@ async fn those_who_are_cut_off_have_gone() {
     let gone = tokio::spawn(patient.reply.gone());
     // More than is on its way at once, and there is no room for the rest.
     long.reply.send(vec![7; frame::FRAME_BYTES_MAX].into());
-    gone.await.unwrap();
-    patient.reply.gone().await;
+    in_time("the end of all who share the stream", gone).await.unwrap();
+    in_time("the same, asked again", patient.reply.gone()).await;
     assert_eq!(mesh.counters().answers_untaken, 1);
 }
 
@@ -437,7 +437,7 @@ async fn what_answers_no_question_is_no_answer() {
         while channel.frames().0.stream < 2 {
             tokio::task::yield_now().await;
         }
-        let told = ask_all(&channel, 0..2).join_all().await;
+        let told = in_time("what each is told", ask_all(&channel, 0..2).join_all()).await;
         let why = |(_, told): (u32, Result<Bytes, AskError>)| match told {
             Err(AskError::Lost { why, identity: false }) => why,
             told => panic!("{told:?}"),

@@ -150,6 +150,12 @@ pub(super) fn peer(own: &str, at: SocketAddr) -> PeerAddress {
     PeerAddress { name: name(own), address: at.to_string() }
 }
 
+/// What must come to an end: a test that waits for ever tells nobody what it waits for.
+pub(super) async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let patience = std::time::Duration::from_secs(60);
+    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| panic!("it never came: {what}"))
+}
+
 /// A port that the system has just called free.
 pub(super) fn free() -> SocketAddr {
     std::net::UdpSocket::bind(ANY).unwrap().local_addr().unwrap()
