@@ -25,6 +25,7 @@ mod mesh;
 mod penalty;
 mod promptly;
 mod queue;
+mod reading;
 mod relay;
 mod reply;
 mod reset;

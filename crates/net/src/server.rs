@@ -1,14 +1,13 @@
 //! The door for those who ask: a stream for each question, or for those of one moment, answered
 //! whenever the owner of the door likes.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
-    time::{Instant, timeout},
 };
 use tracing::warn;
 
@@ -22,6 +21,7 @@ use crate::{
     limits::Limits,
     listener::{Arrived, House, Listener},
     promptly::is_done,
+    reading::Reading,
     reply::Reply,
     strikes::Strikes,
     tls,
@@ -196,9 +196,7 @@ impl Door {
     ) where
         F: Future<Output = ()>,
     {
-        let limits = &self.strikes.house().limits;
-        let mut reading =
-            Reading { frames: Frames::new(question, limits.stall), clock: Clock::new(limits) };
+        let mut reading = Reading::new(question, &self.strikes.house().limits);
         match self.begin(&mut reading).await {
             Ok(Begun::Alone(body, room)) => {
                 let house = Arc::clone(self.strikes.house_of());
@@ -234,7 +232,7 @@ impl Door {
     /// The question of a stream that carries one, or the head of the first of several.
     async fn begin(&self, reading: &mut Reading) -> Result<Begun, FrameError> {
         match reading.head().await?.ok_or(FrameError::Truncated)? {
-            (Kind::Ask, bytes) => match self.room(reading, bytes).await {
+            (Kind::Ask, bytes) => match reading.room(&self.seat, bytes).await {
                 Some(room) => {
                     let body = reading.body(bytes).await?;
                     reading.frames.end();
@@ -268,7 +266,7 @@ impl Door {
                     return Err(FrameError::Misplaced { found, expected: Kind::AskTogether });
                 }
             };
-            let Some(room) = self.room(reading, bytes).await else {
+            let Some(room) = reading.room(&self.seat, bytes).await else {
                 self.turn_away(&mut reading.frames);
                 answers.no_room(place);
                 return Ok(());
@@ -281,59 +279,11 @@ impl Door {
         Ok(())
     }
 
-    /// Room for a question, for which all of one stream wait as long as one would alone.
-    async fn room(&self, reading: &mut Reading, bytes: usize) -> Option<Room> {
-        let began = Instant::now();
-        let room = self.seat.room(bytes, reading.clock.room).await;
-        reading.clock.room = reading.clock.room.saturating_sub(began.elapsed());
-        room
-    }
-
     fn turn_away(&self, frames: &mut Frames) {
         if let Some(total) = self.strikes.house().tally.questions_refused.one() {
             warn!(from = %self.strikes.identity(), total, "too many questions are waiting");
         }
         frames.stop(Bye::Busy.code());
-    }
-}
-
-/// What is asked on one stream, and how long it may take.
-struct Reading {
-    frames: Frames,
-    clock: Clock,
-}
-
-/// What is left of the time of one stream. It runs while its caller is waited for, and not while
-/// its caller waits for us.
-struct Clock {
-    reading: Duration,
-    whole: Duration,
-    room: Duration,
-}
-
-impl Clock {
-    fn new(limits: &Limits) -> Clock {
-        Clock { reading: limits.question, whole: limits.question, room: limits.room }
-    }
-
-    async fn read<T>(
-        &mut self,
-        reading: impl Future<Output = Result<T, FrameError>>,
-    ) -> Result<T, FrameError> {
-        let began = Instant::now();
-        let read = timeout(self.reading, reading).await;
-        self.reading = self.reading.saturating_sub(began.elapsed());
-        read.unwrap_or(Err(FrameError::Stalled(self.whole)))
-    }
-}
-
-impl Reading {
-    async fn head(&mut self) -> Result<Option<(Kind, usize)>, FrameError> {
-        self.clock.read(self.frames.head()).await
-    }
-
-    async fn body(&mut self, bytes: usize) -> Result<Bytes, FrameError> {
-        self.clock.read(self.frames.body(bytes)).await
     }
 }
 
