@@ -5,7 +5,7 @@
 //! of the others, who may be at work, and may know what its disk has forgotten. So with its first
 //! step it knocks at each of them: a connection that carries nothing, upon which it is dialled.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use quinn::Endpoint;
 use tokio::time::timeout;
@@ -19,9 +19,6 @@ use crate::{
     tls, transport,
 };
 
-/// Whoever is not there by then finds this node by itself when it starts.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// One knock at one peer.
 pub(crate) struct Knock {
     pub(crate) at: Identity,
@@ -32,9 +29,10 @@ pub(crate) struct Knock {
 }
 
 impl Knock {
-    /// Knocks once. Nothing rests on its being heard: the peer dials again in any case.
+    /// Knocks once. Nothing rests on its being heard: the peer dials again in any case, and one that
+    /// is not there now dials when it starts.
     pub(crate) async fn once(self) {
-        if let Ok(Err(error)) = timeout(PATIENCE, self.knock()).await {
+        if let Ok(Err(error)) = timeout(self.house.limits.attempt, self.knock()).await {
             debug!(at = %self.at.who, %error, "nobody heard the knock");
         }
     }
