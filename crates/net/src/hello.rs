@@ -47,7 +47,7 @@ impl From<WriteError> for HelloError {
 }
 
 impl Hello {
-    fn encode(&self) -> Bytes {
+    pub(crate) fn encode(&self) -> Bytes {
         let uri = self.identity.to_string();
         let mut out = BytesMut::with_capacity(8 + uri.len());
         out.put_u64_le(self.cluster_id);
@@ -56,7 +56,7 @@ impl Hello {
     }
 
     /// Checks what the other side said against what it has proven and against our cluster.
-    fn check(&self, body: &[u8], proven: &Identity) -> Result<(), HelloError> {
+    pub(crate) fn check(&self, body: &[u8], proven: &Identity) -> Result<(), HelloError> {
         let (number, uri) = body.split_first_chunk::<8>().ok_or(FrameError::Truncated)?;
         let (found, ours) = (u64::from_le_bytes(*number), self.cluster_id);
         if found != ours {

@@ -5,7 +5,12 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use quinn::ReadError;
 
-use crate::frame::{Frames, Source, chunks};
+use crate::{
+    Identity,
+    bundle::Outcome,
+    frame::{Frames, Source, chunks},
+    hello::Hello,
+};
 
 /// Longer than a test, for nothing here stands still.
 const NEVER: Duration = Duration::from_secs(3_600);
@@ -38,4 +43,21 @@ pub async fn frames(pieces: impl IntoIterator<Item = Bytes>) -> Heard {
             Err(error) => return (heard, Some(error.to_string())),
         }
     }
+}
+
+/// The hello of `who`, and whether these bytes are taken for it by a node of this cluster.
+pub fn hello(cluster_id: u64, who: &Identity, body: &[u8]) -> (Bytes, Result<(), String>) {
+    let hello = Hello { cluster_id, identity: who.clone() };
+    let checked = hello.check(body, who).map_err(|error| error.to_string());
+    (hello.encode(), checked)
+}
+
+/// What a frame says of one question of several, written again; `None` if it says nothing.
+pub fn answer_one(body: Bytes) -> Option<Vec<u8>> {
+    let (place, outcome) = Outcome::read(body)?;
+    let front = outcome.front(u16::try_from(place).ok()?);
+    Some(match outcome {
+        Outcome::Answer(answer) => [&front, &answer[..]].concat(),
+        Outcome::None | Outcome::NoRoom => front.to_vec(),
+    })
 }

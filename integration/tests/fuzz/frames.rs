@@ -1,7 +1,7 @@
 //! What comes on a stream, whoever sends it and however it is cut.
 
 use bytes::Bytes;
-use synod_client::net::testing::frames;
+use synod_client::net::testing::{answer_one, frames, hello};
 use tokio::runtime::Builder;
 
 use crate::hunt::{Judged, hunt};
@@ -41,5 +41,29 @@ fn frames_on_streams() {
         assert!(heard.iter().all(|frame| frame.len() > HEADER_BYTES), "an empty frame");
         assert_eq!(read.len() == bytes.len(), wrong.is_none(), "a rest that nothing is said of");
         if wrong.is_none() { Judged::Taken } else { Judged::Refused }
+    });
+}
+
+/// A hello is taken as it is written, and no other way.
+#[test]
+fn hellos() {
+    let who = "synod://catalog-eu/node/n1".parse().unwrap();
+    let (right, _) = hello(7, &who, b"");
+    hunt("hellos", 1, &[right.to_vec()], |bytes| {
+        let (_, checked) = hello(7, &who, bytes);
+        assert_eq!(checked.is_ok(), bytes == right, "{checked:?}");
+        Judged::of(&checked)
+    });
+}
+
+/// What becomes of one question of several is read as it is written: there are no two ways to say
+/// it.
+#[test]
+fn answers_to_one_of_several() {
+    let corpus = [&[1, 0, 0, b'a'][..], &[2, 1, 1], &[3, 0, 2]].map(Vec::from);
+    hunt("answers to one", 1, &corpus, |bytes| {
+        let read = answer_one(Bytes::copy_from_slice(bytes));
+        assert!(read.as_ref().is_none_or(|read| read == bytes));
+        if read.is_some() { Judged::Taken } else { Judged::Refused }
     });
 }
