@@ -43,13 +43,13 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
 
     /// As [`Leaves::get`]; whatever is then done at this key does not look for it again.
     pub(crate) fn seek(&mut self, key: &K) -> Option<&V> {
-        let (leaf, row) = self.settle_at(key).ok()?;
+        let (leaf, row) = self.look_up(key).ok()?;
         Some(&self.leaves[leaf][row].1)
     }
 
     /// The first key that is not below `from`.
     pub(crate) fn first_from(&mut self, from: &K) -> Option<&K> {
-        let (leaf, row) = match self.settle_at(from) {
+        let (leaf, row) = match self.look_up(from) {
             Ok(place) | Err(place) => place,
         };
         let here = self.leaves.get(leaf).and_then(|rows| rows.get(row));
@@ -58,12 +58,12 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
     }
 
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let (leaf, row) = self.settle_at(key).ok()?;
+        let (leaf, row) = self.look_up(key).ok()?;
         Some(&mut Arc::make_mut(&mut self.leaves[leaf])[row].1)
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let (leaf, row) = match self.settle_at(&key) {
+        let (leaf, row) = match self.look_up(&key) {
             Ok((leaf, row)) => {
                 let held = &mut Arc::make_mut(&mut self.leaves[leaf])[row].1;
                 return Some(std::mem::replace(held, value));
@@ -88,7 +88,7 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let (leaf, row) = self.settle_at(key).ok()?;
+        let (leaf, row) = self.look_up(key).ok()?;
         self.count -= 1;
         let rows = Arc::make_mut(&mut self.leaves[leaf]);
         let removed = rows.remove(row);
@@ -131,7 +131,7 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
     }
 
     /// Finds a key, and remembers where that was.
-    fn settle_at(&mut self, key: &K) -> Result<Place, Place> {
+    fn look_up(&mut self, key: &K) -> Result<Place, Place> {
         let found = self.find(key);
         self.last = match found {
             Ok(place) => place,

@@ -29,7 +29,8 @@ pub(crate) struct Table<K, V> {
     rows: Leaves<K, Row<V>>,
     /// Of the rows whose digests are known.
     sum: u64,
-    /// Keys of rows whose digests are put off, each once; some may have gone since.
+    /// Keys of rows whose digests are put off. Some may have gone since, and one that went and came
+    /// back may stand there twice.
     put_off: Vec<K>,
 }
 
@@ -148,8 +149,7 @@ impl<K: Ord + Clone + Serialize, V: Clone + Serialize> Table<K, V> {
         }
     }
 
-    /// What was kept, and beside it what was put off. A key that went and came back may stand among
-    /// those twice.
+    /// What was kept, and beside it what was put off.
     fn kept(&self) -> u64 {
         let keys: BTreeSet<&K> = self.put_off.iter().collect();
         keys.into_iter().fold(self.sum, |sum, key| match self.rows.get(key) {
