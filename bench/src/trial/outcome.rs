@@ -174,8 +174,8 @@ pub(super) struct Sums {
 }
 
 impl FloorSum {
-    /// A commit over participants is two rounds: they prepare and sync, then the log decides. Within
-    /// the log it is one, as a put is.
+    /// A commit over participants is two rounds: they prepare and sync, then the log decides.
+    /// Within the log it is one, as a put is.
     fn of(floor: &FloorUs, mix: &Mix) -> FloorSum {
         let (client_rtt, sync) = (floor.client_rtt_us.p50, floor.sync_us.p50);
         let sum = if mix.has(Op::Commit) {

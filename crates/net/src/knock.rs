@@ -29,8 +29,8 @@ pub(crate) struct Knock {
 }
 
 impl Knock {
-    /// Knocks once. Nothing rests on its being heard: the peer dials again in any case, and one that
-    /// is not there now dials when it starts.
+    /// Knocks once. Nothing rests on its being heard: the peer dials again in any case, and one
+    /// that is not there now dials when it starts.
     pub(crate) async fn once(self) {
         if let Ok(Err(error)) = timeout(self.house.limits.attempt, self.knock()).await {
             debug!(at = %self.at.who, %error, "nobody heard the knock");

@@ -88,8 +88,7 @@ pub(crate) struct KvBenchArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  synod bench txn --participants 2 --clients 16\n  \
-                        synod bench txn --participants 2 --variant multi\n  \
+#[command(after_help = "Examples:\n  synod bench txn --participants 2 --variant multi\n  \
                         synod bench txn -c eu/client.toml --over east --over west")]
 pub(crate) struct TxnBenchArgs {
     /// How each commits
