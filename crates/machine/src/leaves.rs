@@ -18,6 +18,9 @@ const LEAF_ROWS_MAX: usize = 64;
 pub(crate) struct Leaves<K, V> {
     /// In the order of keys; none of them is empty.
     leaves: Vec<Arc<VecDeque<(K, V)>>>,
+    /// One for each leaf, above all keys of the leaf before it and not above its own: the leaf of a
+    /// key is found without looking into others.
+    bounds: Vec<K>,
     count: usize,
     /// The row that was dealt with last: where the next one is looked for first. Any place is as
     /// good as any other but for the time it takes.
@@ -29,7 +32,7 @@ type Place = (usize, usize);
 
 impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
     pub(crate) fn new() -> Leaves<K, V> {
-        Leaves { leaves: Vec::new(), count: 0, last: (0, 0) }
+        Leaves { leaves: Vec::new(), bounds: Vec::new(), count: 0, last: (0, 0) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -72,9 +75,13 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         };
         self.count += 1;
         let Some(shared) = self.leaves.get_mut(leaf) else {
+            self.bounds.push(key.clone());
             self.leaves.push(Arc::new(VecDeque::from([(key, value)])));
             return None;
         };
+        if key < self.bounds[leaf] {
+            self.bounds[leaf] = key.clone();
+        }
         let rows = Arc::make_mut(shared);
         rows.insert(row, (key, value));
         self.last = (leaf, row);
@@ -82,6 +89,7 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
             // Keys that only grow leave full leaves behind them.
             let at = if row + 1 == rows.len() { row } else { rows.len() / 2 };
             let upper = rows.split_off(at);
+            self.bounds.insert(leaf + 1, upper[0].0.clone());
             self.leaves.insert(leaf + 1, Arc::new(upper));
         }
         None
@@ -94,6 +102,7 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         let removed = rows.remove(row);
         if rows.is_empty() {
             self.leaves.remove(leaf);
+            self.bounds.remove(leaf);
         }
         removed.map(|(_, value)| value)
     }
@@ -145,14 +154,11 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         if let Some(found) = self.near(key) {
             return found;
         }
-        let (leaf, row) = self.place(|held| held < key);
-        match self.leaves.get(leaf) {
-            Some(rows) if rows.get(row).is_some_and(|(held, _)| held == key) => Ok((leaf, row)),
-            // It may be the first of the next leaf.
-            Some(rows) if row == rows.len() => match self.leaves.get(leaf + 1) {
-                Some(next) if next[0].0 == *key => Ok((leaf + 1, 0)),
-                Some(_) | None => Err((leaf, row)),
-            },
+        let leaf = self.bounds.partition_point(|bound| bound <= key).saturating_sub(1);
+        let Some(rows) = self.leaves.get(leaf) else { return Err((leaf, 0)) };
+        let row = rows.partition_point(|(held, _)| held < key);
+        match rows.get(row) {
+            Some((held, _)) if held == key => Ok((leaf, row)),
             Some(_) | None => Err((leaf, row)),
         }
     }
@@ -167,20 +173,22 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
             Ordering::Greater => return None,
             Ordering::Less => {}
         }
-        let (next, there) = match rows.get(row + 1) {
-            Some((next, _)) => (Some(next), (leaf, row + 1)),
-            None => (self.leaves.get(leaf + 1).map(|rows| &rows[0].0), (leaf + 1, 0)),
+        let next = match rows.get(row + 1) {
+            Some((next, _)) => next.cmp(key),
+            // What is not below the next leaf's bound belongs there.
+            None if self.bounds.get(leaf + 1).is_some_and(|bound| bound <= key) => return None,
+            None => Ordering::Greater,
         };
-        match next.map(|next| next.cmp(key)) {
-            None | Some(Ordering::Greater) => Some(Err((leaf, row + 1))),
-            Some(Ordering::Equal) => Some(Ok(there)),
-            Some(Ordering::Less) => None,
+        match next {
+            Ordering::Greater => Some(Err((leaf, row + 1))),
+            Ordering::Equal => Some(Ok((leaf, row + 1))),
+            Ordering::Less => None,
         }
     }
 
     /// The place behind all keys that lie `before` something.
     fn place(&self, before: impl Fn(&K) -> bool) -> Place {
-        match self.leaves.partition_point(|rows| before(&rows[0].0)).checked_sub(1) {
+        match self.bounds.partition_point(&before).checked_sub(1) {
             Some(leaf) => (leaf, self.leaves[leaf].partition_point(|(key, _)| before(key))),
             None => (0, 0),
         }
@@ -201,6 +209,17 @@ mod tests {
 
     fn model_rows(model: &BTreeMap<u16, u16>) -> Vec<(u16, u16)> {
         model.iter().map(|(key, value)| (*key, *value)).collect()
+    }
+
+    /// Each bound lies above the leaf before it, and not above its own.
+    fn assert_bounds(leaves: &Leaves<u16, u16>) {
+        assert_eq!(leaves.bounds.len(), leaves.leaves.len());
+        for (bound, rows) in leaves.bounds.iter().zip(&leaves.leaves) {
+            assert!(*bound <= rows[0].0);
+        }
+        for (rows, next) in leaves.leaves.iter().zip(&leaves.bounds[1.min(leaves.bounds.len())..]) {
+            assert!(rows[rows.len() - 1].0 < *next);
+        }
     }
 
     proptest! {
@@ -238,6 +257,7 @@ mod tests {
                 prop_assert_eq!(leaves.len(), model.len());
             }
             prop_assert_eq!(rows(&leaves), model_rows(&model));
+            assert_bounds(&leaves);
             for (from, upto) in ranges {
                 let (from, upto) = (from.min(upto), from.max(upto));
                 let here: Vec<_> = leaves.range(from..upto).collect();
