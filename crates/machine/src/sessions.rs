@@ -155,6 +155,7 @@ impl Sessions {
         }
         match self.standing(id.session) {
             Standing::Unopened => Admission::Refused(Rejection::UnknownSession),
+            // It is not live, or it would have been heard.
             Standing::Ended | Standing::Live => self.admit_late(id),
         }
     }
