@@ -185,7 +185,8 @@ impl Owner {
         }
     }
 
-    /// Exactly those who must finish it: all that voted yes, if nobody is missing.
+    /// Exactly those who must finish it: all that voted yes, if nobody is missing. Nobody has voted
+    /// no: that has ended it.
     fn parts(&self) -> Option<Vec<Part>> {
         let mut parts = Vec::new();
         for (name, branch) in &self.branches {
@@ -193,8 +194,7 @@ impl Owner {
                 Stance::Yes(incarnation) => {
                     parts.push(Part { participant: name.clone(), incarnation });
                 }
-                Stance::ReadOnly => {}
-                Stance::No | Stance::Unknown => return None,
+                Stance::ReadOnly | Stance::No | Stance::Unknown => {}
             }
         }
         Some(parts)

@@ -81,7 +81,7 @@ impl Acceptor {
         out: &mut Output,
     ) -> bool {
         assert!(slot > chosen_upto, "vote for slot {slot}, chosen up to {chosen_upto}");
-        if vote.ballot < self.promised || slot.distance_from(chosen_upto) > AHEAD_SLOTS_MAX {
+        if slot.distance_from(chosen_upto) > AHEAD_SLOTS_MAX {
             return false;
         }
         let earlier = self.votes.get(&slot);
@@ -93,7 +93,9 @@ impl Acceptor {
         if others_bytes + vote.decree.bytes() > AHEAD_BYTES_MAX {
             return false;
         }
-        self.promise(vote.ballot, out);
+        if !self.promise(vote.ballot, out) {
+            return false;
+        }
         let (ballot, decree) = (vote.ballot, vote.decree.clone());
         out.durably.write(Write::Accepted { slot, ballot, decree });
         self.faulty.remove(&slot);

@@ -1,7 +1,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::{
-    Ballot, Config, Detector, NodeId, Policy, Process, Slot, Standing, Tick, Timing, Unfit,
+    Config, Detector, NodeId, Policy, Process, Slot, Standing, Tick, Timing, Unfit,
     limits::{HEIR_LACKS_MAX, ROUNDS_LIVE_MIN},
 };
 
@@ -130,13 +130,6 @@ impl Links {
     pub(crate) fn connected_count(&self, me_alive: bool, now: Tick) -> usize {
         let peers = self.links.values().filter(|link| self.connected(link, now)).count();
         peers + usize::from(me_alive)
-    }
-
-    /// How many of the connected would vote at `ballot`.
-    pub(crate) fn supporters(&self, ballot: Ballot, me_alive: bool, now: Tick) -> usize {
-        let votes = |link: &&Link| link.told.is_some_and(|(_, told)| told.promised <= ballot);
-        let peers = self.links.values().filter(|link| self.connected(link, now)).filter(votes);
-        peers.count() + usize::from(me_alive)
     }
 
     /// Whether every other member has said something.

@@ -200,7 +200,8 @@ pub struct Peer {
     catch_up: CatchUp,
     nearby: Nearby,
     vow: Vow,
-    /// The highest round heard of: the next campaign goes above it.
+    /// The highest round that others were heard to have promised: the next campaign goes above it,
+    /// and above the own promise.
     round_heard: u64,
     /// The highest reign that told its watermark, and that watermark: it may come before the
     /// accepts that it covers.
@@ -262,7 +263,7 @@ impl Peer {
         Peer {
             process: Process::new(seed),
             voice: Voice::new(life, &config.members, durable.mark),
-            round_heard: acceptor.promised().round(),
+            round_heard: 0,
             acceptor,
             learner,
             reign: Reign::Following,
@@ -353,8 +354,8 @@ impl Peer {
         self.has_quorum() && proposer.next <= self.window_end() && self.window_has_bytes(proposer)
     }
 
-    /// Whether this node leads and a quorum that would vote for it answers. Without one it takes no
-    /// proposals, and soon abdicates.
+    /// Whether this node leads and a quorum answers it. Without one it takes no proposals, and soon
+    /// abdicates.
     pub fn has_quorum(&self) -> bool {
         matches!(&self.reign, Reign::Leading(proposer) if proposer.lost_since.is_none())
     }

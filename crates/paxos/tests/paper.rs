@@ -196,6 +196,20 @@ fn a_watermark_does_not_choose_a_vote_of_another_ballot() {
     assert_eq!(learned.choices(), [(1, value("new"))]);
 }
 
+/// Nor of a vote at a later ballot. Reign 1 of n2 proposes X, and one other votes for it. Reign 2 of
+/// n3 hears of no vote, proposes Y, and dies; this node alone has its word, or will have it. Reign 3
+/// is promised by the other three, among them one that voted for X, and X is chosen. Node 2 has
+/// heard no more of that than the watermark, fetches X, which is what it proposed, leads on, and
+/// tells its own watermark.
+#[test]
+fn an_earlier_watermark_covers_no_later_vote() {
+    let mut stage = Stage::new(5);
+    stage.hear(2, Message::Watermark { ballot: ballot(1, 2), chosen_upto: slot(1) });
+    assert!(stage.hear(3, accept(ballot(2, 3), 1, "Y", 0)).chosen.is_empty());
+    let later = Message::Watermark { ballot: ballot(2, 3), chosen_upto: slot(0) };
+    assert!(stage.hear(3, later).chosen.is_empty());
+}
+
 /// A watermark may overtake the accepts it covers; it is remembered and applied when they come.
 #[test]
 fn a_watermark_may_come_before_the_accepts_that_it_covers() {

@@ -61,8 +61,7 @@ impl Peer {
         (self.leader, self.heir) = (None, Some(to));
         self.vow.release(ballot);
         self.hear_who_waits(now, out);
-        let heard = Ballot::of(self.round_heard, heir);
-        let next = self.acceptor.promised().max(heard).raised_by(heir);
+        let next = self.ballot_above_all(heir);
         self.round_heard = next.round();
         let chosen_upto = self.learner.upto();
         self.voice.say_to_others(out, &Message::HandOver { ballot, next, chosen_upto });

@@ -2,7 +2,7 @@
 
 use super::{Peer, Reign};
 use crate::{
-    Ballot, Held, Message, NodeId, Output, Page, Report, Slot, Tick, campaign::Campaign,
+    Ballot, Held, Life, Message, NodeId, Output, Page, Report, Slot, Tick, campaign::Campaign,
     proposer::Proposer, vow::Waiting,
 };
 
@@ -13,9 +13,13 @@ impl Peer {
     /// Opens a campaign above every round this node ever heard of or promised, durably so before
     /// anyone hears: crashed and come back, it never uses a ballot twice.
     pub(super) fn campaign(&mut self, now: Tick, out: &mut Output) {
-        let heard = Ballot::of(self.round_heard, self.voice.life());
-        let ballot = self.acceptor.promised().max(heard).raised_by(self.voice.life());
+        let ballot = self.ballot_above_all(self.voice.life());
         self.campaign_at(now, ballot, false, out);
+    }
+
+    /// A ballot of `owner` that is above all that this node promised or heard of.
+    pub(super) fn ballot_above_all(&self, owner: Life) -> Ballot {
+        self.acceptor.promised().max(Ballot::of(self.round_heard, owner)).raised_by(owner)
     }
 
     /// The same at a ballot of this node's that is above all that it promised; `called`, if the
@@ -27,7 +31,6 @@ impl Peer {
         called: bool,
         out: &mut Output,
     ) {
-        self.round_heard = self.round_heard.max(ballot.round());
         // Whoever is called may have waited for its turn; there is none to wake for any more.
         self.election.rest(false);
         let promised = self.acceptor.promise(ballot, out);
@@ -187,7 +190,6 @@ impl Peer {
     /// This node has promised `ballot`: a lower reign of its own is over, and its owner gets the
     /// time to become the leader.
     pub(super) fn yield_to(&mut self, now: Tick, ballot: Ballot, out: &mut Output) {
-        self.round_heard = self.round_heard.max(ballot.round());
         self.heir = self.heir.filter(|heir| *heir == ballot.owner().node);
         if ballot.owner() != self.voice.life() {
             // A round trip and a sync, and the word that it leads.

@@ -143,9 +143,10 @@ impl Peer {
         let (timing, alive) = (self.config.timing, self.disk.alive(now));
         let upto = self.learner.upto();
         let Reign::Leading(proposer) = &mut self.reign else { return };
-        let supporters = self.links.supporters(proposer.ballot, alive, now);
+        // One that has promised above is no supporter, and its next word ends the reign.
+        let connected = self.links.connected_count(alive, now);
         proposer.lost_since = match proposer.lost_since {
-            _ if supporters >= self.config.members.quorum() => None,
+            _ if connected >= self.config.members.quorum() => None,
             Some(since) => Some(since),
             None => Some(now),
         };

@@ -3,12 +3,14 @@
 
 mod bounds;
 mod campaigns;
+mod clusters;
 mod confirmed;
 mod door;
 mod fences;
 mod hollow;
 mod late_words;
 mod listens;
+mod names;
 mod open_slots;
 mod questions;
 mod reigns;
@@ -23,8 +25,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use synod_machine::Reign;
 use synod_paxos::{
-    Ballot, Config, Durable, Envelope, Input, Leasing, Life, Message, NodeId, Output, Peer, Role,
-    Slot, Tick,
+    Ballot, Config, Durable, Envelope, Input, Leasing, Life, Members, Message, NodeId, Output,
+    Peer, Role, Slot, Tick,
 };
 
 use self::{
@@ -79,6 +81,7 @@ impl WhatIf {
 
     /// A node starts from its disk, with a state that has come to `applied`.
     pub(crate) fn recovers(config: &Config, durable: &Durable, applied: Slot) -> Checked {
+        clusters::no_other_is_one(config, Members::new)?;
         vows::a_start_is_silent(config, durable, RECOVER)?;
         listens::a_start_listens(config, durable, RECOVER)?;
         // What other copies promise they promise at once.

@@ -66,15 +66,22 @@ pub(super) const BUGS: &[Bug] = &[
         does: "an acceptor votes at a ballot and could still promise a lower one",
         source: "scylladb#6139: a lower ballot is accepted after a higher one, without a \
                  promise between",
-        edits: &[edit("paxos/src/acceptor.rs", "self.promise(vote.ballot, out);", "")],
+        edits: &[edit(
+            "paxos/src/acceptor.rs",
+            "if !self.promise(vote.ballot, out) {\n            return false;\n        }",
+            "",
+        )],
     },
     Bug {
         name: "vote below the promise",
         does: "an accept that was buffered at an older ballot is voted for after a promise",
         source: "neon#2109: what was buffered is flushed without a look at the term",
         edits: &[
-            edit("paxos/src/acceptor.rs", "vote.ballot < self.promised", "false"),
-            edit("paxos/src/acceptor.rs", "self.promise(vote.ballot, out);", ""),
+            edit(
+                "paxos/src/acceptor.rs",
+                "if !self.promise(vote.ballot, out) {\n            return false;\n        }",
+                "",
+            ),
             edit(
                 "paxos/src/peer/phase2.rs",
                 "if ballot < self.acceptor.promised() {\n            \
@@ -90,8 +97,8 @@ pub(super) const BUGS: &[Bug] = &[
         edits: &[
             edit(
                 "paxos/src/acceptor.rs",
-                "vote.ballot < self.promised",
-                "vote.ballot < self.promised\n\
+                "!self.promise(vote.ballot, out)",
+                "!self.promise(vote.ballot, out)\n\
                  && (vote.decree == Decree::Noop || !self.votes.contains_key(&slot))",
             ),
             edit(

@@ -24,10 +24,10 @@ pub(super) const BUGS: &[Bug] = &[
                  campaign",
         edits: &[edit(
             "paxos/src/peer/phase1.rs",
-            "self.acceptor.promised().max(heard).raised_by(self.voice.life())",
-            "{ let top = self.acceptor.promised().max(heard);\n\
-             let mine = top == self.acceptor.promised() && top.owner() == self.voice.life();\n\
-             if mine { top } else { top.raised_by(self.voice.life()) } }",
+            "self.acceptor.promised().max(Ballot::of(self.round_heard, owner)).raised_by(owner)",
+            "{ let top = self.acceptor.promised().max(Ballot::of(self.round_heard, owner));\n\
+             if top == self.acceptor.promised() && top.owner() == owner { top }\n\
+             else { top.raised_by(owner) } }",
         )],
     },
     Bug {

@@ -10,10 +10,6 @@ pub(super) const LINES: &[&[Bug]] = &[
         "no promise below the promise": "if «ballot < self.promised» {" => "false",
         "a promise is remembered": "self.promised = ballot;" => "",
         "a promise is written": "out.durably.write(Write::Promised { ballot });" => "",
-        "no vote below the promise": "vote.ballot < self.promised" => "false"
-            and "paxos/src/peer/phase2.rs":
-            "if ballot < self.acceptor.promised() {\n            \
-             return self.refuse(ballot, out);\n        }" => "",
         "votes keep to their slots":
             "slot.distance_from(chosen_upto) > AHEAD_SLOTS_MAX" => "false",
         "votes keep to their bytes":
@@ -46,6 +42,11 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a quorum is a majority": "self.0.len() / 2 + 1" => "(self.0.len() / 2).max(1)",
         "a voter is a life": "self.0.binary_search(&life).is_ok()" =>
             "self.0.iter().any(|voter| voter.node == life.node)",
+        "a cluster has an odd number of voters, and some":
+            "if «!matches!(voters.len(), 1 | 3 | 5 | 7)» {" => "false",
+        "a voter is there once": "pair[0].node == pair[1].node" => "{ let _ = pair; false }",
+        "who starts is a voter": "if «!members.contains(life)» {" => "false",
+        "a tick is no part of a lease": "self.vow.saturating_sub(TICK)" => "self.vow",
     },
     lines! { "paxos/src/ballot.rs":
         "a raised ballot is a higher one":
@@ -108,6 +109,9 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a ballot is its owner's": "ballot.owner() == from" => "true",
         "a reign is told of by its leader":
             "standing.reign.is_none_or(|reign| reign.owner() == from)" => "true",
+        "an answer is for the owner of its ballot": "ballot.owner() == me" => "true",
+        "a node hears nothing of itself": "«from != me» && standing.reign" => "true",
+        "a node tells itself nothing": "Message::Trimmed { .. } => «from != me»" => "true",
         "a disk speaks for itself": "Message::Synced { .. } => «from == me»" => "true",
         "numbers are such as come about": "«numbers_are_sane(&envelope.message)»\n}" => "true",
         "no round is beyond all others": "ballot.round() <= ROUND_MAX" =>
@@ -115,5 +119,24 @@ pub(super) const LINES: &[&[Bug]] = &[
         "no slot is beyond all others": "slot.get() <= SLOT_MAX" => "{ let _ = slot; true }",
         "slots begin at one": "«slot > Slot::ZERO» && mark(slot)" => "true",
         "runs of votes are few": "holds.len() <= HELD_RUNS_MAX" => "{ let _ = holds; true }",
+        "nobody remembers more than a disk can hold":
+            "envelope.marks.heard.get() <= MARK_MAX" => "true",
+        "no disk holds more than it can":
+            "envelope.marks.holds.is_none_or(|holds| holds.get() <= MARK_MAX)" => "true",
+        "a page begins at a slot": "&& «slot(page.first)»" => "true",
+        "a page ends at a slot": "page.upto.is_none_or(slot)" => "true",
+        "a page knows what comes about": "mark(page.chosen_upto)" => "true",
+        "a page lost what comes about": "mark(page.lost_upto)" => "true",
+        "a page reports slots": "slot(*at) && reported(report)" => "{ let _ = at; reported(report) }",
+        "a page reports votes that come about": "slot(*at) && «reported(report)»" =>
+            "{ let _ = report; true }",
+        "a reign is at a round that comes about": "standing.reign.as_ref().is_none_or(round)" =>
+            "true",
+        "who stands knows what comes about": "mark(standing.chosen_upto)" => "true",
+        "a snapshot covers what comes about": "mark(standing.covered)" => "true",
+        "what is trimmed comes about": "Message::Trimmed { upto } => «slot(*upto)»" =>
+            "{ let _ = upto; true }",
+        "what is fathomed comes about": "Message::Fathomed { upto, .. } => «mark(*upto)»" =>
+            "{ let _ = upto; true }",
     },
 ];

@@ -8,9 +8,6 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a no ends it":
             "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}",
         "nobody is missing": "branch.vote?" => "branch.vote.unwrap_or(Stance::ReadOnly)",
-        "no commit over a no": "Stance::No | Stance::Unknown => «return None»" => "{}"
-            and "machine/src/owner.rs":
-            "Stance::No | Stance::Unknown => «self.phase = Phase::Aborted»" => "{}",
         "a proposal is noted": "self.phase = Phase::Proposed;" => "",
         "after a proposal the log is asked":
             "return GivenUp::AskTheLog(Command::Decide { txn: self.txn, outcome });" =>
@@ -44,6 +41,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "the same prepare and no other": "branch.work == work" => "true",
         "a repeated yes waits for the first":
             "return out.durably.then_say(asker, yes)" => "return out.at_once.push((asker, yes))",
+        "a no is told again": "self.ended.bury(txn, reason.clone());" => "",
         "a key is locked by one": "if let Some((by, key)) = «self.locks.conflict(txn, work)» {" =>
             "None::<(TxnId, Bytes)>",
         "guards hold at the prepare": "match «first_failing(&work.guards, read)» {" =>

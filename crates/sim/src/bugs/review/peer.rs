@@ -38,10 +38,9 @@ pub(super) const LINES: &[&[Bug]] = &[
             "disk.heard = mark.max(disk.heard);" => "let _ = mark;",
     },
     lines! { "paxos/src/peer/phase1.rs":
-        "a ballot above the own promise":
-            "self.acceptor.promised().max(heard).raised_by(self.voice.life())" =>
-            "heard.raised_by(self.voice.life())"
-            and "paxos/src/peer.rs": "round_heard: «acceptor.promised().round()»" => "0",
+        "a campaign is above what was promised":
+            "self.acceptor.promised().max(Ballot::of(self.round_heard, owner))" =>
+            "Ballot::of(self.round_heard, owner)",
         "a promise is asked for from the first open slot":
             "let first = «self.learner.upto().next()»;\n        let mut campaign" =>
             "self.learner.upto().next().next()",
@@ -95,6 +94,11 @@ pub(super) const LINES: &[&[Bug]] = &[
         "the vote is that decree": "vote.decree == decree" => "true",
         "what is chosen is no vote any more": "self.acceptor.forget(slot);" => "",
         "what was trimmed is not written again": "«slot > self.trimmed»" => "true",
+        "a watermark of one reign only rises": "mark.max(upto)" => "{ let _ = mark; upto }",
+        "a watermark of an earlier reign comes late":
+            "(heard, mark) if «heard > ballot» =>" => "false",
+        "an earlier watermark is none of a later reign":
+            "(_, _) => «(ballot, upto)»," => "(ballot, self.watermark.1.max(upto))",
         "a watermark is of its ballot": "if «self.watermark.0 == ballot» {" => "true",
         "only what is known is told":
             "let upto = «upto.min(self.learner.upto())»;" => "upto",
@@ -114,6 +118,8 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "paxos/src/peer/handing.rs":
         "a call is for a ballot above the promise":
             "if «next <= self.acceptor.promised()» ||" => "next < self.acceptor.promised()",
+        "who leads or campaigns is not called":
+            "!matches!(self.reign, Reign::Following)" => "false",
         "a call is for whom it names": "if «next.owner() != me» {" => "false",
         "whoever hands over has vowed to nobody else":
             "if «self.vow.allows(heir, now)» && self" => "true",

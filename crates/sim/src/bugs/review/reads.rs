@@ -27,6 +27,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "silence keeps vows back, too": "|| «self.is_silent(now)»" => "false",
     },
     lines! { "paxos/src/peer/leasing.rs":
+        "a leader vows itself": "«self.vow.give(ballot, now)» {\n            let round" => "true",
         "a vow is for its ballot": "proposer.ballot == ballot" => "true",
         "only who vows says so":
             "if «self.vow.give(ballot, now)» {\n            self.voice.say(out, from" =>

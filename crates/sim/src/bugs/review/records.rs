@@ -52,13 +52,7 @@ pub(super) const LINES: &[&[Bug]] = &[
     },
     lines! { "machine/src/transactions.rs":
         "what is on record is not past the horizon": "past && !self.records.contains(&txn)" =>
-            "past"
-            and "machine/src/transactions.rs":
-            "if let Some(Marks { commits: 0, ended_at: Some(at), .. }) = \
-             self.marks.get(&session) {\n            \
-             self.queue.insert((*at, session));\n        }" =>
-            "if let Some(Marks { ended_at: Some(at), .. }) = self.marks.get(&session) {\n\
-             self.queue.insert((*at, session)); }",
+            "past",
         "past the horizon nothing is told": "return Verdict::Retired;" =>
             "return Verdict::Aborted;",
         "a record is the verdict":

@@ -37,6 +37,7 @@ pub(crate) fn branch_keeps_its_word(branches: &Branches, now: Moment, input: &In
     let after = After { branches, now };
     match input {
         Input::Prepare { txn, .. } if branches.is_prepared(*txn) => after.a_promise(*txn),
+        Input::Prepare { txn, work, .. } if !is_nothing(work) => after.a_no(*txn),
         Input::Finish { txn, verdict: Verdict::Aborted, .. } => after.an_abort(*txn),
         Input::Finish { txn, verdict: Verdict::Committed, .. } => after.a_commit(*txn),
         _ => Ok(()),
@@ -96,6 +97,11 @@ fn nobody() -> Config {
 fn put(key: &[u8]) -> Work {
     let (key, value) = (Bytes::copy_from_slice(key), Bytes::from_static(b"of a copy"));
     Work { guards: Vec::new(), mutations: vec![Mutation::Put { key, value }] }
+}
+
+/// Such work is voted on as read only, which binds nobody.
+fn is_nothing(work: &Work) -> bool {
+    work.guards.is_empty() && work.mutations.is_empty()
 }
 
 fn is_same(one: &Owner, other: &Owner) -> bool {

@@ -58,12 +58,15 @@ impl<'p> Bounds<'p> {
         self.no_vote_is_far_ahead(other)?;
         self.nothing_far_ahead_is_believed(other)?;
         self.strangers_are_turned_away(other)?;
+        self.answers_to_another_are_turned_away(other)?;
+        self.no_node_tells_itself()?;
         self.what_is_forgotten_ends_it(other)?;
         self.promises_count_when_whole(ghost, peer.settled().plus(FAR_SLOTS))?;
         self.reads_wait_for_what_was_acknowledged(ghost)?;
         self.a_reign_ends_where_another_has_been(ghost, other)?;
         self.a_vote_ends_a_lower_reign(other)?;
         self.no_call_counts_twice(other)?;
+        self.no_call_ends_a_reign(other)?;
         self.answers_are_for_their_ballot(ghost)?;
         self.what_an_install_covers_goes(other)?;
         self.nothing_unknown_is_told(other)?;
@@ -72,6 +75,8 @@ impl<'p> Bounds<'p> {
         self.what_is_not_for_it_changes_nothing(other)?;
         let others: Vec<Life> = others.chain([other]).collect();
         self.a_watermark_is_of_its_ballot_and_owner(&others)?;
+        self.no_earlier_watermark_covers_a_vote(other)?;
+        self.no_late_watermark_takes_one_back(other)?;
         self.nothing_unknown_is_trimmed(&others)?;
         self.what_is_lost_covers_nothing(&others)?;
         let open = ghost.asked(node).records_from(peer.chosen_upto().next());

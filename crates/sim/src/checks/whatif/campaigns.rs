@@ -39,6 +39,7 @@ impl<'p> Campaign<'p> {
         self.held_is_ones_own_vote()?;
         self.what_is_lost_is_inherited()?;
         self.who_lost_it_says_nothing()?;
+        self.nothing_was_not_chosen()?;
         self.what_is_chosen_is_proposed()?;
         self.what_is_learned_is_proposed_no_more()
     }
@@ -68,6 +69,24 @@ impl<'p> Campaign<'p> {
         let vote = Report::Accepted { ballot, decree };
         let voted = Page { reports: vec![(self.last.next(), vote)], ..self.page() };
         self.waits(&self.lost(), &voted, "one clean answer less than a quorum")
+    }
+
+    /// The same, and the candidate, which has promised by now, and all of the others have nothing
+    /// there. It cannot be so: some of them errs.
+    pub(super) fn nothing_was_not_chosen(&self) -> Checked {
+        let (mut copy, mut out) = self.hears(&self.lost(), &self.page());
+        let (ballot, page) = (self.ballot, self.page());
+        let own =
+            self.bounds.word(Life::first(self.bounds.node), Message::Promise { ballot, page });
+        self.bounds.give(&mut copy, self.bounds.now, own, &mut out);
+        demand!(
+            self.is_waiting(&copy),
+            "A4",
+            "{} would lead at {ballot} and fill slot {}, which somebody knows to be chosen",
+            self.bounds.node,
+            self.last.next()
+        );
+        Ok(())
     }
 
     /// Somebody knows what is chosen, so far ahead that the candidate cannot keep it; then a
@@ -116,13 +135,17 @@ impl<'p> Campaign<'p> {
     fn waits(&self, one: &Page, rest: &Page, what: &str) -> Checked {
         let (copy, _) = self.hears(one, rest);
         demand!(
-            matches!(copy.role(), Role::Campaigning { ballot } if ballot == self.ballot),
+            self.is_waiting(&copy),
             "A4",
             "{} would lead at {} by {what}: {one:?} and {rest:?}",
             self.bounds.node,
             self.ballot
         );
         Ok(())
+    }
+
+    fn is_waiting(&self, copy: &Peer) -> bool {
+        matches!(copy.role(), Role::Campaigning { ballot } if ballot == self.ballot)
     }
 
     /// The promise of one of the others, and those of the rest.

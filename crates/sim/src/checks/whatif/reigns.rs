@@ -107,6 +107,28 @@ impl Bounds<'_> {
         Ok(())
     }
 
+    /// Whoever leads or campaigns is called to a ballot above its own, by a leader before it whose
+    /// word was long on its way: it goes on at the ballot at which it is.
+    pub(super) fn no_call_ends_a_reign(&self, other: Life) -> Checked {
+        let (Role::Leading { ballot, .. } | Role::Campaigning { ballot }) = self.peer.role() else {
+            return Ok(());
+        };
+        let Some(round) = ballot.round().checked_sub(1) else { return Ok(()) };
+        let (earlier, chosen_upto) = (Ballot::of(round, other), Slot::ZERO);
+        let next = self.peer.promised().raised_by(ballot.owner());
+        let call = Message::HandOver { ballot: earlier, next, chosen_upto };
+        let (copy, _) = self.given([self.word(other, call)]);
+        demand!(
+            copy.role() == self.peer.role(),
+            "D1",
+            "{} is {:?}, and would be {:?} by a call to {next} that comes late",
+            self.node,
+            self.peer.role(),
+            copy.role()
+        );
+        Ok(())
+    }
+
     /// A read arrives, and a quorum confirms the reign at once.
     pub(super) fn reads_wait_for_what_was_acknowledged(&self, ghost: &Ghost) -> Checked {
         let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };
@@ -136,4 +158,31 @@ fn asked(out: &Output) -> Option<u64> {
         Message::Confirm { round, .. } => Some(round),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_paxos::Envelope;
+
+    use super::{
+        super::{
+            bounds::Hears,
+            tests::{OTHER, leader, seen},
+        },
+        *,
+    };
+
+    /// It ends its reign, and is called again.
+    #[test]
+    fn a_reign_that_a_call_ends_is_seen() {
+        let steps_down: Hears = |input| match input {
+            Input::Deliver(Envelope { message: Message::HandOver { .. }, .. }) => {
+                vec![Input::StepDown, input]
+            }
+            input => vec![input],
+        };
+        let leader = leader();
+        let check = |bounds: &Bounds<'_>| bounds.no_call_ends_a_reign(OTHER);
+        assert_eq!(seen(&leader.peer, leader.now, steps_down, check), Some("D1"));
+    }
 }

@@ -77,6 +77,53 @@ impl Bounds<'_> {
         Ok(())
     }
 
+    /// A reign tells of a slot as chosen: it may have learned that, long deposed, of a reign far above
+    /// it. What a reign between the two proposed there was not chosen, and a vote for that is not
+    /// what the watermark covers.
+    pub(super) fn no_earlier_watermark_covers_a_vote(&self, other: Life) -> Checked {
+        let (slot, early) = (self.peer.settled().next(), self.peer.promised().raised_by(other));
+        let between = early.raised_by(other);
+        let accept = Message::Accept {
+            ballot: between,
+            slot,
+            decree: Decree::Noop,
+            chosen_upto: Slot::ZERO,
+        };
+        let accept = self.word(other, accept);
+        let (alone, _) = self.given([accept.clone()]);
+        let (copy, _) = self.given([self.watermark(other, early, slot), accept]);
+        demand!(
+            copy.chosen_upto() <= alone.chosen_upto(),
+            "C4",
+            "{} would take its vote in slot {slot} at {between} for chosen, as {early} said",
+            self.node
+        );
+        Ok(())
+    }
+
+    /// A reign has told its watermark; what it told before that, and what one below it told, come
+    /// late.
+    pub(super) fn no_late_watermark_takes_one_back(&self, other: Life) -> Checked {
+        let (upto, early) = (self.peer.settled().next(), self.peer.promised().raised_by(other));
+        let reign = early.raised_by(other);
+        let told = self.watermark(other, reign, upto);
+        let (alone, _) = self.given([told.clone()]);
+        for late in [reign, early] {
+            let (copy, _) = self.given([told.clone(), self.watermark(other, late, Slot::ZERO)]);
+            demand!(
+                hash(&copy) == hash(&alone),
+                "C4",
+                "{} would forget that {reign} has told of {upto}, by what {late} told before",
+                self.node
+            );
+        }
+        Ok(())
+    }
+
+    fn watermark(&self, from: Life, ballot: Ballot, chosen_upto: Slot) -> Input {
+        self.word(from, Message::Watermark { ballot, chosen_upto })
+    }
+
     /// Somebody says that it reigns at `reign`, and knows of more than anybody.
     fn beat(&self, from: Life, reign: Ballot) -> Input {
         let standing = Standing {
@@ -151,4 +198,46 @@ impl Bounds<'_> {
 
 fn is_silent(out: &Output) -> bool {
     out.durably.is_empty() && out.at_once.is_empty() && out.chosen.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_paxos::Tick;
+
+    use super::{
+        super::{
+            bounds::Hears,
+            tests::{OTHER, follower, said, seen},
+        },
+        *,
+    };
+
+    /// What one reign said is heard as a word of every other.
+    #[test]
+    fn a_vote_that_an_earlier_watermark_covers_is_seen() {
+        let of_the_next: Hears = |input| {
+            said(input, |word| {
+                if let Message::Watermark { ballot, .. } = &mut word.message {
+                    *ballot = ballot.raised_by(ballot.owner());
+                }
+            })
+        };
+        let check = |bounds: &Bounds<'_>| bounds.no_earlier_watermark_covers_a_vote(OTHER);
+        assert_eq!(seen(&follower([]), Tick::ZERO, of_the_next, check), Some("C4"));
+    }
+
+    #[test]
+    fn a_watermark_that_a_late_one_moves_is_seen() {
+        let of_a_later: Hears = |input| {
+            said(input, |word| {
+                if let Message::Watermark { ballot, chosen_upto } = &mut word.message
+                    && *chosen_upto == Slot::ZERO
+                {
+                    *ballot = Ballot::of(ballot.round() + 8, OTHER);
+                }
+            })
+        };
+        let check = |bounds: &Bounds<'_>| bounds.no_late_watermark_takes_one_back(OTHER);
+        assert_eq!(seen(&follower([]), Tick::ZERO, of_a_later, check), Some("C4"));
+    }
 }

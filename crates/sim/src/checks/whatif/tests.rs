@@ -7,8 +7,8 @@ use synod_paxos::{Decree, Epoch, Incarnation, Marks, Members, Page, Report};
 
 use super::{bounds::Hears, hollow::Hollow, *};
 
-const ME: NodeId = NodeId::new(1);
-const OTHER: Life = Life::first(NodeId::new(2));
+pub(super) const ME: NodeId = NodeId::new(1);
+pub(super) const OTHER: Life = Life::first(NodeId::new(2));
 
 fn voters() -> Vec<Life> {
     [ME, OTHER.node, NodeId::new(3)].map(Life::first).to_vec()
@@ -21,7 +21,7 @@ fn config() -> Config {
 }
 
 /// One that has heard these words of another.
-fn follower(words: impl IntoIterator<Item = Message>) -> Peer {
+pub(super) fn follower(words: impl IntoIterator<Item = Message>) -> Peer {
     let durable = Durable { chosen_upto: Slot::new(5), ..Durable::default() };
     let mut peer = Peer::recover(config(), durable, 0);
     for message in words {
@@ -31,14 +31,14 @@ fn follower(words: impl IntoIterator<Item = Message>) -> Peer {
     peer
 }
 
-fn candidate() -> (Hollow, Ballot) {
+pub(super) fn candidate() -> (Hollow, Ballot) {
     let mut hollow = Hollow::of(&config(), &Durable::default());
     let ballot = hollow.campaigns().unwrap();
     (hollow, ballot)
 }
 
 /// One that has proposed something in slot 1.
-fn leader() -> Hollow {
+pub(super) fn leader() -> Hollow {
     let (mut hollow, ballot) = candidate();
     drop(hollow.is_told_of_a_vote(ballot));
     hollow
@@ -69,7 +69,7 @@ pub(super) fn seen(
 }
 
 /// The same word with something else in it.
-fn said(input: Input, other: impl Fn(&mut Envelope)) -> Vec<Input> {
+pub(super) fn said(input: Input, other: impl Fn(&mut Envelope)) -> Vec<Input> {
     match input {
         Input::Deliver(mut word) => {
             other(&mut word);
@@ -322,6 +322,7 @@ fn a_campaign_that_goes_by_something_else_is_seen() {
     assert_eq!(seen(told, |campaign| campaign.held_is_ones_own_vote()), Some("A4"));
     assert_eq!(seen(knows, |campaign| campaign.what_is_lost_is_inherited()), Some("A4"));
     assert_eq!(seen(knows, |campaign| campaign.who_lost_it_says_nothing()), Some("A4"));
+    assert_eq!(seen(knows, |campaign| campaign.nothing_was_not_chosen()), Some("A4"));
     assert_eq!(seen(told, |campaign| campaign.what_is_chosen_is_proposed()), Some("A4"));
     assert_eq!(
         seen(all_but_one, |campaign| campaign.what_is_learned_is_proposed_no_more()),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use synod_paxos::{
-    Ballot, Config, Durable, Envelope, Input, Life, Message, Output, Peer, Role, Slot, Tick, Write,
+    Ballot, CLOCKS_OFF_BY_ONE_IN, Config, Durable, Envelope, Input, Life, Message, Output, Peer,
+    Role, Slot, Tick, Write,
 };
 
 use super::{bounds::Bounds, starts::Start};
@@ -31,6 +32,7 @@ impl Bounds<'_> {
                 self.no_round_revives_a_reign(one)?;
                 let quorum = ghost.quorum();
                 self.only_what_was_asked_is_answered(&others[..quorum - 1], vow)?;
+                self.a_lease_ends_before_the_vows(&others[..quorum - 1], vow)?;
             }
         }
         Ok(())
@@ -157,6 +159,45 @@ impl Bounds<'_> {
         );
         Ok(())
     }
+
+    /// A leader asks, and `answer` vow at that very moment. Their clocks run as fast as any may, and
+    /// showed the next tick at once; its own runs as slowly. The lease that they give it is over
+    /// first. As long as it runs the leader, which vowed before them, keeps to that: who campaigns
+    /// has to wait, and does not end it.
+    pub(super) fn a_lease_ends_before_the_vows(&self, answer: &[Life], vow: Duration) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        let asked = self.peer.wake_at().unwrap_or(self.now).max(self.now);
+        let (mut copy, mut out) = (self.peer.clone(), Output::default());
+        self.give(&mut copy, asked, Input::Wake, &mut out);
+        let Some(round) = asks_for_vows(&out, ballot) else { return Ok(()) };
+        for from in answer {
+            let vowed = self.word(*from, Message::Vowed { ballot, round });
+            self.give(&mut copy, asked, vowed, &mut out);
+        }
+        let Some(until) = copy.lease(asked) else { return Ok(()) };
+        let part = CLOCKS_OFF_BY_ONE_IN;
+        let (lease, shown) = (until.since(asked), vow.saturating_sub(TICK));
+        demand!(
+            lease * (part + 1) <= shown * (part - 1),
+            "E6",
+            "{} at {ballot} holds a lease for {lease:?} by vows that may last for {shown:?} of a \
+             clock that is fast, and so for less",
+            self.node
+        );
+        let (last, other) = (micros(until, Duration::ZERO, -1), answer[0]);
+        let (above, first) = (copy.promised().raised_by(other), Slot::new(1));
+        let prepare = Message::Prepare { ballot: above, first, holds: Vec::new() };
+        let mut out = Output::default();
+        self.give(&mut copy, last, self.word(other, prepare), &mut out);
+        let promise = promised(&out);
+        demand!(
+            promise.is_none() && copy.lease(last) == Some(until),
+            "E6",
+            "{} leads at {ballot} with a lease until {until:?}, and would promise {promise:?}",
+            self.node
+        );
+        Ok(())
+    }
 }
 
 /// A node starts from `durable`, and somebody campaigns at once, and when a vow that it gave before
@@ -196,6 +237,14 @@ pub(super) fn a_start_is_silent(config: &Config, durable: &Durable, start: Start
 
 fn micros(now: Tick, later: Duration, less: i64) -> Tick {
     Tick::from_micros(now.after(later).micros().saturating_add_signed(less))
+}
+
+/// The round in which it asks for vows.
+fn asks_for_vows(out: &Output, reign: Ballot) -> Option<u64> {
+    out.at_once.iter().find_map(|word| match word.message {
+        Message::Vow { ballot, round } if ballot == reign => Some(round),
+        _ => None,
+    })
 }
 
 /// To whom it says that it has vowed.
@@ -323,5 +372,22 @@ mod tests {
             RECOVER(Config { leasing, ..config }, durable, applied)
         };
         assert_eq!(check(free).unwrap_err().invariant, "E6");
+    }
+
+    /// Who answers has vowed for less than it seems; and a leader that gives way to another.
+    #[test]
+    fn a_lease_that_outlasts_a_vow_is_seen() {
+        let leader = leader();
+        let bounds = Bounds::of(&leader.peer, ME, leader.now);
+        let shorter = bounds.a_lease_ends_before_the_vows(&[OTHER], VOW - TICK);
+        assert_eq!(shorter.unwrap_err().invariant, "E6");
+        let gives_way: Hears = |input| match input {
+            Input::Deliver(Envelope { message: Message::Prepare { .. }, .. }) => {
+                vec![Input::StepDown, input]
+            }
+            input => vec![input],
+        };
+        let check = |bounds: &Bounds<'_>| bounds.a_lease_ends_before_the_vows(&[OTHER], VOW);
+        assert_eq!(seen(&leader.peer, leader.now, gives_way, check), Some("E6"));
     }
 }

@@ -1,7 +1,7 @@
 //! H1: whatever comes to the log, a transaction has one verdict, for whoever asks.
 
 use synod_machine::{
-    AbortCause, Batch, Command, FenceCause, Proposal, Rejection, Reply, RequestId, Room, Seq,
+    AbortCause, Batch, Command, FenceCause, Part, Proposal, Rejection, Reply, RequestId, Room, Seq,
     SessionId, Timestamp, TxnId, Verdict,
 };
 
@@ -10,6 +10,9 @@ use crate::{
     checks::transactions::verdict_of,
     violation::{Checked, demand},
 };
+
+/// So many commits of a session come after one that waits: more than most sessions have runs of.
+const AFTER: u64 = 8;
 
 impl Asides<'_> {
     pub(super) fn nothing_is_decided_early(&self) -> Checked {
@@ -100,6 +103,32 @@ impl Asides<'_> {
         Ok(())
     }
 
+    /// A commit waits for a part, and the log has no room for what its session commits after it: that
+    /// is forgotten, and what waits is not.
+    pub(super) fn what_waits_is_not_forgotten(&self) -> Checked {
+        let (Some(txn), Some((name, incarnation))) = (self.open(), self.known.stores.iter().next())
+        else {
+            return Ok(());
+        };
+        let part = Part { participant: name.clone(), incarnation: *incarnation };
+        let waits = Proposal::Commit { parts: vec![part], multi: None };
+        let after = (1..=AFTER).map(|n| TxnId { n: u64::MAX - 2 * (AFTER - n) - 1, ..txn });
+        let after = after.map(|txn| (txn, commit()));
+        let room = Room { runs_of_one: 0, ..Room::default() };
+        let mut later = self.machine.clone().with_room(room);
+        for ((txn, outcome), n) in [(txn, waits)].into_iter().chain(after).zip(0..) {
+            let own = RequestId { session: txn.session, seq: Seq::new(LATE.get() - AFTER + n) };
+            self.tell(&mut later, of(Some(own), Command::Decide { txn, outcome }));
+        }
+        let then = verdict_of(&later, txn);
+        demand!(
+            then == Verdict::Committed,
+            "H1",
+            "{txn} waits for {name}, and is {then:?} when there was no room for what came after it"
+        );
+        Ok(())
+    }
+
     /// The log has no room for one more abort of a session. A branch that waits hears of it anyway,
     /// and whoever asks later hears the same.
     pub(super) fn an_abort_always_has_room(&self) -> Checked {
@@ -182,5 +211,13 @@ mod tests {
         let of_what_committed: Hears =
             |_| of(None, Command::Decide { txn: DONE, outcome: commit() });
         assert_eq!(seen(of_what_committed, check), Some("H1"));
+    }
+
+    /// Nothing is committed, and the session ends.
+    #[test]
+    fn what_waits_and_is_forgotten_is_seen() {
+        let ends: Hears = |_| of(None, fence(OWNER));
+        let check = |asides: &Asides<'_>| asides.what_waits_is_not_forgotten();
+        assert_eq!(seen(ends, check), Some("H1"));
     }
 }

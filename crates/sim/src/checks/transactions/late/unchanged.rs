@@ -31,6 +31,12 @@ pub(super) fn votes_are<'n>(
 }
 
 impl After<'_> {
+    /// It has voted no, and is asked again, when what was in the way is gone. Who heard the first
+    /// vote has given up by now.
+    pub(super) fn a_no(&self, txn: TxnId) -> Checked {
+        self.is_refused(txn, put(b"again"), "C10")
+    }
+
     /// It has rolled a branch back, and is asked to prepare it after that.
     pub(super) fn an_abort(&self, txn: TxnId) -> Checked {
         self.is_refused(txn, put(b"late"), "C10")
