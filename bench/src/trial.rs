@@ -5,6 +5,7 @@
 //! round by round. So what a shared machine does to one of them in a minute it does to the others
 //! and to the floor as well, and a figure is a ratio of medians of rounds that were neighbours.
 
+mod alarm;
 mod hand;
 mod outcome;
 mod pace;

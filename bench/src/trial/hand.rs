@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use synod_client::{Lease, LockGuard, machine::Position};
 use tokio::task::JoinSet;
 
-use super::{Op, Pace, Work, outcome::Errors};
+use super::{Op, Pace, Work, alarm::Alarm, outcome::Errors};
 use crate::{
     BenchError,
     callers::{Answered, Caller},
@@ -65,20 +65,21 @@ impl Hand {
         Ok(Hand { number, caller, work: work.clone(), rng, lock, trims: JoinSet::new() })
     }
 
-    /// Asks again and again until `length` is over, and waits for what it has asked.
+    /// Asks again and again until `length` is over, in an open loop by that alarm, and waits for what
+    /// it has asked.
     pub(super) async fn work(
         &mut self,
         clients: usize,
         pace: Pace,
-        begun: Instant,
-        length: Duration,
+        (begun, length): (Instant, Duration),
+        alarm: &Alarm,
     ) -> Result<Done, BenchError> {
         let mut done = Done::default();
         for number in 0.. {
             let due = match pace.due(self.number, clients, number) {
                 None => Instant::now(),
                 Some(after) if after >= length => break,
-                Some(after) => self.until(begun + after, &mut done).await,
+                Some(after) => until(begun + after, alarm, &mut done).await,
             };
             if pace == Pace::Closed && due.duration_since(begun) >= length {
                 break;
@@ -94,15 +95,6 @@ impl Hand {
         }
         done.took = begun.elapsed();
         Ok(done)
-    }
-
-    /// Waits until a request is due, if it is not yet.
-    async fn until(&self, due: Instant, done: &mut Done) -> Instant {
-        if Instant::now() < due {
-            tokio::time::sleep_until(due.into()).await;
-            done.late.get_or_insert_default().add(due.elapsed());
-        }
-        due
     }
 
     async fn ask(&mut self) -> Result<(Op, Answered), BenchError> {
@@ -171,4 +163,13 @@ impl Hand {
     pub(super) async fn close(self) {
         self.caller.close().await;
     }
+}
+
+/// Waits until a request is due, if it is not yet.
+async fn until(due: Instant, alarm: &Alarm, done: &mut Done) -> Instant {
+    if Instant::now() < due {
+        alarm.at(due).await;
+        done.late.get_or_insert_default().add(due.elapsed());
+    }
+    due
 }

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Op, Pace,
+    alarm::Alarm,
     hand::{Done, Hand},
     outcome::Errors,
 };
@@ -30,10 +31,11 @@ pub(super) async fn round(
 ) -> Result<(Vec<Hand>, Round), BenchError> {
     let clients = hands.len();
     let mut tasks = JoinSet::new();
-    let begun = Instant::now();
+    let (alarm, begun) = (Alarm::new()?, Instant::now());
     for mut hand in hands {
+        let alarm = alarm.clone();
         tasks.spawn(async move {
-            let done = hand.work(clients, pace, begun, length).await?;
+            let done = hand.work(clients, pace, (begun, length), &alarm).await?;
             Ok::<_, BenchError>((hand, done))
         });
     }
