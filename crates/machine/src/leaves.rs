@@ -3,6 +3,8 @@ use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
+use crate::order::{Key, Keys};
+
 /// Rows that a leaf holds at most. With more, a clone costs less and the first change of a shared
 /// leaf more: at this size, for a million small rows, a third of a millisecond and ten
 /// microseconds.
@@ -17,22 +19,29 @@ const LEAF_ROWS_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Leaves<K, V> {
     /// In the order of keys; none of them is empty.
-    leaves: Vec<Arc<VecDeque<(K, V)>>>,
+    leaves: Vec<Arc<Leaf<K, V>>>,
     /// One for each leaf, above all keys of the leaf before it and not above its own: the leaf of a
     /// key is found without looking into others.
-    bounds: Vec<K>,
+    bounds: Keys<K>,
     count: usize,
     /// The row that was dealt with last: where the next one is looked for first. Any place is as
     /// good as any other but for the time it takes.
     last: Place,
 }
 
+/// Rows that stand next to each other: a value for each key.
+#[derive(Clone, Debug)]
+struct Leaf<K, V> {
+    keys: Keys<K>,
+    values: VecDeque<V>,
+}
+
 /// A place among the rows: before this row of this leaf.
 type Place = (usize, usize);
 
-impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
+impl<K: Key, V: Clone> Leaves<K, V> {
     pub(crate) fn new() -> Leaves<K, V> {
-        Leaves { leaves: Vec::new(), bounds: Vec::new(), count: 0, last: (0, 0) }
+        Leaves { leaves: Vec::new(), bounds: Keys::new(), count: 0, last: (0, 0) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -41,13 +50,13 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         let (leaf, row) = self.find(key).ok()?;
-        Some(&self.leaves[leaf][row].1)
+        Some(&self.leaves[leaf].values[row])
     }
 
     /// As [`Leaves::get`]; whatever is then done at this key does not look for it again.
     pub(crate) fn seek(&mut self, key: &K) -> Option<&V> {
         let (leaf, row) = self.look_up(key).ok()?;
-        Some(&self.leaves[leaf][row].1)
+        Some(&self.leaves[leaf].values[row])
     }
 
     /// The first key that is not below `from`.
@@ -55,41 +64,41 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         let (leaf, row) = match self.look_up(from) {
             Ok(place) | Err(place) => place,
         };
-        let here = self.leaves.get(leaf).and_then(|rows| rows.get(row));
-        let first = here.or_else(|| self.leaves.get(leaf + 1).and_then(|rows| rows.front()));
-        first.map(|(key, _)| key)
+        let here = self.leaves.get(leaf).and_then(|rows| rows.key(row));
+        here.or_else(|| self.leaves.get(leaf + 1).and_then(|rows| rows.key(0)))
     }
 
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let (leaf, row) = self.look_up(key).ok()?;
-        Some(&mut Arc::make_mut(&mut self.leaves[leaf])[row].1)
+        Some(&mut Arc::make_mut(&mut self.leaves[leaf]).values[row])
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let (leaf, row) = match self.look_up(&key) {
             Ok((leaf, row)) => {
-                let held = &mut Arc::make_mut(&mut self.leaves[leaf])[row].1;
+                let held = &mut Arc::make_mut(&mut self.leaves[leaf]).values[row];
                 return Some(std::mem::replace(held, value));
             }
             Err(place) => place,
         };
         self.count += 1;
         let Some(shared) = self.leaves.get_mut(leaf) else {
-            self.bounds.push(key.clone());
-            self.leaves.push(Arc::new(VecDeque::from([(key, value)])));
+            self.bounds.insert(leaf, key.clone());
+            self.leaves.push(Arc::new(Leaf::of(key, value)));
             return None;
         };
-        if key < self.bounds[leaf] {
-            self.bounds[leaf] = key.clone();
+        if key < self.bounds.all()[leaf] {
+            self.bounds.replace(leaf, key.clone());
         }
         let rows = Arc::make_mut(shared);
-        rows.insert(row, (key, value));
+        rows.keys.insert(row, key);
+        rows.values.insert(row, value);
         self.last = (leaf, row);
         if rows.len() > LEAF_ROWS_MAX {
             // Keys that only grow leave full leaves behind them.
             let at = if row + 1 == rows.len() { row } else { rows.len() / 2 };
             let upper = rows.split_off(at);
-            self.bounds.insert(leaf + 1, upper[0].0.clone());
+            self.bounds.insert(leaf + 1, upper.keys.all()[0].clone());
             self.leaves.insert(leaf + 1, Arc::new(upper));
         }
         None
@@ -99,12 +108,13 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         let (leaf, row) = self.look_up(key).ok()?;
         self.count -= 1;
         let rows = Arc::make_mut(&mut self.leaves[leaf]);
-        let removed = rows.remove(row);
-        if rows.is_empty() {
+        rows.keys.remove(row);
+        let removed = rows.values.remove(row);
+        if rows.len() == 0 {
             self.leaves.remove(leaf);
             self.bounds.remove(leaf);
         }
-        removed.map(|(_, value)| value)
+        removed
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
@@ -131,12 +141,12 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
 
     fn between(&self, start: Place, end: Place) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         let whole = self.leaves.iter().enumerate().take(end.0 + 1).skip(start.0);
-        let rows = whole.flat_map(move |(leaf, rows)| {
+        whole.flat_map(move |(leaf, rows)| {
             let upto = if leaf == end.0 { end.1 } else { rows.len() };
             let from = if leaf == start.0 { start.1 } else { 0 };
-            rows.range(from.min(upto)..upto)
-        });
-        rows.map(|(key, value)| (key, value))
+            let range = from.min(upto)..upto;
+            rows.keys.all().range(range.clone()).zip(rows.values.range(range))
+        })
     }
 
     /// Finds a key, and remembers where that was.
@@ -154,13 +164,12 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
         if let Some(found) = self.near(key) {
             return found;
         }
-        let leaf = self.bounds.partition_point(|bound| bound <= key).saturating_sub(1);
+        let below = self.bounds.count_below(key);
+        let is_bound = self.bounds.all().get(below) == Some(key);
+        let leaf = if is_bound { below } else { below.saturating_sub(1) };
         let Some(rows) = self.leaves.get(leaf) else { return Err((leaf, 0)) };
-        let row = rows.partition_point(|(held, _)| held < key);
-        match rows.get(row) {
-            Some((held, _)) if held == key => Ok((leaf, row)),
-            Some(_) | None => Err((leaf, row)),
-        }
+        let row = rows.keys.count_below(key);
+        if rows.key(row) == Some(key) { Ok((leaf, row)) } else { Err((leaf, row)) }
     }
 
     /// The same if it is at the last place or just behind it, as with requests of one session, one
@@ -168,15 +177,17 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
     fn near(&self, key: &K) -> Option<Result<Place, Place>> {
         let (leaf, row) = self.last;
         let rows = self.leaves.get(leaf)?;
-        match rows.get(row)?.0.cmp(key) {
+        match rows.key(row)?.cmp(key) {
             Ordering::Equal => return Some(Ok((leaf, row))),
             Ordering::Greater => return None,
             Ordering::Less => {}
         }
-        let next = match rows.get(row + 1) {
-            Some((next, _)) => next.cmp(key),
+        let next = match rows.key(row + 1) {
+            Some(next) => next.cmp(key),
             // What is not below the next leaf's bound belongs there.
-            None if self.bounds.get(leaf + 1).is_some_and(|bound| bound <= key) => return None,
+            None if self.bounds.all().get(leaf + 1).is_some_and(|bound| bound <= key) => {
+                return None;
+            }
             None => Ordering::Greater,
         };
         match next {
@@ -188,10 +199,31 @@ impl<K: Ord + Clone, V: Clone> Leaves<K, V> {
 
     /// The place behind all keys that lie `before` something.
     fn place(&self, before: impl Fn(&K) -> bool) -> Place {
-        match self.bounds.partition_point(&before).checked_sub(1) {
-            Some(leaf) => (leaf, self.leaves[leaf].partition_point(|(key, _)| before(key))),
+        match self.bounds.all().partition_point(&before).checked_sub(1) {
+            Some(leaf) => (leaf, self.leaves[leaf].keys.all().partition_point(before)),
             None => (0, 0),
         }
+    }
+}
+
+impl<K: Key, V> Leaf<K, V> {
+    fn of(key: K, value: V) -> Leaf<K, V> {
+        let mut keys = Keys::new();
+        keys.insert(0, key);
+        Leaf { keys, values: VecDeque::from([value]) }
+    }
+
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    fn key(&self, row: usize) -> Option<&K> {
+        self.keys.all().get(row)
+    }
+
+    /// Takes out the rows from this one on.
+    fn split_off(&mut self, row: usize) -> Leaf<K, V> {
+        Leaf { keys: self.keys.split_off(row), values: self.values.split_off(row) }
     }
 }
 
@@ -213,12 +245,13 @@ mod tests {
 
     /// Each bound lies above the leaf before it, and not above its own.
     fn assert_bounds(leaves: &Leaves<u16, u16>) {
-        assert_eq!(leaves.bounds.len(), leaves.leaves.len());
-        for (bound, rows) in leaves.bounds.iter().zip(&leaves.leaves) {
-            assert!(*bound <= rows[0].0);
+        let bounds = leaves.bounds.all();
+        assert_eq!(bounds.len(), leaves.leaves.len());
+        for (bound, rows) in bounds.iter().zip(&leaves.leaves) {
+            assert!(Some(bound) <= rows.key(0));
         }
-        for (rows, next) in leaves.leaves.iter().zip(&leaves.bounds[1.min(leaves.bounds.len())..]) {
-            assert!(rows[rows.len() - 1].0 < *next);
+        for (rows, next) in leaves.leaves.iter().zip(bounds.iter().skip(1)) {
+            assert!(rows.key(rows.len() - 1) < Some(next));
         }
     }
 

@@ -22,6 +22,7 @@ mod leaves;
 pub mod limits;
 mod machine;
 mod once;
+mod order;
 pub mod owner;
 pub mod participant_door;
 mod participants;

@@ -12,6 +12,7 @@ use crate::{
     RestoreError,
     coding::{Decoder, Encoder},
     leaves::Leaves,
+    order::Key,
 };
 
 /// An ordered map that keeps a digest of what it holds as it changes.
@@ -51,7 +52,7 @@ enum Digest {
 /// So many digests are put off, and then made up for.
 const PUT_OFF_MAX: usize = 64;
 
-impl<K: Ord + Clone + Serialize, V: Clone + Serialize> Table<K, V> {
+impl<K: Key + Serialize, V: Clone + Serialize> Table<K, V> {
     /// An empty table. The seed tells equal rows of different tables apart.
     pub(crate) fn new(seed: u64) -> Table<K, V> {
         Table { seed, rows: Leaves::new(), sum: 0, put_off: Vec::new() }
@@ -188,7 +189,7 @@ impl<K: Ord + Clone + Serialize, V: Clone + Serialize> Table<K, V> {
 }
 
 /// The digest says it all.
-impl<K: Ord + Clone + Serialize, V: Clone + Serialize> Hash for Table<K, V> {
+impl<K: Key + Serialize, V: Clone + Serialize> Hash for Table<K, V> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.seed, self.kept()).hash(state);
     }

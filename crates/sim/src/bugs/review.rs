@@ -9,25 +9,18 @@ mod records;
 
 use super::row::Bug;
 
-/// Rows of one file: the rule, the line, and what stands there without it. A line behind which
-/// another one says the same is taken away with that other, after `and`.
+/// Rows of one file: the rule, the line, and what stands there without it.
 macro_rules! lines {
     (
         $file:literal:
-        $(
-            $rule:literal: $line:literal => $without:literal
-            $(and $other:literal: $second:literal => $gone:literal)?,
-        )+
+        $($rule:literal: $line:literal => $without:literal,)+
     ) => {
         &[$(
             $crate::bugs::row::Bug {
                 name: $rule,
                 does: "",
                 source: "",
-                edits: &[
-                    $crate::bugs::row::edit($file, $line, $without),
-                    $($crate::bugs::row::edit($other, $second, $gone),)?
-                ],
+                edits: &[$crate::bugs::row::edit($file, $line, $without)],
             },
         )+]
     };
