@@ -27,12 +27,9 @@ pub(crate) struct Keys<K> {
     keys: VecDeque<K>,
     /// One for each key, if keys have bytes.
     heads: VecDeque<u64>,
-    /// So many bytes all keys begin with, or more.
+    /// All keys begin with so many bytes, or more, that are the same in all.
     shared: usize,
 }
-
-/// With fewer keys of one head than this each is looked at.
-const ALIKE_FEW: usize = 8;
 
 impl<K: Key> Keys<K> {
     pub(crate) fn new() -> Keys<K> {
@@ -45,14 +42,15 @@ impl<K: Key> Keys<K> {
 
     /// How many of them are below `key`.
     pub(crate) fn count_below(&self, key: &K) -> usize {
-        let (lower, upper) = self.alike(key);
-        match upper - lower {
-            0..ALIKE_FEW => {
-                let below = self.keys.range(lower..upper).take_while(|other| *other < key);
-                lower + below.count()
+        let (mut lower, mut upper) = self.alike(key);
+        while lower < upper {
+            let middle = lower.midpoint(upper);
+            match self.keys[middle] < *key {
+                true => lower = middle + 1,
+                false => upper = middle,
             }
-            _ => self.keys.partition_point(|other| other < key),
         }
+        lower
     }
 
     /// Where the keys are that have to be compared with `key`: all before are below it, and all
