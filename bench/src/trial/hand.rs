@@ -65,8 +65,8 @@ impl Hand {
         Ok(Hand { number, caller, work: work.clone(), rng, lock, trims: JoinSet::new() })
     }
 
-    /// Asks again and again until `length` is over, in an open loop by that alarm, and waits for what
-    /// it has asked.
+    /// Asks again and again until `length` is over, in an open loop by that alarm, and waits for
+    /// what it has asked.
     pub(super) async fn work(
         &mut self,
         clients: usize,

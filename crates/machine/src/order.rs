@@ -12,8 +12,8 @@ pub(crate) trait Key: Ord + Clone {
     /// Whether comparing keys leads elsewhere in memory, to their bytes.
     const HAS_BYTES: bool = false;
 
-    /// Bytes in whose order keys are: of two keys whose bytes differ the one with the lower bytes is
-    /// the lower.
+    /// Bytes in whose order keys are: of two keys whose bytes differ the one with the lower bytes
+    /// is the lower.
     fn bytes(&self) -> &[u8] {
         &[]
     }

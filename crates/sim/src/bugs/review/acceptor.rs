@@ -127,7 +127,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a page ends at a slot": "page.upto.is_none_or(slot)" => "true",
         "a page knows what comes about": "mark(page.chosen_upto)" => "true",
         "a page lost what comes about": "mark(page.lost_upto)" => "true",
-        "a page reports slots": "slot(*at) && reported(report)" => "{ let _ = at; reported(report) }",
+        "a page reports slots": "«slot(*at)» && reported(report)" => "{ let _ = at; true }",
         "a page reports votes that come about": "slot(*at) && «reported(report)»" =>
             "{ let _ = report; true }",
         "a reign is at a round that comes about": "standing.reign.as_ref().is_none_or(round)" =>

@@ -77,9 +77,9 @@ impl Bounds<'_> {
         Ok(())
     }
 
-    /// A reign tells of a slot as chosen: it may have learned that, long deposed, of a reign far above
-    /// it. What a reign between the two proposed there was not chosen, and a vote for that is not
-    /// what the watermark covers.
+    /// A reign tells of a slot as chosen: it may have learned that, long deposed, of a reign far
+    /// above it. What a reign between the two proposed there was not chosen, and a vote for that is
+    /// not what the watermark covers.
     pub(super) fn no_earlier_watermark_covers_a_vote(&self, other: Life) -> Checked {
         let (slot, early) = (self.peer.settled().next(), self.peer.promised().raised_by(other));
         let between = early.raised_by(other);

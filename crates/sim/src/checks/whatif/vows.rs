@@ -160,10 +160,10 @@ impl Bounds<'_> {
         Ok(())
     }
 
-    /// A leader asks, and `answer` vow at that very moment. Their clocks run as fast as any may, and
-    /// showed the next tick at once; its own runs as slowly. The lease that they give it is over
-    /// first. As long as it runs the leader, which vowed before them, keeps to that: who campaigns
-    /// has to wait, and does not end it.
+    /// A leader asks, and `answer` vow at that very moment. Their clocks run as fast as any may,
+    /// and showed the next tick at once; its own runs as slowly. The lease that they give it is
+    /// over first. As long as it runs the leader, which vowed before them, keeps to that: who
+    /// campaigns has to wait, and does not end it.
     pub(super) fn a_lease_ends_before_the_vows(&self, answer: &[Life], vow: Duration) -> Checked {
         let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
         let asked = self.peer.wake_at().unwrap_or(self.now).max(self.now);

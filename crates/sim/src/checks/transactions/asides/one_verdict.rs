@@ -103,8 +103,8 @@ impl Asides<'_> {
         Ok(())
     }
 
-    /// A commit waits for a part, and the log has no room for what its session commits after it: that
-    /// is forgotten, and what waits is not.
+    /// A commit waits for a part, and the log has no room for what its session commits after it:
+    /// that is forgotten, and what waits is not.
     pub(super) fn what_waits_is_not_forgotten(&self) -> Checked {
         let (Some(txn), Some((name, incarnation))) = (self.open(), self.known.stores.iter().next())
         else {
