@@ -48,6 +48,8 @@ pub(super) const LINES: &[&[Bug]] = &[
             "if !self.acceptor.promise(ballot, out) {\n            \
              return self.refuse(ballot, out);\n        }" =>
             "self.acceptor.promise(ballot, out);",
+        "a start repeats no promise":
+            "if «ballot == self.acceptor.promised() && self.is_listening(now)» {" => "false",
         "a promise ends a lower reign":
             "if newer {\n            «self.yield_to(now, ballot, out);»" => "",
         "a refusal waits for its promise":
@@ -57,6 +59,11 @@ pub(super) const LINES: &[&[Bug]] = &[
             "let holds = self.acceptor.held(first);\n        \
              «self.voice.seal(out, to, Message::Prepare { ballot, first, holds });»" =>
             "self.voice.say(out, to, Message::Prepare { ballot, first, holds });",
+        "a refusal is of its ballot":
+            "«self.reign_ballot() == Some(ballot)» && promised > ballot" =>
+            "self.reign_ballot().is_some()",
+        "a refusal names a higher promise":
+            "self.reign_ballot() == Some(ballot) && «promised > ballot»" => "true",
         "a promise is for its ballot": "campaign.ballot != ballot" => "false",
     },
     lines! { "paxos/src/peer/phase2.rs":
@@ -125,6 +132,8 @@ pub(super) const LINES: &[&[Bug]] = &[
             "if «self.vow.allows(heir, now)» && self" => "true",
     },
     lines! { "paxos/src/peer/vitals.rs":
+        "who has promised above ends a reign below":
+            "if «self.reign_ballot().is_some_and(|own| own < standing.promised)» {" => "false",
         "a leader without a quorum ends": "if «lost» || stuck" => "{ let _ = lost; false }",
         "snapshots are told of as they are":
             "covered: «self.cover.own()»" => "self.learner.upto()",

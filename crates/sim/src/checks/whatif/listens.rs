@@ -6,7 +6,8 @@ use synod_paxos::{Config, Decree, Durable, Envelope, Input, Message, Output, Slo
 use super::starts::Start;
 use crate::violation::{Checked, demand};
 
-/// A node starts from `durable`, and somebody proposes and asks to be confirmed at once.
+/// A node starts from `durable`, and at once whom it had promised asks for that again, and somebody
+/// proposes and asks to be confirmed.
 pub(super) fn a_start_listens(config: &Config, durable: &Durable, start: Start) -> Checked {
     let (me, vow) = (config.life, config.leasing.vow);
     let Some(other) = config.members.iter().find(|life| *life != me) else { return Ok(()) };
@@ -17,15 +18,26 @@ pub(super) fn a_start_listens(config: &Config, durable: &Durable, start: Start) 
     let (ballot, slot) = (copy.promised().raised_by(other), copy.settled().next());
     let accept = Message::Accept { ballot, slot, decree: Decree::Noop, chosen_upto: Slot::ZERO };
     let mut out = Output::default();
-    for message in [accept, Message::Confirm { ballot, round: 1 }] {
-        let word = Envelope::of(other, me.node, message);
-        copy.step(Tick::ZERO, Input::Deliver(word), &mut out);
+    let (promised, first) = (copy.promised(), Slot::new(1));
+    let again = Message::Prepare { ballot: promised, first, holds: Vec::new() };
+    let asks = [(promised.owner(), again), (other, accept)];
+    let confirm = (other, Message::Confirm { ballot, round: 1 });
+    for (from, message) in asks.into_iter().chain([confirm]) {
+        // Its own word it gives itself.
+        if from != me {
+            let word = Envelope::of(from, me.node, message);
+            copy.step(Tick::ZERO, Input::Deliver(word), &mut out);
+        }
     }
     let votes =
         |write: &Write| matches!(write, Write::Accepted { ballot: at, .. } if *at == ballot);
-    let confirms = |word: &Envelope| matches!(word.message, Message::Confirmed { .. });
+    let gives = |word: &Envelope| {
+        matches!(word.message, Message::Confirmed { .. } | Message::Promise { .. })
+    };
+    let votes = out.durably.writes().iter().any(votes);
+    let gives = out.durably.synced().iter().chain(&out.at_once).any(gives);
     demand!(
-        !out.durably.writes().iter().any(votes) && !out.at_once.iter().any(confirms),
+        !votes && !gives,
         "B8",
         "{me} starts, and gives {other} its word before it has heard from all others"
     );
@@ -36,7 +48,7 @@ pub(super) fn a_start_listens(config: &Config, durable: &Durable, start: Start) 
 mod tests {
     use std::time::Duration;
 
-    use synod_paxos::{Leasing, Life, Members, NodeId};
+    use synod_paxos::{Ballot, Leasing, Life, Members, NodeId};
 
     use super::{super::starts::RECOVER, *};
 
@@ -51,5 +63,24 @@ mod tests {
             RECOVER(Config { leasing, ..config }, durable, applied)
         };
         assert_eq!(check(at_once).unwrap_err().invariant, "B8");
+    }
+
+    /// It remembers whom it promised, and says so again.
+    #[test]
+    fn a_start_that_promises_again_is_seen() {
+        let voters: Vec<Life> = (1..=3).map(|node| Life::first(NodeId::new(node))).collect();
+        let config = Config::new(voters[0], Members::new(voters.clone()).unwrap()).unwrap();
+        let promised = Some(Ballot::of(4, voters[1]));
+        let durable = Durable { promised, ..Durable::default() };
+        assert_eq!(a_start_listens(&config, &durable, RECOVER), Ok(()));
+        // It has begun to listen long before, and says nothing else.
+        let repeats: Start = |config, durable, applied| {
+            let (mut peer, end) = (RECOVER(config.clone(), durable, applied), config.leasing.vow);
+            for now in [Tick::ZERO, Tick::ZERO.after(end)] {
+                peer.step(now, Input::Wake, &mut Output::default());
+            }
+            peer
+        };
+        assert_eq!(a_start_listens(&config, &durable, repeats).unwrap_err().invariant, "B8");
     }
 }

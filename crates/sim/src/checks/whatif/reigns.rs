@@ -129,6 +129,29 @@ impl Bounds<'_> {
         Ok(())
     }
 
+    /// Whoever leads or campaigns is refused a ballot before its own, or its own by one who has
+    /// promised no more than that: neither says that it cannot win.
+    pub(super) fn no_late_refusal_ends_a_reign(&self, other: Life) -> Checked {
+        let (Role::Leading { ballot, .. } | Role::Campaigning { ballot }) = self.peer.role() else {
+            return Ok(());
+        };
+        let Some(round) = ballot.round().checked_sub(1) else { return Ok(()) };
+        let earlier = Ballot::of(round, ballot.owner());
+        for (refused, promised) in [(earlier, ballot.raised_by(other)), (ballot, ballot)] {
+            let word = Message::Refused { ballot: refused, promised };
+            let (copy, _) = self.given([self.word(other, word)]);
+            demand!(
+                copy.role() == self.peer.role(),
+                "D1",
+                "{} is {:?}, and would be {:?} when {other}, at {promised}, refuses {refused}",
+                self.node,
+                self.peer.role(),
+                copy.role()
+            );
+        }
+        Ok(())
+    }
+
     /// A read arrives, and a quorum confirms the reign at once.
     pub(super) fn reads_wait_for_what_was_acknowledged(&self, ghost: &Ghost) -> Checked {
         let Role::Leading { ballot, inherited } = self.peer.role() else { return Ok(()) };
@@ -167,7 +190,7 @@ mod tests {
     use super::{
         super::{
             bounds::Hears,
-            tests::{OTHER, leader, seen},
+            tests::{OTHER, leader, said, seen},
         },
         *,
     };
@@ -184,5 +207,20 @@ mod tests {
         let leader = leader();
         let check = |bounds: &Bounds<'_>| bounds.no_call_ends_a_reign(OTHER);
         assert_eq!(seen(&leader.peer, leader.now, steps_down, check), Some("D1"));
+    }
+
+    #[test]
+    fn a_reign_that_a_late_refusal_ends_is_seen() {
+        let of_its_own: Hears = |input| {
+            said(input, |word| {
+                if let Message::Refused { ballot, promised } = &mut word.message {
+                    *promised = promised.raised_by(OTHER);
+                    *ballot = ballot.raised_by(ballot.owner());
+                }
+            })
+        };
+        let leader = leader();
+        let check = |bounds: &Bounds<'_>| bounds.no_late_refusal_ends_a_reign(OTHER);
+        assert_eq!(seen(&leader.peer, leader.now, of_its_own, check), Some("D1"));
     }
 }
