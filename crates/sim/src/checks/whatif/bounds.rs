@@ -66,8 +66,7 @@ impl<'p> Bounds<'p> {
         self.a_reign_ends_where_another_has_been(ghost, other)?;
         self.a_vote_ends_a_lower_reign(other)?;
         self.no_call_counts_twice(other)?;
-        self.no_call_ends_a_reign(other)?;
-        self.no_late_refusal_ends_a_reign(other)?;
+        self.no_late_word_ends_a_reign(other)?;
         self.answers_are_for_their_ballot(ghost)?;
         self.what_an_install_covers_goes(other)?;
         self.nothing_unknown_is_told(other)?;

@@ -52,10 +52,14 @@ mod tests {
 
     use super::{super::starts::RECOVER, *};
 
+    fn config() -> Config {
+        let voters: Vec<Life> = (1..=3).map(|node| Life::first(NodeId::new(node))).collect();
+        Config::new(voters[0], Members::new(voters).unwrap()).unwrap()
+    }
+
     #[test]
     fn a_start_that_listens_to_nobody_is_seen() {
-        let voters: Vec<Life> = (1..=3).map(|node| Life::first(NodeId::new(node))).collect();
-        let config = Config::new(voters[0], Members::new(voters).unwrap()).unwrap();
+        let config = config();
         let check = |start| a_start_listens(&config, &Durable::default(), start);
         assert_eq!(check(RECOVER), Ok(()));
         let at_once: Start = |config, durable, applied| {
@@ -68,16 +72,15 @@ mod tests {
     /// It remembers whom it promised, and says so again.
     #[test]
     fn a_start_that_promises_again_is_seen() {
-        let voters: Vec<Life> = (1..=3).map(|node| Life::first(NodeId::new(node))).collect();
-        let config = Config::new(voters[0], Members::new(voters.clone()).unwrap()).unwrap();
-        let promised = Some(Ballot::of(4, voters[1]));
+        let (config, other) = (config(), Life::first(NodeId::new(2)));
+        let promised = Some(Ballot::of(4, other));
         let durable = Durable { promised, ..Durable::default() };
         assert_eq!(a_start_listens(&config, &durable, RECOVER), Ok(()));
         // It has begun to listen long before, and says nothing else.
         let repeats: Start = |config, durable, applied| {
             let (mut peer, end) = (RECOVER(config.clone(), durable, applied), config.leasing.vow);
-            for now in [Tick::ZERO, Tick::ZERO.after(end)] {
-                peer.step(now, Input::Wake, &mut Output::default());
+            for moment in [Tick::ZERO, Tick::ZERO.after(end)] {
+                peer.step(moment, Input::Wake, &mut Output::default());
             }
             peer
         };

@@ -107,43 +107,26 @@ impl Bounds<'_> {
         Ok(())
     }
 
-    /// Whoever leads or campaigns is called to a ballot above its own, by a leader before it whose
-    /// word was long on its way: it goes on at the ballot at which it is.
-    pub(super) fn no_call_ends_a_reign(&self, other: Life) -> Checked {
+    /// Whoever leads or campaigns hears what was long on its way: a leader before it calls it to a
+    /// ballot above its own, it is refused a ballot before its own, and its own by one who has
+    /// promised no more than that. None of it says that it cannot win.
+    pub(super) fn no_late_word_ends_a_reign(&self, other: Life) -> Checked {
         let (Role::Leading { ballot, .. } | Role::Campaigning { ballot }) = self.peer.role() else {
             return Ok(());
         };
         let Some(round) = ballot.round().checked_sub(1) else { return Ok(()) };
-        let (earlier, chosen_upto) = (Ballot::of(round, other), Slot::ZERO);
+        let (earlier, chosen_upto) = (Ballot::of(round, ballot.owner()), Slot::ZERO);
         let next = self.peer.promised().raised_by(ballot.owner());
-        let call = Message::HandOver { ballot: earlier, next, chosen_upto };
-        let (copy, _) = self.given([self.word(other, call)]);
-        demand!(
-            copy.role() == self.peer.role(),
-            "D1",
-            "{} is {:?}, and would be {:?} by a call to {next} that comes late",
-            self.node,
-            self.peer.role(),
-            copy.role()
-        );
-        Ok(())
-    }
-
-    /// Whoever leads or campaigns is refused a ballot before its own, or its own by one who has
-    /// promised no more than that: neither says that it cannot win.
-    pub(super) fn no_late_refusal_ends_a_reign(&self, other: Life) -> Checked {
-        let (Role::Leading { ballot, .. } | Role::Campaigning { ballot }) = self.peer.role() else {
-            return Ok(());
-        };
-        let Some(round) = ballot.round().checked_sub(1) else { return Ok(()) };
-        let earlier = Ballot::of(round, ballot.owner());
-        for (refused, promised) in [(earlier, ballot.raised_by(other)), (ballot, ballot)] {
-            let word = Message::Refused { ballot: refused, promised };
-            let (copy, _) = self.given([self.word(other, word)]);
+        for late in [
+            Message::HandOver { ballot: Ballot::of(round, other), next, chosen_upto },
+            Message::Refused { ballot: earlier, promised: ballot.raised_by(other) },
+            Message::Refused { ballot, promised: ballot },
+        ] {
+            let (copy, _) = self.given([self.word(other, late.clone())]);
             demand!(
                 copy.role() == self.peer.role(),
                 "D1",
-                "{} is {:?}, and would be {:?} when {other}, at {promised}, refuses {refused}",
+                "{} is {:?}, and would be {:?} by a late {late:?}",
                 self.node,
                 self.peer.role(),
                 copy.role()
@@ -205,7 +188,7 @@ mod tests {
             input => vec![input],
         };
         let leader = leader();
-        let check = |bounds: &Bounds<'_>| bounds.no_call_ends_a_reign(OTHER);
+        let check = |bounds: &Bounds<'_>| bounds.no_late_word_ends_a_reign(OTHER);
         assert_eq!(seen(&leader.peer, leader.now, steps_down, check), Some("D1"));
     }
 
@@ -220,7 +203,7 @@ mod tests {
             })
         };
         let leader = leader();
-        let check = |bounds: &Bounds<'_>| bounds.no_late_refusal_ends_a_reign(OTHER);
+        let check = |bounds: &Bounds<'_>| bounds.no_late_word_ends_a_reign(OTHER);
         assert_eq!(seen(&leader.peer, leader.now, of_its_own, check), Some("D1"));
     }
 }
