@@ -402,7 +402,8 @@ impl Transactions {
         let Some((first, last)) = self.committed.lowest(session) else { return };
         self.committed.remove(session, first);
         self.mark(session, |marks| {
-            marks.forgotten = marks.forgotten.max(last.saturating_add(1));
+            // No number below what was forgotten has come since.
+            marks.forgotten = last.saturating_add(1);
             marks.runs = marks.runs.saturating_sub(1);
         });
         self.runs_forgotten = self.runs_forgotten.saturating_add(1);

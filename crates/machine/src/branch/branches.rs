@@ -203,7 +203,7 @@ impl Branches {
         if self.prepared.len() >= PREPARED_MAX {
             return Err(NoReason::TooMany { limit: PREPARED_MAX as u64 });
         }
-        if let Some((by, key)) = self.locks.conflict(txn, work) {
+        if let Some((by, key)) = self.locks.conflict(work) {
             return Err(NoReason::Locked { by, key });
         }
         match first_failing(&work.guards, read) {

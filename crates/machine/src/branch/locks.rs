@@ -31,15 +31,16 @@ impl Locks {
         self.held.len() as u64
     }
 
-    /// The first key that another transaction holds against this work, and which one does.
-    pub(super) fn conflict(&self, txn: TxnId, work: &Work) -> Option<(TxnId, Bytes)> {
+    /// The first key that is held against this work, and which transaction holds it. The work is of
+    /// a transaction that holds nothing.
+    pub(super) fn conflict(&self, work: &Work) -> Option<(TxnId, Bytes)> {
         touched(work).find_map(|(key, writes)| {
             let by = match self.held.get(key)? {
                 Lock::Written(by) => Some(*by),
-                Lock::Guarded(by) if writes => by.iter().find(|by| **by != txn).copied(),
+                Lock::Guarded(by) if writes => by.first().copied(),
                 Lock::Guarded(_) => None,
             };
-            by.filter(|by| *by != txn).map(|by| (by, key.clone()))
+            by.map(|by| (by, key.clone()))
         })
     }
 
@@ -68,7 +69,7 @@ impl Locks {
 
     /// Takes every lock of the work, which conflicts with none.
     pub(super) fn take(&mut self, txn: TxnId, work: &Work) {
-        let conflict = self.conflict(txn, work);
+        let conflict = self.conflict(work);
         assert!(conflict.is_none(), "transaction {txn} takes a lock that is held: {conflict:?}");
         for (key, writes) in touched(work) {
             if writes {
@@ -83,12 +84,12 @@ impl Locks {
         }
     }
 
-    /// Lets go of every lock of the work.
+    /// Lets go of every lock of the work, all of which the transaction holds.
     pub(super) fn release(&mut self, txn: TxnId, work: &Work) {
         for (key, _) in touched(work) {
             let free = match self.held.get_mut(key) {
                 None => false,
-                Some(Lock::Written(by)) => *by == txn,
+                Some(Lock::Written(_)) => true,
                 Some(Lock::Guarded(by)) => {
                     by.remove(&txn);
                     by.is_empty()

@@ -22,15 +22,14 @@ pub(crate) fn asked(ghost: &Ghost, life: Life, write: &Write) -> Checked {
             replaced::holds(life, *slot, (*ballot, decree), before.record(*slot))?;
             no_vote_below::is_asked(life, *slot, *ballot, before.promised())
         }
-        Write::Chosen { .. }
-        | Write::ChosenUpto { .. }
-        | Write::Trimmed { .. }
-        | Write::Marked { .. } => Ok(()),
+        Write::Marked { mark } => older_disk::rises(life, *mark, before.mark()),
+        Write::Chosen { .. } | Write::ChosenUpto { .. } | Write::Trimmed { .. } => Ok(()),
     }
 }
 
 /// All facts of one step are asked for.
 pub(crate) fn asked_all(ghost: &Ghost, life: Life, writes: &[Write]) -> Checked {
+    older_disk::ends_with_its_mark(life, writes)?;
     no_vote_below::are_asked(ghost, life, writes)
 }
 
@@ -55,6 +54,7 @@ pub(crate) fn spoken(ghost: &Ghost, envelope: &Envelope) -> Checked {
         }
         _ => {}
     }
+    older_disk::holds_no_less(envelope, durable.mark())?;
     older_disk::holds_no_more(envelope, durable.mark())
 }
 

@@ -12,6 +12,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "after a proposal the log is asked":
             "return GivenUp::AskTheLog(Command::Decide { txn: self.txn, outcome });" =>
             "drop(outcome); self.phase = Phase::Aborted;",
+        "what is over is not proposed":
+            "Phase::Committed | Phase::Aborted => «return None»" => "{}",
         "nobody acts on what is not decided":
             "Verdict::InProgress | Verdict::Retired => «return»" => "Phase::Aborted",
         "nobody is told while it is open":
@@ -42,7 +44,7 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a repeated yes waits for the first":
             "return out.durably.then_say(asker, yes)" => "return out.at_once.push((asker, yes))",
         "a no is told again": "self.ended.bury(txn, reason.clone());" => "",
-        "a key is locked by one": "if let Some((by, key)) = «self.locks.conflict(txn, work)» {" =>
+        "a key is locked by one": "if let Some((by, key)) = «self.locks.conflict(work)» {" =>
             "None::<(TxnId, Bytes)>",
         "guards hold at the prepare": "match «first_failing(&work.guards, read)» {" =>
             "{ drop(read); None }",
@@ -58,11 +60,17 @@ pub(super) const LINES: &[&[Bug]] = &[
             "drop((work, read));",
         "a commit is noted": "self.ended.apply(txn, &mut out.durably);" => "",
         "not found is not done": "else if «!self.ended.applied(txn)» {" => "false",
+        "what was never prepared is not acknowledged":
+            "«return answer(asker, Said::Unproven, out);»\n        }\n        self.finished" =>
+            "answer(asker, Said::Unproven, out);",
         "a commit is acknowledged when it is durable":
             "out.durably.then_acknowledge(txn);\n        if let Some(asker) = asker {\n            \
              «out.durably.then_say(asker, Said::Finished);»" =>
             "out.at_once.push((asker, Said::Finished));",
         "what is applied is not rolled back": "if «self.ended.applied(txn)» {" => "false",
+        "who has applied it does not say that it is rolled back":
+            "Alarm::Contradicted { txn }, out);\n            \
+             «return answer(asker, Said::Unproven, out);»" => "answer(asker, Said::Unproven, out);",
         "a rollback ends its branch on disk":
             "if self.release(txn).is_some() {\n            \
              «out.durably.write(Write::Ended { txn });»" => "",
@@ -90,6 +98,9 @@ pub(super) const LINES: &[&[Bug]] = &[
         "an applied number is on disk":
             "durably.write(Write::Run { session, first: grown.first, last: Some(grown.last) });" =>
             "",
+        "a run that another takes in is off the disk":
+            "= grown.absorbed {\n            \
+             «durably.write(Write::Run { session, first, last: None });»" => "let _ = first;",
         "applied numbers come back": "applied.restore(session, first, last);" =>
             "let _ = (first, last);",
         "an applied number is over": "let over = «self.applied(txn)»" => "false",
@@ -118,7 +129,9 @@ pub(super) const LINES: &[&[Bug]] = &[
             "Lock::Written(by) => «Some(*by)»,\n                Lock::Guarded(by) if writes" =>
             "{ let _ = by; None }",
         "who is guarded is not written":
-            "by.iter().find(|by| **by != txn).copied()" => "None",
+            "by.first().copied()" => "{ let _ = by; None }",
+        "a scan begins with its prefix":
+            "Some(after) if «after >= prefix» =>" => "true",
         "every guard is noted": "Lock::Guarded(by) => «drop(by.insert(txn))»" =>
             "{ let _ = by; }",
         "others' guards are kept": "by.is_empty()" => "true",

@@ -25,12 +25,16 @@ pub(super) const LINES: &[&[Bug]] = &[
             "Disk::new(timing.disk_stall, «durable.mark»)" => "crate::Mark::ZERO",
         "what another life told is not this one's":
             "«marks.of == me.incarnation» &&" => "true",
+        "a step that writes is marked": "out.durably.writes().len() > written" =>
+            "{ let _ = written; false }",
+        "a batch is told its mark": "out.durably.reaches(self.disk.mark());" => "",
         "who has forgotten takes no further step":
             "if «self.forgotten.is_some()» {\n            return;\n        }\n        \
              let written" =>
             "false",
     },
     lines! { "paxos/src/disk.rs":
+        "each step that writes has its mark": "self.mark = self.mark.next();" => "",
         "a step that writes writes its mark": "out.durably.write(Write::Marked { mark });" => "",
     },
     lines! { "paxos/src/voice.rs":

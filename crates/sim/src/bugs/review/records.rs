@@ -76,7 +76,10 @@ pub(super) const LINES: &[&[Bug]] = &[
         "what a retired session did is not aborted":
             "«self.retired.contains(session_row(txn.session.get()))»;" => "false",
         "what is let go is noted":
-            "marks.forgotten = marks.forgotten.max(last.saturating_add(1));" => "let _ = last;",
+            "marks.forgotten = last.saturating_add(1);" => "let _ = last;",
+        "what was forgotten is not noted again":
+            "if «txn.n >= self.marks.get(&txn.session).map_or(0, |marks| marks.forgotten)» {" =>
+            "true",
         "a session that retires is noted": "self.retired.insert(session_row(session.get()));" =>
             "",
         "the end of a session is noted":
@@ -106,6 +109,8 @@ pub(super) const LINES: &[&[Bug]] = &[
         "a session that committed is not vacuous":
             "marks.runs == 0 && marks.commits == 0 && marks.forgotten == 0" =>
             "{ let _ = marks; true }",
+        "a session of which something is forgotten is not vacuous":
+            "&& «marks.forgotten == 0»" => "true",
         "what is not old is kept": "now.since(at) >= HORIZON_MS" => "now >= at",
         "what is unacknowledged is kept":
             "if let Some(Marks { commits: 0, ended_at: Some(at), .. }) = \

@@ -52,6 +52,7 @@ impl<'t> Asides<'t> {
         self.stamps_only_rise()?;
         self.a_leap_forgets_nothing()?;
         self.what_is_forgotten_is_retired()?;
+        self.what_is_forgotten_is_not_aborted()?;
         self.what_waits_is_not_forgotten()?;
         self.an_abort_always_has_room()?;
         self.what_is_forced_is_on_record()?;

@@ -19,7 +19,7 @@ pub(crate) use self::whole::guards_hold;
 use crate::violation::{Checked, Violation};
 
 /// An owner hears a vote again, and another one, of each of these participants; and first, where it
-/// has no verdict, what is none, and a no.
+/// has no verdict, what is none, and a no; and it gives up.
 pub(crate) fn owner_stands<'n>(
     owner: &Owner,
     names: impl Iterator<Item = &'n ParticipantName>,
@@ -28,7 +28,9 @@ pub(crate) fn owner_stands<'n>(
         obeyed::an_owner_waits(owner)?;
         closed::a_no_ends_it(owner)?;
     }
-    unchanged::votes_are(owner, names)
+    let names: Vec<&ParticipantName> = names.collect();
+    obeyed::what_is_over_is_not_proposed(owner, &names)?;
+    unchanged::votes_are(owner, &names)
 }
 
 /// A participant has done a step that `input` asked for.
@@ -36,7 +38,9 @@ pub(crate) fn branch_keeps_its_word(branches: &Branches, now: Moment, input: &In
     closed::nothing_else_is_locked(branches)?;
     let after = After { branches, now };
     match input {
-        Input::Prepare { txn, .. } if branches.is_prepared(*txn) => after.a_promise(*txn),
+        Input::Prepare { txn, work, .. } if branches.is_prepared(*txn) => {
+            after.a_promise(*txn, work)
+        }
         Input::Prepare { txn, work, .. } if !is_nothing(work) => after.a_no(*txn),
         Input::Finish { txn, verdict: Verdict::Aborted, .. } => after.an_abort(*txn),
         Input::Finish { txn, verdict: Verdict::Committed, .. } => after.a_commit(*txn),
@@ -52,9 +56,11 @@ struct After<'b> {
 
 impl After<'_> {
     /// It has promised: it ends that by a verdict and by nothing else, and promises no other work
-    /// instead. What it never heard of is not done, and what is guarded is not written.
-    fn a_promise(&self, txn: TxnId) -> Checked {
+    /// instead. What it never heard of is not done, and what is guarded is not written. Whoever
+    /// scans waits for it.
+    fn a_promise(&self, txn: TxnId, work: &Work) -> Checked {
         self.only_a_verdict_ends_it(txn)?;
+        self.scans_wait(txn, work)?;
         self.no_other_work_is_promised(txn)?;
         let unheard = TxnId { session: txn.session, n: u64::MAX };
         self.what_is_unheard_is_not_done(unheard)?;
@@ -83,9 +89,9 @@ impl After<'_> {
     }
 }
 
-/// Nothing is written, and nobody hears that it is finished.
+/// Nothing is written, and nobody hears that it is finished, neither who asks nor the log.
 fn says_no(out: &Output) -> bool {
-    out.durably.writes().is_empty() && out.at_once.iter().all(|(_, said)| *said == Said::Unproven)
+    out.durably.is_empty() && out.at_once.iter().all(|(_, said)| *said == Said::Unproven)
 }
 
 /// Another participant than any.

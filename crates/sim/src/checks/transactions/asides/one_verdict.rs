@@ -103,8 +103,30 @@ impl Asides<'_> {
         Ok(())
     }
 
+    /// The same log, and then the session of something that it has forgotten ends.
+    pub(super) fn what_is_forgotten_is_not_aborted(&self) -> Checked {
+        let committed = |txn: &TxnId| self.known.verdicts.get(txn) == Some(&Verdict::Committed);
+        let live = |txn: &&TxnId| self.machine.session_owner(txn.session).is_some();
+        let mut txns = self.known.verdicts.keys().filter(|txn| committed(txn));
+        let Some(TxnId { session, .. }) = txns.find(live).copied() else { return Ok(()) };
+        let mut later = self.machine.clone().with_room(Room { runs: 0, ..Room::default() });
+        self.tell(&mut later, Batch { stamp: Timestamp(0), requests: Vec::new() });
+        let cause = FenceCause::Operator;
+        self.tell(&mut later, of(None, Command::Fence { session, cause, guard: None }));
+        let of_it = self.known.verdicts.keys().filter(|txn| txn.session == session);
+        for txn in of_it.filter(|txn| committed(txn)) {
+            let then = verdict_of(&later, *txn);
+            demand!(
+                matches!(then, Verdict::Committed | Verdict::Retired),
+                "H1",
+                "{txn} committed and was forgotten; its session has ended, and it is {then:?}"
+            );
+        }
+        Ok(())
+    }
+
     /// A commit waits for a part, and the log has no room for what its session commits after it:
-    /// that is forgotten, and what waits is not.
+    /// that is forgotten, and what waits is not. When its part has come, the others stay forgotten.
     pub(super) fn what_waits_is_not_forgotten(&self) -> Checked {
         let (Some(txn), Some((name, incarnation))) = (self.open(), self.known.stores.iter().next())
         else {
@@ -116,7 +138,7 @@ impl Asides<'_> {
         let after = after.map(|txn| (txn, commit()));
         let room = Room { runs_of_one: 0, ..Room::default() };
         let mut later = self.machine.clone().with_room(room);
-        for ((txn, outcome), n) in [(txn, waits)].into_iter().chain(after).zip(0..) {
+        for ((txn, outcome), n) in [(txn, waits)].into_iter().chain(after.clone()).zip(0..) {
             let own = RequestId { session: txn.session, seq: Seq::new(LATE.get() - AFTER + n) };
             self.tell(&mut later, of(Some(own), Command::Decide { txn, outcome }));
         }
@@ -126,6 +148,16 @@ impl Asides<'_> {
             "H1",
             "{txn} waits for {name}, and is {then:?} when there was no room for what came after it"
         );
+        let ack = Command::Ack { participant: name.clone(), txns: vec![txn] };
+        self.tell(&mut later, of(None, ack));
+        for (after, _) in after {
+            let then = verdict_of(&later, after);
+            demand!(
+                matches!(then, Verdict::Committed | Verdict::Retired),
+                "H1",
+                "{after} committed and was forgotten; since {txn} is acknowledged it is {then:?}"
+            );
+        }
         Ok(())
     }
 
@@ -151,9 +183,12 @@ impl Asides<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::transactions::asides::{
-        Hears,
-        stage::{DONE, OPEN, OWNER, fence, log, seen},
+    use crate::checks::transactions::{
+        Transactions,
+        asides::{
+            Hears,
+            stage::{DONE, OPEN, OWNER, fence, log, seen},
+        },
     };
 
     #[test]
@@ -201,6 +236,17 @@ mod tests {
             of(None, Command::Decide { txn, outcome: Proposal::Abort { cause } })
         };
         assert!(check(aborts).what_is_forgotten_is_retired().is_err());
+    }
+
+    /// Of what never committed, somebody believes that it did.
+    #[test]
+    fn what_is_aborted_by_the_end_of_its_session_is_seen() {
+        let (machine, mut known) = log();
+        let check =
+            |known: &Transactions| Asides::to(&machine, known).what_is_forgotten_is_not_aborted();
+        assert_eq!(check(&known), Ok(()));
+        known.verdicts.insert(TxnId { session: OWNER, n: 9 }, Verdict::Committed);
+        assert_eq!(check(&known).err().map(|violation| violation.invariant), Some("H1"));
     }
 
     #[test]

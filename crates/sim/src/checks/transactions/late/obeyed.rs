@@ -2,10 +2,10 @@
 //! not done again.
 
 use synod_machine::{
-    SessionId, TxnId, Verdict,
+    BranchIncarnation, ParticipantName, SessionId, TxnId, Verdict,
     branch::{Asker, Branches, Durable, Input, Room},
-    owner::Owner,
-    participant_door::Said,
+    owner::{GivenUp, Owner, Phase},
+    participant_door::{Said, Vote},
 };
 
 use super::{After, is_same, nobody, put, says_no, whole};
@@ -25,6 +25,31 @@ pub(super) fn an_owner_waits(owner: &Owner) -> Checked {
     }
     let told = owner.to_tell();
     demand!(told.is_empty(), "H3", "the owner of {txn}, {phase:?}, tells {told:?}");
+    Ok(())
+}
+
+/// An owner gives up. If it has proposed, only the log can say how that ends; if not, it has ended,
+/// and its participants may hear so: then it proposes no commit, although they all vote for one.
+pub(super) fn what_is_over_is_not_proposed(owner: &Owner, names: &[&ParticipantName]) -> Checked {
+    let (mut copy, txn, phase) = (owner.clone(), owner.txn(), owner.phase());
+    let asks = matches!(copy.give_up(), GivenUp::AskTheLog(_));
+    demand!(
+        asks == (phase == Phase::Proposed),
+        "H3",
+        "the owner of {txn}, {phase:?}, gives up, and {} the log",
+        if asks { "asks" } else { "does not ask" }
+    );
+    if !asks {
+        let yes = Vote::Yes { incarnation: BranchIncarnation(u64::MAX) };
+        names.iter().for_each(|name| copy.vote(name, &yes));
+        let proposal = copy.proposal();
+        demand!(
+            proposal.is_none(),
+            "H3",
+            "the owner of {txn}, {:?}, proposes {proposal:?}",
+            copy.phase()
+        );
+    }
     Ok(())
 }
 
@@ -62,7 +87,18 @@ impl After<'_> {
             "H3",
             "{txn} is done, and would be said to be rolled back"
         );
-        self.what_is_forgotten_is_over(txn)
+        self.what_is_forgotten_is_over(txn)?;
+        self.what_came_out_of_turn_is_over(txn)
+    }
+
+    /// It commits two more, then the one between them, so that what is written of them becomes one,
+    /// and the next; and is asked to prepare each of them again when it has started anew.
+    fn what_came_out_of_turn_is_over(&self, txn: TxnId) -> Checked {
+        let all = [6, 4, 5, 3].map(|below| TxnId { n: u64::MAX - below, ..txn });
+        let (_, durable) = self.later(Room::default(), all.into_iter().flat_map(done));
+        let anew = Branches::recover(nobody(), &durable, self.now);
+        let anew = After { branches: &anew, now: self.now };
+        all.iter().try_for_each(|txn| anew.is_refused(*txn, put(b"again"), "H3"))
     }
 
     /// It has no room for what it did before, of that session or of all. It goes on in later
@@ -82,18 +118,10 @@ impl After<'_> {
     }
 
     fn forgets(&self, room: Room, before: TxnId, later: Vec<TxnId>, txn: TxnId) -> Checked {
-        let mut branches = self.branches.clone().with_room(room);
-        let mut durable = Durable::default();
-        let asker = Asker(u64::MAX);
-        let finish = |txn| Input::Finish { asker: None, txn, verdict: Verdict::Committed };
-        let promise = Input::Prepare { asker, txn: before, work: put(b"before") };
-        let all = later
-            .iter()
-            .flat_map(|&txn| [Input::Prepare { asker, txn, work: put(b"later") }, finish(txn)]);
-        for input in [promise].into_iter().chain(all).chain([finish(before)]) {
-            let out = branches.step(self.now, input, |_| None);
-            out.durably.writes().iter().for_each(|write| durable.write(write));
-        }
+        let promise = Input::Prepare { asker: ASKER, txn: before, work: put(b"before") };
+        let all = later.iter().copied().flat_map(done);
+        let all = [promise].into_iter().chain(all).chain([finish(before)]);
+        let (branches, durable) = self.later(room, all);
         whole::is_written_too(&branches, &durable)?;
         let after = After { branches: &branches, now: self.now };
         for txn in later.first().into_iter().chain([&txn]) {
@@ -107,4 +135,27 @@ impl After<'_> {
         let anew = After { branches: &anew, now: self.now };
         if forgotten { anew.is_refused(txn, put(b"again"), "H3") } else { Ok(()) }
     }
+
+    /// The same participant, with so much room, after all this; and what it has written meanwhile.
+    fn later(&self, room: Room, inputs: impl Iterator<Item = Input>) -> (Branches, Durable) {
+        let mut branches = self.branches.clone().with_room(room);
+        let mut durable = Durable::default();
+        for input in inputs {
+            let out = branches.step(self.now, input, |_| None);
+            out.durably.writes().iter().for_each(|write| durable.write(write));
+        }
+        (branches, durable)
+    }
+}
+
+/// Somebody that no participant has heard of.
+const ASKER: Asker = Asker(u64::MAX);
+
+/// What a participant hears of a transaction that commits.
+fn done(txn: TxnId) -> [Input; 2] {
+    [Input::Prepare { asker: ASKER, txn, work: put(b"later") }, finish(txn)]
+}
+
+fn finish(txn: TxnId) -> Input {
+    Input::Finish { asker: None, txn, verdict: Verdict::Committed }
 }

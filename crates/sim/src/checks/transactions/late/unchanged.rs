@@ -10,12 +10,9 @@ use super::{After, is_same, put};
 use crate::violation::{Checked, demand};
 
 /// An owner hears a vote again, and another one, of each of these participants.
-pub(super) fn votes_are<'n>(
-    owner: &Owner,
-    names: impl Iterator<Item = &'n ParticipantName>,
-) -> Checked {
+pub(super) fn votes_are(owner: &Owner, names: &[&ParticipantName]) -> Checked {
     let phase = owner.phase();
-    for name in names.filter(|name| !owner.to_ask().any(|awaited| awaited == *name)) {
+    for name in names.iter().filter(|name| !owner.to_ask().any(|awaited| awaited == **name)) {
         for vote in votes() {
             let mut copy = owner.clone();
             copy.vote(name, &vote);

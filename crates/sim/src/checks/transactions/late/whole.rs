@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use synod_machine::{
-    Entry, Expect, Guard, TxnId, Verdict,
+    Entry, Expect, Guard, Mutation, TxnId, Verdict,
     branch::{Asker, Branches, Durable, Input, Work},
 };
 
@@ -43,6 +43,20 @@ pub(super) fn is_written_too(branches: &Branches, durable: &Durable) -> Checked 
 }
 
 impl After<'_> {
+    /// It has promised work: somebody scans what that writes, and begins before it.
+    pub(super) fn scans_wait(&self, txn: TxnId, work: &Work) -> Checked {
+        for key in work.mutations.iter().map(Mutation::key) {
+            for after in [None, Some(&Bytes::new())] {
+                demand!(
+                    self.branches.writers(key, after).contains(&txn),
+                    "H5",
+                    "a scan from {after:?} on of what begins with {key:?} waits not for {txn}"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Another transaction guards a key, and one more is to write it.
     pub(super) fn what_is_guarded_is_not_written(&self, txn: TxnId) -> Checked {
         let key = Bytes::from_static(b"guarded");
