@@ -40,6 +40,10 @@ pub(super) const LINES: &[&[Bug]] = &[
     lines! { "paxos/src/voice.rs":
         "what was heard of a disk is told back":
             "disk.heard = mark.max(disk.heard);" => "let _ = mark;",
+        "who has spoken is told of the disk":
+            "disk.has_spoken.then_some(self.holds)" => "None",
+        "a disk is measured as it was found":
+            "std::mem::replace(&mut disk.has_spoken, true)" => "true",
     },
     lines! { "paxos/src/peer/phase1.rs":
         "a campaign is above what was promised":

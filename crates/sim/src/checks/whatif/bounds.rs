@@ -221,17 +221,7 @@ impl<'p> Bounds<'p> {
 
     /// All say so, one mark after the other, and the next heartbeat is due.
     fn told_to_be_covered(&self, marks: &[Slot], others: &[Life]) -> Output {
-        let upto = self.peer.chosen_upto();
-        let standing = Standing {
-            process: Process::new(1),
-            promised: Ballot::ZERO,
-            reign: None,
-            quorum: true,
-            sees_leader: true,
-            disk_alive: true,
-            chosen_upto: upto,
-            covered: Slot::ZERO,
-        };
+        let standing = well(self.peer.chosen_upto());
         let told = marks.iter().flat_map(|covered| {
             let standing = Standing { covered: *covered, ..standing };
             let beat =
@@ -376,5 +366,18 @@ impl<'p> Bounds<'p> {
 
     pub(super) fn word(&self, from: Life, message: Message) -> Input {
         Input::Deliver(Envelope::of(from, self.node, message))
+    }
+}
+/// How somebody stands with whom all is well, and who does not lead.
+pub(super) fn well(chosen_upto: Slot) -> Standing {
+    Standing {
+        process: Process::new(1),
+        promised: Ballot::ZERO,
+        reign: None,
+        quorum: true,
+        sees_leader: true,
+        disk_alive: true,
+        chosen_upto,
+        covered: Slot::ZERO,
     }
 }

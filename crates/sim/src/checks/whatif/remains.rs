@@ -1,12 +1,10 @@
 //! What is left of what was: of a reign that a snapshot goes beyond, of decrees that one covers, of
 //! another ballot's watermark, of what a reign was still to propose. A copy is asked.
 
-use synod_paxos::{
-    Ballot, Decree, Envelope, Input, Life, Message, Output, Process, Role, Slot, Standing,
-};
+use synod_paxos::{Ballot, Decree, Envelope, Input, Life, Message, Output, Role, Slot, Standing};
 
 use super::{
-    bounds::{Bounds, FAR_SLOTS},
+    bounds::{Bounds, FAR_SLOTS, well},
     hash,
 };
 use crate::violation::{Checked, demand};
@@ -126,16 +124,8 @@ impl Bounds<'_> {
 
     /// Somebody says that it reigns at `reign`, and knows of more than anybody.
     fn beat(&self, from: Life, reign: Ballot) -> Input {
-        let standing = Standing {
-            process: Process::new(1),
-            promised: reign,
-            reign: Some(reign),
-            quorum: true,
-            sees_leader: true,
-            disk_alive: true,
-            chosen_upto: self.peer.settled().plus(FAR_SLOTS),
-            covered: Slot::ZERO,
-        };
+        let upto = self.peer.settled().plus(FAR_SLOTS);
+        let standing = Standing { promised: reign, reign: Some(reign), ..well(upto) };
         self.word(from, Message::Heartbeat { round: 1, standing })
     }
 

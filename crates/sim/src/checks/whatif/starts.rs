@@ -1,10 +1,11 @@
 //! What a node would start from, had it died at another moment: a copy of its disk is read.
 
 use synod_paxos::{
-    Config, Decree, Durable, Envelope, Input, Message, Output, Peer, Record, Slot, Tick, Write,
+    Ballot, Config, Decree, Durable, Envelope, Input, Marks, Message, Output, Peer, Record, Slot,
+    Tick, Write,
 };
 
-use super::bounds::FAR_SLOTS;
+use super::bounds::{FAR_SLOTS, well};
 use crate::{
     checks::hash,
     violation::{Checked, demand},
@@ -33,6 +34,7 @@ impl Starts<'_> {
         self.a_log_begins_no_earlier()?;
         self.a_log_is_told_at_once()?;
         self.what_is_known_far_above_is_told()?;
+        self.a_disk_is_measured_as_it_was_found()?;
         self.a_vote_implies_its_promise()
     }
 
@@ -77,6 +79,48 @@ impl Starts<'_> {
             "B7",
             "{me} knows slot {far} to be chosen, far above what it has come to, and is silent"
         );
+        Ok(())
+    }
+
+    /// Somebody was told of one step more than there was on its disk when it started. It has written
+    /// one more since: that is no answer to whoever speaks for the first time, and is one to whoever
+    /// has been told of it since.
+    fn a_disk_is_measured_as_it_was_found(&self) -> Checked {
+        let me = self.config.life;
+        let Some(other) = self.config.members.iter().find(|life| *life != me) else {
+            return Ok(());
+        };
+        let before = self.durable.mark;
+        let told = |heard| {
+            let marks = Marks { holds: None, of: me.incarnation, heard };
+            let message = Message::Release { ballot: Ballot::first(other) };
+            Input::Deliver(Envelope { marks, ..Envelope::of(other, me.node, message) })
+        };
+        for (first, forgotten) in [(before.next(), true), (before, false)] {
+            // What its log does not know of its state, the first step writes.
+            let applied = self.applied.max(self.durable.chosen_upto).next();
+            let (mut copy, mut out) =
+                (self.start(self.durable.clone(), applied), Output::default());
+            for input in [Input::Covered(Slot::ZERO), told(first), told(before.next())] {
+                copy.step(Tick::ZERO, input, &mut out);
+            }
+            demand!(
+                out.forgotten.is_some() == forgotten,
+                "B8",
+                "{me} starts from {before:?}, is told of {first:?}, and takes its disk for {}",
+                if forgotten { "its own" } else { "older" }
+            );
+            let beat = Message::Heartbeat { round: 1, standing: well(Slot::ZERO) };
+            let beat = Input::Deliver(Envelope::of(other, me.node, beat));
+            copy.step(Tick::ZERO, beat, &mut out);
+            let mut told = out.at_once.iter().filter_map(|word| word.marks.holds);
+            demand!(
+                forgotten || told.any(|holds| holds == before),
+                "B8",
+                "{me} answers {other}, and tells nothing of its disk: {:?}",
+                out.at_once
+            );
+        }
         Ok(())
     }
 
@@ -139,14 +183,20 @@ impl Starts<'_> {
 
 #[cfg(test)]
 mod tests {
-    use synod_paxos::{Ballot, Decree, Life, Mark, Members, NodeId};
+    use synod_paxos::{Life, Mark, Members, NodeId};
 
     use super::*;
 
     /// Where a vote is durable in slot 7, and the log begins after slot 5.
     fn check(what: fn(&Starts<'_>) -> Checked, start: Start) -> Checked {
-        let me = Life::first(NodeId::new(1));
-        let config = Config::new(me, Members::new(vec![me]).unwrap()).unwrap();
+        check_among(1, what, start)
+    }
+
+    /// The same of one of so many.
+    fn check_among(voters: u16, what: fn(&Starts<'_>) -> Checked, start: Start) -> Checked {
+        let voters: Vec<Life> = (1..=voters).map(|id| Life::first(NodeId::new(id))).collect();
+        let me = voters[0];
+        let config = Config::new(me, Members::new(voters).unwrap()).unwrap();
         let vote = Record::Accepted { ballot: Ballot::first(me), decree: Decree::Noop };
         let (trimmed, chosen_upto) = (Slot::new(5), Slot::new(5));
         let records = vec![(Slot::new(7), vote)];
@@ -181,6 +231,13 @@ mod tests {
             invariant(check(|starts| starts.a_log_begins_no_earlier(), begins_anew)),
             Some("C1")
         );
+        let written_since: Start = |config, durable, applied| {
+            RECOVER(config, Durable { mark: durable.mark.next(), ..durable }, applied)
+        };
+        let measured: fn(&Starts<'_>) -> Checked =
+            |starts| starts.a_disk_is_measured_as_it_was_found();
+        assert_eq!(check_among(3, measured, RECOVER), Ok(()));
+        assert_eq!(invariant(check_among(3, measured, written_since)), Some("B8"));
         let forgets: Start = |config, durable, applied| {
             RECOVER(config, Durable { records: Vec::new(), ..durable }, applied)
         };
