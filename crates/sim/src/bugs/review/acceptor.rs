@@ -77,6 +77,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             "self.recent.clear();\n        self.recent_bytes = 0;" => "",
     },
     lines! { "paxos/src/proposer.rs":
+        "votes are in runs that begin before they end": "span.first <= span.last" => "true",
         "chosen by a quorum of votes":
             "tally.voters.len() >= quorum" => "tally.voters.len() + 1 >= quorum",
         "new slots begin above inherited ones":

@@ -18,6 +18,7 @@ pub(super) const LINES: &[&[Bug]] = &[lines! { "paxos/src/campaign.rs":
         "Report::Faulty => {\n                «evidence.faulty.insert(member);»" => "",
     "who knows it chosen has said it":
         "evidence.chosen = Some(decree.clone());" => "let _ = decree;",
+    "of several votes the highest is adopted": "ballot > *highest" => "true",
     "only whole promises count": "**progress == Progress::Whole" => "true",
     "chosen elsewhere is not proposed": "self.chosen_upto.max(learner.upto())" => "learner.upto()",
     "reported slots are inherited": "known.max(reported)" => "{ let _ = reported; known }",

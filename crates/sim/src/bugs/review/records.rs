@@ -129,6 +129,7 @@ pub(super) const LINES: &[&[Bug]] = &[
             "{ let _ = parts; true }",
         "a part acknowledges for itself": "*acked |= part == participant;" =>
             "{ let _ = part; *acked = true; }",
+        "sessions that live are not joined": "«!live» && self.marks" => "true",
         "sessions that may commit are not joined":
             "!live && self.marks.range(gap).next().is_none()" => "{ let _ = (live, gap); true }",
     },

@@ -54,6 +54,7 @@ impl<'p> Bounds<'p> {
         self.what_is_below_is_refused(other)?;
         self.nobody_leads_alone(ghost.quorum())?;
         self.what_cannot_be_is_turned_away(other)?;
+        self.a_run_of_nothing_is_no_vote(other)?;
         self.what_is_not_taken_is_not_learned(other)?;
         self.no_vote_is_far_ahead(other)?;
         self.nothing_far_ahead_is_believed(other)?;

@@ -40,6 +40,7 @@ impl<'p> Campaign<'p> {
         self.what_is_lost_is_inherited()?;
         self.who_lost_it_says_nothing()?;
         self.nothing_was_not_chosen()?;
+        self.the_highest_vote_is_adopted()?;
         self.what_is_chosen_is_proposed()?;
         self.what_is_learned_is_proposed_no_more()
     }
@@ -89,6 +90,32 @@ impl<'p> Campaign<'p> {
         Ok(())
     }
 
+    /// One of the others has a vote where the candidate has none, and the rest another at a lower
+    /// ballot, or at a higher one: in whatever order they say so, the lower one is not proposed.
+    pub(super) fn the_highest_vote_is_adopted(&self) -> Checked {
+        let slot = self.last.next();
+        let voted = |owner: Life, decree| {
+            let ballot = Ballot::of(0, owner);
+            Page { reports: vec![(slot, Report::Accepted { ballot, decree })], ..self.page() }
+        };
+        let mut owners = [self.others[0], self.others[1]];
+        owners.sort();
+        let lower = Decree::Value(Bytes::from_static(b"lower, of a copy"));
+        let (low, high) = (voted(owners[0], lower.clone()), voted(owners[1], decree()));
+        for (first, rest) in [(&low, &high), (&high, &low)] {
+            let (_, out) = self.hears(first, rest);
+            demand!(
+                proposed(&out, slot).as_ref() != Some(&lower),
+                "A4",
+                "{} at {} is told of two votes in slot {slot}, and adopts the one at {}",
+                self.bounds.node,
+                self.ballot,
+                Ballot::of(0, owners[0])
+            );
+        }
+        Ok(())
+    }
+
     /// Somebody knows what is chosen, so far ahead that the candidate cannot keep it; then a
     /// snapshot brings the candidate as far.
     pub(super) fn what_is_chosen_is_proposed(&self) -> Checked {
@@ -99,13 +126,9 @@ impl<'p> Campaign<'p> {
         let (mut copy, _) = self.hears(&far, &self.page());
         let mut out = Output::default();
         self.bounds.give(&mut copy, self.bounds.now, Input::Installed(upto), &mut out);
-        let mut proposed = out.at_once.iter().filter_map(|word| match &word.message {
-            Message::Accept { slot: at, decree, .. } if *at == slot => Some(decree),
-            _ => None,
-        });
-        let told = proposed.next();
+        let told = proposed(&out, slot);
         demand!(
-            told == Some(&decree),
+            told == Some(decree),
             "A4",
             "{} at {} was told what is chosen in slot {slot}, and proposes {told:?}",
             self.bounds.node,
@@ -121,14 +144,8 @@ impl<'p> Campaign<'p> {
         let reports = vec![(self.last.plus(AHEAD_SLOTS), Report::Accepted { ballot, decree })];
         let ahead = Page { reports, ..self.page() };
         let (leader, out) = self.hears(&ahead, &self.page());
-        let proposed = |slot| {
-            out.at_once.iter().find_map(|word| match &word.message {
-                Message::Accept { slot: at, decree, .. } if *at == slot => Some(decree.clone()),
-                _ => None,
-            })
-        };
         let bounds = Bounds { peer: &leader, ..self.bounds };
-        bounds.what_is_known_is_proposed_no_more(proposed, self.others[0])
+        bounds.what_is_known_is_proposed_no_more(|slot| proposed(&out, slot), self.others[0])
     }
 
     /// With these promises it must go on asking.
@@ -181,6 +198,14 @@ impl<'p> Campaign<'p> {
             page.reports.iter().find(is_vote).map(|(slot, _)| *slot)
         })
     }
+}
+
+/// What a step proposes in a slot.
+fn proposed(out: &Output, slot: Slot) -> Option<Decree> {
+    out.at_once.iter().find_map(|word| match &word.message {
+        Message::Accept { slot: at, decree, .. } if *at == slot => Some(decree.clone()),
+        _ => None,
+    })
 }
 
 /// One that nobody in a universe proposes.

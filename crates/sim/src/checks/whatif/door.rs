@@ -18,6 +18,23 @@ const BEYOND: u64 = 1 << 63;
 const RUNS: usize = 65;
 
 impl Bounds<'_> {
+    /// Somebody says that it has voted, in a run of slots that ends before it begins.
+    pub(super) fn a_run_of_nothing_is_no_vote(&self, other: Life) -> Checked {
+        let Role::Leading { ballot, .. } = self.peer.role() else { return Ok(()) };
+        let last = self.peer.settled().next();
+        let slots = vec![Span { first: last.next(), last }];
+        let accepted = Message::Accepted { ballot, slots, chosen_upto: Slot::ZERO };
+        let (_, out) = self.given([self.word(other, accepted)]);
+        demand!(
+            out.chosen.is_empty(),
+            "A3",
+            "{} takes for chosen in no slot at all: {:?}",
+            self.node,
+            out.chosen
+        );
+        Ok(())
+    }
+
     /// A round that leaves no ballot above it, slots that cannot be counted on from, a slot before
     /// the first, more runs of votes than are ever named, and a disk that was written to for ever:
     /// such a word is noise.

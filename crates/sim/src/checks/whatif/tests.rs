@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use synod_paxos::{Decree, Epoch, Incarnation, Marks, Members, Page, Report};
+use synod_paxos::{Decree, Epoch, Incarnation, Marks, Members, Page, Report, Span};
 
 use super::{bounds::Hears, hollow::Hollow, *};
 
@@ -194,6 +194,25 @@ fn who_heeds_a_stranger_is_seen() {
 }
 
 #[test]
+fn who_counts_votes_of_no_slot_is_seen() {
+    let of_a_slot: Hears = |input| {
+        said(input, |word| {
+            if let Message::Accepted { slots, .. } = &mut word.message {
+                slots[0].first = slots[0].last;
+            }
+        })
+    };
+    let check = |bounds: &Bounds<'_>| bounds.a_run_of_nothing_is_no_vote(OTHER);
+    let mut leader = leader();
+    let Role::Leading { ballot, .. } = leader.peer.role() else { panic!("it leads") };
+    let (slot, chosen_upto) = (Slot::new(1), Slot::ZERO);
+    let slots = vec![Span { first: slot, last: slot }];
+    let third = Life::first(NodeId::new(3));
+    drop(leader.hears(third, Message::Accepted { ballot, slots, chosen_upto }));
+    assert_eq!(seen(&leader.peer, Tick::ZERO, of_a_slot, check), Some("A3"));
+}
+
+#[test]
 fn who_goes_on_with_what_it_has_forgotten_is_seen() {
     let nothing: Hears = |input| said(input, |word| word.marks = Marks::NONE);
     let check = |bounds: &Bounds<'_>| bounds.what_is_forgotten_ends_it(OTHER);
@@ -324,6 +343,19 @@ fn a_campaign_that_goes_by_something_else_is_seen() {
     assert_eq!(seen(knows, |campaign| campaign.who_lost_it_says_nothing()), Some("A4"));
     assert_eq!(seen(knows, |campaign| campaign.nothing_was_not_chosen()), Some("A4"));
     assert_eq!(seen(told, |campaign| campaign.what_is_chosen_is_proposed()), Some("A4"));
+    // What the lower one of two has voted for.
+    let raised: Hears = |input| {
+        said(input, |word| {
+            if let Message::Promise { page, .. } = &mut word.message {
+                for (_, report) in &mut page.reports {
+                    if let Report::Accepted { ballot, .. } = report {
+                        *ballot = Ballot::of(u64::from(ballot.owner() == OTHER), ballot.owner());
+                    }
+                }
+            }
+        })
+    };
+    assert_eq!(seen(raised, |campaign| campaign.the_highest_vote_is_adopted()), Some("A4"));
     assert_eq!(
         seen(all_but_one, |campaign| campaign.what_is_learned_is_proposed_no_more()),
         Some("C4")
