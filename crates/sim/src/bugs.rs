@@ -2,10 +2,13 @@
 //!
 //! `row` is what a bug is; the tables are `planted` (bugs that happened to somebody) and `review`
 //! (lines of the product, one after the other). `copy` makes one copy of the workspace in which all
-//! of them stand, each behind a switch, and builds it once; `hunt` runs universes in it.
+//! of them stand, each behind a switch, and builds it once; `hunt` runs universes in it. `mutants`
+//! takes away what nobody made a row of.
 
 mod copy;
 pub(crate) mod hunt;
+#[cfg(any(test, feature = "mutants"))]
+pub(crate) mod mutants;
 mod page;
 mod planted;
 mod report;
@@ -71,7 +74,7 @@ pub(crate) fn catch_all(
     };
     let wanted = hunted.filter(about);
     let wanted: Vec<(usize, &Bug)> = wanted.copied().collect();
-    let program = copy::build(&all)?;
+    let program = copy::build("planted", copy::changes(&all)?)?;
     let firsts = match effort {
         Effort::Quick(_) => &FIRST_SEEDS[..1],
         Effort::Whole => &FIRST_SEEDS[..],
@@ -82,17 +85,18 @@ pub(crate) fn catch_all(
         hunted.map(|(number, _)| Job { number: *number, first: *first, seeds })
     });
     let mut report = Report::new(&wanted, firsts.len(), seeds);
-    hunt::all(&program, jobs, |job, caught| {
-        if let Some(row) = report.heard(job, caught) {
+    hunt::all(&program, jobs, |job, answer| {
+        if let Some(row) = report.heard(job, answer?) {
             eprintln!("{row}");
         }
+        Ok(())
     })?;
     Ok(report)
 }
 
 /// Puts the tables into their page, or what was hunted of them.
 pub(crate) fn write(report: &Report, whole: bool) -> Result<(), Box<dyn Error>> {
-    Ok(page::write(&report.put_into(&page::read()?, whole)?)?)
+    Ok(page::write(page::PLANTED, &report.put_into(&page::read(page::PLANTED)?, whole)?)?)
 }
 
 /// Every bug with its number in the copy.
@@ -167,7 +171,7 @@ mod tests {
     /// Whoever adds a row hunts it, and has the tables written anew: `planted --write`.
     #[test]
     fn the_page_has_the_rows_of_the_tables() {
-        let page = page::read().unwrap();
+        let page = page::read(page::PLANTED).unwrap();
         let rows = |bugs: Vec<&'static Bug>| bugs.into_iter().map(|bug| bug.name);
         let planted: Vec<&str> = rows(planted::all().collect()).collect();
         assert_eq!(Report::names(&page, false), planted);
@@ -178,7 +182,7 @@ mod tests {
     /// A hunt of one row writes that row, and the others stay as they were.
     #[test]
     fn a_row_that_was_hunted_by_itself_is_written_by_itself() {
-        let page = page::read().unwrap();
+        let page = page::read(page::PLANTED).unwrap();
         let (number, bug) = every().into_iter().find(|(_, bug)| bug.is_reviewed()).unwrap();
         let mut report = Report::new(&[(number, bug)], 1, 7);
         report.heard(Job { number, first: 1, seeds: 7 }, None);

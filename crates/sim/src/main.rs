@@ -16,7 +16,8 @@ usage: synod-sim run [--seed S] [--seeds N] [--minutes M] [--threads T] [--go-on
        synod-sim search [--worlds N] PLACE...
        synod-sim planted [--quick [--review K/N]] [--seeds N] [--write] [WORD]...
        synod-sim planted --search [--place PLACE] [--write] [WORD]...
-       synod-sim hunt FIRST SEEDS, seek PLACE (what `planted` runs in its copy)";
+       synod-sim mutants [--seeds N] [--write] [WORD]... (with the feature `mutants`)
+       synod-sim hunt FIRST SEEDS, seek PLACE (what these run in their copies)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
         Some((&"run", rest)) => verbs::run::run(rest),
         Some((&"replay", rest)) => verbs::replay::replay(rest),
         Some((&"planted", rest)) => verbs::planted::planted(rest),
+        #[cfg(feature = "mutants")]
+        Some((&"mutants", rest)) => verbs::planted::mutants(rest),
         Some((&"hunt", rest)) => verbs::planted::hunt(rest),
         Some((&"seek", rest)) => verbs::planted::seek(rest),
         Some((&"search", rest)) => verbs::search::search(rest),

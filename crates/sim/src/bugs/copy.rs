@@ -9,7 +9,10 @@ use std::{
     process::Command,
 };
 
-use super::{row::Bug, splice::splice};
+use super::{
+    row::Bug,
+    splice::{Change, splice},
+};
 
 /// The crates that the simulator is made of.
 const CRATES: [&str; 5] = ["paxos", "machine", "replica", "store", "sim"];
@@ -44,10 +47,13 @@ pub(super) fn top() -> PathBuf {
     top.canonicalize().unwrap_or(top)
 }
 
-/// Makes the copy under `target`, builds its simulator, and returns the program. What has not
-/// changed since the last time is not written again, so that cargo need not build it again.
-pub(super) fn build(bugs: &[(usize, &Bug)]) -> Result<PathBuf, Box<dyn Error>> {
-    let (top, copy) = (top(), top().join("target/planted"));
+/// What is to be changed in each file, by its place in the workspace.
+pub(super) type Changes<'e> = BTreeMap<PathBuf, Vec<Change<'e>>>;
+
+/// Makes the copy `name` under `target`, builds its simulator, and returns the program. What has
+/// not changed since the last time is not written again, so that cargo need not build it again.
+pub(super) fn build(name: &str, mut changes: Changes<'_>) -> Result<PathBuf, Box<dyn Error>> {
+    let (top, copy) = (top(), top().join("target").join(name));
     let mut kept = BTreeSet::new();
     let mut put = |place: &Path, text: &str| -> Result<(), Box<dyn Error>> {
         let path = copy.join(place);
@@ -61,18 +67,18 @@ pub(super) fn build(bugs: &[(usize, &Bug)]) -> Result<PathBuf, Box<dyn Error>> {
     put(Path::new("Cargo.toml"), &workspace(&fs::read_to_string(top.join("Cargo.toml"))?))?;
     put(Path::new("crates/planted/Cargo.toml"), SWITCH_MANIFEST)?;
     put(Path::new("crates/planted/src/lib.rs"), SWITCH_CRATE)?;
-    let mut edits = by_file(bugs);
     for name in CRATES {
         let manifest = Path::new("crates").join(name).join("Cargo.toml");
         put(&manifest, &with_switch(&fs::read_to_string(top.join(&manifest))?))?;
         for file in sources(&top.join("crates").join(name).join("src"))? {
             let text = fs::read_to_string(&file)?;
             let place = file.strip_prefix(&top)?;
-            let edits = edits.remove(place).unwrap_or_default();
-            put(place, &splice(&text, &edits)?)?;
+            let changes = changes.remove(place).unwrap_or_default();
+            let spliced = splice(&text, changes);
+            put(place, &spliced.map_err(|error| format!("{}: {error}", place.display()))?)?;
         }
     }
-    if let Some(place) = edits.keys().next() {
+    if let Some(place) = changes.keys().next() {
         return Err(format!("{}: the simulator does not run this file", place.display()).into());
     }
     // Files that have gone from the workspace go from the copy.
@@ -95,14 +101,22 @@ pub(super) fn build(bugs: &[(usize, &Bug)]) -> Result<PathBuf, Box<dyn Error>> {
     }
 }
 
-fn by_file<'b>(bugs: &[(usize, &'b Bug)]) -> BTreeMap<PathBuf, Vec<(usize, &'b super::row::Edit)>> {
-    let mut edits: BTreeMap<PathBuf, Vec<_>> = BTreeMap::new();
+/// The changes of these bugs, in the order of their numbers.
+pub(super) fn changes(bugs: &[(usize, &'static Bug)]) -> Result<Changes<'static>, Box<dyn Error>> {
+    let (top, mut texts) = (top(), BTreeMap::new());
+    let mut changes = Changes::new();
     for (number, bug) in bugs {
         for edit in bug.edits {
-            edits.entry(Path::new("crates").join(edit.file)).or_default().push((*number, edit));
+            let place = Path::new("crates").join(edit.file);
+            if !texts.contains_key(&place) {
+                texts.insert(place.clone(), fs::read_to_string(top.join(&place))?);
+            }
+            let at = edit.place(&texts[&place])?;
+            let change = Change { at, number: *number, without: edit.without };
+            changes.entry(place).or_default().push(change);
         }
     }
-    edits
+    Ok(changes)
 }
 
 /// The workspace's manifest, with only the copied crates as members.

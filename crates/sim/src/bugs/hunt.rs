@@ -3,12 +3,13 @@
 use std::{
     collections::VecDeque,
     error::Error,
-    fmt,
+    fmt, fs,
     path::Path,
     process::Command,
     str::FromStr,
     sync::{Mutex, PoisonError, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use synod_sim::{Run, run};
@@ -17,6 +18,9 @@ use super::copy::PLANTED_ENV;
 
 /// Seeds that a bug may hide for.
 pub(crate) const SEEDS: u64 = 2_000;
+
+/// Beyond so much memory, in pages of the kernel, a universe will not end.
+const PAGES_MAX: u64 = (2 << 30) / 4_096;
 
 /// What separates the parts of an answer: no message of ours holds one.
 const BETWEEN: char = '\t';
@@ -37,6 +41,29 @@ pub(crate) struct Catch {
     pub(super) what: String,
 }
 
+/// What a hunt has come to; the error says why nobody knows.
+pub(super) type Answer = Result<Option<Catch>, String>;
+
+/// Ends this process when a hunt for so many seeds goes on and on, or takes all memory: a bug may
+/// keep a universe from ever ending.
+pub(crate) fn watch(seeds: u64) {
+    let limit = Duration::from_secs(30) + Duration::from_millis(300).saturating_mul(seeds as u32);
+    let started = Instant::now();
+    thread::spawn(move || {
+        while started.elapsed() < limit && pages() < PAGES_MAX {
+            thread::sleep(Duration::from_millis(100));
+        }
+        eprintln!("given up after {:.0?}", started.elapsed());
+        std::process::exit(1);
+    });
+}
+
+/// The memory of this process, where the kernel tells.
+fn pages() -> u64 {
+    let said = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    said.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0)
+}
+
 /// Runs universes one after the other until one of them fails.
 pub(crate) fn here(first: u64, seeds: u64) -> Option<Catch> {
     // A failed assertion is an answer here like any other: no need to shout.
@@ -48,11 +75,11 @@ pub(crate) fn here(first: u64, seeds: u64) -> Option<Catch> {
 }
 
 /// Runs every job in a process of `program`, as many side by side as there are cores, and hands
-/// each answer on as it comes; `None` when nothing was seen.
+/// each answer on as it comes.
 pub(super) fn all(
     program: &Path,
     jobs: impl IntoIterator<Item = Job>,
-    mut heard: impl FnMut(Job, Option<Catch>),
+    mut heard: impl FnMut(Job, Answer) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let jobs: Mutex<VecDeque<Job>> = Mutex::new(jobs.into_iter().collect());
     let (done, answers) = mpsc::channel();
@@ -70,8 +97,11 @@ pub(super) fn all(
             });
         }
         drop(done);
-        for (job, caught) in answers {
-            heard(job, caught?);
+        for (job, answer) in answers {
+            if let Err(error) = heard(job, answer) {
+                jobs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                return Err(error);
+            }
         }
         Ok(())
     })

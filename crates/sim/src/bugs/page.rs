@@ -1,20 +1,30 @@
-//! The page of the tables. Each stands between two marks, so that it can be written anew.
+//! The pages of the tables. Each table stands between two marks, so that it can be written anew.
 
 use std::fs;
 
 use super::copy;
 
-/// Below the top of the workspace.
-const PAGE: &str = "docs/planted-bugs.md";
+/// The page of bugs that are planted and of lines that are reviewed, below the top of the
+/// workspace.
+pub(super) const PLANTED: &str = "docs/planted-bugs.md";
 
-/// The text of the page.
-pub(super) fn read() -> std::io::Result<String> {
-    fs::read_to_string(copy::top().join(PAGE))
+/// The text of a page.
+pub(super) fn read(page: &str) -> std::io::Result<String> {
+    fs::read_to_string(copy::top().join(page))
 }
 
 /// Writes it.
-pub(super) fn write(text: &str) -> std::io::Result<()> {
-    fs::write(copy::top().join(PAGE), text)
+pub(super) fn write(page: &str, text: &str) -> std::io::Result<()> {
+    fs::write(copy::top().join(page), text)
+}
+
+/// Code on one line, as a cell of a table may hold it.
+pub(super) fn code(text: &str) -> String {
+    let line: Vec<&str> = text.split_whitespace().collect();
+    match line.is_empty() {
+        true => "nothing".to_owned(),
+        false => format!("`{}`", line.join(" ").replace('|', "\\|")),
+    }
 }
 
 /// What stands between the marks of this name.

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     hunt::{Catch, Job},
-    page,
+    page::{self, code},
     row::{Bug, Edit},
 };
 
@@ -112,15 +112,6 @@ const REVIEWED: &str = "reviewed lines";
 /// Of each line that a row takes away.
 fn each(bug: &Bug, what: impl Fn(&Edit) -> String) -> String {
     bug.edits.iter().map(what).collect::<Vec<_>>().join(" and ")
-}
-
-/// Code on one line, as a cell of a table may hold it.
-fn code(text: &str) -> String {
-    let line: Vec<&str> = text.split_whitespace().collect();
-    match line.is_empty() {
-        true => "nothing".to_owned(),
-        false => format!("`{}`", line.join(" ").replace('|', "\\|")),
-    }
 }
 
 impl fmt::Display for Report {

@@ -74,3 +74,16 @@ impl Bug {
         self.name.contains(word) || self.edits.iter().any(|edit| edit.file.contains(word))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A place that is not there, or twice, cannot be planted; guillemets tell one of two.
+    #[test]
+    fn a_place_must_be_one_place() {
+        assert!(edit("", "b", "").place("a").is_err());
+        assert!(edit("", "b", "").place("b b").is_err());
+        assert_eq!(edit("", "a «b»", "").place("b a b"), Ok(4..5));
+    }
+}

@@ -104,7 +104,7 @@ pub(crate) struct Sought {
 /// holds all the words; into another place than its own, if one is named.
 pub(crate) fn all(words: &[&str], elsewhere: Option<&str>) -> Result<Sought, Box<dyn Error>> {
     let bugs = every();
-    let program = copy::build(&bugs)?;
+    let program = copy::build("planted", copy::changes(&bugs)?)?;
     let mut sought = Sought {
         table: "| bug | what it does | place | property | acts | worlds |\n\
                 |---|---|---|---|---:|---:|\n"
@@ -132,12 +132,13 @@ pub(crate) fn all(words: &[&str], elsewhere: Option<&str>) -> Result<Sought, Box
 impl Sought {
     /// Puts the table into its page.
     pub(crate) fn write(&self) -> Result<(), Box<dyn Error>> {
-        Ok(page::write(&page::with(&page::read()?, MARK, &self.table)?)?)
+        let text = page::with(&page::read(page::PLANTED)?, MARK, &self.table)?;
+        Ok(page::write(page::PLANTED, &text)?)
     }
 
     /// Whether the page has this very table. A search finds the same everywhere.
     pub(crate) fn is_on_the_page(&self) -> Result<bool, Box<dyn Error>> {
-        Ok(page::between(&page::read()?, MARK)? == self.table)
+        Ok(page::between(&page::read(page::PLANTED)?, MARK)? == self.table)
     }
 }
 

@@ -59,12 +59,25 @@ fn sought(
     Ok(sought.unseen == 0)
 }
 
+/// Takes away all that the words are about, and tells what no universe misses; false when the page
+/// does not say why.
+#[cfg(feature = "mutants")]
+pub(crate) fn mutants(words: &[&str]) -> Result<bool, String> {
+    let mut flags = Flags::new(words);
+    let seeds = flags.value("--seeds")?.unwrap_or(bugs::hunt::SEEDS);
+    let writes = flags.has("--write");
+    let unsaid = bugs::mutants::sweep::sweep(&flags.rest()?, seeds, writes);
+    Ok(unsaid.map_err(|error| error.to_string())? == 0)
+}
+
 /// Runs universes until one fails; how it failed is said for [`planted`], in another process.
 pub(crate) fn hunt(words: &[&str]) -> Result<bool, String> {
     let rest = Flags::new(words).rest()?;
     let [first, seeds] = rest[..] else { return Err(crate::USAGE.to_owned()) };
     let number = |word: &str| word.parse().map_err(|_| format!("{word}: seeds are numbers"));
-    if let Some(caught) = bugs::hunt::here(number(first)?, number(seeds)?) {
+    let (first, seeds) = (number(first)?, number(seeds)?);
+    bugs::hunt::watch(seeds);
+    if let Some(caught) = bugs::hunt::here(first, seeds) {
         println!("{caught}");
     }
     Ok(true)
