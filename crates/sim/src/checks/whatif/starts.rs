@@ -82,9 +82,9 @@ impl Starts<'_> {
         Ok(())
     }
 
-    /// Somebody was told of one step more than there was on its disk when it started. It has written
-    /// one more since: that is no answer to whoever speaks for the first time, and is one to whoever
-    /// has been told of it since.
+    /// Somebody was told of one step more than there was on its disk when it started. It has
+    /// written one more since: that is no answer to whoever speaks for the first time, and is one
+    /// to whoever has been told of it since.
     fn a_disk_is_measured_as_it_was_found(&self) -> Checked {
         let me = self.config.life;
         let Some(other) = self.config.members.iter().find(|life| *life != me) else {
