@@ -18,7 +18,7 @@ use crate::{
 
 /// What redb may hold in memory. The log is read once, at the start, and then mostly appended to:
 /// more makes nothing faster.
-pub(crate) const CACHE_BYTES: usize = 8 << 20;
+pub(crate) const CACHE_BYTES: usize = 4 << 20;
 
 /// A store that was opened.
 pub(crate) struct Opened {
