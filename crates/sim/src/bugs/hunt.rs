@@ -47,7 +47,8 @@ pub(super) type Answer = Result<Option<Catch>, String>;
 /// Ends this process when a hunt for so many seeds goes on and on, or takes all memory: a bug may
 /// keep a universe from ever ending.
 pub(crate) fn watch(seeds: u64) {
-    let limit = Duration::from_secs(30) + Duration::from_millis(300).saturating_mul(seeds as u32);
+    let limit =
+        Duration::from_secs(30).saturating_add(Duration::from_millis(seeds.saturating_mul(300)));
     let started = Instant::now();
     thread::spawn(move || {
         while started.elapsed() < limit && pages() < PAGES_MAX {

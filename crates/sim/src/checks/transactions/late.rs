@@ -18,6 +18,9 @@ use synod_machine::{
 pub(crate) use self::whole::guards_hold;
 use crate::violation::{Checked, Violation};
 
+/// Somebody that no participant has heard of.
+const ASKER: Asker = Asker(u64::MAX);
+
 /// An owner hears a vote again, and another one, of each of these participants; and first, where it
 /// has no verdict, what is none, and a no; and it gives up.
 pub(crate) fn owner_stands<'n>(
@@ -68,7 +71,7 @@ impl After<'_> {
     }
 
     fn is_refused(&self, txn: TxnId, work: Work, invariant: &'static str) -> Checked {
-        let prepare = Input::Prepare { asker: Asker(u64::MAX), txn, work: work.clone() };
+        let prepare = Input::Prepare { asker: ASKER, txn, work: work.clone() };
         let Output { durably, at_once, .. } = self.given(prepare);
         let no = |said: &Said| matches!(said, Said::Vote(Vote::No { .. }));
         match at_once.iter().any(|(_, said)| no(said)) && durably.writes().is_empty() {
@@ -81,7 +84,7 @@ impl After<'_> {
     }
 
     fn finish(&self, txn: TxnId, verdict: Verdict) -> Output {
-        self.given(Input::Finish { asker: Some(Asker(u64::MAX)), txn, verdict })
+        self.given(Input::Finish { asker: Some(ASKER), txn, verdict })
     }
 
     fn given(&self, input: Input) -> Output {

@@ -3,12 +3,12 @@
 
 use synod_machine::{
     BranchIncarnation, ParticipantName, SessionId, TxnId, Verdict,
-    branch::{Asker, Branches, Durable, Input, Room},
+    branch::{Branches, Durable, Input, Room},
     owner::{GivenUp, Owner, Phase},
     participant_door::{Said, Vote},
 };
 
-use super::{After, is_same, nobody, put, says_no, whole};
+use super::{ASKER, After, is_same, nobody, put, says_no, whole};
 use crate::violation::{Checked, demand};
 
 /// So many transactions later most of what a participant did for one session is forgotten, if it
@@ -147,9 +147,6 @@ impl After<'_> {
         (branches, durable)
     }
 }
-
-/// Somebody that no participant has heard of.
-const ASKER: Asker = Asker(u64::MAX);
 
 /// What a participant hears of a transaction that commits.
 fn done(txn: TxnId) -> [Input; 2] {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use synod_machine::{
     Entry, Expect, Guard, Mutation, TxnId, Verdict,
-    branch::{Asker, Branches, Durable, Input, Work},
+    branch::{Branches, Durable, Input, Work},
 };
 
-use super::{After, put};
+use super::{ASKER, After, put};
 use crate::violation::{Checked, demand};
 
 /// A participant is about to do its part of a commit: what it was asked to find when it promised
@@ -63,7 +63,7 @@ impl After<'_> {
         let guards = vec![Guard { key: key.clone(), expect: Expect::Absent }];
         let work = Work { guards, mutations: Vec::new() };
         let mut branches = self.branches.clone();
-        let guarding = Input::Prepare { asker: Asker(u64::MAX), txn, work };
+        let guarding = Input::Prepare { asker: ASKER, txn, work };
         drop(branches.step(self.now, guarding, |_| None));
         let after = After { branches: &branches, now: self.now };
         let writer = TxnId { n: txn.n - 1, ..txn };
@@ -79,7 +79,7 @@ impl After<'_> {
         let guards = vec![Guard { key: key.clone(), expect: Expect::Absent }];
         let work = Work { guards, mutations: Vec::new() };
         let mut branches = self.branches.clone();
-        let guarding = Input::Prepare { asker: Asker(u64::MAX), txn, work };
+        let guarding = Input::Prepare { asker: ASKER, txn, work };
         drop(branches.step(self.now, guarding, |_| None));
         let ends = Input::Finish { asker: None, txn, verdict: Verdict::Aborted };
         drop(branches.step(self.now, ends, |_| None));
