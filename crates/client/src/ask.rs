@@ -38,8 +38,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_millis(300);
 
-/// The first pause before a node is asked again that has yet to hear that it is to lead: it hears
-/// of it in the time of a datagram.
+/// The first pause before a node is asked for the third time that has yet to hear that it is to
+/// lead. The second time needs none: the word that it waits for is shorter than the way to it and
+/// back.
 const WORD_PAUSE: Duration = Duration::from_millis(1);
 /// The longest.
 const WORD_PAUSE_MAX: Duration = Duration::from_millis(16);
@@ -79,18 +80,14 @@ pub(crate) struct Tries {
     redirected: bool,
     why: Why,
     pause: Backoff,
-    /// Of questions to one node that has yet to hear that it is to lead.
-    word: Backoff,
+    /// Of questions to one node that has yet to hear that it is to lead; until it was asked again.
+    word: Option<Backoff>,
 }
 
 impl Tries {
     pub(crate) fn new() -> Tries {
         let pause = Backoff::new(PAUSE, PAUSE_MAX);
-        Tries { perhaps: false, redirected: false, why: Why::NoLeader, pause, word: Tries::word() }
-    }
-
-    fn word() -> Backoff {
-        Backoff::new(WORD_PAUSE, WORD_PAUSE_MAX)
+        Tries { perhaps: false, redirected: false, why: Why::NoLeader, pause, word: None }
     }
 
     pub(crate) fn give_up(&self) -> Ended {
@@ -225,14 +222,18 @@ impl Route {
             Attempt::Said(Said::NotLeader { leader })
                 if self.has_yet_to_hear(place, leader.as_deref()) =>
             {
-                let until = deadline.or_after(tries.word.next());
+                let Some(word) = &mut tries.word else {
+                    tries.word = Some(Backoff::new(WORD_PAUSE, WORD_PAUSE_MAX));
+                    return None;
+                };
+                let until = deadline.or_after(word.next());
                 let mut leader = self.watch();
                 let another = another_leads(&mut leader, place);
                 // Nothing comes of it but the next attempt, at whoever leads then.
                 let _whoever_leads = timeout_at(until.at(), another).await;
             }
             Attempt::Said(Said::NotLeader { leader }) => {
-                tries.word = Tries::word();
+                tries.word = None;
                 // The first hint is followed at once; nodes that point at each other are not.
                 if !self.not_leading(place, leader.as_deref()) || tries.redirected {
                     tries.pause.wait(deadline).await;

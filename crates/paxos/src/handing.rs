@@ -1,12 +1,15 @@
 use crate::{NodeId, Tick};
 
-/// The lead is to be handed to another, once that one has shown that it is there and nothing that
-/// was proposed is open any more. Until then nothing new is proposed.
+/// The lead is to be handed to another: it is asked whether it is there, and once it has answered,
+/// nothing new is proposed until nothing that was proposed is open any more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handing {
     pub(crate) to: NodeId,
     /// The round of heartbeats in which it is asked.
     pub(crate) asked: u64,
+    /// Whether it has answered. Until then the leader goes on as ever: what it proposes meanwhile
+    /// is chosen sooner here than there.
+    pub(crate) answered: bool,
     /// It has until then to answer; and what is open then is left to the successor, as at any
     /// other end of a reign.
     pub(crate) until: Tick,

@@ -344,11 +344,11 @@ impl Peer {
         }
     }
 
-    /// Whether a proposal would be given a slot now: leading with a quorum heard lately and without
-    /// handing over, and the window has room.
+    /// Whether a proposal would be given a slot now: leading with a quorum heard lately, the next
+    /// leader not ready yet where the lead is handed over, and the window has room.
     pub fn may_propose(&self) -> bool {
         let Reign::Leading(proposer) = &self.reign else { return false };
-        if proposer.handing.is_some() {
+        if proposer.handing.as_ref().is_some_and(|handing| handing.answered) {
             return false;
         }
         self.has_quorum() && proposer.next <= self.window_end() && self.window_has_bytes(proposer)

@@ -33,7 +33,7 @@ pub(crate) struct Proposer {
     pub(crate) progress: (Slot, Tick),
     pub(crate) reads: Reads,
     pub(crate) lease: Lease,
-    /// Whether the lead is about to be handed over: nothing new is proposed then. It is rare.
+    /// How the lead is about to be handed over. It is rare.
     pub(crate) handing: Option<Box<Handing>>,
     /// Adopted decrees that wait for the window.
     backlog: BTreeMap<Slot, Decree>,
@@ -199,7 +199,7 @@ impl Hash for Proposer {
         let Proposer { in_flight, bytes, handing, .. } = self;
         (ballot, inherited, next, told, told_alone, reads, lease).hash(state);
         (backlog, in_flight, bytes, lost_since.is_some()).hash(state);
-        handing.as_ref().map(|handing| handing.to).hash(state);
+        handing.as_ref().map(|handing| (handing.to, handing.answered)).hash(state);
     }
 }
 

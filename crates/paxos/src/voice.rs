@@ -72,6 +72,14 @@ impl Voice {
         }
     }
 
+    /// The same to every other member, and to this one first: it has something to do.
+    pub(crate) fn say_to_others_after(&self, out: &mut Output, first: NodeId, message: &Message) {
+        self.say(out, first, message.clone());
+        for to in self.others.iter().filter(|to| **to != first) {
+            self.say(out, *to, message.clone());
+        }
+    }
+
     /// Says something once everything written so far is durable.
     pub(crate) fn seal(&self, out: &mut Output, to: NodeId, message: Message) {
         out.durably.then_send(self.envelope(to, message));

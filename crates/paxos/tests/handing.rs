@@ -41,7 +41,7 @@ fn a_leader_asks_and_then_calls_and_promises() {
     let (mut stage, at) = leader();
     let asked = stage.step(to(3));
     assert_eq!(call(&asked), None);
-    assert!(stage.leads() && !stage.peer.may_propose());
+    assert!(stage.leads());
     assert_eq!(call(&stage.answer(2, following(at))), None, "another's answer");
     let called = stage.answer(3, following(at));
     let (next, upto) = call(&called).unwrap();
@@ -77,6 +77,20 @@ fn what_is_under_way_is_finished_first_or_left_to_the_successor() {
     let (_, promised, page) = promise(&stage.sync()).unwrap();
     assert_eq!(promised, next);
     assert_eq!(page.reports, [(Slot::new(1), stage::voted(at, "x"))]);
+}
+
+/// The leader goes on until the successor has answered, and only then stops taking proposals.
+#[test]
+fn what_is_asked_for_before_the_answer_is_proposed() {
+    let (mut stage, at) = leader();
+    stage.step(to(2));
+    assert!(stage.peer.may_propose());
+    stage.propose("x");
+    stage.sync();
+    assert_eq!(call(&stage.answer(2, following(at))), None, "x is under way");
+    assert!(stage.leads() && !stage.peer.may_propose());
+    let (_, upto) = call(&stage.hear(3, accepted(at, 1, 1))).unwrap();
+    assert_eq!(upto, Slot::new(1));
 }
 
 /// A node that cannot lead is not called, and the leader leads on: one that is silent, whose disk

@@ -25,7 +25,8 @@ impl Peer {
                 let (asked, until) =
                     (self.links.round(), now.after(self.config.timing.suspect_min));
                 let Reign::Leading(proposer) = &mut self.reign else { return };
-                proposer.handing = Some(Box::new(Handing { to, asked, until }));
+                let handing = Handing { to, asked, answered: false, until };
+                proposer.handing = Some(Box::new(handing));
             }
             Err(unfit) => out.unfit = Some(unfit),
         }
@@ -35,13 +36,14 @@ impl Peer {
     pub(super) fn tend_handing(&mut self, now: Tick, out: &mut Output) {
         let upto = self.learner.upto();
         let Reign::Leading(proposer) = &mut self.reign else { return };
-        let Some(handing) = &proposer.handing else { return };
-        let Handing { to, asked, until } = **handing;
-        let (late, open) = (until <= now, !proposer.is_idle() || upto < proposer.inherited);
-        match self.links.fit_since(to, asked, upto, now) {
+        let open = !proposer.is_idle() || upto < proposer.inherited;
+        let Some(handing) = &mut proposer.handing else { return };
+        let (to, late) = (handing.to, handing.until <= now);
+        match self.links.fit_since(to, handing.asked, upto, now) {
             Ok(true) if late || !open => self.call(now, to, out),
-            Ok(_) if !late => {}
-            Ok(_) => self.leads_on(Unfit::Silent, out),
+            Ok(true) => handing.answered = true,
+            Ok(false) if late => self.leads_on(Unfit::Silent, out),
+            Ok(false) => {}
             Err(unfit) => self.leads_on(unfit, out),
         }
     }
@@ -64,7 +66,8 @@ impl Peer {
         let next = self.ballot_above_all(heir);
         self.round_heard = next.round();
         let chosen_upto = self.learner.upto();
-        self.voice.say_to_others(out, &Message::HandOver { ballot, next, chosen_upto });
+        let call = Message::HandOver { ballot, next, chosen_upto };
+        self.voice.say_to_others_after(out, to, &call);
         self.election.wait_for_others(now, self.config.timing.suspect_min * 2);
         if self.vow.allows(heir, now) && self.acceptor.promise(next, out) {
             let first = self.links.claimed(to).next();
