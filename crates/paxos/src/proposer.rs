@@ -54,10 +54,9 @@ const USUAL_WEIGHT: u32 = 8;
 struct Tally {
     decree: Decree,
     voters: BTreeSet<NodeId>,
+    first_spoken_at: Tick,
     spoken_at: Tick,
     patience: Duration,
-    /// Whether it was said again: then nobody knows which of the two was answered.
-    again: bool,
 }
 
 impl Proposer {
@@ -109,29 +108,36 @@ impl Proposer {
         self.bytes += decree.bytes();
         let patience = patience_min.max(self.usual * PATIENCE_FACTOR);
         let voters = BTreeSet::new();
-        let tally = Tally { decree, voters, spoken_at: now, patience, again: false };
+        let tally = Tally { decree, voters, first_spoken_at: now, spoken_at: now, patience };
         let earlier = self.in_flight.insert(slot, tally);
         assert!(earlier.is_none(), "slot {slot} was given out twice at {}", self.ballot);
     }
 
     /// Counts votes at this ballot, and only those (*Paxos Made Simple* §2.2): returns what a
     /// quorum has accepted by now.
+    ///
+    /// Of what was said again nobody knows which of the two was answered. It is taken for the
+    /// first, or what is usual would never come to be as long as it is where a way has become
+    /// slow, and each slot would go over it twice or more, and make it slower yet. But no longer
+    /// than `patience_max` is ever waited for that: the first may have been lost.
     pub(crate) fn count(
         &mut self,
         voter: NodeId,
         spans: &[Span],
         quorum: usize,
         now: Tick,
+        patience_max: Duration,
     ) -> Vec<(Slot, Decree)> {
         let mut chosen = Vec::new();
         for span in spans.iter().filter(|span| span.first <= span.last) {
             for (slot, tally) in self.in_flight.range_mut(span.first..=span.last) {
                 tally.voters.insert(voter);
                 if tally.voters.len() >= quorum {
-                    if !tally.again {
-                        let took = now.since(tally.spoken_at);
-                        self.usual = (self.usual * (USUAL_WEIGHT - 1) + took) / USUAL_WEIGHT;
+                    let mut took = now.since(tally.first_spoken_at);
+                    if tally.spoken_at != tally.first_spoken_at {
+                        took = took.min(self.usual.max(patience_max / PATIENCE_FACTOR));
                     }
+                    self.usual = (self.usual * (USUAL_WEIGHT - 1) + took) / USUAL_WEIGHT;
                     chosen.push((*slot, tally.decree.clone()));
                 }
             }
@@ -166,7 +172,8 @@ impl Proposer {
     }
 
     /// Proposals to say again: a bounded number of the oldest whose patience has run out, each with
-    /// those who have voted for it. Patience doubles with each retry, up to `patience_max`.
+    /// those who have voted for it. Patience doubles with each retry, up to `patience_max` or what
+    /// it was at first.
     pub(crate) fn overdue(
         &mut self,
         now: Tick,
@@ -182,8 +189,7 @@ impl Proposer {
                 continue;
             }
             tally.spoken_at = now;
-            tally.again = true;
-            tally.patience = (tally.patience * 2).min(patience_max);
+            tally.patience = (tally.patience * 2).min(patience_max.max(tally.patience));
             bytes += tally.decree.bytes();
             again.push((*slot, tally.decree.clone(), tally.voters.clone()));
         }
@@ -206,7 +212,7 @@ impl Hash for Proposer {
 /// See the one of [`Peer`](crate::Peer).
 impl Hash for Tally {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Tally { decree, voters, spoken_at: _, patience: _, again: _ } = self;
+        let Tally { decree, voters, first_spoken_at: _, spoken_at: _, patience: _ } = self;
         (decree, voters).hash(state);
     }
 }
@@ -243,9 +249,13 @@ mod tests {
         let mut proposer = proposer(0);
         speak(&mut proposer, 3);
         let run = |first, last| Span { first: Slot::new(first), last: Slot::new(last) };
-        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 2)], 2, Tick::ZERO), []);
-        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 3), run(9, 4)], 2, Tick::ZERO), []);
-        let chosen = proposer.count(NodeId::new(2), &[run(2, u64::MAX)], 2, Tick::ZERO);
+        assert_eq!(proposer.count(NodeId::new(1), &[run(1, 2)], 2, Tick::ZERO, PATIENCE_MAX), []);
+        assert_eq!(
+            proposer.count(NodeId::new(1), &[run(1, 3), run(9, 4)], 2, Tick::ZERO, PATIENCE_MAX),
+            []
+        );
+        let chosen =
+            proposer.count(NodeId::new(2), &[run(2, u64::MAX)], 2, Tick::ZERO, PATIENCE_MAX);
         assert_eq!(chosen, [(Slot::new(2), Decree::Noop), (Slot::new(3), Decree::Noop)]);
     }
 
@@ -272,12 +282,54 @@ mod tests {
             let place = proposer.next_slot();
             proposer.spoken(place, Decree::Noop, spoken_at, PATIENCE);
             let run = Span { first: place, last: place };
-            let chosen = proposer.count(NodeId::new(1), &[run], 1, at(slot * 1_000 + 200));
+            let chosen =
+                proposer.count(NodeId::new(1), &[run], 1, at(slot * 1_000 + 200), PATIENCE_MAX);
             assert!(chosen.iter().all(|(slot, decree)| proposer.agrees(*slot, decree)));
         }
         let place = proposer.next_slot();
         proposer.spoken(place, Decree::Noop, at(0), PATIENCE);
         assert_eq!(proposer.overdue(at(790), PATIENCE_MAX).len(), 0);
         assert_eq!(proposer.overdue(at(800), PATIENCE_MAX).len(), 1);
+    }
+    /// On a way that has become slow, first words and repeated ones arrive all the same. (What was
+    /// said again told nothing of what is usual, so on a way that took longer than the patience of
+    /// better days each slot was said again, for good: a megabyte a second over a way that had room
+    /// for a third of that, which was full of repetitions from then on.)
+    #[test]
+    fn patience_comes_to_a_way_that_has_become_slow() {
+        const USUAL_MAX: Duration = Duration::from_millis(1_000);
+        let mut proposer = proposer(0);
+        let at = |millis: u64| Tick::from_micros(millis * 1_000);
+        let mut repeated = 0;
+        for round in 1..=40 {
+            let began = round * 10_000;
+            let place = proposer.next_slot();
+            proposer.spoken(place, Decree::Noop, at(began), PATIENCE);
+            repeated = (1..700).map(|ms| proposer.overdue(at(began + ms), USUAL_MAX).len()).sum();
+            let run = Span { first: place, last: place };
+            let chosen = proposer.count(NodeId::new(1), &[run], 1, at(began + 700), USUAL_MAX);
+            assert!(chosen.iter().all(|(slot, decree)| proposer.agrees(*slot, decree)));
+        }
+        assert_eq!(repeated, 0, "the last slot");
+    }
+
+    /// What was lost is not waited for longer and longer, however much is.
+    #[test]
+    fn patience_has_an_end_where_words_are_lost() {
+        let mut proposer = proposer(0);
+        let at = |millis: u64| Tick::from_micros(millis * 1_000);
+        for round in 1..=40 {
+            let began = at(round * 10_000);
+            let place = proposer.next_slot();
+            proposer.spoken(place, Decree::Noop, began, PATIENCE);
+            let again = (1..).map(|ms| began.after(Duration::from_millis(ms)));
+            let again =
+                again.take(1_000).find(|now| !proposer.overdue(*now, PATIENCE_MAX).is_empty());
+            assert!(again.unwrap().since(began) <= PATIENCE_MAX, "{round}");
+            let run = Span { first: place, last: place };
+            let heard = again.unwrap().after(Duration::from_millis(1));
+            let chosen = proposer.count(NodeId::new(1), &[run], 1, heard, PATIENCE_MAX);
+            assert!(chosen.iter().all(|(slot, decree)| proposer.agrees(*slot, decree)));
+        }
     }
 }

@@ -102,11 +102,12 @@ impl Peer {
         out: &mut Output,
     ) {
         let quorum = self.config.members.quorum();
+        let patience_max = self.config.timing.suspect_max;
         let Reign::Leading(proposer) = &mut self.reign else { return };
         if proposer.ballot != ballot {
             return;
         }
-        for (slot, decree) in proposer.count(from, slots, quorum, now) {
+        for (slot, decree) in proposer.count(from, slots, quorum, now, patience_max) {
             self.learn(now, slot, decree, out);
         }
         self.go_on(now, out);
