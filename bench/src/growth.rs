@@ -179,7 +179,7 @@ pub fn with_shards(
     count: u16,
 ) -> Result<(Stage, Vec<String>), BenchError> {
     let participants: Vec<String> = (1..=count).map(|number| format!("p{number}")).collect();
-    let setting = Setting { participants: participants.clone(), ways: None };
+    let setting = Setting { participants: participants.clone(), ..Setting::default() };
     Ok((Stage::open_with(synod, NODES, "", &setting)?, participants))
 }
 

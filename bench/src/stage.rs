@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use synod_client::net::Congestion;
 use tempfile::TempDir;
 
 use crate::{
@@ -49,6 +50,8 @@ pub struct Setting {
     pub participants: Vec<String>,
     /// How far its nodes lie apart, if they do.
     pub ways: Option<Ways>,
+    /// How much its nodes send at a time.
+    pub congestion: Congestion,
 }
 
 #[derive(Debug)]
@@ -97,6 +100,9 @@ impl Stage {
         stage.move_to_free_ports(nodes, setting.ways)?;
         for i in 1..=nodes {
             stage.settle(&format!("n{i}"), settings)?;
+            if setting.congestion == Congestion::Bbr {
+                stage.settle(&format!("n{i}"), "\n[network]\ncongestion = \"bbr\"\n")?;
+            }
             stage.start(&format!("n{i}"))?;
         }
         setting.participants.iter().try_for_each(|name| stage.start_shard(name))?;

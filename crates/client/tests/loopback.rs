@@ -13,8 +13,8 @@ use synod_client::{
         participant_door::NoReason,
     },
     net::{
-        Asked, Authority, Credentials, Event, Identity, Mesh, MeshConfig, Name, Role, Who,
-        settings::TlsFiles,
+        Asked, Authority, Congestion, Credentials, Event, Identity, Mesh, MeshConfig, Name, Role,
+        Who, settings::TlsFiles,
     },
 };
 use tokio::sync::watch;
@@ -61,7 +61,8 @@ impl House {
         let files = self.files("n1", Who::Node(name("n1")));
         let credentials = Credentials::load(&files.ca, &files.cert, &files.key).unwrap();
         let listen = loopback();
-        let config = MeshConfig { credentials, cluster_id: CLUSTER_ID, listen, peers: Vec::new() };
+        let (peers, congestion) = (Vec::new(), Congestion::default());
+        let config = MeshConfig { credentials, cluster_id: CLUSTER_ID, listen, peers, congestion };
         let (mesh, mut events) = Mesh::open(config).await.unwrap();
         let machine = watch::Sender::new(Machine::new());
         let serving = tokio::spawn(async move {

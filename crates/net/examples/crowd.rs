@@ -18,7 +18,7 @@ use std::{
 };
 
 use synod_net::{
-    Authority, Credentials, Dialer, Event, Identity, Mesh, MeshConfig, Name, Role, Who,
+    Authority, Congestion, Credentials, Dialer, Event, Identity, Mesh, MeshConfig, Name, Role, Who,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -117,7 +117,8 @@ fn main() -> Res<()> {
     let app = Who::Client { name: Name::new("app")?, role: Role::Read };
     let app = credentials(&authority, dir.path(), "app", app)?;
     let listen = "127.0.0.1:0".parse()?;
-    let config = MeshConfig { credentials: own, cluster_id: CLUSTER_ID, listen, peers: Vec::new() };
+    let (peers, congestion) = (Vec::new(), Congestion::default());
+    let config = MeshConfig { credentials: own, cluster_id: CLUSTER_ID, listen, peers, congestion };
     let (listens, address) = oneshot::channel();
     let (spans, mut spent) = mpsc::unbounded_channel();
     let (stop, stopped) = oneshot::channel();

@@ -17,8 +17,8 @@ use std::{
 
 use bytes::Bytes;
 use synod_net::{
-    Authority, Channel, Credentials, Dialer, Event, Identity, Lane, Mesh, MeshConfig, Name,
-    PeerAddress, Role, Who,
+    Authority, Channel, Congestion, Credentials, Dialer, Event, Identity, Lane, Mesh, MeshConfig,
+    Name, PeerAddress, Role, Who,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -52,7 +52,8 @@ fn cast(dir: &Path) -> Res<Cast> {
     let config = |own: &Name, listen, peer: &Name, at: SocketAddr| -> Res<MeshConfig> {
         let credentials = credentials(own.as_str(), Who::Node(own.clone()))?;
         let peers = vec![PeerAddress { name: peer.clone(), address: at.to_string() }];
-        Ok(MeshConfig { credentials, cluster_id: CLUSTER_ID, listen, peers })
+        let congestion = Congestion::default();
+        Ok(MeshConfig { credentials, cluster_id: CLUSTER_ID, listen, peers, congestion })
     };
     let (near, far) = (config(&n1, here, &n2, there)?, config(&n2, there, &n1, here)?);
     let app = Who::Client { name: Name::new("app")?, role: Role::Read };

@@ -108,7 +108,7 @@ impl Dialling {
         let all = call::resolve(&self.address, &self.endpoint).await?;
         let address = all[nth as usize % all.len()];
         let expect = self.link.identity.clone();
-        let transport = transport::peer();
+        let transport = transport::peer(self.house.congestion);
         Call::ring(&self.endpoint, &self.credentials, tls::ALPN_PEER, expect, address, transport)
             .await
     }

@@ -40,7 +40,8 @@ impl Knock {
     async fn knock(&self) -> Result<(), AskError> {
         let mut failed = None;
         for address in call::resolve(&self.address, &self.endpoint).await? {
-            let (expect, transport) = (self.at.clone(), transport::peer());
+            let transport = transport::peer(self.house.congestion);
+            let expect = self.at.clone();
             let rung = Call::ring(
                 &self.endpoint,
                 &self.credentials,

@@ -49,4 +49,5 @@ pub use mesh::{Event, Lane, Mesh, MeshConfig, PeerAddress};
 pub use relay::{Conditions, Relay};
 pub use reply::Reply;
 pub use server::{Asked, NetError, Server};
+pub use transport::Congestion;
 pub use web::{WebDoor, WebError, WebStream};

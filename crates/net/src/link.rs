@@ -140,6 +140,15 @@ impl Link {
         self.lock().standing.as_ref().map(|standing| standing.connection.rtt())
     }
 
+    /// What decides how much is sent at a time.
+    #[cfg(test)]
+    pub(crate) fn congestion(&self) -> Option<crate::Congestion> {
+        use crate::Congestion;
+        let state = self.lock().standing.as_ref()?.connection.congestion_state().into_any();
+        let cubic = state.is::<quinn::congestion::Cubic>().then_some(Congestion::Cubic);
+        cubic.or(state.is::<quinn::congestion::Bbr>().then_some(Congestion::Bbr))
+    }
+
     /// Packets to the peer that were lost, as QUIC counts them, on all connections there were.
     pub(crate) fn lost_packets(&self) -> u64 {
         let tie = self.lock();

@@ -19,7 +19,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use crate::{
-    Credentials, Identity, IdentityError, NetError,
+    Congestion, Credentials, Identity, IdentityError, NetError,
     bye::Bye,
     counters::Tally,
     hello::{Hello, HelloError},
@@ -37,6 +37,7 @@ const GOODBYE_MAX: std::time::Duration = std::time::Duration::from_millis(300);
 pub(crate) struct House {
     pub(crate) hello: Hello,
     pub(crate) limits: Limits,
+    pub(crate) congestion: Congestion,
     pub(crate) tally: Tally,
     pub(crate) penalties: Penalties,
     /// Given out in the order of asking.
@@ -51,10 +52,16 @@ impl House {
         }
     }
 
-    pub(crate) fn new(credentials: &Credentials, cluster_id: u64, limits: Limits) -> House {
+    pub(crate) fn new(
+        credentials: &Credentials,
+        cluster_id: u64,
+        limits: Limits,
+        congestion: Congestion,
+    ) -> House {
         House {
             hello: Hello { cluster_id, identity: credentials.identity().clone() },
             limits,
+            congestion,
             tally: Tally::default(),
             penalties: Penalties::new(limits),
             turns: Semaphore::new(limits.handshakes),
@@ -107,7 +114,8 @@ impl Listener {
         house: Arc<House>,
     ) -> Result<Listener, NetError> {
         let other = |source| NetError::Listen { address: listen, source };
-        let config = tls::server(credentials, alpns).map_err(|e| other(io::Error::other(e)))?;
+        let config = tls::server(credentials, alpns, house.congestion);
+        let config = config.map_err(|e| other(io::Error::other(e)))?;
         let socket = UdpSocket::bind(listen).map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => NetError::PortTaken { address: listen },
             _ => other(source),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use crate::{
-    Asked, Counters, Credentials, Identity, Name, NetError, Who,
+    Asked, Congestion, Counters, Credentials, Identity, Name, NetError, Who,
     bye::Bye,
     dialling::Dialling,
     guests::Guests,
@@ -56,6 +56,8 @@ pub struct MeshConfig {
     /// Every other node. Of two, the one whose name sorts lower dials; the other tells it, when it
     /// starts, that it is there.
     pub peers: Vec<PeerAddress>,
+    /// How much is sent at a time, to peers and clients.
+    pub congestion: Congestion,
 }
 
 /// What a mesh hears.
@@ -113,8 +115,8 @@ impl Mesh {
         config: MeshConfig,
         limits: Limits,
     ) -> Result<(Mesh, mpsc::Receiver<Event>), NetError> {
-        let MeshConfig { credentials, cluster_id, listen, peers } = config;
-        let house = Arc::new(House::new(&credentials, cluster_id, limits));
+        let MeshConfig { credentials, cluster_id, listen, peers, congestion } = config;
+        let house = Arc::new(House::new(&credentials, cluster_id, limits, congestion));
         let alpns = [tls::ALPN_PEER, tls::ALPN_KNOCK, tls::ALPN_CLIENT];
         let listener = Listener::open(listen, &credentials, &alpns, Arc::clone(&house))?;
         let listener = Arc::new(listener);
@@ -177,6 +179,12 @@ impl Mesh {
     /// The smoothed round trip to a connected peer.
     pub fn rtt(&self, peer: &Name) -> Option<Duration> {
         self.shared.links.get(peer)?.rtt()
+    }
+
+    /// What decides how much is sent to a connected peer at a time.
+    #[cfg(test)]
+    pub(crate) fn congestion(&self, peer: &Name) -> Option<Congestion> {
+        self.shared.links.get(peer)?.congestion()
     }
 
     /// Packets to a peer that were lost, as QUIC counts them, since the mesh was opened: however

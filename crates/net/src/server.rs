@@ -12,7 +12,7 @@ use tokio::{
 use tracing::warn;
 
 use crate::{
-    Credentials, Identity, Who,
+    Congestion, Credentials, Identity, Who,
     answers::Answers,
     bundle::QUESTIONS_MAX,
     bye::Bye,
@@ -89,7 +89,8 @@ impl Server {
         cluster_id: u64,
         limits: Limits,
     ) -> Result<(Server, mpsc::Receiver<Asked>), NetError> {
-        let house = Arc::new(House::new(credentials, cluster_id, limits));
+        let congestion = Congestion::default();
+        let house = Arc::new(House::new(credentials, cluster_id, limits, congestion));
         let alpns = [tls::ALPN_PARTICIPANT];
         let listener = Listener::open(listen, credentials, &alpns, Arc::clone(&house))?;
         let listener = Arc::new(listener);

@@ -13,7 +13,7 @@ use rustls::{
 };
 
 use crate::{
-    Credentials, Identity,
+    Congestion, Credentials, Identity,
     expect::{ExpectIdentity, Refusal},
     transport,
 };
@@ -71,12 +71,13 @@ pub(crate) fn listener(credentials: &Credentials) -> Result<rustls::ServerConfig
 pub(crate) fn server(
     credentials: &Credentials,
     alpns: &[&[u8]],
+    congestion: Congestion,
 ) -> Result<quinn::ServerConfig, Error> {
     let mut tls = listener(credentials)?;
     tls.alpn_protocols = alpns.iter().map(|alpn| alpn.to_vec()).collect();
     let quic = QuicServerConfig::try_from(tls).map_err(|e| Error::General(e.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(quic));
-    config.transport_config(Arc::new(transport::listener()));
+    config.transport_config(Arc::new(transport::listener(congestion)));
     Ok(config)
 }
 

@@ -5,9 +5,12 @@
 //! the order of their writes instead of in turn: nothing that the noise does not cover, hence
 //! quinn's default. Windows and the initial round trip show on a long way only.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use quinn::{AckFrequencyConfig, Connection, IdleTimeout, TransportConfig, VarInt};
+use quinn::{
+    AckFrequencyConfig, Connection, IdleTimeout, TransportConfig, VarInt, congestion::BbrConfig,
+};
+use serde::{Deserialize, Serialize};
 
 /// Silence after which a connection between nodes counts as gone and is dialled anew. The one who
 /// dials decides: of two ends the shorter holds (RFC 9000 §10.1). This is no failure detector; it
@@ -42,7 +45,20 @@ const INITIAL_RTT: Duration = Duration::from_millis(30);
 /// every other vote cost one more datagram, and a lone client's put 2 to 5 % more.
 const UNACKED_MAX: u32 = 10;
 
-fn base(idle: Duration) -> TransportConfig {
+/// How a node finds out how much it may send at a time (congestion control).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Congestion {
+    /// A lost datagram means that the way is full (RFC 9438). Right where nothing else loses any.
+    #[default]
+    Cubic,
+    /// By what arrives and how long that takes, whatever is lost (quinn calls it experimental). For
+    /// a long way that loses datagrams without being full: there a hundredth lost leaves CUBIC a
+    /// dozen datagrams at a time.
+    Bbr,
+}
+
+fn base(idle: Duration, congestion: Congestion) -> TransportConfig {
     let mut transport = TransportConfig::default();
     let idle = IdleTimeout::try_from(idle).expect("a few seconds are far below 2^62 milliseconds");
     transport.max_idle_timeout(Some(idle));
@@ -50,6 +66,13 @@ fn base(idle: Duration) -> TransportConfig {
     transport.stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES));
     transport.datagram_receive_buffer_size(None);
     transport.enable_segmentation_offload(true);
+    match congestion {
+        // quinn's default.
+        Congestion::Cubic => {}
+        Congestion::Bbr => {
+            transport.congestion_controller_factory(Arc::new(BbrConfig::default()));
+        }
+    }
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(UNACKED_MAX));
     transport.ack_frequency_config(Some(acks));
@@ -57,8 +80,8 @@ fn base(idle: Duration) -> TransportConfig {
 }
 
 /// For everyone who is let in; [`for_peer`] opens it wider once it is known to be a node.
-pub(crate) fn listener() -> TransportConfig {
-    let mut transport = base(LISTENER_IDLE);
+pub(crate) fn listener(congestion: Congestion) -> TransportConfig {
+    let mut transport = base(LISTENER_IDLE, congestion);
     transport.max_concurrent_bidi_streams(VarInt::from_u32(ASKS_MAX));
     transport.max_concurrent_uni_streams(VarInt::from_u32(0));
     transport.receive_window(VarInt::from_u32(CLIENT_WINDOW_BYTES));
@@ -75,8 +98,8 @@ pub(crate) fn for_peer(connection: &Connection) {
 }
 
 /// For a node that dials a node.
-pub(crate) fn peer() -> TransportConfig {
-    let mut transport = base(PEER_IDLE);
+pub(crate) fn peer(congestion: Congestion) -> TransportConfig {
+    let mut transport = base(PEER_IDLE, congestion);
     transport.keep_alive_interval(Some(PEER_KEEP_ALIVE));
     transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
     transport.max_concurrent_uni_streams(VarInt::from_u32(LANES_MAX));
@@ -87,7 +110,7 @@ pub(crate) fn peer() -> TransportConfig {
 
 /// For a client that dials.
 pub(crate) fn client() -> TransportConfig {
-    let mut transport = base(CLIENT_IDLE);
+    let mut transport = base(CLIENT_IDLE, Congestion::default());
     transport.keep_alive_interval(Some(CLIENT_KEEP_ALIVE));
     transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
     transport.max_concurrent_uni_streams(VarInt::from_u32(0));

@@ -13,7 +13,7 @@ use std::{
 };
 
 use synod_net::{
-    Credentials, Name, PeerAddress, Who,
+    Congestion, Credentials, Name, PeerAddress, Who,
     settings::{self, Row, TlsFiles},
 };
 use synod_paxos::{Incarnation, Leasing, Life, Members, NodeId, Timing};
@@ -102,6 +102,11 @@ impl Config {
     /// Where peers and clients are heard.
     pub fn listen(&self) -> SocketAddr {
         self.keys.node.listen
+    }
+
+    /// How much is sent at a time.
+    pub fn congestion(&self) -> Congestion {
+        self.keys.network.congestion
     }
 
     /// Where health and metrics are served.

@@ -76,6 +76,7 @@ impl Node {
             cluster_id: config.cluster_id(),
             listen: config.listen(),
             peers: config.peer_addresses(),
+            congestion: config.congestion(),
         })
         .await?;
         let address = mesh.address();

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::world::*;
 use crate::{
-    Conditions, Event, Lane, Mesh, MeshConfig, Name, Relay, bye::Bye, limits::Limits, tls,
+    Conditions, Congestion, Event, Lane, Mesh, MeshConfig, Name, Relay, bye::Bye, limits::Limits,
+    tls,
 };
 
 type Heard = mpsc::UnboundedReceiver<Event>;
@@ -51,6 +52,23 @@ fn configs<const N: usize>(world: &World, names: [&str; N]) -> [MeshConfig; N] {
         let peers: Vec<_> = others.map(|(other, at)| peer(other, *at)).collect();
         world.config(own, listen, &peers)
     })
+}
+
+/// On what each side sends, whoever has dialled.
+#[tokio::test]
+async fn each_node_sends_as_it_is_told_to() {
+    let world = World::new();
+    let [mut one, mut two] = configs(&world, ["n1", "n2"]);
+    (one.congestion, two.congestion) = (Congestion::Bbr, Congestion::Cubic);
+    for _ in 0..2 {
+        let (near, heard) = reopen(one.clone()).await;
+        let (far, told) = reopen(two.clone()).await;
+        until_up(&mut echo(heard), "n2").await;
+        until_up(&mut echo(told), "n1").await;
+        assert_eq!(near.congestion(&name("n2")), Some(one.congestion));
+        assert_eq!(far.congestion(&name("n1")), Some(two.congestion));
+        (one.congestion, two.congestion) = (two.congestion, one.congestion);
+    }
 }
 
 #[tokio::test]

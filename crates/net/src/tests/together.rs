@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::world::*;
 use crate::{
-    AskError, Asked, Channel, Event, Mesh,
+    AskError, Asked, Channel, Congestion, Event, Mesh,
     bundle::{Outcome, QUESTION_BYTES_MAX, QUESTIONS_MAX},
     bye::Bye,
     frame::{self, Kind, Parcel},
@@ -451,7 +451,8 @@ async fn what_answers_no_question_is_no_answer() {
 /// A node that answers no question that is asked alone, and each bundle with this.
 fn nonsensical(world: &World, says: Vec<Vec<u8>>) -> Arc<Listener> {
     let credentials = world.credentials(node("n1"));
-    let house = Arc::new(House::new(&credentials, CLUSTER_ID, Limits::DEFAULT));
+    let (limits, congestion) = (Limits::DEFAULT, Congestion::default());
+    let house = Arc::new(House::new(&credentials, CLUSTER_ID, limits, congestion));
     let listener = Listener::open(ANY, &credentials, &[tls::ALPN_CLIENT], Arc::clone(&house));
     let listener = Arc::new(listener.unwrap());
     let accepting = Arc::clone(&listener);

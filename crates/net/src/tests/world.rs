@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::{
-    AskError, Asked, Authority, Channel, Credentials, Dialer, Event, Identity, Leaf, Mesh,
-    MeshConfig, Name, NetError, PeerAddress, Role, Who, call::Call, hello::Hello, limits::Limits,
-    transport,
+    AskError, Asked, Authority, Channel, Congestion, Credentials, Dialer, Event, Identity, Leaf,
+    Mesh, MeshConfig, Name, NetError, PeerAddress, Role, Who, call::Call, hello::Hello,
+    limits::Limits, transport,
 };
 
 pub(super) const CLUSTER_ID: u64 = 7;
@@ -87,7 +87,8 @@ impl World {
         peers: &[PeerAddress],
     ) -> MeshConfig {
         let credentials = self.credentials(node(own));
-        MeshConfig { credentials, cluster_id: CLUSTER_ID, listen, peers: peers.to_vec() }
+        let (peers, congestion) = (peers.to_vec(), Congestion::default());
+        MeshConfig { credentials, cluster_id: CLUSTER_ID, listen, peers, congestion }
     }
 
     /// A node without peers that answers every question with its own bytes, turned around.
@@ -140,7 +141,7 @@ impl World {
     ) -> Result<(Endpoint, Call), AskError> {
         let endpoint = Endpoint::client(ANY).unwrap();
         let expect = self.identity(node(expect));
-        let transport = transport::peer();
+        let transport = transport::peer(Congestion::default());
         let call = Call::ring(&endpoint, credentials, alpn, expect, at, transport).await?;
         Ok((endpoint, call))
     }

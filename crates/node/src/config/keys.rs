@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use synod_net::settings::TlsFiles;
+use synod_net::{Congestion, settings::TlsFiles};
 
 /// A whole file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -17,6 +17,8 @@ pub(super) struct Keys {
     pub(super) http: HttpKeys,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) door: Option<DoorKeys>,
+    #[serde(default)]
+    pub(super) network: NetworkKeys,
     #[serde(default)]
     pub(super) timing: TimingKeys,
     #[serde(default)]
@@ -184,6 +186,13 @@ impl Default for SnapshotKeys {
             transfer_bytes_per_s: 64 << 20,
         }
     }
+}
+
+/// How words travel.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct NetworkKeys {
+    pub(super) congestion: Congestion,
 }
 
 /// How a leader answers linearizable reads.

@@ -48,7 +48,8 @@ fn the_example_shows_the_defaults() {
             Some((*table, line))
         })
         .filter(|(table, line)| match *table {
-            "[http]" | "[timing]" | "[limits]" | "[snapshots]" | "[reads]" | "[log]" => false,
+            "[http]" | "[network]" | "[timing]" | "[limits]" | "[snapshots]" | "[reads]"
+            | "[log]" => false,
             "[door]" => !line.starts_with("tls") && !line.starts_with("connections_max"),
             _ => !line.starts_with("incarnation"),
         })

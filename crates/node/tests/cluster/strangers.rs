@@ -1,7 +1,7 @@
 //! A peer with a right certificate and wrong words.
 
 use bytes::Bytes;
-use synod_net::{Event, Lane, Mesh, MeshConfig, PeerAddress, Role};
+use synod_net::{Congestion, Event, Lane, Mesh, MeshConfig, PeerAddress, Role};
 use synod_paxos::{Ballot, Envelope, Life, Message, NodeId, Process, Slot, Standing};
 use synod_replica::Word;
 use tokio::time::{Instant, timeout};
@@ -16,6 +16,7 @@ async fn impostor(world: &mut World) -> Mesh {
         cluster_id: CLUSTER_ID,
         listen: world.address(2).parse().unwrap(),
         peers: vec![PeerAddress { name: name("n1"), address: world.address(1) }],
+        congestion: Congestion::default(),
     })
     .await
     .unwrap();

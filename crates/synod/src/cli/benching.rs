@@ -2,9 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use synod_bench::{assertion::Assertion, callers::Target, trial::Mix, wan::Ways};
-use synod_client::net::Conditions;
+use synod_client::net::{Conditions, Congestion};
 
 use super::span;
 
@@ -171,6 +174,16 @@ pub(crate) struct ApartArgs {
     /// A round trip from the clients to any node; else they are beside all of them
     #[arg(long, value_name = "SPAN", value_parser = span, requires = "rtt")]
     pub(crate) client_rtt: Option<Duration>,
+    /// Without `-c`: the nodes' `[network] congestion`
+    #[arg(long, value_name = "NAME", conflicts_with = "config", value_parser = congestion())]
+    pub(crate) congestion: Option<Congestion>,
+}
+
+fn congestion() -> impl TypedValueParser<Value = Congestion> {
+    PossibleValuesParser::new(["cubic", "bbr"]).map(|name| match name.as_str() {
+        "bbr" => Congestion::Bbr,
+        _ => Congestion::Cubic,
+    })
 }
 
 impl ApartArgs {

@@ -133,7 +133,8 @@ fn over_shards(common: &Common, args: &TxnBenchArgs) -> Result<(), Failure> {
 
 fn measure(common: &Common, args: &LoadArgs, load: &Load) -> Result<(), Failure> {
     let participants = load.participants.clone();
-    let setting = Setting { participants, ways: args.apart.ways() };
+    let (ways, congestion) = (args.apart.ways(), args.apart.congestion.unwrap_or_default());
+    let setting = Setting { participants, ways, congestion };
     let place = Place::of(common, args.dir.clone(), &setting)?;
     let mut work = Work::of(load.mix.clone(), load.keys, args.value as usize);
     work.participants.clone_from(&load.participants);
