@@ -232,9 +232,26 @@ mod tests {
 
     fn speak(proposer: &mut Proposer, count: u64) {
         for _ in 0..count {
-            let slot = proposer.next_slot();
-            proposer.spoken(slot, Decree::Noop, Tick::ZERO, PATIENCE);
+            speak_one(proposer, Tick::ZERO);
         }
+    }
+
+    fn at(millis: u64) -> Tick {
+        Tick::from_micros(millis * 1_000)
+    }
+
+    /// The next slot, on its way since `now`.
+    fn speak_one(proposer: &mut Proposer, now: Tick) -> Slot {
+        let slot = proposer.next_slot();
+        proposer.spoken(slot, Decree::Noop, now, PATIENCE);
+        slot
+    }
+
+    fn choose(proposer: &mut Proposer, slot: Slot, now: Tick, patience_max: Duration) {
+        let run = Span { first: slot, last: slot };
+        let chosen = proposer.count(NodeId::new(1), &[run], 1, now, patience_max);
+        assert_eq!(chosen, [(slot, Decree::Noop)]);
+        assert!(proposer.agrees(slot, &Decree::Noop));
     }
 
     /// New slots begin above everything that may have been touched before.
@@ -264,7 +281,6 @@ mod tests {
     fn a_retry_is_no_storm() {
         let mut proposer = proposer(0);
         speak(&mut proposer, RESEND_SLOTS_MAX as u64 + 5);
-        let at = |millis: u64| Tick::from_micros(millis * 1_000);
         assert_eq!(proposer.overdue(at(9), PATIENCE_MAX).len(), 0);
         assert_eq!(proposer.overdue(at(10), PATIENCE_MAX).len(), RESEND_SLOTS_MAX);
         assert_eq!(proposer.overdue(at(11), PATIENCE_MAX).len(), 5, "the rest");
@@ -276,21 +292,17 @@ mod tests {
     #[test]
     fn patience_follows_what_is_usual() {
         let mut proposer = proposer(0);
-        let at = |millis: u64| Tick::from_micros(millis * 1_000);
-        for slot in 1..=100 {
-            let spoken_at = at(slot * 1_000);
-            let place = proposer.next_slot();
-            proposer.spoken(place, Decree::Noop, spoken_at, PATIENCE);
-            let run = Span { first: place, last: place };
-            let chosen =
-                proposer.count(NodeId::new(1), &[run], 1, at(slot * 1_000 + 200), PATIENCE_MAX);
-            assert!(chosen.iter().all(|(slot, decree)| proposer.agrees(*slot, decree)));
+        for round in 1..=100 {
+            let slot = speak_one(&mut proposer, at(round * 1_000));
+            choose(&mut proposer, slot, at(round * 1_000 + 200), PATIENCE_MAX);
         }
-        let place = proposer.next_slot();
-        proposer.spoken(place, Decree::Noop, at(0), PATIENCE);
+        speak_one(&mut proposer, at(0));
         assert_eq!(proposer.overdue(at(790), PATIENCE_MAX).len(), 0);
         assert_eq!(proposer.overdue(at(800), PATIENCE_MAX).len(), 1);
+        assert_eq!(proposer.overdue(at(1_590), PATIENCE_MAX).len(), 0, "nor is it cut down then");
+        assert_eq!(proposer.overdue(at(1_600), PATIENCE_MAX).len(), 1);
     }
+
     /// On a way that has become slow, first words and repeated ones arrive all the same. (What was
     /// said again told nothing of what is usual, so on a way that took longer than the patience of
     /// better days each slot was said again, for good: a megabyte a second over a way that had room
@@ -299,16 +311,12 @@ mod tests {
     fn patience_comes_to_a_way_that_has_become_slow() {
         const USUAL_MAX: Duration = Duration::from_millis(1_000);
         let mut proposer = proposer(0);
-        let at = |millis: u64| Tick::from_micros(millis * 1_000);
         let mut repeated = 0;
         for round in 1..=40 {
             let began = round * 10_000;
-            let place = proposer.next_slot();
-            proposer.spoken(place, Decree::Noop, at(began), PATIENCE);
+            let slot = speak_one(&mut proposer, at(began));
             repeated = (1..700).map(|ms| proposer.overdue(at(began + ms), USUAL_MAX).len()).sum();
-            let run = Span { first: place, last: place };
-            let chosen = proposer.count(NodeId::new(1), &[run], 1, at(began + 700), USUAL_MAX);
-            assert!(chosen.iter().all(|(slot, decree)| proposer.agrees(*slot, decree)));
+            choose(&mut proposer, slot, at(began + 700), USUAL_MAX);
         }
         assert_eq!(repeated, 0, "the last slot");
     }
@@ -317,19 +325,15 @@ mod tests {
     #[test]
     fn patience_has_an_end_where_words_are_lost() {
         let mut proposer = proposer(0);
-        let at = |millis: u64| Tick::from_micros(millis * 1_000);
         for round in 1..=40 {
             let began = at(round * 10_000);
-            let place = proposer.next_slot();
-            proposer.spoken(place, Decree::Noop, began, PATIENCE);
+            let slot = speak_one(&mut proposer, began);
             let again = (1..).map(|ms| began.after(Duration::from_millis(ms)));
             let again =
                 again.take(1_000).find(|now| !proposer.overdue(*now, PATIENCE_MAX).is_empty());
             assert!(again.unwrap().since(began) <= PATIENCE_MAX, "{round}");
-            let run = Span { first: place, last: place };
             let heard = again.unwrap().after(Duration::from_millis(1));
-            let chosen = proposer.count(NodeId::new(1), &[run], 1, heard, PATIENCE_MAX);
-            assert!(chosen.iter().all(|(slot, decree)| proposer.agrees(*slot, decree)));
+            choose(&mut proposer, slot, heard, PATIENCE_MAX);
         }
     }
 }

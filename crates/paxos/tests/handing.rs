@@ -46,6 +46,9 @@ fn a_leader_asks_and_then_calls_and_promises() {
     let called = stage.answer(3, following(at));
     let (next, upto) = call(&called).unwrap();
     assert_eq!((next.owner(), upto), (stage::life(3), Slot::ZERO));
+    let is_call = |word: &&Envelope| matches!(word.message, Message::HandOver { .. });
+    let first = called.at_once.iter().find(is_call).unwrap();
+    assert_eq!(first.to, NodeId::new(3), "whoever has something to do hears it first");
     assert!(next > at && !stage.leads());
     assert_eq!(promise(&called), None, "not durable yet");
     let (whom, promised, page) = promise(&stage.sync()).unwrap();
